@@ -107,6 +107,52 @@ const (
 	EncClientAuth      = 0x01 // ENC_INFO
 )
 
+// Flags of TFMCC_ACK_INFO and of the items of CONG_CTRL.
+const (
+	CCFlagCLR   = 0x01
+	CCFlagRTT   = 0x02 // the round trip time is measured
+	CCFlagStart = 0x04 // slow start
+	CCFlagLeave = 0x08
+)
+
+// Key exchanges of ENC_INFO (5.16).
+const (
+	KeyExchNone      = 0
+	KeyExchRSA       = 1
+	KeyExchECDHRSA   = 2
+	KeyExchECDHECDSA = 3
+)
+
+// Signature types of ENC_INFO.
+const (
+	SigNone    = 0
+	SigHMAC    = 1
+	SigKeyExch = 2 // RSA or ECDSA with the long-term key
+	SigAuthEnc = 3 // by the cipher itself
+)
+
+// Ciphers of ENC_INFO.
+const (
+	CipherNone      = 0
+	CipherDES       = 1
+	Cipher3DES      = 2
+	CipherAES128CBC = 3
+	CipherAES256CBC = 4
+	CipherAES128GCM = 5
+	CipherAES256GCM = 6
+	CipherAES128CCM = 7
+	CipherAES256CCM = 8
+)
+
+// Hashes of ENC_INFO. Number 1, MD5, is never offered.
+const (
+	HashNone   = 0
+	HashSHA1   = 2
+	HashSHA256 = 3
+	HashSHA384 = 4
+	HashSHA512 = 5
+)
+
 // HB_RESP results.
 const (
 	HBFailed    = 0
@@ -216,7 +262,8 @@ type HostList struct {
 	Hosts UIDList
 }
 
-// KeyInfo is KEYINFO (5.5). Items holds whole 52-byte entries.
+// KeyInfo is KEYINFO (5.5). Items holds the 52-byte entries as they stand in
+// the packet; Len and At see whole ones up to the first zero UID.
 type KeyInfo struct {
 	Counter uint64
 	Items   []byte
@@ -304,6 +351,9 @@ type HBResp struct {
 	Nonce  uint32
 }
 
+// KeyReq is KEY_REQ (5.13).
+type KeyReq struct{}
+
 // ProxyKey is PROXY_KEY (5.13).
 type ProxyKey struct {
 	Nonce                      uint32
@@ -324,11 +374,19 @@ type Abort struct {
 	Text  []byte
 }
 
-// CongCtrl is CONG_CTRL (5.15). Items holds whole 8-byte entries.
+// CongCtrl is CONG_CTRL (5.15). Items holds the 8-byte entries as they stand in
+// the packet; Len and At see whole ones up to the first zero UID.
 type CongCtrl struct {
 	CCSeq, CCRate uint16
 	Time          Stamp
 	Items         []byte
+}
+
+// CCItem is one entry of CONG_CTRL. RTT is quantized like GRTT.
+type CCItem struct {
+	Host  UID
+	Flags uint8
+	RTT   uint8
 }
 
 // CCAck is CC_ACK (5.15).

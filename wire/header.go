@@ -1,0 +1,170 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// What can be wrong with a packet. The values are compared with ==.
+var (
+	ErrShort     = errors.New("wire: packet shorter than its lengths say")
+	ErrVersion   = errors.New("wire: not protocol version 4")
+	ErrFunc      = errors.New("wire: function byte names another message")
+	ErrHeaderLen = errors.New("wire: header length does not fit the fields it must hold")
+	ErrExtension = errors.New("wire: extension length does not fit its contents")
+)
+
+// headerLenMax is the longest message header the length byte can tell, in bytes.
+const headerLenMax = 255 * 4
+
+// ParseHeader splits a datagram into its common header and its message. It fails
+// with [ErrShort] below 20 bytes and [ErrVersion] on any other version; both are
+// to be dropped silently. For [FuncEncrypted] the message is what [ParseEncrypted]
+// takes, for every other function what the parser of that function takes.
+func ParseHeader(p []byte) (h Header, msg []byte, err error) {
+	if len(p) == 0 {
+		return h, nil, ErrShort
+	}
+	if p[0] != Version4 {
+		return h, nil, ErrVersion
+	}
+	if len(p) < MinDatagram {
+		return h, nil, ErrShort
+	}
+	return Header{
+		Version:   p[0],
+		Func:      Func(p[1]),
+		Seq:       binary.BigEndian.Uint16(p[2:]),
+		Src:       UID(binary.BigEndian.Uint32(p[4:])),
+		Group:     binary.BigEndian.Uint32(p[8:]),
+		Instance:  p[12],
+		GRTT:      p[13],
+		GroupSize: p[14],
+	}, p[HeaderLen:], nil
+}
+
+// Append appends the 16 bytes of the common header.
+func (h Header) Append(b []byte) []byte {
+	b = append(b, h.Version, byte(h.Func))
+	b = binary.BigEndian.AppendUint16(b, h.Seq)
+	b = binary.BigEndian.AppendUint32(b, uint32(h.Src))
+	b = binary.BigEndian.AppendUint32(b, h.Group)
+	return append(b, h.Instance, h.GRTT, h.GroupSize, 0)
+}
+
+// PutSeq sets the sequence number of the datagram p, at least 4 bytes.
+func PutSeq(p []byte, seq uint16) { binary.BigEndian.PutUint16(p[2:4], seq) }
+
+// PutFileSeg writes the 24 bytes that stand before the data of a clear FILESEG
+// without extension into p[:24]. The function byte is FILESEG whatever h.Func says.
+func PutFileSeg(p []byte, h Header, fileID, section, block uint16) {
+	p = p[: HeaderLen+FileSegLen : HeaderLen+FileSegLen]
+	p[0] = h.Version
+	p[1] = byte(FuncFileSeg)
+	binary.BigEndian.PutUint16(p[2:], h.Seq)
+	binary.BigEndian.PutUint32(p[4:], uint32(h.Src))
+	binary.BigEndian.PutUint32(p[8:], h.Group)
+	p[12] = h.Instance
+	p[13] = h.GRTT
+	p[14] = h.GroupSize
+	p[15] = 0
+	p[16] = byte(FuncFileSeg)
+	p[17] = FileSegLen / 4
+	binary.BigEndian.PutUint16(p[18:], fileID)
+	binary.BigEndian.PutUint16(p[20:], section)
+	binary.BigEndian.PutUint16(p[22:], block)
+}
+
+// How many entries a datagram of a session holds at most (v4-wire.md section 4).
+// Header and extensions are not subtracted: a full list makes the datagram longer
+// than the block size by its header.
+
+// MaxUIDs returns the longest UID list of one datagram.
+func MaxUIDs(blockSize int) int { return blockSize / 4 }
+
+// MaxKeyInfoItems returns the most entries of one KEYINFO.
+func MaxKeyInfoItems(blockSize int) int { return blockSize / KeyInfoItemLen }
+
+// MaxCCItems returns the most items of one CONG_CTRL.
+func MaxCCItems(blockSize int) int { return blockSize / CCItemLen }
+
+// split checks the framing of message f (v4-wire.md section 3) and cuts it into
+// header and body. The header has at least fixed bytes.
+func split(msg []byte, f Func, fixed int) (hdr, body []byte, err error) {
+	if len(msg) < 2 {
+		return nil, nil, ErrShort
+	}
+	if Func(msg[0]) != f {
+		return nil, nil, ErrFunc
+	}
+	n := 4 * int(msg[1])
+	if n > len(msg) {
+		return nil, nil, ErrShort
+	}
+	if n < fixed {
+		return nil, nil, ErrHeaderLen
+	}
+	return msg[:n:n], msg[n:], nil
+}
+
+// extension returns the first extension of hdr, which starts after the first
+// fixed bytes, if it is of type t; nil if there is none or another one. Its
+// length must be at least size bytes.
+func extension(hdr []byte, fixed int, t Ext, size int) ([]byte, error) {
+	if len(hdr) <= fixed || Ext(hdr[fixed]) != t {
+		return nil, nil
+	}
+	// A header is whole words, so the length byte is there.
+	n := 4 * int(hdr[fixed+1])
+	if n < size || n > len(hdr)-fixed {
+		return nil, ErrExtension
+	}
+	return hdr[fixed : fixed+n], nil
+}
+
+// words returns the length byte of a header of n bytes, rounded up to words.
+func words(n int) byte {
+	if n > headerLenMax {
+		panic("wire: message header longer than 255 words")
+	}
+	return byte((n + 3) / 4)
+}
+
+// pad appends zeros until the message that starts at b[start] is whole words.
+func pad(b []byte, start int) []byte {
+	for (len(b)-start)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// appendFixed appends src, cut or filled with zeros to n bytes.
+func appendFixed(b, src []byte, n int) []byte {
+	if len(src) > n {
+		src = src[:n]
+	}
+	b = append(b, src...)
+	for range n - len(src) {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// untilNUL returns s up to its first NUL.
+func untilNUL(s []byte) []byte {
+	for i, c := range s {
+		if c == 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+func parseStamp(p []byte) Stamp {
+	return Stamp{Sec: binary.BigEndian.Uint32(p), Usec: binary.BigEndian.Uint32(p[4:])}
+}
+
+func (s Stamp) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, s.Sec)
+	return binary.BigEndian.AppendUint32(b, s.Usec)
+}
