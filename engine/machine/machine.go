@@ -1,0 +1,137 @@
+// Package machine is the contract between a protocol machine and the stages
+// around it.
+//
+// A machine is one protocol role with the world taken out. Datagrams, the time
+// and the outcome of slow effects go in; what to send, store or report comes
+// out. It opens no socket, reads no clock, touches no file, starts no goroutine,
+// takes no lock and writes no log. Everything is called from one goroutine.
+//
+// What borrows the packet is returned by Handle. What outlives it comes from
+// Poll, in the order in which it must happen: packets and trains leave in the
+// order in which Poll gave them, and an event is carried out after everything
+// that Handle returned before it.
+//
+// A host drives a machine like this:
+//
+//  1. feed what has arrived: Handle for each datagram, effect inputs (methods of
+//     the role: Offer, Opened, Departed, …);
+//  2. call Poll until it says Idle, handing on what it gives; while the way out
+//     has no room, do not call Poll: that is all the back-pressure there is;
+//  3. sleep until input arrives or Deadline passes.
+package machine
+
+import (
+	"net/netip"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/wire"
+)
+
+// Machine is what every role offers its host.
+type Machine interface {
+	// Handle takes one datagram. It may change pkt (open it in place); Verdict
+	// borrows from pkt.
+	Handle(now clock.Time, from netip.AddrPort, pkt []byte) Verdict
+	// Poll fills one field of out and says which, or returns Idle.
+	Poll(now clock.Time, out *Out) Kind
+	// Deadline is when to call Poll although nothing came in; it may change with
+	// every call of Handle, Poll or an effect input.
+	Deadline() clock.Time
+}
+
+// Kind says which field of Out is filled.
+type Kind uint8
+
+//go:generate go tool stringer -type=Kind,Drop -linecomment
+const (
+	Idle       Kind = iota // nothing to do before Deadline
+	PacketKind             // Packet
+	TrainKind              // Train
+	EventKind              // Event
+)
+
+// Limits of one Out.
+const (
+	MaxPacket      = wire.MaxDatagram + 512 // longest control datagram, bytes: a full list behind a full header
+	MaxTrainBlocks = 64                     // kernels take at most 64 segments in one send
+)
+
+// Out is what Poll fills. The host keeps one and hands it in again and again.
+type Out struct {
+	Packet Packet
+	Train  Train
+	Event  Event
+}
+
+// Packet is one control datagram, complete, to be sent after all that Poll gave
+// before. Data lies in memory of the Out and is good until the next Poll.
+type Packet struct {
+	To   netip.AddrPort
+	Data []byte
+	buf  [MaxPacket]byte
+}
+
+// Buffer returns the empty buffer that Data is to be built in.
+func (p *Packet) Buffer() []byte { return p.buf[:0] }
+
+// Train is a run of FILESEG datagrams planned together. The machine touches no
+// file bytes: who fills the train reads the blocks, puts the headers before them
+// and, in an encrypted session, seals them. Datagram i carries block Block[i] and
+// sequence number Head.Seq+i. Only the last block of a file is shorter than
+// Layout.BlockSize, and only the last block of a train may be it.
+type Train struct {
+	Depart clock.Time // not before
+	To     netip.AddrPort
+	Head   wire.Header // Func is FILESEG; Seq is that of the first datagram
+	FileID uint16
+	Layout *block.Layout // fixed for the file; stays valid while trains of it are under way
+	N      int           // blocks, 1..MaxTrainBlocks
+	Block  [MaxTrainBlocks]uint32
+}
+
+// Event is a request to the host or a report for the user; the types are those
+// of the roles.
+type Event interface{ MachineEvent() }
+
+// Verdict is what Handle has decided about one datagram. The zero Verdict means
+// taken, nothing more to do.
+type Verdict struct {
+	Drop  Drop // not 0: the datagram was refused and nothing changed
+	Store Store
+}
+
+// Store asks to write Data at Offset of the file that the role's request named Ref.
+// No Data, no storing.
+type Store struct {
+	Ref    FileRef
+	Offset int64
+	Data   []byte
+}
+
+// FileRef names one opened file for the life of a machine. 0 is none.
+type FileRef uint32
+
+// Drop is the reason why a datagram was refused; each has a counter.
+type Drop uint8
+
+const (
+	DropNone       Drop = iota // taken
+	DropMalformed              // malformed
+	DropVersion                // wrong version
+	DropGroup                  // no such session
+	DropSource                 // not from the session's sender
+	DropUnknown                // unknown client
+	DropSequence               // outside the sequence window
+	DropPhase                  // not expected in this phase
+	DropNotForUs               // not addressed to this host
+	DropFile                   // other file
+	DropRange                  // section, block or length out of range
+	DropDuplicate              // block already here
+	DropClear                  // clear message in an encrypted session
+	DropSealed                 // cannot be opened or verified
+	DropReplay                 // counter seen before
+	DropLimit                  // a limit of this host is reached
+	DropFunction               // message not for this role or not supported
+	NumDrops       = int(DropFunction) + 1
+)

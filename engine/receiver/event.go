@@ -1,0 +1,167 @@
+package receiver
+
+import (
+	"net/netip"
+
+	"uftp/engine/block"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// Requests to the host. They are carried out in order, each after every block
+// that Handle gave out before it has been written.
+type (
+	// Join asks to become a member of Group on all interfaces; the host answers with Joined.
+	Join struct {
+		Session Session
+		Group   netip.Addr
+	}
+	// Leave ends the membership.
+	Leave struct {
+		Session Session
+		Group   netip.Addr
+	}
+	// Open asks to prepare for a file, or to do what a directory, link, delete or
+	// query means; the host answers with Opened.
+	Open struct {
+		Session Session
+		Request Request
+	}
+	// Close says that every block has been handed out; the host makes the file
+	// appear under its final name and answers with Closed.
+	Close struct {
+		Session Session
+		Ref     machine.FileRef
+	}
+	// Checkpoint asks to make what is here durable so that a killed daemon can
+	// resume. Missing is a copy that belongs to the host until it calls CheckpointDone.
+	Checkpoint struct {
+		Session Session
+		Ref     machine.FileRef
+		Missing *block.Set
+	}
+	// Abandon says that the session ends with the file not whole. Missing is a
+	// copy that the host keeps.
+	Abandon struct {
+		Session Session
+		Ref     machine.FileRef
+		Missing *block.Set
+	}
+	// SessionEnded ends a session. OK: by DONE_CONF or the completion limit; the
+	// host may now move what a temporary directory holds.
+	SessionEnded struct {
+		Session Session
+		OK      bool
+		Reason  EndReason
+	}
+)
+
+// Reports for the user.
+type (
+	// SessionStarted tells that an ANNOUNCE was accepted.
+	SessionStarted struct {
+		Session Session
+		Public  netip.Addr
+		Private netip.Addr // unspecified in a unicast session
+		Sync    bool
+		Preview bool
+	}
+	// Stepped is a step that has no data of its own.
+	Stepped struct {
+		Session Session
+		Step    Step
+	}
+	// FileStarted tells the file that FILEINFO announced.
+	FileStarted struct {
+		Session Session
+		Request Request
+	}
+	// GotDone tells of a DONE: for Section of the current file, or for the session when Group.
+	GotDone struct {
+		Session Session
+		Section int
+		Group   bool
+	}
+	// SentStatus tells how many blocks of a section were asked for.
+	SentStatus struct {
+		Session Session
+		Section int
+		NAKs    int
+	}
+	// FileEnded tells the outcome of a file, together with the COMPLETE that was sent.
+	FileEnded struct {
+		Session Session
+		Request Request
+		Status  wire.CompleteStatus
+		Text    string // why it was rejected
+	}
+	// GotAbort and SentAbort tell what was heard and what was said.
+	GotAbort struct {
+		Session Session
+		Text    string
+	}
+	SentAbort struct {
+		Session Session
+		Text    string
+	}
+	// Refused tells that a session was not taken and why; nothing is kept of it.
+	Refused struct {
+		Session Session
+		Text    string
+	}
+	// Heartbeat tells that a HB_REQ was sent, or the result of a HB_RESP that came.
+	Heartbeat struct {
+		Peer     netip.AddrPort
+		Response bool
+		Result   uint8
+	}
+)
+
+// Step is the kind of a Stepped.
+type Step uint8
+
+const (
+	RegisterSent    Step = iota // REGISTER sent
+	Confirmed                   // Registration confirmed
+	FileInfoAckSent             // FILEINFO_ACK sent
+	FileWhole                   // File transfer complete
+	CompleteSent                // COMPLETE sent
+	GroupDone                   // Group complete
+	GroupConfirmed              // Group file transfer confirmed
+	Unconfirmed                 // Registration unconfirmed by server
+	Unfinished                  // Completion unconfirmed by server
+	TimedOut                    // Transfer timed out
+	NotListed                   // Name not in host list
+	TooMany                     // maximum number of incoming files exceeded
+)
+
+// EndReason says why a session ended.
+type EndReason uint8
+
+const (
+	EndConfirmed   EndReason = iota // confirmed
+	EndUnconfirmed                  // completion unconfirmed
+	EndTimeout                      // timed out
+	EndAborted                      // aborted by the sender
+	EndRefused                      // aborted by this receiver
+	EndShutdown                     // shut down
+	EndSuperseded                   // superseded by a restart
+)
+
+func (Join) MachineEvent()           {}
+func (Leave) MachineEvent()          {}
+func (Open) MachineEvent()           {}
+func (Close) MachineEvent()          {}
+func (Checkpoint) MachineEvent()     {}
+func (Abandon) MachineEvent()        {}
+func (SessionEnded) MachineEvent()   {}
+func (SessionStarted) MachineEvent() {}
+func (Stepped) MachineEvent()        {}
+func (FileStarted) MachineEvent()    {}
+func (GotDone) MachineEvent()        {}
+func (SentStatus) MachineEvent()     {}
+func (FileEnded) MachineEvent()      {}
+func (GotAbort) MachineEvent()       {}
+func (SentAbort) MachineEvent()      {}
+func (Refused) MachineEvent()        {}
+func (Heartbeat) MachineEvent()      {}

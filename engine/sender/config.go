@@ -1,0 +1,138 @@
+package sender
+
+import (
+	"net/netip"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/wire"
+)
+
+// MaxClients is the most hosts one session can have.
+const MaxClients = 100_000
+
+// Config is all that a session is told before it starts. Values are taken as
+// they are: ranges are the business of who fills it.
+type Config struct {
+	UID       wire.UID
+	Group     uint32 // not 0
+	Instance  uint8
+	Public    netip.AddrPort // where ANNOUNCE goes
+	Private   netip.AddrPort // where everything else goes; equal to Public when Unicast
+	Unicast   bool           // Public is no multicast address: ANNOUNCE carries unspecified addresses
+	BlockSize int            // 512..8800
+	Robust    int            // 10..50
+	Rate      int64          // bytes/s of IP packets, 0 = as fast as the way out takes it
+	Overhead  int            // bytes around a block that Rate counts: headers of FILESEG, UDP and IP
+
+	GRTT, MinGRTT, MaxGRTT time.Duration
+
+	Hosts  []Host // closed group; empty = open group
+	Closed bool   // with no Hosts: nobody may register (kept apart so that a filtered list cannot open the group)
+
+	// An open group ends its registration when RegisterCount clients are confirmed
+	// in (0 = off), or when nobody new came for RegisterQuiet after the first one
+	// (0 = off). Otherwise all Robust announce rounds are run, as stock does.
+	RegisterCount int
+	RegisterQuiet time.Duration
+
+	MaxNAKPct   int // 0..100; 100 = never excessive
+	MaxNAKCount int // excessive STATUS messages that abort a client, >= 1
+	MaxPasses   int // 1..65535
+	TxWeight    int // percent of the ideal time that a file may take; 0 = no limit
+	QuitOnError bool
+	Sync        bool
+	Preview     bool
+
+	TrainBlocks int           // most blocks in one Train, 1..machine.MaxTrainBlocks; the machine shortens it to about 1 ms of Rate
+	Lookahead   time.Duration // how long before its departure a train may be planned
+}
+
+// Host is one entry of a closed group.
+type Host struct {
+	UID     wire.UID
+	Name    string // as the user wrote it
+	IsProxy bool
+}
+
+// File is what the host offers as the next file of the session.
+type File struct {
+	Type  wire.FileType
+	Name  string // on the wire, 1..300 bytes
+	Link  string // target of a TypeLink
+	Size  int64  // TypeFile only
+	MTime uint32 // TypeFile only, Unix seconds
+}
+
+// Client names a client in events.
+type Client struct {
+	Index int // place in the roster, stable for the session
+	UID   wire.UID
+	Name  string // as listed by the user, or 0x%08X of the UID
+	Proxy bool
+}
+
+// State is where a client stands (v4-sender.md section 2).
+type State uint8
+
+//go:generate go tool stringer -type=State,Phase,NoticeKind,LostIn,Exit -linecomment
+const (
+	Mute       State = iota // mute
+	Registered              // registered
+	Active                  // active
+	ActiveNAK               // active, NAKs heard
+	Done                    // done
+	Lost                    // lost
+	Aborted                 // aborted
+)
+
+// Failed reports whether the state is final and counts as an error.
+func (s State) Failed() bool { return s == Mute || s == Lost || s == Aborted }
+
+// Exit is how a session ended; the numbers are the exit codes of the command.
+type Exit int
+
+const (
+	ExitOK         Exit = 0  // completed
+	ExitSignal     Exit = 6  // interrupted
+	ExitNobody     Exit = 7  // nobody registered
+	ExitNoFileInfo Exit = 8  // nobody answered FILEINFO
+	ExitNoFile     Exit = 9  // nobody finished the file
+	ExitNoneSent   Exit = 10 // no file was accepted
+)
+
+// Result is what became of one file at one client.
+type Result struct {
+	Client    Client
+	State     State               // Done, or why not
+	Status    wire.CompleteStatus // valid when State is Done
+	Elapsed   time.Duration       // from the start of the data phase to its COMPLETE
+	NAKs      int64               // blocks it asked for again
+	FreeSpace uint64              // valid when HasSpace
+	HasSpace  bool
+}
+
+// Counters are running totals of a session.
+type Counters struct {
+	DataPackets   int64 // FILESEG datagrams planned
+	DataBytes     int64 // file bytes in them
+	RepairPackets int64 // those of DataPackets that were not the first of their block
+	RepairBytes   int64
+	Control       int64 // control datagrams planned
+	NAKs          int64 // NAKs counted in STATUS messages
+	Drops         [32]int64
+}
+
+// Stats is a picture of the running session for a display.
+type Stats struct {
+	Phase     Phase
+	FileID    uint16
+	Pass      int
+	Blocks    int // of the file
+	Left      int // blocks still to send in what is known now
+	GRTT      time.Duration
+	Rate      int64
+	States    [8]int // clients by State, proxies not counted
+	Counters  Counters
+	FileStart clock.Time
+}

@@ -1,0 +1,170 @@
+package sender
+
+import (
+	"time"
+
+	"uftp/engine/block"
+	"uftp/wire"
+)
+
+// Requests to the host.
+type (
+	// NeedFile asks for the next file: the host answers with Offer or EndOfFiles.
+	NeedFile struct{}
+	// CloseFile says that no train of the file will be planned any more.
+	CloseFile struct{ FileID uint16 }
+)
+
+// Reports for the user.
+type (
+	// PhaseStarted tells that the session entered a phase.
+	PhaseStarted struct{ Phase Phase }
+	// FileStarted tells the ID and the layout of the file that was offered.
+	FileStarted struct {
+		FileID uint16
+		File   File
+		Layout block.Layout // zero unless TypeFile
+	}
+	// Sent tells that a control message left, as part Part of round Round (both from 1).
+	// Open is set for the ANNOUNCE of an open group, which has no parts.
+	Sent struct {
+		Func        wire.Func
+		Round, Part int
+		Open        bool
+	}
+	// Heard tells that a client answered. Repeat: it had done so before.
+	Heard struct {
+		Func    wire.Func
+		Client  Client
+		Repeat  bool
+		Partial bool                // FILEINFO_ACK
+		Status  wire.CompleteStatus // COMPLETE
+		RTT     time.Duration       // 0 unless the message carried a stamp
+		FileID  uint16
+	}
+	// NAKs tells what a STATUS asked for.
+	NAKs struct {
+		Client  Client
+		Section int
+		Count   int
+		Excess  bool // the share was above MaxNAKPct once too often; the client is aborted
+	}
+	// PassStarted, SectionStarted and PassEnded follow the cursor of a file.
+	PassStarted    struct{ Pass int }
+	SectionStarted struct{ Section int }
+	PassEnded      struct {
+		FileID  uint16
+		Pass    int
+		Packets int64 // data packets of this pass
+		Bytes   int64
+		Elapsed time.Duration
+	}
+	// ClientLost tells that a client did not answer in time.
+	ClientLost struct {
+		Client Client
+		In     LostIn
+	}
+	// GotAbort tells that a host sent an ABORT. Known is false for a UID outside the roster.
+	GotAbort struct {
+		Client Client
+		Known  bool
+		Text   string
+	}
+	// SentAbort tells that we sent an ABORT; UID 0 is everybody.
+	SentAbort struct {
+		UID  wire.UID
+		Text string
+	}
+	// Refused tells that a message was not accepted and why (level 1 of the log).
+	Refused struct {
+		Func   wire.Func
+		UID    wire.UID
+		Client Client // zero when unknown
+		Known  bool
+		Reason string
+	}
+	// GRTTChanged tells the new group round-trip time.
+	GRTTChanged struct{ GRTT time.Duration }
+	// Notice is a step that has no data of its own.
+	Notice struct{ Kind NoticeKind }
+	// Connected tells at the end of registration who is in, in roster order.
+	Connected struct {
+		Clients []Client
+		OK      []bool
+	}
+	// FileEnded tells the outcome of a file for every client but proxies, in roster order.
+	FileEnded struct {
+		FileID  uint16
+		File    File
+		Results []Result
+		Elapsed time.Duration // data-phase start to the last COMPLETE; 0 if there was none
+		Passes  int
+		Err     string // why the file was given up, "" otherwise
+	}
+	// SessionEnded is the last event.
+	SessionEnded struct {
+		Exit     Exit
+		Complete bool     // the completion phase was run
+		Clients  []Client // all, proxies included
+		States   []State  // of Clients, at the end
+		Counters Counters
+	}
+)
+
+// Phase is a phase of the session.
+type Phase uint8
+
+const (
+	Announcing   Phase = iota // Initializing group
+	BetweenFiles              // between files
+	FileInfo                  // Sending FILEINFO
+	Data                      // Sending file
+	Finishing                 // Finishing group
+	Ended                     // ended
+)
+
+// LostIn says where a client was lost.
+type LostIn uint8
+
+const (
+	LostRegister LostIn = iota // registration
+	LostFileInfo               // FILEINFO
+	LostData                   // data
+	LostComplete               // completion
+)
+
+// NoticeKind is the kind of a Notice.
+type NoticeKind uint8
+
+const (
+	LateRegisters    NoticeKind = iota // Late registers:
+	LateCompletions                    // Late completions:
+	AnnounceTimedOut                   // Announce timed out
+	DataTimedOut                       // Sending thread timed out
+	RewindStarted                      // Starting rewind timer
+	RewindTripped                      // Rewind timer tripped
+	PassesExceeded                     // Maximum number of passes exceeded
+	TimeExceeded                       // Maximum file transfer time exceeded
+	RegistrationCut                    // Registration ended early
+	GroupComplete                      // Group complete
+)
+
+func (NeedFile) MachineEvent()       {}
+func (CloseFile) MachineEvent()      {}
+func (PhaseStarted) MachineEvent()   {}
+func (FileStarted) MachineEvent()    {}
+func (Sent) MachineEvent()           {}
+func (Heard) MachineEvent()          {}
+func (NAKs) MachineEvent()           {}
+func (PassStarted) MachineEvent()    {}
+func (SectionStarted) MachineEvent() {}
+func (PassEnded) MachineEvent()      {}
+func (ClientLost) MachineEvent()     {}
+func (GotAbort) MachineEvent()       {}
+func (SentAbort) MachineEvent()      {}
+func (Refused) MachineEvent()        {}
+func (GRTTChanged) MachineEvent()    {}
+func (Notice) MachineEvent()         {}
+func (Connected) MachineEvent()      {}
+func (FileEnded) MachineEvent()      {}
+func (SessionEnded) MachineEvent()   {}

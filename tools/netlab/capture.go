@@ -1,0 +1,157 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+)
+
+// ErrMalformed reports what tshark found wrong in a capture.
+var ErrMalformed = errors.New("netlab: tshark finds bad packets")
+
+// Capture records what passes the interface of a host: what the host sends,
+// and what arrives before any drop rule.
+type Capture struct {
+	Path string // pcap file
+	proc *Proc
+}
+
+// Packet is one UDP datagram of a capture.
+type Packet struct {
+	Time    time.Time
+	Src     netip.AddrPort
+	Dst     netip.AddrPort
+	TTL     uint8 // hop limit for IPv6
+	TOS     uint8 // traffic class for IPv6
+	Payload []byte
+}
+
+// Func is the message number of an unencrypted UFTP datagram, 0 if it is too short.
+func (p Packet) Func() uint8 {
+	if len(p.Payload) < 20 {
+		return 0
+	}
+	return p.Payload[1]
+}
+
+// Capture starts to record UDP into the file path and returns when the
+// recording runs.
+func (h *Host) Capture(path string) (*Capture, error) {
+	p, err := h.Start(Spec{Argv: []string{
+		"tcpdump", "-Z", "root", "-i", Device, "-n", "-U", "--immediate-mode", "-B", "16384", "-w", path, "udp",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.WaitLog("listening on", 10*time.Second); err != nil {
+		return nil, err
+	}
+	return &Capture{Path: path, proc: p}, nil
+}
+
+// Stop ends the recording; the file is whole then. A second Stop does nothing.
+func (c *Capture) Stop() error {
+	if c.proc.Exited() {
+		return nil
+	}
+	time.Sleep(20 * time.Millisecond) // what is in the kernel's ring still counts
+	c.proc.Signal(syscall.SIGTERM)
+	_, err := c.proc.WaitFor(10 * time.Second)
+	return err
+}
+
+// Packets ends the recording and returns its UDP datagrams in order of time.
+// Fragments but the first are left out, and the first is as short as it came.
+func (c *Capture) Packets() ([]Packet, error) {
+	if err := c.Stop(); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := pcapgo.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("netlab: %s: %w", c.Path, err)
+	}
+	var packets []Packet
+	for {
+		frame, info, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return packets, nil
+		}
+		if err != nil {
+			return packets, fmt.Errorf("netlab: %s: %w", c.Path, err)
+		}
+		if p, ok := datagram(frame); ok {
+			p.Time = info.Timestamp
+			packets = append(packets, p)
+		}
+	}
+}
+
+func datagram(frame []byte) (p Packet, ok bool) {
+	pkt := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
+	var src, dst netip.Addr
+	switch ip := pkt.NetworkLayer().(type) {
+	case *layers.IPv4:
+		if ip.FragOffset != 0 || len(ip.Payload) < 8 {
+			return p, false
+		}
+		src, _ = netip.AddrFromSlice(ip.SrcIP.To4())
+		dst, _ = netip.AddrFromSlice(ip.DstIP.To4())
+		p.TTL, p.TOS, p.Payload = ip.TTL, ip.TOS, ip.Payload
+	case *layers.IPv6:
+		if ip.NextHeader != layers.IPProtocolUDP || len(ip.Payload) < 8 {
+			return p, false
+		}
+		src, _ = netip.AddrFromSlice(ip.SrcIP)
+		dst, _ = netip.AddrFromSlice(ip.DstIP)
+		p.TTL, p.TOS, p.Payload = ip.HopLimit, ip.TrafficClass, ip.Payload
+	default:
+		return p, false
+	}
+	u := p.Payload
+	p.Src = netip.AddrPortFrom(src, uint16(u[0])<<8|uint16(u[1]))
+	p.Dst = netip.AddrPortFrom(dst, uint16(u[2])<<8|uint16(u[3]))
+	p.Payload = u[8:]
+	return p, true
+}
+
+// Check ends the recording and lets tshark read it. It is an error if tshark
+// finds no datagram, one that is malformed or one that is not UFTP.
+func (c *Capture) Check() error {
+	if err := c.Stop(); err != nil {
+		return err
+	}
+	out, err := exec.Command("tshark", "-n", "-r", c.Path, "-T", "fields", "-e", "frame.number", "-e", "frame.protocols", "-Y", "udp").Output()
+	if err != nil {
+		return fmt.Errorf("netlab: tshark %s: %w", c.Path, err)
+	}
+	frames := 0
+	var bad []string
+	for line := range strings.Lines(string(out)) {
+		frames++
+		if !strings.Contains(line, ":uftp") || strings.Contains(line, "malformed") {
+			bad = append(bad, strings.TrimSpace(line))
+		}
+	}
+	if frames == 0 {
+		return fmt.Errorf("%w: none at all in %s", ErrMalformed, c.Path)
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("%w: %d of %d in %s, first: %s", ErrMalformed, len(bad), frames, c.Path, bad[0])
+	}
+	return nil
+}
