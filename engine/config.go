@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+)
+
+// Reporter is told everything that happens, in order, from one goroutine that
+// the data path never waits for. Events are those of packages sender or receiver
+// and those of this package. When the reporter is too slow, reports are lost and
+// counted (see Lost); results are not.
+type Reporter func(at time.Time, ev machine.Event)
+
+// SendConfig is all that one sender session needs.
+type SendConfig struct {
+	Session sender.Config // Group 0: a random one; TrainBlocks, Lookahead 0: chosen here
+	Net     netio.Config
+	Walk    store.WalkConfig
+	Workers int           // goroutines that read and seal blocks; 0 = the transmitting one does it
+	Tick    time.Duration // how often a SendTick is reported; 0 = never
+	Trace   bool          // report every datagram as a Traced
+}
+
+// SendResult is how a session ended.
+type SendResult struct {
+	Group    uint32
+	Instance uint8
+	sender.SessionEnded
+	Elapsed time.Duration
+	Net     netio.Stats
+	Caps    netio.Caps
+}
+
+// ReceiveConfig is all that a receiver daemon needs.
+type ReceiveConfig struct {
+	Receiver   receiver.Config
+	Net        netio.Config
+	Interfaces []netio.Interface // where groups are joined
+	Sink       store.SinkConfig
+	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
+	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
+	Trace      bool
+	Ready      func() // called once, when the receiver listens
+}
+
+// Events of the engine itself.
+type (
+	// Opened tells the socket in use and what the kernel granted.
+	Opened struct {
+		Port           uint16
+		Caps           netio.Caps
+		WantRcvBuf     int // bytes asked for
+		WantSndBuf     int
+		PrivateAddress netip.Addr
+		Group          uint32
+		Instance       uint8
+	}
+	// Skipped tells of an operand or file that is not sent.
+	Skipped struct{ store.Skip }
+	// Offered tells the local path of the file that is announced next.
+	Offered struct{ Entry store.Entry }
+	// SendFailed tells that datagrams could not be sent. Repeats of the same error are counted, not reported.
+	SendFailed struct {
+		To  netip.AddrPort
+		Err error
+	}
+	// SourceFailed tells that a file could not be opened or read.
+	SourceFailed struct {
+		Path string
+		Err  error
+	}
+	// Stored tells that a file has its final name (in the temporary directory, if there is one).
+	Stored struct {
+		Session receiver.Session
+		Request receiver.Request
+		Path    string
+		Elapsed time.Duration
+	}
+	// Moved tells that a session's files were moved out of the temporary directory.
+	Moved struct {
+		Session receiver.Session
+		Paths   []string
+	}
+	// Note is a line for the log about a session; Level as in -x.
+	Note struct {
+		Session receiver.Session
+		Level   int
+		Text    string
+	}
+	// Traced is one datagram on its way out or in (level 5 of the log).
+	Traced struct {
+		In   bool
+		Peer netip.AddrPort
+		Text string
+	}
+	// SendTick and ReceiveTick are for a live display.
+	SendTick    struct{ Stats sender.Stats }
+	ReceiveTick struct{ Sessions []receiver.Stats }
+	// Dropped tells how many datagrams were refused since the last time, by reason; at most one a second.
+	Dropped struct {
+		Reason machine.Drop
+		Count  int64
+	}
+	// Lost tells that the reporter was too slow for Count events.
+	Lost struct{ Count int64 }
+)
+
+func (Opened) MachineEvent()       {}
+func (Skipped) MachineEvent()      {}
+func (Offered) MachineEvent()      {}
+func (SendFailed) MachineEvent()   {}
+func (SourceFailed) MachineEvent() {}
+func (Stored) MachineEvent()       {}
+func (Moved) MachineEvent()        {}
+func (Note) MachineEvent()         {}
+func (Traced) MachineEvent()       {}
+func (SendTick) MachineEvent()     {}
+func (ReceiveTick) MachineEvent()  {}
+func (Dropped) MachineEvent()      {}
+func (Lost) MachineEvent()         {}
+
