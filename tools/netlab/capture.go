@@ -135,7 +135,7 @@ func (c *Capture) Check() error {
 	if err := c.Stop(); err != nil {
 		return err
 	}
-	out, err := exec.Command("tshark", "-n", "-r", c.Path, "-T", "fields", "-e", "frame.number", "-e", "frame.protocols", "-Y", "udp").Output()
+	out, err := exec.Command("tshark", "-n", "-r", c.Path, "-T", "fields", "-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-Y", "udp").Output()
 	if err != nil {
 		return fmt.Errorf("netlab: tshark %s: %w", c.Path, err)
 	}
@@ -143,7 +143,7 @@ func (c *Capture) Check() error {
 	var bad []string
 	for line := range strings.Lines(string(out)) {
 		frames++
-		if !strings.Contains(line, ":uftp") || strings.Contains(line, "malformed") {
+		if !strings.Contains(line, ":uftp:uftp") || strings.Contains(line, "malformed") {
 			bad = append(bad, strings.TrimSpace(line))
 		}
 	}

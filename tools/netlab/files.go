@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"time"
 )
 
 // ErrDiffer reports files or trees that are not equal.
@@ -72,8 +71,8 @@ func SameFile(want, got string) error {
 	if g.Mode() != 0o644 {
 		return fmt.Errorf("%w: %s has mode %v, not -rw-r--r--", ErrDiffer, got, g.Mode())
 	}
-	if !w.ModTime().Truncate(time.Second).Equal(g.ModTime()) {
-		return fmt.Errorf("%w: %s has time %v, not %v", ErrDiffer, got, g.ModTime(), w.ModTime().Truncate(time.Second))
+	if w.ModTime().Unix() != g.ModTime().Unix() {
+		return fmt.Errorf("%w: %s has time %v, not %v", ErrDiffer, got, g.ModTime(), w.ModTime())
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func EveryNth(n int) Share { return Share{fmt.Sprintf("numgen inc mod %d 0", n)}
 func (h *Host) Drop(m Match, s Share) error {
 	var b strings.Builder
 	if !h.ruled {
-		b.WriteString("table inet netlab { chain in { type filter hook input priority 0; policy accept; } }\n")
+		b.WriteString("add table inet netlab\nadd chain inet netlab in { type filter hook input priority 0; policy accept; }\n")
 	}
 	fmt.Fprintf(&b, "add rule inet netlab in meta l4proto udp %s %s counter drop\n", m.expr, s.expr)
 	if _, err := h.tool(b.String(), "nft", "-f", "-"); err != nil {
