@@ -1,0 +1,157 @@
+// Package ring hands preallocated slots from stage to stage, in order, without
+// locks: only the right to use a slot moves, never its bytes.
+//
+// A ring has n slots and two or more stages. A slot belongs to one stage at a
+// time: stage 0 takes free slots, stage i+1 takes what stage i has finished, and
+// what the last stage has finished is free again. A stage may have several
+// workers: worker w of W takes the slots whose position is w modulo W, so that no
+// two ever look at the same one, and the stage after it sees them in order.
+//
+// Each worker of a stage is a Hand. A Hand belongs to one goroutine; all hands of
+// a ring may be used at the same time. When a hand has nothing to do it sleeps on
+// its wake channel, which holds one token: who finishes a slot puts a token into
+// the channels of the stage that waits for it. A token may come too often, never
+// too seldom.
+//
+// The idea is that of the LMAX Disruptor (Thompson and others, 2011): sequence
+// counters instead of queues.
+package ring
+
+import "sync/atomic"
+
+// cursor is the position of the first slot that one worker has not finished.
+// It fills two cache lines (adjacent lines are fetched in pairs) so that two
+// workers never fight over one.
+type cursor struct {
+	pos atomic.Uint64
+	_   [120]byte
+}
+
+// Ring is n slots of T shared by stages of workers.
+type Ring[T any] struct {
+	slots  []T
+	stages [][]Hand[T]
+}
+
+// Hand is one worker's grip on the ring.
+type Hand[T any] struct {
+	ring   *Ring[T]
+	done   cursor
+	next   uint64 // position of the slot this hand works on next
+	step   uint64 // workers of this stage
+	limit  uint64 // positions below it are ours to take, as far as we have looked
+	before []Hand[T]
+	lead   uint64 // n for stage 0, whose predecessor is one lap behind
+	after  []Hand[T]
+	wake   chan struct{}
+}
+
+// New makes a ring of n slots with one stage per element of workers, each with so
+// many workers. make fills the slots.
+func New[T any](n int, fill func(i int, slot *T), workers ...int) *Ring[T] {
+	if n < 1 || len(workers) < 2 {
+		panic("ring: need a slot and two stages")
+	}
+	r := &Ring[T]{slots: make([]T, n), stages: make([][]Hand[T], len(workers))}
+	for i := range r.slots {
+		if fill != nil {
+			fill(i, &r.slots[i])
+		}
+	}
+	for s, w := range workers {
+		if w < 1 {
+			panic("ring: a stage needs a worker")
+		}
+		r.stages[s] = make([]Hand[T], w)
+	}
+	last := len(workers) - 1
+	for s := range r.stages {
+		for w := range r.stages[s] {
+			h := &r.stages[s][w]
+			h.ring = r
+			h.next = uint64(w)
+			h.step = uint64(len(r.stages[s]))
+			h.done.pos.Store(h.next)
+			h.wake = make(chan struct{}, 1)
+			h.after = r.stages[(s+1)%len(r.stages)]
+			if s == 0 {
+				h.before, h.lead = r.stages[last], uint64(n)
+			} else {
+				h.before = r.stages[s-1]
+			}
+		}
+	}
+	return r
+}
+
+// Len returns the number of slots.
+func (r *Ring[T]) Len() int { return len(r.slots) }
+
+// Hand returns worker w of stage s.
+func (r *Ring[T]) Hand(s, w int) *Hand[T] { return &r.stages[s][w] }
+
+// SetWake makes the hand sleep on ch, which must hold one token, so that one
+// goroutine can wait for several things. Call it before anybody uses the ring.
+func (h *Hand[T]) SetWake(ch chan struct{}) { h.wake = ch }
+
+// Wake is where the hand sleeps when Ready says false.
+func (h *Hand[T]) Wake() <-chan struct{} { return h.wake }
+
+// Ready reports whether the slot at Pos is this hand's to use.
+func (h *Hand[T]) Ready() bool { return h.Ahead(0) }
+
+// Ahead reports whether the slot k turns after the current one is this hand's to
+// use as well, so that several can be worked on before the first Done.
+func (h *Hand[T]) Ahead(k int) bool {
+	at := h.next + uint64(k)*h.step
+	if at < h.limit {
+		return true
+	}
+	// All slots below the least cursor of the stage before are finished there.
+	least := h.before[0].done.pos.Load()
+	for i := 1; i < len(h.before); i++ {
+		least = min(least, h.before[i].done.pos.Load())
+	}
+	h.limit = least + h.lead
+	return at < h.limit
+}
+
+// Pos is the position of the current slot: how many slots were handed through the
+// ring before it.
+func (h *Hand[T]) Pos() uint64 { return h.next }
+
+// Slot returns the current slot; Ready must have said true.
+func (h *Hand[T]) Slot() *T { return h.Peek(0) }
+
+// Peek returns the slot k turns after the current one; Ahead(k) must have said true.
+func (h *Hand[T]) Peek(k int) *T {
+	return &h.ring.slots[(h.next+uint64(k)*h.step)%uint64(len(h.ring.slots))]
+}
+
+// Done hands the first k slots on to the next stage and wakes it.
+func (h *Hand[T]) Done(k int) {
+	h.next += uint64(k) * h.step
+	h.done.pos.Store(h.next)
+	for i := range h.after {
+		Poke(h.after[i].wake)
+	}
+}
+
+// Idle reports whether no slot is under way behind this hand, which must be the
+// only one of stage 0: all it ever handed on has come back.
+func (h *Hand[T]) Idle() bool {
+	for i := range h.before {
+		if b := &h.before[i]; b.done.pos.Load() < h.next {
+			return false
+		}
+	}
+	return true
+}
+
+// Poke puts a token into a wake channel unless it holds one.
+func Poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

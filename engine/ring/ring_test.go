@@ -1,0 +1,110 @@
+package ring
+
+import (
+	"sync"
+	"testing"
+)
+
+type slot struct{ pos, a, b uint64 }
+
+// pass sends n slots through three stages with W middle workers and checks order and ownership.
+func pass(t testing.TB, slots, workers int, n uint64) {
+	r := New[slot](slots, nil, 1, workers, 1)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			h := r.Hand(1, w)
+			for h.Pos() < n {
+				if !h.Ready() {
+					<-h.Wake()
+					continue
+				}
+				s := h.Slot()
+				if s.pos != h.Pos() {
+					t.Errorf("worker %d got slot %d at position %d", w, s.pos, h.Pos())
+				}
+				s.b = s.a * 3
+				h.Done(1)
+			}
+		})
+	}
+	wg.Go(func() {
+		h := r.Hand(2, 0)
+		for h.Pos() < n {
+			if !h.Ready() {
+				<-h.Wake()
+				continue
+			}
+			k := 1
+			for k < 4 && h.Ahead(k) {
+				k++
+			}
+			for i := range k {
+				p := h.Pos() + uint64(i)
+				if s := h.Peek(i); s.pos != p || s.b != 3*(p+7) {
+					t.Errorf("slot %d holds %+v", p, *s)
+				}
+			}
+			h.Done(k)
+		}
+	})
+	h := r.Hand(0, 0)
+	for h.Pos() < n {
+		if !h.Ready() {
+			<-h.Wake()
+			continue
+		}
+		*h.Slot() = slot{pos: h.Pos(), a: h.Pos() + 7}
+		h.Done(1)
+	}
+	wg.Wait()
+	if !h.Idle() {
+		t.Error("all slots came back, Idle must say so")
+	}
+}
+
+func TestOrder(t *testing.T) {
+	for _, c := range []struct{ slots, workers int }{{1, 1}, {2, 1}, {8, 1}, {8, 2}, {7, 3}, {3, 5}, {64, 4}} {
+		pass(t, c.slots, c.workers, 5000)
+	}
+}
+
+func TestFullRingGivesNothing(t *testing.T) {
+	r := New[slot](3, nil, 1, 1)
+	in, out := r.Hand(0, 0), r.Hand(1, 0)
+	for i := range 3 {
+		if !in.Ready() {
+			t.Fatalf("slot %d of 3 must be free", i)
+		}
+		in.Done(1)
+	}
+	if in.Ready() {
+		t.Fatal("a full ring must not give a slot")
+	}
+	if in.Idle() {
+		t.Fatal("three slots are under way, the ring is not idle")
+	}
+	out.Done(1)
+	if !in.Ready() || in.Ahead(1) {
+		t.Fatal("one slot came back, exactly one must be free")
+	}
+}
+
+func TestHandDoesNotAllocate(t *testing.T) {
+	r := New[slot](4, nil, 1, 1)
+	in, out := r.Hand(0, 0), r.Hand(1, 0)
+	if a := testing.AllocsPerRun(100, func() {
+		if in.Ready() {
+			in.Done(1)
+		}
+		if out.Ready() {
+			out.Done(1)
+		}
+	}); a != 0 {
+		t.Errorf("%v allocations, want none", a)
+	}
+}
+
+func BenchmarkPass(b *testing.B) {
+	pass(b, 64, 1, uint64(b.N))
+}
