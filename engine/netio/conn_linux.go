@@ -1,0 +1,3 @@
+package netio
+
+func newConn(s *socket, _ Config) (Conn, error) { return newPortable(s), nil }

@@ -1,0 +1,80 @@
+//go:build linux || darwin || freebsd
+
+package netio
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// trafficClassSettable says that x/net can set the traffic class of IPv6.
+const trafficClassSettable = true
+
+// isTransientRx says that a read failed only because ICMP reported the fate of
+// something sent earlier; the report is consumed by the read.
+func isTransientRx(e syscall.Errno) bool {
+	switch e {
+	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN,
+		unix.ENETDOWN, unix.ENOPROTOOPT, unix.EPROTO, unix.EACCES, unix.EMSGSIZE:
+		return true
+	}
+	return false
+}
+
+// isTransientTx says the same of a send. Unreachable networks are not in it:
+// there the route fails, not an earlier datagram.
+func isTransientTx(e syscall.Errno) bool {
+	return e == unix.ECONNREFUSED || e == unix.ECONNRESET
+}
+
+func isNoBufs(e syscall.Errno) bool { return e == unix.ENOBUFS || e == unix.ENOMEM }
+
+// isFullErrno: ENOBUFS past the limit of IPv4 memberships or sources, ENOMEM
+// where the option memory of an IPv6 socket is used up, ETOOMANYREFS on BSD.
+func isFullErrno(e syscall.Errno) bool {
+	return e == unix.ENOBUFS || e == unix.ENOMEM || e == unix.ETOOMANYREFS
+}
+
+// isCut says that the buffer was too small.
+func isCut(flags int, _ error) bool { return flags&unix.MSG_TRUNC != 0 }
+
+// control is what the control messages of one received message say.
+type control struct {
+	tos uint8
+	seg int
+}
+
+// parseControl reads b, which the kernel wrote at an address aligned for a Cmsghdr.
+func parseControl(b []byte) (c control) {
+	head := unix.CmsgLen(0)
+	for len(b) >= head {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		n := int(h.Len)
+		if n < head || n > len(b) {
+			return c
+		}
+		data := b[head:n]
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == cmsgTOS && len(data) >= 1:
+			c.tos = data[0]
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= 4:
+			c.tos = uint8(*(*int32)(unsafe.Pointer(&data[0])))
+		case h.Level == unix.IPPROTO_UDP && h.Type == cmsgGRO && len(data) >= 4:
+			c.seg = int(*(*int32)(unsafe.Pointer(&data[0])))
+		}
+		next := unix.CmsgSpace(n - head)
+		if next > len(b) {
+			return c
+		}
+		b = b[next:]
+	}
+	return c
+}
+
+func controlTOS(b []byte) uint8 { return parseControl(b).tos }
+
+// rxControlBytes holds a traffic class and a GRO size of 4 bytes each, and
+// what else an IPv4 packet on a dual-stack socket may carry.
+var rxControlBytes = 4 * unix.CmsgSpace(4)

@@ -1,0 +1,79 @@
+package netio
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/windows"
+)
+
+// Options that package windows does not name.
+const (
+	ipDontFragment   = 14
+	ipv6DontFragment = 14
+)
+
+// trafficClassSettable: x/net has no traffic class of IPv6 here.
+const trafficClassSettable = false
+
+// rxControlBytes is not 0, so that reads take the path that tells truncation.
+const rxControlBytes = 64
+
+func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
+	h := windows.Handle(fd)
+	if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, windows.SO_BROADCAST, 1); err != nil {
+		return fmt.Errorf("netio: broadcast: %w", err)
+	}
+	// Off unless set; a version that does not know the option fragments anyway.
+	if s.v6 {
+		windows.SetsockoptInt(h, windows.IPPROTO_IPV6, ipv6DontFragment, 0)
+	} else {
+		windows.SetsockoptInt(h, windows.IPPROTO_IP, ipDontFragment, 0)
+		if ifi := cfg.MulticastIf; ifi != nil && ifi.Addr.Is4() {
+			if err := windows.SetsockoptInet4Addr(h, windows.IPPROTO_IP, windows.IP_MULTICAST_IF, ifi.Addr.As4()); err != nil {
+				return fmt.Errorf("netio: multicast interface %s: %w", ifi.Name, err)
+			}
+		}
+	}
+	var err error
+	if s.rcvBuf, err = sizeBuffer(h, windows.SO_RCVBUF, cfg.RcvBuf); err != nil {
+		return fmt.Errorf("netio: receive buffer: %w", err)
+	}
+	if s.sndBuf, err = sizeBuffer(h, windows.SO_SNDBUF, cfg.SndBuf); err != nil {
+		return fmt.Errorf("netio: send buffer: %w", err)
+	}
+	return nil
+}
+
+// sizeBuffer asks for want bytes and returns what was granted.
+func sizeBuffer(h windows.Handle, opt, want int) (int, error) {
+	if want > 0 {
+		if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, opt, want); err != nil {
+			return 0, err
+		}
+	}
+	return windows.GetsockoptInt(h, windows.SOL_SOCKET, opt)
+}
+
+// isTransientRx: a port or host that was unreachable for something sent earlier.
+func isTransientRx(e syscall.Errno) bool {
+	return e == windows.WSAECONNRESET || e == windows.WSAENETRESET
+}
+
+func isTransientTx(e syscall.Errno) bool { return isTransientRx(e) }
+
+func isNoBufs(e syscall.Errno) bool { return e == windows.WSAENOBUFS }
+
+func isFullErrno(e syscall.Errno) bool { return e == windows.WSAENOBUFS }
+
+// isCut says that the buffer was too small, which is an error here.
+func isCut(_ int, err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
+
+// controlTOS: received traffic classes are not asked for.
+func controlTOS([]byte) uint8 { return 0 }
+
+// dropCounter: this system does not tell.
+type dropCounter struct{}
+
+func (dropCounter) read(syscall.RawConn) uint64 { return 0 }
