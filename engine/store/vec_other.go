@@ -1,0 +1,41 @@
+//go:build !linux
+
+package store
+
+import "os"
+
+// vec moves bytes between one run of a file and many buffers, here one buffer
+// at a time. The zero vec is ready.
+type vec struct{}
+
+// preadv fills bufs, in order, from offset off of f, and returns the number of
+// bytes read. It is less than what bufs hold only together with an error:
+// [io.EOF] where the file ends.
+func (*vec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) {
+	for _, b := range bufs {
+		if len(b) == 0 {
+			continue
+		}
+		n, err := f.ReadAt(b, off)
+		total += n
+		off += int64(n)
+		if n < len(b) {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// pwritev writes bufs, in order, at offset off of f, and returns the number of
+// bytes written, less than what bufs hold only together with an error.
+func (*vec) pwritev(f *os.File, bufs [][]byte, off int64) (total int, err error) {
+	for _, b := range bufs {
+		n, err := f.WriteAt(b, off)
+		total += n
+		off += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
