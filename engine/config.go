@@ -124,4 +124,3 @@ func (SendTick) MachineEvent()     {}
 func (ReceiveTick) MachineEvent()  {}
 func (Dropped) MachineEvent()      {}
 func (Lost) MachineEvent()         {}
-

@@ -84,9 +84,6 @@ func New[T any](n int, fill func(i int, slot *T), workers ...int) *Ring[T] {
 	return r
 }
 
-// Len returns the number of slots.
-func (r *Ring[T]) Len() int { return len(r.slots) }
-
 // Hand returns worker w of stage s.
 func (r *Ring[T]) Hand(s, w int) *Hand[T] { return &r.stages[s][w] }
 
@@ -107,12 +104,7 @@ func (h *Hand[T]) Ahead(k int) bool {
 	if at < h.limit {
 		return true
 	}
-	// All slots below the least cursor of the stage before are finished there.
-	least := h.before[0].done.pos.Load()
-	for i := 1; i < len(h.before); i++ {
-		least = min(least, h.before[i].done.pos.Load())
-	}
-	h.limit = least + h.lead
+	h.limit = h.passed() + h.lead
 	return at < h.limit
 }
 
@@ -125,7 +117,7 @@ func (h *Hand[T]) Slot() *T { return h.Peek(0) }
 
 // Peek returns the slot k turns after the current one; Ahead(k) must have said true.
 func (h *Hand[T]) Peek(k int) *T {
-	return &h.ring.slots[(h.next+uint64(k)*h.step)%uint64(len(h.ring.slots))]
+	return h.At(h.next + uint64(k)*h.step)
 }
 
 // Done hands the first k slots on to the next stage and wakes it.
@@ -137,16 +129,25 @@ func (h *Hand[T]) Done(k int) {
 	}
 }
 
-// Idle reports whether no slot is under way behind this hand, which must be the
-// only one of stage 0: all it ever handed on has come back.
-func (h *Hand[T]) Idle() bool {
-	for i := range h.before {
-		if b := &h.before[i]; b.done.pos.Load() < h.next {
-			return false
-		}
+// Returned is the position up to which all slots came back to this hand, which
+// must be the only one of stage 0.
+func (h *Hand[T]) Returned() uint64 { return min(h.passed(), h.next) }
+
+// passed is the least cursor of the stage before: all slots below it are finished there.
+func (h *Hand[T]) passed() uint64 {
+	least := h.before[0].done.pos.Load()
+	for i := 1; i < len(h.before); i++ {
+		least = min(least, h.before[i].done.pos.Load())
 	}
-	return true
+	return least
 }
+
+// Idle reports whether all that this hand, the only one of stage 0, ever handed
+// on has come back.
+func (h *Hand[T]) Idle() bool { return h.Returned() == h.next }
+
+// At returns the slot of a position; it must be this hand's to use.
+func (h *Hand[T]) At(pos uint64) *T { return &h.ring.slots[pos%uint64(len(h.ring.slots))] }
 
 // Poke puts a token into a wake channel unless it holds one.
 func Poke(ch chan struct{}) {

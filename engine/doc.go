@@ -1,0 +1,24 @@
+// Package engine runs protocol machines on a real network and real files: Send is
+// one sender session, Receive a receiver daemon.
+//
+// It is the only package that starts goroutines and reads the clock. A run has one
+// core goroutine that owns the machine; everything that takes time (disk, socket,
+// the user's terminal) happens elsewhere. Data moves through a ring of preallocated
+// slots, see package ring; off the data path, requests and answers travel in
+// mailboxes that never block.
+//
+//	sender                                   receiver
+//
+//	walk ──offers──► core ◄── rx ◄─ socket   socket ─► rx ─► core ─► write ─► files
+//	                  │ plan                              │ │ requests ▲
+//	                  ▼                                   │ └──────────┴─► one worker
+//	                 fill × W   read, seal                ▼                a group
+//	                  ▼                                  tx ─► socket
+//	                 transmit ─► socket
+//
+// In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
+// costs reports and never data.
+//
+// Limits: no encryption, proxies or congestion control yet; files of one receiver
+// are written by one goroutine.
+package engine

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/engine/store"
+)
+
+// A worker does what takes long for the sessions of one group: opening, closing,
+// making durable, moving. One after the other, because a restarted session reads
+// what the one before it has written. It ends when the core closes its quit.
+type worker struct {
+	box      *mailbox[request]
+	wake     chan struct{}
+	quit     chan struct{}
+	sessions int // not ended; the core's
+}
+
+// request is a receiver event that the worker carries out, and the file it is about, if any.
+type request struct {
+	ev   machine.Event
+	file *openFile
+}
+
+// answerKind says what an answer is about.
+type answerKind uint8
+
+const (
+	answerOpened answerKind = iota
+	answerClosed
+	answerCheckpointed
+	answerAbandoned
+	answerWriteFailed
+	answerEnded
+)
+
+// answer is the outcome of a request, or a failed write, on its way to the core.
+type answer struct {
+	kind   answerKind
+	ref    machine.FileRef
+	opened receiver.Opened
+	text   string // error, "" if none
+	group  uint32 // answerEnded
+	events []machine.Event
+}
+
+// newWorker starts a worker.
+func newWorker(sink *store.Sink, answers *mailbox[answer], wg *sync.WaitGroup) *worker {
+	w := &worker{wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	w.box = newMailbox[request](w.wake)
+	wg.Go(func() { w.run(sink, answers) })
+	return w
+}
+
+func (w *worker) run(sink *store.Sink, answers *mailbox[answer]) {
+	sessions := map[receiver.SessionID]*store.Session{}
+	for {
+		reqs := w.box.take()
+		for i := range reqs {
+			answers.put(carryOut(sink, sessions, &reqs[i]))
+		}
+		if len(reqs) > 0 {
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// session returns the store's side of a session, begun at its first request.
+func session(sink *store.Sink, all map[receiver.SessionID]*store.Session, s *receiver.Session) *store.Session {
+	st := all[s.SessionID]
+	if st == nil {
+		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: time.Unix(0, s.Started)})
+		all[s.SessionID] = st
+	}
+	return st
+}
+
+func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *request) answer {
+	switch ev := rq.ev.(type) {
+	case receiver.Open:
+		return open(session(sink, all, &ev.Session), &ev, rq.file)
+	case receiver.Close:
+		a := answer{kind: answerClosed, ref: ev.Ref}
+		fin, err := rq.file.sink.Finish()
+		a.events = notes(ev.Session, fin.Log)
+		if err != nil {
+			a.text = err.Error()
+			return a
+		}
+		a.events = append(a.events, Stored{Session: ev.Session, Request: rq.file.req, Path: fin.Path, Elapsed: time.Since(rq.file.opened)})
+		return a
+	case receiver.Checkpoint:
+		a := answer{kind: answerCheckpointed, ref: ev.Ref}
+		if err := rq.file.sink.Checkpoint(ev.Missing); err != nil {
+			a.events = failure(ev.Session, "saving the restart state", err)
+		}
+		return a
+	case receiver.Abandon:
+		a := answer{kind: answerAbandoned}
+		if rq.file != nil && rq.file.sink != nil {
+			if err := rq.file.sink.Abandon(ev.Missing); err != nil {
+				a.events = failure(ev.Session, "giving up the file", err)
+			}
+		}
+		return a
+	case receiver.SessionEnded:
+		a := answer{kind: answerEnded, group: ev.Session.Group}
+		moved, log, err := session(sink, all, &ev.Session).End(ev.OK)
+		delete(all, ev.Session.SessionID)
+		a.events = notes(ev.Session, log)
+		if err != nil {
+			a.events = append(a.events, failure(ev.Session, "finishing the session", err)...)
+		}
+		if len(moved) > 0 {
+			a.events = append(a.events, Moved{Session: ev.Session, Paths: moved})
+		}
+		return a
+	}
+	panic("engine: request of an unknown type")
+}
+
+// open carries out an Open request.
+func open(s *store.Session, ev *receiver.Open, f *openFile) answer {
+	rq := &ev.Request
+	ans, sink := s.Open(store.Request{
+		FileID: ev.Session.FileID, Type: rq.Type, Name: rq.Name, Link: rq.Link, Size: rq.Size, MTime: rq.MTime,
+		Layout: rq.Layout, Sync: rq.Sync, Preview: rq.Preview, Resume: rq.Resume,
+	})
+	a := answer{kind: answerOpened, ref: rq.Ref, events: notes(ev.Session, ans.Log)}
+	a.opened = receiver.Opened{
+		Action: receiver.Receive, Status: ans.Status, Missing: ans.Missing, Partial: ans.Partial,
+		FreeSpace: ans.FreeSpace, HasSpace: ans.HasSpace, Text: ans.Text,
+	}
+	if ans.Complete {
+		a.opened.Action = receiver.Complete
+		return a
+	}
+	f.sink, f.opened = sink, time.Now()
+	return a
+}
+
+func notes(s receiver.Session, lines []string) []machine.Event {
+	evs := make([]machine.Event, 0, len(lines)+1)
+	for _, l := range lines {
+		evs = append(evs, Note{s, 2, l})
+	}
+	return evs
+}
+
+func failure(s receiver.Session, what string, err error) []machine.Event {
+	return []machine.Event{Note{s, 0, what + ": " + err.Error()}}
+}

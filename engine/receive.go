@@ -1,0 +1,400 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/engine/ring"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// Fixed sizes of a receiver.
+const (
+	defaultCacheBytes = 16 << 20
+	minRxSlots        = 32
+	replySlots        = 256 // control packets planned but not sent
+)
+
+// Receive runs a receiver until ctx is cancelled: then every session is aborted
+// and what can be resumed is saved. report may be nil. Errors are those of
+// setting up; [store.ErrSetup] tells a directory that will not do from the rest.
+func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
+	sink, err := store.NewSink(cfg.Sink)
+	if err != nil {
+		return err
+	}
+	conn, err := netio.Listen(cfg.Net)
+	if err != nil {
+		return fmt.Errorf("opening the socket: %w", err)
+	}
+	defer conn.Close()
+	return receiveOn(ctx, cfg, sink, conn, report)
+}
+
+// receiveRun is one running receiver. The core goroutine owns all fields but
+// conn, the rings and the mailboxes.
+type receiveRun struct {
+	wall    wall
+	conn    netio.Conn
+	m       *receiver.Receiver
+	sink    *store.Sink
+	reports *reports
+	drops   dropTable
+	cfg     *ReceiveConfig
+	nextTic clock.Time
+	stats   []receiver.Stats
+
+	wake    chan struct{}
+	timer   *time.Timer
+	out     machine.Out
+	rx      *ring.Hand[rxSlot]
+	tx      *ring.Hand[txSlot]
+	notes   *mailbox[machine.Event]
+	answers *mailbox[answer]
+	writer  writer
+
+	files   map[machine.FileRef]*openFile
+	lastRef machine.FileRef // of the last block stored, and its file
+	last    *openFile
+	workers map[uint32]*worker // by group
+	busy    sync.WaitGroup     // workers
+	live    int                // sessions not ended
+	pending int                // answers to come
+}
+
+func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) error {
+	if report == nil {
+		report = func(time.Time, machine.Event) {}
+	}
+	w := newWall()
+	caps := conn.Caps()
+	r := &receiveRun{
+		wall: w, conn: conn, sink: sink, cfg: &cfg,
+		wake:    make(chan struct{}, 1),
+		timer:   time.NewTimer(time.Hour),
+		files:   map[machine.FileRef]*openFile{},
+		workers: map[uint32]*worker{},
+	}
+	for _, g := range cfg.Receiver.Public {
+		if err := r.join(g); err != nil {
+			return err
+		}
+	}
+	r.m = receiver.New(cfg.Receiver, w.now())
+	r.notes = newMailbox[machine.Event](r.wake)
+	r.answers = newMailbox[answer](r.wake)
+	r.reports = newReports(report)
+
+	// Memory: CacheBytes of slots, fixed from here on. A slot holds what the kernel
+	// joins, or one datagram when it does not.
+	slotBytes := 2 * 8192
+	if caps.GRO {
+		slotBytes = netio.SlotBytes
+	}
+	cache := cfg.CacheBytes
+	if cache == 0 {
+		cache = defaultCacheBytes
+	}
+	in := ring.New(max(minRxSlots, cache/slotBytes), func(_ int, s *rxSlot) { s.buf = make([]byte, slotBytes) }, 1, 1, 1)
+	out := ring.New(replySlots, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
+	r.rx = in.Hand(1, 0)
+	r.rx.SetWake(r.wake)
+	r.tx = out.Hand(0, 0)
+	r.tx.SetWake(r.wake)
+
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, quit) })
+	wake := make(chan struct{}, 1)
+	r.writer = writer{hand: in.Hand(2, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
+	r.writer.hand.SetWake(wake)
+	wg.Go(r.writer.run)
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, trace: cfg.Trace, quit: quit}
+	wg.Go(func() { t.run(out.Hand(1, 0)) })
+
+	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
+	if cfg.Ready != nil {
+		cfg.Ready()
+	}
+	r.loop(ctx)
+	close(quit)
+	conn.Close()
+	wg.Wait()
+	r.drops.next = 0
+	r.drops.report(w.now(), r.put)
+	r.reports.close()
+	return nil
+}
+
+// loop drives the machine until ctx is cancelled and everything is put away.
+func (r *receiveRun) loop(ctx context.Context) {
+	cancelled := ctx.Done()
+	stopping := false
+	var limit clock.Time
+	for {
+		now := r.wall.now()
+		busy := r.handle(now)
+		r.take(now)
+		if r.poll(now) || busy {
+			continue
+		}
+		for _, ev := range r.notes.take() {
+			r.put(ev)
+		}
+		r.drops.report(now, r.put)
+		r.ticks(now)
+		if stopping && r.pending == 0 && (r.tx.Idle() || now >= limit) {
+			r.stopWorkers()
+			return
+		}
+		until := r.m.Deadline()
+		if stopping {
+			until = clock.Min(until, max(limit, now.Add(10*time.Millisecond)))
+		}
+		if !r.sleep(until, cancelled) {
+			cancelled, stopping = nil, true
+			limit = r.wall.now().Add(flushWait)
+			r.m.Stop(r.wall.now())
+		}
+	}
+}
+
+// handle gives the machine what has arrived, a bounded number of slots at a time.
+func (r *receiveRun) handle(now clock.Time) (busy bool) {
+	for range rxBatch {
+		if !r.rx.Ready() {
+			return busy
+		}
+		busy = true
+		s := r.rx.Slot()
+		step := s.seg
+		if step <= 0 {
+			step = max(1, s.n)
+		}
+		for at, k := 0, 0; at < s.n && k < slotWritesMax; at, k = at+step, k+1 {
+			r.datagram(now, s, s.buf[at:min(at+step, s.n)])
+		}
+		r.rx.Done(1)
+	}
+	return busy
+}
+
+func (r *receiveRun) datagram(now clock.Time, s *rxSlot, pkt []byte) {
+	if r.cfg.Trace {
+		r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+	}
+	v := r.m.Handle(now, s.from, pkt)
+	if v.Drop != machine.DropNone {
+		r.drops.add(v.Drop)
+		return
+	}
+	if v.Store.Data == nil {
+		return
+	}
+	if v.Store.Ref != r.lastRef {
+		r.lastRef, r.last = v.Store.Ref, r.files[v.Store.Ref]
+	}
+	s.writes.add(write{r.last, v.Store.Offset, v.Store.Data})
+}
+
+// take gives the machine what workers and writer have done.
+func (r *receiveRun) take(now clock.Time) {
+	for _, a := range r.answers.take() {
+		for _, ev := range a.events {
+			r.put(ev)
+		}
+		switch a.kind {
+		case answerOpened:
+			if a.opened.Action != receiver.Receive {
+				r.forget(a.ref)
+			}
+			r.m.Opened(now, a.ref, a.opened)
+		case answerClosed:
+			r.forget(a.ref)
+			r.m.Closed(now, a.ref, a.text)
+		case answerCheckpointed:
+			r.m.CheckpointDone(now, a.ref)
+		case answerAbandoned:
+		case answerWriteFailed:
+			r.m.StoreFailed(now, a.ref, a.text)
+			continue // nobody asked for it
+		case answerEnded:
+			r.live--
+			w := r.workers[a.group]
+			if w.sessions--; w.sessions == 0 {
+				close(w.quit)
+				delete(r.workers, a.group)
+			}
+		}
+		r.pending--
+	}
+}
+
+// poll carries out what the machine wants while there is room, and reports
+// whether it did anything.
+func (r *receiveRun) poll(now clock.Time) (busy bool) {
+	for r.tx.Ready() {
+		switch r.m.Poll(now, &r.out) {
+		case machine.Idle:
+			return busy
+		case machine.PacketKind:
+			r.tx.Slot().packet(&r.out.Packet)
+			r.tx.Done(1)
+		case machine.EventKind:
+			r.event(now, r.out.Event)
+		case machine.TrainKind:
+			panic("engine: a receiver plans no trains")
+		}
+		busy = true
+	}
+	return busy
+}
+
+func (r *receiveRun) event(now clock.Time, ev machine.Event) {
+	switch ev := ev.(type) {
+	case receiver.Join:
+		text := ""
+		if err := r.join(ev.Group); err != nil {
+			text = err.Error()
+			r.put(Note{ev.Session, 0, text})
+		}
+		r.m.Joined(now, ev.Session.SessionID, text)
+		return
+	case receiver.Leave:
+		r.leave(ev.Group)
+		return
+	case receiver.Open:
+		// Known from now on: the session may be given up before the answer comes.
+		f := &openFile{ref: ev.Request.Ref, req: ev.Request}
+		r.files[f.ref] = f
+		r.request(ev.Session, request{ev: ev, file: f})
+		return
+	case receiver.Close:
+		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
+		return
+	case receiver.Checkpoint:
+		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
+		return
+	case receiver.Abandon:
+		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
+		r.forget(ev.Ref)
+		return
+	case receiver.SessionStarted:
+		w := r.workers[ev.Session.Group]
+		if w == nil {
+			w = newWorker(r.sink, r.answers, &r.busy)
+			r.workers[ev.Session.Group] = w
+		}
+		w.sessions++
+		r.live++
+	case receiver.SessionEnded:
+		r.request(ev.Session, request{ev: ev})
+	}
+	r.put(ev)
+}
+
+// request sends rq to the session's worker, behind all that is to be written before it.
+func (r *receiveRun) request(s receiver.Session, rq request) {
+	r.pending++
+	r.writer.requests.put(fenced{r.rx.Pos(), r.workers[s.Group], rq})
+}
+
+// forget drops the core's hold on a file.
+func (r *receiveRun) forget(ref machine.FileRef) {
+	delete(r.files, ref)
+	if r.lastRef == ref {
+		r.lastRef, r.last = 0, nil
+	}
+}
+
+func (r *receiveRun) stopWorkers() {
+	for g, w := range r.workers {
+		close(w.quit)
+		delete(r.workers, g)
+	}
+	r.busy.Wait()
+}
+
+// join makes all interfaces of the group's family members of it.
+func (r *receiveRun) join(group netip.Addr) error {
+	joined := false
+	for _, ifi := range r.cfg.Interfaces {
+		if ifi.Addr.Is4() != group.Is4() {
+			continue
+		}
+		if err := r.conn.Join(group, ifi, r.sources(group)); err != nil {
+			r.leave(group)
+			return fmt.Errorf("joining multicast group %v on %s: %w", group, ifi.Name, err)
+		}
+		joined = true
+	}
+	if !joined {
+		return fmt.Errorf("joining multicast group %v: %w", group, errNoInterface)
+	}
+	return nil
+}
+
+var errNoInterface = errors.New("no interface of its address family")
+
+func (r *receiveRun) leave(group netip.Addr) {
+	for _, ifi := range r.cfg.Interfaces {
+		if ifi.Addr.Is4() == group.Is4() {
+			// What was not joined cannot be left: that is all that can go wrong here.
+			_ = r.conn.Leave(group, ifi, r.sources(group))
+		}
+	}
+}
+
+// sources returns the addresses of the allowed senders, for a source-specific membership.
+func (r *receiveRun) sources(group netip.Addr) (list []netip.Addr) {
+	for _, s := range r.cfg.Receiver.Servers {
+		if s.Addr.Is4() == group.Is4() {
+			list = append(list, s.Addr)
+		}
+	}
+	return list
+}
+
+// sleep waits for work or for until; false means that ctx was cancelled.
+func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
+	if r.cfg.Tick > 0 && r.live > 0 {
+		until = clock.Min(until, r.nextTic)
+	}
+	if r.drops.dirty {
+		until = clock.Min(until, r.drops.next)
+	}
+	d := until.Sub(r.wall.now())
+	if d <= 0 && r.tx.Ready() {
+		return true
+	}
+	if d <= 0 {
+		d = time.Hour
+	}
+	r.timer.Reset(d)
+	select {
+	case <-r.wake:
+	case <-r.timer.C:
+	case <-cancelled:
+		return false
+	}
+	return true
+}
+
+func (r *receiveRun) ticks(now clock.Time) {
+	if r.cfg.Tick > 0 && r.live > 0 && now >= r.nextTic {
+		r.nextTic = now.Add(r.cfg.Tick)
+		r.stats = r.m.Stats(r.stats[:0])
+		r.put(ReceiveTick{append([]receiver.Stats(nil), r.stats...)})
+	}
+}
+
+func (r *receiveRun) put(ev machine.Event) { r.reports.put(r.wall.time(r.wall.now()), ev) }

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/engine/sender"
+)
+
+// How many reports may wait for a slow reporter before unimportant ones are lost,
+// and before all are.
+const (
+	reportQueueMax = 8192
+	resultQueueMax = 16 * reportQueueMax
+)
+
+// wall is the clock of one run: the wall time at its start, moved on by the
+// monotonic clock.
+type wall struct {
+	start time.Time
+	base  clock.Time
+}
+
+func newWall() wall {
+	now := time.Now()
+	return wall{now, clock.Time(now.UnixNano())}
+}
+
+func (w *wall) now() clock.Time { return w.base.Add(time.Since(w.start)) }
+
+func (w *wall) time(t clock.Time) time.Time { return w.start.Add(t.Sub(w.base)) }
+
+// timed is one report on its way.
+type timed struct {
+	at time.Time
+	ev machine.Event
+}
+
+// reports carries events to the Reporter, in order, on a goroutine of its own.
+type reports struct {
+	box  *mailbox[timed]
+	lost int64 // by the core, told with the next report that fits
+	quit chan struct{}
+	done sync.WaitGroup
+}
+
+func newReports(fn Reporter) *reports {
+	wake := make(chan struct{}, 1)
+	r := &reports{box: newMailbox[timed](wake), quit: make(chan struct{})}
+	r.done.Go(func() {
+		for {
+			items := r.box.take()
+			for _, it := range items {
+				fn(it.at, it.ev)
+			}
+			if len(items) > 0 {
+				continue
+			}
+			select {
+			case <-wake:
+			case <-r.quit:
+				// What was put before close is still told.
+				for _, it := range r.box.take() {
+					fn(it.at, it.ev)
+				}
+				return
+			}
+		}
+	})
+	return r
+}
+
+// put hands an event on. It is called by the core goroutine only.
+func (r *reports) put(at time.Time, ev machine.Event) {
+	if n := r.box.size(); n >= reportQueueMax && (n >= resultQueueMax || !result(ev)) {
+		r.lost++
+		return
+	}
+	if r.lost > 0 {
+		r.box.put(timed{at, Lost{r.lost}})
+		r.lost = 0
+	}
+	r.box.put(timed{at, ev})
+}
+
+// close waits until all events are told.
+func (r *reports) close() {
+	close(r.quit)
+	r.done.Wait()
+}
+
+// result reports whether ev tells an outcome: the last to be lost.
+func result(ev machine.Event) bool {
+	switch ev.(type) {
+	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
+		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused,
+		Opened, Offered, Stored, Moved, SourceFailed, Skipped:
+		return true
+	}
+	return false
+}
+
+// dropTable counts refused datagrams and reports the counts at most once a second.
+type dropTable struct {
+	count, told [machine.NumDrops]int64
+	next        clock.Time
+	dirty       bool
+}
+
+func (d *dropTable) add(r machine.Drop) {
+	// A repeated block is no sign of anything: repair is for many receivers at once.
+	if r != machine.DropNone && r != machine.DropDuplicate {
+		d.count[r]++
+		d.dirty = true
+	}
+}
+
+func (d *dropTable) report(now clock.Time, put func(machine.Event)) {
+	if !d.dirty || now < d.next {
+		return
+	}
+	d.dirty, d.next = false, now.Add(time.Second)
+	for r, n := range d.count {
+		if n != d.told[r] {
+			put(Dropped{machine.Drop(r), n - d.told[r]})
+			d.told[r] = n
+		}
+	}
+}

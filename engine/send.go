@@ -1,0 +1,376 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/ring"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// Fixed sizes of a sender.
+const (
+	txSlots   = 64        // trains and control packets planned but not sent; 4 MiB of buffers
+	ctlSlots  = 256       // datagrams from receivers not yet handled
+	ctlBytes  = 16 * 1024 // one of them; anything longer than wire.MaxDatagram is refused
+	rxBatch   = 16        // datagrams of one system call
+	txBatch   = 16        // trains of one system call
+	lookahead = 5 * time.Millisecond
+	// flushWait is how long the last packets may take to leave when a session has ended.
+	flushWait = 2 * time.Second
+)
+
+// Send runs one sender session and returns when it has ended. Cancelling ctx
+// ends it as a signal does: receivers are told. report may be nil. The error is
+// that of setting up (socket, addresses); how the session went is in the result.
+func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
+	conn, err := netio.Listen(cfg.Net)
+	if err != nil {
+		return SendResult{}, fmt.Errorf("opening the socket: %w", err)
+	}
+	defer conn.Close()
+	return sendOn(ctx, cfg, conn, report)
+}
+
+// sendRun is one running sender. The core goroutine owns all fields but conn, the
+// rings and the mailboxes.
+type sendRun struct {
+	wall    wall
+	conn    netio.Conn
+	m       *sender.Sender
+	reports *reports
+	drops   dropTable
+	tick    time.Duration
+	nextTic clock.Time
+	trace   bool
+
+	wake   chan struct{} // the core sleeps here
+	timer  *time.Timer
+	out    machine.Out
+	tx     *ring.Hand[txSlot] // plans
+	reaped uint64             // position up to which departures were told to the machine
+	rx     *ring.Hand[rxSlot] // handles
+	notes  *mailbox[machine.Event]
+	failed *mailbox[fileFailure]
+
+	offers  chan offer
+	wanting bool    // the machine waits for an Offer
+	current *source // of the file announced last
+	ended   bool
+	result  SendResult
+}
+
+// fileFailure says that a file could not be read any more.
+type fileFailure struct {
+	src *source
+	err error
+}
+
+// sendOn is Send on a connection that is open already.
+func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporter) (SendResult, error) {
+	if report == nil {
+		report = func(time.Time, machine.Event) {}
+	}
+	w := newWall()
+	began := w.now()
+	caps := conn.Caps()
+	sc := &cfg.Session
+	if sc.Group == 0 {
+		sc.Group = randomGroup()
+	}
+	stride := wire.HeaderLen + wire.FileSegLen + sc.BlockSize
+	if sc.TrainBlocks == 0 {
+		sc.TrainBlocks = max(1, min(caps.MaxSegs, caps.MaxTrainBytes/stride, machine.MaxTrainBlocks))
+	}
+	if sc.Lookahead == 0 {
+		sc.Lookahead = lookahead
+	}
+	workers := max(1, cfg.Workers)
+
+	r := &sendRun{
+		wall: w, conn: conn, tick: cfg.Tick, trace: cfg.Trace,
+		wake:   make(chan struct{}, 1),
+		timer:  time.NewTimer(time.Hour),
+		offers: make(chan offer, 1),
+	}
+	r.m = sender.New(*sc, began)
+	r.reports = newReports(report)
+	r.notes = newMailbox[machine.Event](r.wake)
+	r.failed = newMailbox[fileFailure](r.wake)
+	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
+	r.put(Opened{
+		Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
+		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
+	})
+
+	// Memory: txSlots*MaxTrainBytes + ctlSlots*ctlBytes, about 8 MiB, fixed from here on.
+	bufBytes := max(sc.TrainBlocks*stride, machine.MaxPacket)
+	stages := []int{1, 1}
+	if cfg.Workers > 0 {
+		stages = []int{1, workers, 1}
+	}
+	out := ring.New(txSlots, func(_ int, s *txSlot) { s.buf = make([]byte, bufBytes) }, stages...)
+	in := ring.New(ctlSlots, func(_ int, s *rxSlot) { s.buf = make([]byte, ctlBytes) }, 1, 1)
+	r.tx = out.Hand(0, 0)
+	r.tx.SetWake(r.wake)
+	r.rx = in.Hand(1, 0)
+	r.rx.SetWake(r.wake)
+
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, quit) })
+	if cfg.Workers > 0 {
+		for i := range workers {
+			wg.Go(func() { fillLoop(out.Hand(1, i), r.failed, quit) })
+		}
+	}
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, trace: cfg.Trace, quit: quit}
+	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
+	walker := store.NewWalker(cfg.Walk)
+	wg.Go(func() { walkLoop(walker, r.offers, r.notes, r.wake, quit) })
+
+	r.loop(ctx)
+	r.flush()
+	close(quit)
+	conn.Close()
+	wg.Wait()
+	r.reap()
+	r.result.Elapsed = w.now().Sub(began)
+	r.result.Net = conn.Stats()
+	if r.current != nil {
+		r.current.src.Close()
+	}
+	for o := range r.offers {
+		if o.src != nil {
+			o.src.src.Close()
+		}
+	}
+	r.drops.next = 0
+	r.drops.report(w.now(), r.put)
+	r.reports.close()
+	return r.result, nil
+}
+
+// loop drives the machine until its session has ended.
+func (r *sendRun) loop(ctx context.Context) {
+	cancelled := ctx.Done()
+	for !r.ended {
+		now := r.wall.now()
+		r.handle(now)
+		r.reap()
+		for _, f := range r.failed.take() {
+			r.put(SourceFailed{f.src.path, f.err})
+			r.m.FileFailed(now, f.src.id, f.err.Error())
+		}
+		r.tellNotes()
+		if r.wanting {
+			r.offer(now)
+		}
+		if r.poll(now) {
+			continue
+		}
+		r.drops.report(now, r.put)
+		r.ticks(now)
+		select {
+		case <-cancelled:
+			cancelled = nil
+			r.m.Stop(now)
+			continue
+		default:
+		}
+		if !r.sleep(r.m.Deadline(), cancelled) {
+			cancelled = nil
+			r.m.Stop(r.wall.now())
+		}
+	}
+}
+
+// handle gives the machine what has arrived.
+func (r *sendRun) handle(now clock.Time) {
+	for range ctlSlots {
+		if !r.rx.Ready() {
+			return
+		}
+		s := r.rx.Slot()
+		if r.trace {
+			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(s.buf[:s.n])})
+		}
+		r.drops.add(r.m.Handle(now, s.from, s.buf[:s.n]).Drop)
+		r.rx.Done(1)
+	}
+}
+
+// poll carries out what the machine wants while there is room, and reports
+// whether it did anything.
+func (r *sendRun) poll(now clock.Time) (busy bool) {
+	for r.tx.Ready() && !r.ended {
+		switch r.m.Poll(now, &r.out) {
+		case machine.Idle:
+			return busy
+		case machine.PacketKind:
+			s := r.tx.Slot()
+			s.packet(&r.out.Packet)
+			r.tx.Done(1)
+		case machine.TrainKind:
+			s := r.tx.Slot()
+			s.train = r.out.Train
+			s.src, s.state = r.current, slotPlanned
+			r.current.pending++
+			r.tx.Done(1)
+		case machine.EventKind:
+			r.event(now, r.out.Event)
+		}
+		busy = true
+	}
+	return busy
+}
+
+func (r *sendRun) event(now clock.Time, ev machine.Event) {
+	switch ev := ev.(type) {
+	case sender.NeedFile:
+		r.wanting = true
+		r.offer(now)
+		return
+	case sender.CloseFile:
+		r.current.closing = true
+		r.closeIfIdle(r.current)
+		r.current = nil
+		return
+	case sender.FileStarted:
+		r.current.id = ev.FileID
+	case sender.SessionEnded:
+		r.result.SessionEnded = ev
+		r.ended = true
+	}
+	r.put(ev)
+}
+
+// offer answers NeedFile as soon as the walk has something.
+func (r *sendRun) offer(now clock.Time) {
+	for r.wanting {
+		select {
+		case o, more := <-r.offers:
+			if !more {
+				r.wanting = false
+				r.m.EndOfFiles(now)
+				return
+			}
+			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
+			r.put(Offered{o.entry})
+			if err := r.m.Offer(now, f); err != nil {
+				r.put(SourceFailed{o.entry.Path, err})
+				if o.src.src != nil {
+					o.src.src.Close()
+				}
+				continue
+			}
+			r.wanting = false
+			r.current = o.src
+		default:
+			return
+		}
+	}
+}
+
+// reap tells the machine which trains have left.
+func (r *sendRun) reap() {
+	end := r.tx.Returned()
+	trains := 0
+	for ; r.reaped < end; r.reaped++ {
+		s := r.tx.At(r.reaped)
+		if s.src == nil {
+			continue
+		}
+		trains++
+		s.src.pending--
+		r.closeIfIdle(s.src)
+		s.src = nil
+	}
+	if trains > 0 {
+		r.m.Departed(r.wall.now(), trains)
+	}
+}
+
+// closeIfIdle closes a source that no slot refers to any more.
+func (r *sendRun) closeIfIdle(s *source) {
+	if s.closing && s.pending == 0 && s.src != nil {
+		if err := s.src.Close(); err != nil {
+			r.put(SourceFailed{s.path, err})
+		}
+		s.src = nil
+	}
+}
+
+// sleep waits for work or for until; false means that ctx was cancelled.
+func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
+	if r.tick > 0 {
+		until = clock.Min(until, r.nextTic)
+	}
+	if r.drops.dirty {
+		until = clock.Min(until, r.drops.next)
+	}
+	d := until.Sub(r.wall.now())
+	if d <= 0 && r.tx.Ready() {
+		return true
+	}
+	if d <= 0 {
+		// The way out is full; only its end wakes us.
+		d = time.Hour
+	}
+	r.timer.Reset(d)
+	select {
+	case <-r.wake:
+	case <-r.timer.C:
+	case <-cancelled:
+		return false
+	}
+	return true
+}
+
+func (r *sendRun) ticks(now clock.Time) {
+	if r.tick > 0 && now >= r.nextTic {
+		r.nextTic = now.Add(r.tick)
+		r.put(SendTick{r.m.Stats()})
+	}
+}
+
+func (r *sendRun) put(ev machine.Event) { r.reports.put(r.wall.time(r.wall.now()), ev) }
+
+func (r *sendRun) tellNotes() {
+	for _, ev := range r.notes.take() {
+		r.put(ev)
+	}
+}
+
+// flush waits for the last packets to leave.
+func (r *sendRun) flush() {
+	limit := r.wall.now().Add(flushWait)
+	for !r.tx.Idle() && r.wall.now() < limit {
+		r.timer.Reset(limit.Sub(r.wall.now()))
+		select {
+		case <-r.wake:
+		case <-r.timer.C:
+		}
+	}
+	r.tellNotes()
+}
+
+// randomGroup returns a group ID, not 0.
+func randomGroup() uint32 {
+	var b [4]byte
+	for {
+		rand.Read(b[:])
+		if g := binary.BigEndian.Uint32(b[:]); g != 0 {
+			return g
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/ring"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// Data of a sender, from plan to wire:
+//
+//  1. the core plans a train into a free slot (send.go);
+//  2. a worker, or the transmitter when there are none, reads the blocks straight
+//     behind the places of their headers and writes the headers;
+//  3. the transmitter waits for the departure and sends what is due, one system
+//     call for up to txBatch trains.
+//
+// Control packets take the same way, so the order on the wire is that of the plan.
+
+// slotState says how far a slot has come.
+type slotState uint8
+
+const (
+	slotPlanned slotState = iota // train: nothing read yet
+	slotFilled                   // ready to leave
+	slotBroken                   // its blocks could not be read: it does not leave
+)
+
+// txSlot is one train or control packet on its way out.
+type txSlot struct {
+	buf    []byte
+	train  machine.Train // when src is not nil
+	src    *source
+	state  slotState
+	to     netip.AddrPort
+	n, seg int
+	bufs   [machine.MaxTrainBlocks][]byte // of the run being read
+}
+
+// source is the file that trains are read from. pending and closing belong to the core.
+type source struct {
+	path    string
+	src     *store.Source // nil unless a regular file
+	id      uint16
+	pending int // slots that refer to it
+	closing bool
+}
+
+// packet makes the slot a control packet.
+func (s *txSlot) packet(p *machine.Packet) {
+	s.src = nil
+	s.n = copy(s.buf, p.Data)
+	s.seg, s.to, s.state = 0, p.To, slotFilled
+}
+
+// fill reads the blocks of the slot's train and writes their headers.
+func (s *txSlot) fill() error {
+	t := &s.train
+	const lead = wire.HeaderLen + wire.FileSegLen
+	stride := lead + t.Layout.BlockSize
+	h := t.Head
+	end := 0
+	for i := range t.N {
+		b := int(t.Block[i])
+		sec, in := t.Layout.Section(b)
+		at := i * stride
+		wire.PutFileSeg(s.buf[at:], h, t.FileID, uint16(sec), uint16(in))
+		h.Seq++
+		end = at + lead + t.Layout.Len(b)
+		s.bufs[i] = s.buf[at+lead : end]
+	}
+	for i := 0; i < t.N; {
+		j := i + 1
+		for j < t.N && t.Block[j] == t.Block[j-1]+1 {
+			j++
+		}
+		if err := s.src.src.ReadBlocks(s.bufs[i:j], t.Layout.Offset(int(t.Block[i]))); err != nil {
+			s.state = slotBroken
+			return err
+		}
+		i = j
+	}
+	s.n, s.seg, s.to, s.state = end, stride, t.To, slotFilled
+	return nil
+}
+
+// fillLoop is one worker of the fill stage.
+func fillLoop(h *ring.Hand[txSlot], failed *mailbox[fileFailure], quit <-chan struct{}) {
+	for {
+		if !h.Ready() {
+			select {
+			case <-h.Wake():
+				continue
+			case <-quit:
+				return
+			}
+		}
+		fillSlot(h.Slot(), failed)
+		h.Done(1)
+	}
+}
+
+func fillSlot(s *txSlot, failed *mailbox[fileFailure]) {
+	if s.state != slotPlanned {
+		return
+	}
+	if err := s.fill(); err != nil {
+		failed.put(fileFailure{s.src, err})
+	}
+}
+
+// transmitter is the last stage of a sender.
+type transmitter struct {
+	wall   wall
+	conn   netio.Conn
+	notes  *mailbox[machine.Event]
+	failed *mailbox[fileFailure]
+	inline bool // read blocks here
+	trace  bool
+	quit   <-chan struct{}
+
+	timer    *time.Timer
+	trains   [txBatch]netio.TxTrain
+	lastErr  string // of the last send, to report each kind once
+	lastTold clock.Time
+}
+
+func (t *transmitter) run(h *ring.Hand[txSlot]) {
+	t.timer = time.NewTimer(time.Hour)
+	defer t.timer.Stop()
+	for {
+		if !h.Ready() {
+			select {
+			case <-h.Wake():
+				continue
+			case <-t.quit:
+				return
+			}
+		}
+		k, n := t.gather(h)
+		if k == 0 {
+			return
+		}
+		t.send(t.trains[:n])
+		h.Done(k)
+	}
+}
+
+// gather takes the slots that are due, at least one: k slots with n trains to
+// send. It waits for the first one's departure; k is 0 when it was told to quit.
+func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
+	now := t.wall.now()
+	for k < txBatch && h.Ahead(k) {
+		s := h.Peek(k)
+		if t.inline {
+			fillSlot(s, t.failed)
+		}
+		if s.src != nil && s.train.Depart > now {
+			now = t.wall.now()
+			if s.train.Depart > now {
+				if k > 0 {
+					return k, n
+				}
+				if !t.waitUntil(s.train.Depart) {
+					return 0, 0
+				}
+				now = t.wall.now()
+			}
+		}
+		if s.state == slotFilled {
+			t.trains[n] = netio.TxTrain{Buf: s.buf[:s.n], Seg: s.seg, To: s.to}
+			n++
+			if t.trace {
+				t.traceSlot(s)
+			}
+		}
+		k++
+	}
+	return k, n
+}
+
+// waitUntil sleeps until at; false means quit.
+func (t *transmitter) waitUntil(at clock.Time) bool {
+	for {
+		d := at.Sub(t.wall.now())
+		if d <= 0 {
+			return true
+		}
+		if d < 2*time.Millisecond {
+			shortSleep(d)
+			continue
+		}
+		t.timer.Reset(d - time.Millisecond)
+		select {
+		case <-t.timer.C:
+		case <-t.quit:
+			return false
+		}
+	}
+}
+
+// send sends trains; what the network refuses is lost like any datagram, and told.
+func (t *transmitter) send(trains []netio.TxTrain) {
+	for len(trains) > 0 {
+		sent, err := t.conn.WriteBatch(trains)
+		if err == nil {
+			t.lastErr = ""
+			return
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		bad := trains[sent]
+		trains = trains[sent+1:]
+		now := t.wall.now()
+		if msg := err.Error(); msg != t.lastErr || now.Sub(t.lastTold) > time.Second {
+			t.lastErr, t.lastTold = msg, now
+			t.notes.put(SendFailed{bad.To, err})
+		}
+	}
+}
+
+func (t *transmitter) traceSlot(s *txSlot) {
+	step := s.n
+	if s.seg > 0 {
+		step = s.seg
+	}
+	for at := 0; at < s.n; at += step {
+		t.notes.put(Traced{Peer: s.to, Text: wire.Describe(s.buf[at:min(at+step, s.n)])})
+	}
+}

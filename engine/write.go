@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/engine/ring"
+	"uftp/engine/store"
+)
+
+// Data of a receiver, from wire to file:
+//
+//  1. rx fills slots from the socket; a run joined by the kernel stays whole (rx.go);
+//  2. the core gives each datagram to the machine and notes in the slot which
+//     bytes go where (receive.go);
+//  3. the writer joins neighbouring blocks, also across slots, into one vectored
+//     write straight from the slots;
+//  4. the slot is free again.
+//
+// Requests (open, close, …) overtake nothing: each is stamped with the position of
+// the ring at which it was made, and the writer passes it on when all slots before
+// it are written.
+
+// Limits of one write: the kernel takes 1024 buffers, and a slot should not wait long.
+const (
+	writeBufsMax  = 1024
+	writeBytesMax = 4 << 20
+	slotWritesMax = 64 // datagrams that the kernel joins into one slot
+	writeSlotsMax = writeBufsMax / slotWritesMax
+)
+
+// openFile is a file being received. sink belongs to its worker until the file is
+// open, then to the writer; broken is the writer's.
+type openFile struct {
+	ref    machine.FileRef
+	req    receiver.Request
+	opened time.Time
+	sink   *store.File
+	broken bool // a write failed: write no more; the writer's
+}
+
+// write is one block to store.
+type write struct {
+	file *openFile
+	off  int64
+	data []byte
+}
+
+// writeList is what one slot has to store.
+type writeList struct {
+	n int
+	w [slotWritesMax]write
+}
+
+// add notes a block. The kernel joins at most slotWritesMax datagrams, so it fits;
+// the caller has seen to it.
+func (l *writeList) add(w write) {
+	l.w[l.n] = w
+	l.n++
+}
+
+// clear forgets the references so that a closed file can go.
+func (l *writeList) clear() {
+	clear(l.w[:l.n])
+	l.n = 0
+}
+
+// fenced is a request that must not overtake the slots before pos.
+type fenced struct {
+	pos uint64
+	to  *worker
+	req request
+}
+
+// writer is the last stage of a receiver.
+type writer struct {
+	hand     *ring.Hand[rxSlot]
+	requests *mailbox[fenced]
+	queue    []fenced // taken, waiting for their position
+	answers  *mailbox[answer]
+	quit     <-chan struct{}
+
+	bufs [][]byte
+}
+
+func (w *writer) run() {
+	w.bufs = make([][]byte, 0, writeBufsMax)
+	for {
+		w.queue = append(w.queue, w.requests.take()...)
+		w.pass()
+		// A request that comes between take and here may be overtaken by slots
+		// behind it. That does no harm: they hold nothing for its file.
+		k := 0
+		for k < writeSlotsMax && w.hand.Ahead(k) && !w.fence(k) {
+			k++
+		}
+		if k > 0 {
+			w.store(k)
+			w.hand.Done(k)
+			continue
+		}
+		if len(w.queue) > 0 && w.queue[0].pos <= w.hand.Pos() || w.requests.size() > 0 {
+			continue
+		}
+		select {
+		case <-w.hand.Wake():
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// fence reports whether a request waits for the slot k from now.
+func (w *writer) fence(k int) bool {
+	return len(w.queue) > 0 && w.queue[0].pos <= w.hand.Pos()+uint64(k)
+}
+
+// pass hands on the requests whose slots are all written.
+func (w *writer) pass() {
+	done := 0
+	for done < len(w.queue) && w.queue[done].pos <= w.hand.Pos() {
+		w.queue[done].to.box.put(w.queue[done].req)
+		done++
+	}
+	if done > 0 {
+		n := copy(w.queue, w.queue[done:])
+		clear(w.queue[n:])
+		w.queue = w.queue[:n]
+	}
+}
+
+// store writes what the next k slots hold.
+func (w *writer) store(k int) {
+	var file *openFile
+	var start, end int64
+	w.bufs = w.bufs[:0]
+	for i := range k {
+		l := &w.hand.Peek(i).writes
+		for j := range l.n {
+			b := &l.w[j]
+			if b.file != file || b.off != end || len(w.bufs) == writeBufsMax || end-start >= writeBytesMax {
+				w.flush(file, start)
+				file, start, end = b.file, b.off, b.off
+			}
+			w.bufs = append(w.bufs, b.data)
+			end += int64(len(b.data))
+		}
+	}
+	w.flush(file, start)
+	for i := range k {
+		w.hand.Peek(i).writes.clear()
+	}
+}
+
+// flush writes one run of neighbouring blocks.
+func (w *writer) flush(f *openFile, off int64) {
+	if len(w.bufs) > 0 && !f.broken {
+		if err := f.sink.WriteAt(w.bufs, off); err != nil {
+			f.broken = true
+			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: err.Error()})
+		}
+	}
+	w.bufs = w.bufs[:0]
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs all tests. As root it first installs the judges (the stock programs, tshark,
+# nft, ip); otherwise it says which are missing and what is skipped for it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+for tool in uftp uftpd tshark nft ip iperf3; do
+	command -v "$tool" >/dev/null || missing+=("$tool")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "installing what the tests need: ${missing[*]}"
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update -qq
+		apt-get install -y -qq uftp tshark nftables iproute2 iperf3 >/dev/null
+	else
+		echo "skipped for want of ${missing[*]}: the tests against the stock programs"
+		echo "(as root on Debian this script installs them)"
+	fi
+fi
+if [ "$(id -u)" != 0 ]; then
+	echo "skipped without root: tests in network namespaces and on small file systems"
+fi
+
+# The race detector watches everything but the live runs between programs, whose
+# processes it could not see into and whose timing it would spoil.
+race=()
+plain=()
+for pkg in $(go list ./...); do
+	case $pkg in
+	uftp/tools/interop | uftp/bench*) plain+=("$pkg") ;;
+	*) race+=("$pkg") ;;
+	esac
+done
+if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
+	go test -race -timeout 15m "${race[@]}"
+else
+	echo "skipped without a C compiler: the race detector"
+	go test -timeout 15m "${race[@]}"
+fi
+go test -timeout 20m "${plain[@]}"
