@@ -9,8 +9,10 @@
 //
 // A capture may come from anywhere, so every length in it is checked and what it
 // can make us keep is bounded: frames to 256 KiB, unfinished datagrams to 256 of
-// at most 64 KiB each, for 30 s of capture time. The classic format is read by
-// gopacket; pcapng is read here, because gopacket's reader of it trusts lengths.
+// at most 64 KiB each, for 30 s of capture time. Both formats are read here and
+// not by gopacket, which trusts lengths: a pcapng file can make it panic or ask
+// for 4 GiB, a classic one make it panic where an int has 32 bits. In the tests
+// gopacket is the second opinion, as writer of captures and as decoder.
 //
 // Limits: Ethernet only, with or without VLAN tags. Checksums are not verified
 // (captures taken on the sending host often hold unfinished ones). Tunnels are

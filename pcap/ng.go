@@ -211,11 +211,3 @@ func (ifc *ngIface) time(stamp uint64) time.Time {
 func ngError(format string, args ...any) error {
 	return fmt.Errorf("%w: pcapng: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
-
-// cut turns the end of the stream within a block into what it is.
-func cut(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}

@@ -10,8 +10,6 @@ import (
 	"iter"
 	"net/netip"
 	"time"
-
-	"github.com/google/gopacket/pcapgo"
 )
 
 // What can be wrong with a capture.
@@ -77,29 +75,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return &Reader{next: ng.next}, nil
 	}
 
-	cr, err := pcapgo.NewReader(br)
+	classic, err := newClassic(br)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
+		return nil, err
 	}
-	if cr.LinkType() != linkEthernet {
-		return nil, fmt.Errorf("%w but %v", ErrLinkType, cr.LinkType())
-	}
-	// The limit in the file is often wrong, and it must not set ours.
-	cr.SetSnaplen(frameLenMax)
-	return &Reader{next: func() (frame, error) { return nextClassic(cr) }}, nil
-}
-
-func nextClassic(r *pcapgo.Reader) (frame, error) {
-	data, ci, err := r.ZeroCopyReadPacketData()
-	switch {
-	case err == io.EOF && ci.Timestamp.IsZero():
-		return frame{}, io.EOF
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return frame{}, io.ErrUnexpectedEOF
-	case err != nil:
-		return frame{}, fmt.Errorf("%w: %v", ErrFormat, err)
-	}
-	return frame{time: ci.Timestamp, data: data}, nil
+	return &Reader{next: classic.next}, nil
 }
 
 // Next returns the next datagram, or [io.EOF] when the capture ends after a

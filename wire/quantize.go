@@ -4,7 +4,7 @@ import "math"
 
 // Numbers in one or two bytes (v4-wire.md section 6). The order of operations is
 // the one given there, and the explicit conversions keep a compiler from fusing
-// a product and a sum, so every machine gets the same bytes.
+// a product and a sum, which on some machines would move the borders of codes.
 
 // Bounds of a quantized round trip time, seconds.
 const (
