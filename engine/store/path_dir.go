@@ -1,0 +1,188 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// Walking below a directory without ever following a link. os.Root keeps every
+// step inside the directory, whatever is swapped meanwhile; but it follows links
+// that stay inside, so each step is also compared with what was there before it.
+
+var (
+	errNotDir  = errors.New("not a directory")
+	errSwapped = errors.New("directory was replaced while it was opened")
+)
+
+// dir is an open directory.
+type dir struct {
+	*os.Root
+	path  string // absolute, for logs and scripts
+	owned bool   // close is to close it
+}
+
+func (d dir) close() {
+	if d.owned {
+		d.Root.Close()
+	}
+}
+
+// join returns the absolute name of an entry.
+func (d dir) join(name string) string { return filepath.Join(d.path, name) }
+
+// sub opens a directory in d: fs.ErrNotExist if there is no such entry,
+// errNotDir if it is something else. A link is an error of its own.
+func (d dir) sub(name string) (dir, error) {
+	before, err := d.Lstat(name)
+	switch {
+	case err != nil:
+		return dir{}, err
+	case before.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0:
+		return dir{}, fmt.Errorf("%s is a link: links are not followed", d.join(name))
+	case !before.IsDir():
+		return dir{}, errNotDir
+	}
+	r, err := d.OpenRoot(name)
+	if err != nil {
+		return dir{}, err
+	}
+	if after, err := r.Stat("."); err != nil || !os.SameFile(before, after) {
+		r.Close()
+		return dir{}, fmt.Errorf("%s: %w", d.join(name), errSwapped)
+	}
+	return dir{Root: r, path: d.join(name), owned: true}, nil
+}
+
+// reach walks from d through elems as far as there are directories. It returns
+// the deepest one and how many elements lead to it; fewer than len(elems) means
+// that the next is missing or not a directory. The caller closes what it gets.
+func (d dir) reach(elems []string) (dir, int, error) {
+	for i, e := range elems {
+		next, err := d.sub(e)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+			return d, i, nil
+		}
+		d.close()
+		if err != nil {
+			return dir{}, 0, err
+		}
+		d = next
+	}
+	return d, len(elems), nil
+}
+
+// find returns what stands at p, nil if nothing does, and the deepest directory
+// on the way that exists. The caller closes it.
+func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
+	root, err := s.root(p.root)
+	if err != nil {
+		return dir{}, nil, err
+	}
+	if len(p.elems) == 0 {
+		fi, err = root.Stat(".")
+		return root, fi, err
+	}
+	parents := p.elems[:len(p.elems)-1]
+	at, n, err := root.reach(parents)
+	if err != nil {
+		return dir{}, nil, err
+	}
+	if n == len(parents) {
+		fi, err = at.Lstat(p.last())
+		if errors.Is(err, fs.ErrNotExist) {
+			fi, err = nil, nil
+		}
+		if err != nil {
+			at.close()
+			return dir{}, nil, err
+		}
+	}
+	return at, fi, nil
+}
+
+// parent opens the directory that p lies in and makes what is missing of it. A
+// file in the way is backed up or removed; a link in the way is an error.
+func (s *Session) parent(p place, log *[]string) (dir, error) {
+	d, err := s.root(p.root)
+	if err != nil {
+		return dir{}, err
+	}
+	for i, e := range p.elems[:len(p.elems)-1] {
+		next, err := d.sub(e)
+		for try := 0; err != nil && try < 3; try++ {
+			if errors.Is(err, errNotDir) {
+				sub := place{root: p.root, dest: p.dest, elems: p.elems[:i+1], skip: p.skip}
+				err = s.displace(d, sub, log)
+			}
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				err = d.Mkdir(e, 0o755)
+			}
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				break
+			}
+			next, err = d.sub(e)
+		}
+		d.close()
+		if err != nil {
+			return dir{}, err
+		}
+		d = next
+	}
+	return d, nil
+}
+
+// list returns the entries of d in the order of their names.
+func (d dir) list() ([]fs.DirEntry, error) {
+	f, err := d.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Name() < entries[j].Name() })
+	return entries, err
+}
+
+// sync makes the entries of d durable. Systems that cannot sync a directory are left alone.
+func (d dir) sync() error {
+	f, err := d.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return syncDir(f)
+}
+
+// openRegular opens a regular file in d, never through a link.
+func (d dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
+	before, err := d.Lstat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is not a regular file", d.join(name))
+	}
+	f, err := d.OpenFile(name, flag, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := f.Stat()
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%s was replaced while it was opened", d.join(name))
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, after, nil
+}
+
+// holds reports whether the entry called name is the very file fi.
+func (d dir) holds(name string, fi fs.FileInfo) bool {
+	now, err := d.Lstat(name)
+	return err == nil && os.SameFile(now, fi)
+}

@@ -1,0 +1,61 @@
+//go:build linux || darwin || freebsd
+
+package store
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// rename moves an entry from one open directory to another. Neither name is
+// followed if it is a link.
+func rename(from dir, name string, to dir, newName string) error {
+	a, err := from.Open(".")
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := to.Open(".")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	err = unix.Renameat(int(a.Fd()), name, int(b.Fd()), newName)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from.join(name), New: to.join(newName), Err: err}
+	}
+	return nil
+}
+
+// freeSpace returns the bytes that unprivileged users may still write to the
+// file system of d; ok is false where nobody knows.
+func freeSpace(d dir) (bytes uint64, ok bool) {
+	f, err := d.Open(".")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	var st unix.Statfs_t
+	for {
+		err = unix.Fstatfs(int(f.Fd()), &st)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	// File systems that do not count say that they have no blocks at all.
+	if err != nil || st.Blocks == 0 {
+		return 0, false
+	}
+	return uint64(max(int64(st.Bavail), 0)) * blockBytes(&st), true
+}
+
+// syncDir makes the entries of an open directory durable.
+func syncDir(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,28 @@
+package store
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// freeSpace returns the bytes that this user may still write to the volume of d;
+// ok is false where nobody knows.
+func freeSpace(d dir) (bytes uint64, ok bool) {
+	name, err := windows.UTF16PtrFromString(d.path)
+	if err != nil {
+		return 0, false
+	}
+	err = windows.GetDiskFreeSpaceEx(name, &bytes, nil, nil)
+	return bytes, err == nil
+}
+
+// rename moves an entry from one directory to another. There is no way here to
+// name open directories, so somebody who swaps a parent for a link at the right
+// moment is followed.
+func rename(from dir, name string, to dir, newName string) error {
+	return os.Rename(from.join(name), to.join(newName))
+}
+
+// syncDir does nothing: directories cannot be synced here.
+func syncDir(*os.File) error { return nil }

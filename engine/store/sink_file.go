@@ -1,0 +1,171 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"uftp/engine/block"
+)
+
+// File is a regular file being received, under a temporary name.
+type File struct {
+	s     *Session
+	h     *os.File
+	id    fs.FileInfo // identity of the temporary file
+	at    dir         // where it is
+	temp  string      // its name there
+	place place       // where it is to be
+	req   Request
+	noted bool // a record on disk names it
+}
+
+// errClosed is a mistake of the caller.
+var errClosed = errors.New("store: file is closed")
+
+// errRange is a mistake of the caller: bytes outside the file.
+var errRange = errors.New("store: write outside the file")
+
+// errStolen says that somebody took the temporary name away.
+var errStolen = errors.New("the temporary file was replaced by somebody else")
+
+// Path returns the absolute name the file will have.
+func (f *File) Path() string { return f.place.path() }
+
+// WriteAt writes bufs, one after the other, from offset off on. It allocates
+// nothing. After an error, which names the file and matches [ErrNoSpace] if the
+// disk is full, the file is to be given up with Abandon.
+func (f *File) WriteAt(bufs [][]byte, off int64) error {
+	if f.h == nil {
+		return errClosed
+	}
+	n := int64(0)
+	for _, b := range bufs {
+		n += int64(len(b))
+	}
+	if off < 0 || n > f.req.Size-off {
+		return errRange
+	}
+	if _, err := f.s.vec.pwritev(f.h, bufs, off); err != nil {
+		if isNoSpace(err) {
+			err = ErrNoSpace
+		}
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return nil
+}
+
+// Finish gives the file, all of which has been written, its time stamp and its
+// final name. What had that name goes to the backup directory or is replaced;
+// it stays if Finish fails, and the temporary file is removed then.
+func (f *File) Finish() (Finished, error) {
+	if f.h == nil {
+		return Finished{}, errClosed
+	}
+	done := Finished{Path: f.Path()}
+	err := f.finish(&done.Log)
+	if err != nil {
+		f.discard()
+		err = fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	f.release()
+	return done, err
+}
+
+func (f *File) finish(log *[]string) error {
+	if f.s.k.durable {
+		if err := syncData(f.h); err != nil {
+			return err
+		}
+	}
+	if err := f.close(); err != nil { // some file systems report a full disk only now
+		return err
+	}
+	if !f.at.holds(f.temp, f.id) {
+		return errStolen
+	}
+	if f.req.MTime != 0 {
+		stamp := time.Unix(int64(f.req.MTime), 0)
+		if err := f.at.Chtimes(f.temp, stamp, stamp); err != nil {
+			*log = append(*log, "Couldn't set time stamp: "+reason(err))
+		}
+	}
+	in, err := f.s.parent(f.place, log)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if err := f.s.install(f.at, f.temp, in, f.place, log); err != nil {
+		return err
+	}
+	if f.place.skip > 0 {
+		return f.s.forget(f)
+	}
+	return f.s.settle(in)
+}
+
+// Checkpoint makes what has been written durable and records that only the blocks
+// of missing are not, so that a later instance of the session goes on from there
+// even if this process is killed. Without a temporary directory it does nothing.
+func (f *File) Checkpoint(missing *block.Set) error {
+	if f.h == nil {
+		return errClosed
+	}
+	if f.place.skip == 0 {
+		return nil
+	}
+	if err := syncData(f.h); err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return f.s.remember(f, missing, false)
+}
+
+// Abandon gives the file up. It is removed; with a temporary directory it is kept
+// for a later instance of the session, with a record of the blocks of missing.
+func (f *File) Abandon(missing *block.Set) error {
+	if f.h == nil {
+		return errClosed
+	}
+	defer f.release()
+	if f.place.skip == 0 {
+		f.discard()
+		return nil
+	}
+	err := syncData(f.h)
+	if err == nil {
+		err = f.s.remember(f, missing, true)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return nil
+}
+
+// close closes the handle only.
+func (f *File) close() error {
+	if f.h == nil {
+		return nil
+	}
+	err := f.h.Close()
+	f.h = nil
+	return err
+}
+
+// discard removes the temporary file, unless its name is somebody else's by now.
+func (f *File) discard() {
+	f.close()
+	if f.at.holds(f.temp, f.id) {
+		f.at.Remove(f.temp)
+	}
+}
+
+// release ends the use of the file.
+func (f *File) release() {
+	f.close()
+	f.at.close()
+	if f.s.open == f {
+		f.s.open = nil
+	}
+}

@@ -1,0 +1,306 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"uftp/wire"
+)
+
+// Texts of the steps, as the stock daemon logs them.
+const (
+	logInSync    = "skipping file, in sync"
+	logOverwrite = "overwriting out of sync file"
+	logCopy      = "copying new file"
+	logPreview   = "Sync preview mode, skipping receive"
+)
+
+// errBusy is a mistake of the caller: a session receives one file at a time.
+var errBusy = errors.New("store: Open while a file of the session is open")
+
+// Open does what a FILEINFO asks for (v4-receiver.md section 4). It either
+// completes the request or returns a file to be received; the session has no
+// other file open then. A preview changes nothing on disk.
+func (s *Session) Open(req Request) (Answer, *File) {
+	if s.open != nil {
+		panic(errBusy)
+	}
+	var a Answer
+	f, err := s.answer(req, &a)
+	if err != nil {
+		var known stockError
+		switch {
+		case isNoSpace(err):
+			err = fmt.Errorf("%w: %s", ErrNoSpace, req.Name)
+		case !errors.As(err, &known):
+			err = fmt.Errorf("%s: %w", req.Name, err)
+		}
+		return Answer{Complete: true, Status: wire.StatusRejected, Text: err.Error(), Log: a.Log}, nil
+	}
+	a.Complete = f == nil
+	s.open = f
+	return a, f
+}
+
+// answer fills a. An error rejects the request.
+func (s *Session) answer(req Request, a *Answer) (*File, error) {
+	p, err := s.locate(req.Name)
+	if err != nil {
+		return nil, err
+	}
+	if p.isRoot() && (req.Type == wire.TypeFile || req.Type == wire.TypeLink || req.Type == wire.TypeDelete) {
+		return nil, errNameSelf
+	}
+	switch req.Type {
+	case wire.TypeFile:
+		return s.answerFile(req, p, a)
+	case wire.TypeDir:
+		return nil, s.answerDir(req, p, a)
+	case wire.TypeLink:
+		return nil, s.answerLink(req, p, a)
+	case wire.TypeDelete:
+		return nil, s.answerDelete(req, p, a)
+	case wire.TypeFreeSpace:
+		return nil, s.answerSpace(p, a)
+	}
+	return nil, stockError(fmt.Sprintf("Invalid file type: %d", req.Type))
+}
+
+// answerDir makes an empty directory. One that exists is left alone; below a
+// temporary directory it may come from an earlier instance and is new to the user.
+func (s *Session) answerDir(req Request, p place, a *Answer) error {
+	at, fi, err := s.find(p)
+	if err != nil {
+		return err
+	}
+	at.close()
+	a.Log = append(a.Log, "Empty directory")
+	if req.Preview {
+		return nil
+	}
+	if err := s.prepare(req.Resume, &a.Log); err != nil {
+		return err
+	}
+	if fi != nil && fi.IsDir() {
+		if p.skip == 0 {
+			a.Status = wire.StatusSkipped
+		}
+		return nil
+	}
+	if p.isRoot() {
+		return nil // the directory of the group, which now exists
+	}
+	a.Log = append(a.Log, "Creating directory")
+	in, err := s.parent(p, &a.Log)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if fi != nil {
+		if err := s.displace(in, p, &a.Log); err != nil {
+			return err
+		}
+	}
+	if err := in.Mkdir(p.last(), 0o755); err != nil {
+		return err
+	}
+	return s.settle(in)
+}
+
+// answerLink makes a symbolic link under a temporary name and moves it to its place.
+func (s *Session) answerLink(req Request, p place, a *Answer) error {
+	if !s.k.cfg.AllowOutsideLinks || req.Link == "" {
+		if err := checkLink(p, req.Link); err != nil {
+			return err
+		}
+	}
+	at, _, err := s.find(p)
+	if err != nil {
+		return err
+	}
+	at.close()
+	a.Log = append(a.Log, "Symbolic link to "+req.Link)
+	if req.Preview {
+		return nil
+	}
+	if err := s.prepare(req.Resume, &a.Log); err != nil {
+		return err
+	}
+	in, err := s.parent(p, &a.Log)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	temp := tempName(p.last(), s.key.Group, req.FileID)
+	if err := in.RemoveAll(temp); err != nil {
+		return err
+	}
+	if err := in.Symlink(req.Link, temp); err != nil {
+		return err
+	}
+	if err := s.install(in, temp, in, p, &a.Log); err != nil {
+		in.Remove(temp)
+		return err
+	}
+	return s.settle(in)
+}
+
+// answerDelete removes what stands at p, whatever it is; nothing there is fine.
+func (s *Session) answerDelete(req Request, p place, a *Answer) error {
+	in, fi, err := s.find(p)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	a.Log = append(a.Log, "Deleting file/directory")
+	if fi == nil || req.Preview {
+		return nil
+	}
+	if err := s.displace(in, p, &a.Log); err != nil {
+		return err
+	}
+	return s.settle(in)
+}
+
+// answerSpace tells the free space where p is, or would be.
+func (s *Session) answerSpace(p place, a *Answer) error {
+	at, fi, err := s.find(p)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	a.Log = append(a.Log, "Get free space for path")
+	if len(p.elems) > 0 && fi != nil && fi.IsDir() {
+		// The path may be where another file system is mounted.
+		if d, err := at.sub(p.last()); err == nil {
+			defer d.close()
+			at = d
+		}
+	}
+	a.HasSpace = true
+	n, ok := freeSpace(at)
+	if !ok || n > math.MaxInt64 {
+		n = math.MaxInt64 // v4-wire.md, FREESPACE_INFO: unknown
+	}
+	a.FreeSpace = n
+	return nil
+}
+
+// answerFile decides whether a regular file is wanted and opens what it is received into.
+func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
+	at, fi, err := s.find(p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { at.close() }()
+	if req.Sync {
+		var wanted bool
+		if a.Status, wanted = compare(req, fi, &a.Log); !wanted {
+			return nil, nil
+		}
+	}
+	if req.Preview {
+		a.Log = append(a.Log, logPreview)
+		return nil, nil
+	}
+	if fi != nil && s.k.guards(p.path()) {
+		return nil, errGuarded(p.path())
+	}
+	if p.skip > 0 {
+		if err := s.prepare(req.Resume, &a.Log); err != nil {
+			return nil, err
+		}
+		if f, err := s.takeUp(req, p, a); f != nil || err != nil {
+			return f, err
+		}
+		// The directory of the group may be new, and its partial file was moved aside.
+		at.close()
+		if at, fi, err = s.find(p); err != nil {
+			at = dir{}
+			return nil, err
+		}
+		if req.Resume && s.past.trusts(req, fi) {
+			return nil, nil
+		}
+	}
+	if n, ok := freeSpace(at); ok && uint64(req.Size) > n {
+		return nil, fmt.Errorf("%w: %s has %d bytes, %d are free", ErrNoSpace, req.Name, req.Size, n)
+	}
+	f, err := s.create(req, p, at)
+	if err == nil {
+		at = dir{} // now the file's
+	}
+	return f, err
+}
+
+// compare decides by time stamps (v4-receiver.md section 4.2) whether a file is
+// wanted that would replace old, nil if there is none.
+func compare(req Request, old fs.FileInfo, log *[]string) (status wire.CompleteStatus, wanted bool) {
+	if old == nil {
+		*log = append(*log, logCopy)
+		return wire.StatusNormal, true
+	}
+	theirs, ours := int64(req.MTime), old.ModTime().Unix()
+	if theirs < ours || theirs == ours && old.Mode().IsRegular() && old.Size() == req.Size {
+		*log = append(*log, logInSync)
+		return wire.StatusSkipped, false
+	}
+	*log = append(*log, logOverwrite)
+	return wire.StatusOverwrite, true
+}
+
+// prepare makes the directory of the group and, once a session, reads what an
+// earlier instance left. Without a temporary directory there is nothing to do.
+func (s *Session) prepare(resume bool, log *[]string) error {
+	if s.k.cfg.Temp == "" {
+		return nil
+	}
+	root, err := s.root(s.k.cfg.Temp)
+	if err != nil {
+		return err
+	}
+	if err := root.Mkdir(s.groupName(), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return s.recall(root, resume, log)
+}
+
+// settle makes a change of the entries of d durable, if that is wanted.
+func (s *Session) settle(d dir) error {
+	if !s.k.cfg.Durable {
+		return nil
+	}
+	return d.sync()
+}
+
+// create makes the temporary file of req in the deepest directory of its path
+// that exists: nothing else changes before the file is whole.
+func (s *Session) create(req Request, p place, at dir) (*File, error) {
+	temp := tempName(p.last(), s.key.Group, req.FileID)
+	if err := at.RemoveAll(temp); err != nil { // of an instance that was killed
+		return nil, err
+	}
+	if rec := s.past.saved; rec != nil && rec.temp == s.rel(at, temp) {
+		s.past.saved = nil
+	}
+	h, err := at.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if req.Size > 0 {
+		err = preallocate(h, req.Size)
+	}
+	var id fs.FileInfo
+	if err == nil {
+		id, err = h.Stat()
+	}
+	if err != nil {
+		h.Close()
+		at.Remove(temp)
+		return nil, err
+	}
+	return &File{s: s, h: h, id: id, at: at, temp: temp, place: p, req: req}, nil
+}

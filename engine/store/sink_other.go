@@ -1,0 +1,18 @@
+//go:build !linux
+
+package store
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// preallocate gives f its size.
+func preallocate(f *os.File, size int64) error { return f.Truncate(size) }
+
+// isNoSpace reports whether err says that a disk is full.
+func isNoSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) }
+
+// syncData makes the bytes of f durable.
+func syncData(f *os.File) error { return f.Sync() }
