@@ -31,8 +31,8 @@
 //
 // Linux limits a socket to net.ipv4.igmp_max_memberships groups (20) and a
 // group to igmp_max_msf sources (10). Join opens further sockets that only
-// hold memberships; with IP_MULTICAST_ALL, which is on by default, what they
-// joined reaches the bound socket. A group joined for given sources sits on
+// hold memberships; with IP_MULTICAST_ALL what they joined reaches the bound
+// socket. A group joined for given sources sits on
 // the bound socket as long as there is room, because only that socket's own
 // list filters exactly. Once a group has moved to a membership socket the
 // filter is the interface's: other sources stay out unless another program on

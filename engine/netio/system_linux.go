@@ -26,6 +26,9 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 1, "broadcast"},
 		{unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT, "path MTU discovery off"},
 		{unix.SOL_IP, unix.IP_RECVTOS, 1, "receive TOS"},
+		// What membership sockets join must reach this one. On by default for
+		// IPv4 sockets, off for the IPv4 side of dual-stack ones.
+		{unix.SOL_IP, unix.IP_MULTICAST_ALL, 1, "receive groups of other sockets"},
 	}
 	if s.v6 {
 		opts = append(opts,

@@ -1,3 +1,0 @@
-package netio
-
-func newConn(s *socket, _ Config) (Conn, error) { return newPortable(s), nil }

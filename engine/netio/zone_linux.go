@@ -1,0 +1,58 @@
+package netio
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// zonesMax bounds the cached zones; a host with more interfaces starts over.
+const zonesMax = 256
+
+// zoneNames gives received link-local addresses their zone, the name of the
+// interface with the scope id. Looking one up asks the kernel and allocates,
+// so each is kept; so is an address with it, which keeps netip's interned
+// zone alive and With free of allocation.
+type zoneNames struct {
+	byIndex map[uint32]netip.Addr
+}
+
+func (z *zoneNames) with(addr netip.Addr, index uint32) netip.Addr {
+	if seen, ok := z.byIndex[index]; ok {
+		return addr.WithZone(seen.Zone())
+	}
+	name := strconv.FormatUint(uint64(index), 10)
+	if ifi, err := net.InterfaceByIndex(int(index)); err == nil {
+		name = ifi.Name
+	}
+	if z.byIndex == nil || len(z.byIndex) >= zonesMax {
+		z.byIndex = make(map[uint32]netip.Addr)
+	}
+	addr = addr.WithZone(name)
+	z.byIndex[index] = addr
+	return addr
+}
+
+// zoneIndexes finds the scope id of a zone, given as interface name or number.
+type zoneIndexes struct {
+	byName map[string]uint32
+}
+
+func (z *zoneIndexes) index(zone string) (uint32, error) {
+	if index, ok := z.byName[zone]; ok {
+		return index, nil
+	}
+	var index uint32
+	if ifi, err := net.InterfaceByName(zone); err == nil {
+		index = uint32(ifi.Index)
+	} else if n, nerr := strconv.ParseUint(zone, 10, 32); nerr == nil {
+		index = uint32(n)
+	} else {
+		return 0, err
+	}
+	if z.byName == nil || len(z.byName) >= zonesMax {
+		z.byName = make(map[string]uint32)
+	}
+	z.byName[zone] = index
+	return index, nil
+}
