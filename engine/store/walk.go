@@ -1,0 +1,309 @@
+package store
+
+import (
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"uftp/wire"
+)
+
+// maxPathLen is the longest operand, local path and name, bytes: the fields of the
+// stock programs hold 300 with a NUL (v4-sender.md section 9).
+const maxPathLen = wire.MaxNameLen - 1
+
+// Operands that are no paths (v4-sender.md section 9.1).
+const (
+	deleteOperand    = "@DELETE:" // followed by a path
+	freeSpaceOperand = "@FREESPACE"
+)
+
+// WalkConfig says what is sent and under which names (v4-sender.md section 9).
+type WalkConfig struct {
+	Operands    []string
+	DestName    string   // -D; "" = unset
+	DestIsDir   bool     // -o: DestName is a directory even for a single operand
+	Bases       []string // -E: what operands must start with and names lose
+	Exclude     []string // -X: paths relative to the parent of their operand
+	FollowLinks bool     // -l
+}
+
+// Entry is one thing to announce with FILEINFO.
+type Entry struct {
+	Path  string // for the user: relative to the parent of the operand
+	Local string // where it lies; "" for TypeDelete and TypeFreeSpace
+	Type  wire.FileType
+	Name  string // on the wire, slashes, 1..299 bytes
+	Link  string // target of a TypeLink
+	Size  int64  // TypeFile only, bytes
+	MTime uint32 // TypeFile only, Unix seconds
+
+	seen fs.FileInfo // TypeFile: the file as the walk saw it
+}
+
+// Skip is something that is not sent, and the line the stock sender logs for it.
+type Skip struct {
+	Path   string
+	Reason string // whole line, names Path
+	Level  int    // of the log line: 0 error, 1 warning, 2 normal
+}
+
+// Walker lists what is sent, one at a time: it looks at the file system only as
+// far as it is asked to.
+type Walker struct {
+	cfg     WalkConfig
+	dest    string
+	destDir bool
+	exclude map[string]bool
+	next    int // operand
+	stack   []openDir
+}
+
+// openDir is a directory under way.
+type openDir struct {
+	spot
+	info    fs.FileInfo
+	entries []fs.DirEntry
+	next    int
+}
+
+// spot is a place in the tree under its three names.
+type spot struct {
+	local, path, name string
+	bare              bool // name holds nothing of the operand: it can only be a directory
+}
+
+func (p spot) child(name string) spot {
+	return spot{joinSlash(p.local, name), joinSlash(p.path, name), joinSlash(p.name, name), false}
+}
+
+// NewWalker returns a walker at the first operand.
+func NewWalker(cfg WalkConfig) *Walker {
+	w := &Walker{cfg: cfg, dest: strings.TrimRight(cfg.DestName, "/")}
+	if w.dest == "" && cfg.DestName != "" {
+		w.dest = "/"
+	}
+	w.destDir = cfg.DestIsDir || len(cfg.Operands) > 1
+	if len(cfg.Exclude) > 0 {
+		w.exclude = make(map[string]bool, len(cfg.Exclude))
+		for _, x := range cfg.Exclude {
+			w.exclude[x] = true
+		}
+	}
+	return w
+}
+
+// Next returns the next entry or, when skip is not nil, why something is left out.
+// more is false when there is nothing left. Operands come in order, trees depth
+// first, the entries of a directory sorted by name.
+func (w *Walker) Next() (e Entry, skip *Skip, more bool) {
+	for {
+		var found bool
+		if n := len(w.stack); n > 0 {
+			d := &w.stack[n-1]
+			if d.next == len(d.entries) {
+				w.stack = w.stack[:n-1]
+				continue
+			}
+			d.next++
+			e, skip, found = w.visit(d.child(d.entries[d.next-1].Name()))
+		} else if w.next < len(w.cfg.Operands) {
+			w.next++
+			e, skip, found = w.operand(w.cfg.Operands[w.next-1])
+		} else {
+			return Entry{}, nil, false
+		}
+		if found || skip != nil {
+			return e, skip, true
+		}
+	}
+}
+
+// operand starts with one operand.
+func (w *Walker) operand(op string) (e Entry, skip *Skip, found bool) {
+	if op == freeSpaceOperand {
+		return Entry{Path: ".", Type: wire.TypeFreeSpace, Name: "."}, nil, true
+	}
+	if len(op) > maxPathLen {
+		return w.skip(0, op, "Max pathname length exceeded: "+op)
+	}
+	if target, ok := strings.CutPrefix(op, deleteOperand); ok {
+		return w.deletion(op, target)
+	}
+	local := trimSeparators(op)
+	slashed := filepath.ToSlash(local[len(filepath.VolumeName(local)):])
+	last := lastComponent(slashed)
+	rest := last
+	if len(w.cfg.Bases) > 0 {
+		var ok bool
+		if rest, ok = w.afterBase(slashed); !ok {
+			return w.noBase(op)
+		}
+	}
+	return w.visit(spot{local, last, w.destination(rest), rest == "" && (w.destDir || w.dest == "")})
+}
+
+// deletion makes the entry of an @DELETE: operand. Only the last component of the
+// target counts, and a name that means a whole directory tree from inside is
+// refused: the stock receiver would empty its destination.
+func (w *Walker) deletion(op, target string) (Entry, *Skip, bool) {
+	if len(w.cfg.Bases) > 0 {
+		return w.noBase(op)
+	}
+	last := ""
+	if target != "" {
+		last = lastComponent(trimSeparators(filepath.ToSlash(target)))
+	}
+	name := w.destination(last)
+	for _, c := range []string{last, lastComponent(name)} {
+		switch c {
+		case "", ".", "..", "/":
+			return w.skip(0, op, "Skipping "+op+": refusing to delete a whole directory; name a file or directory in it")
+		}
+	}
+	if len(name) > maxPathLen {
+		return w.skip(0, op, "Max pathname length exceeded: "+name)
+	}
+	return Entry{Path: last, Type: wire.TypeDelete, Name: name}, nil, true
+}
+
+// visit looks at one place: an entry, a skip, or neither when it is a directory
+// to go into or an excluded part of one.
+func (w *Walker) visit(p spot) (Entry, *Skip, bool) {
+	if len(p.path) > maxPathLen {
+		return w.skip(0, p.path, "Max pathname length exceeded: "+p.path)
+	}
+	if len(p.name) > maxPathLen {
+		return w.skip(0, p.path, "Max pathname length exceeded: "+p.name)
+	}
+	stat := os.Lstat
+	if w.cfg.FollowLinks {
+		stat = os.Stat
+	}
+	info, err := stat(p.local)
+	if err != nil {
+		return w.skip(0, p.path, "Error getting file status for "+p.path+": "+reason(err))
+	}
+	if w.exclude[p.path] {
+		return w.skip(2, p.path, "Skipping "+p.path)
+	}
+	if info.IsDir() {
+		return w.enter(p, info)
+	}
+	if p.bare {
+		return w.skip(1, p.path, "Skipping "+p.path+": no name is left without its base")
+	}
+	switch info.Mode().Type() {
+	case 0:
+		f, err := openRead(p.local)
+		if err != nil {
+			return w.skip(0, p.path, "Error reading file "+p.path+": "+reason(err))
+		}
+		f.Close()
+		return Entry{Path: p.path, Local: p.local, Type: wire.TypeFile, Name: p.name,
+			Size: info.Size(), MTime: unixSeconds(info), seen: info}, nil, true
+	case fs.ModeSymlink:
+		target, err := os.Readlink(p.local)
+		if err != nil {
+			return w.skip(0, p.path, "Error reading symbolic link "+p.path+": "+reason(err))
+		}
+		if (len(p.name)+3)&^3+len(target) > wire.MaxNameLen {
+			return w.skip(0, p.path, "Combined file name "+p.path+" and link "+target+" too long")
+		}
+		return Entry{Path: p.path, Local: p.local, Type: wire.TypeLink, Name: p.name, Link: target}, nil, true
+	}
+	return w.skip(2, p.path, "Skipping special file "+p.path)
+}
+
+// enter opens a directory: its entries follow, or itself if it has none.
+func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip, bool) {
+	for _, d := range w.stack {
+		if os.SameFile(d.info, info) { // only links can lead back
+			return w.skip(1, p.path, "Skipping "+p.path+": directory loop through a symbolic link")
+		}
+	}
+	entries, err := os.ReadDir(p.local)
+	if err != nil {
+		return w.skip(0, p.path, "Failed to open directory "+p.path+": "+reason(err))
+	}
+	if len(entries) > 0 {
+		w.stack = append(w.stack, openDir{spot: p, info: info, entries: entries})
+		return Entry{}, nil, false
+	}
+	if p.name == "" {
+		return w.skip(1, p.path, "Skipping "+p.path+": no name is left without its base")
+	}
+	return Entry{Path: p.path, Local: p.local, Type: wire.TypeDir, Name: p.name}, nil, true
+}
+
+func (w *Walker) noBase(op string) (Entry, *Skip, bool) {
+	return w.skip(1, op, "Skipping "+op+": doesn't match any base")
+}
+
+func (w *Walker) skip(level int, path, reason string) (Entry, *Skip, bool) {
+	return Entry{}, &Skip{Path: path, Reason: reason, Level: level}, false
+}
+
+// afterBase returns what is left of a slashed operand behind the first base that
+// is a prefix of it in whole components, without a leading slash.
+func (w *Walker) afterBase(op string) (rest string, ok bool) {
+	for _, base := range w.cfg.Bases {
+		if base == "" {
+			continue
+		}
+		b := strings.TrimRight(filepath.ToSlash(base), "/")
+		rest, ok := strings.CutPrefix(op, b)
+		if ok && (rest == "" || rest[0] == '/') {
+			return strings.TrimLeft(rest, "/"), true
+		}
+	}
+	return "", false
+}
+
+// destination puts a name where -D and -o want it.
+func (w *Walker) destination(name string) string {
+	switch {
+	case w.dest == "":
+		return name
+	case !w.destDir || name == "":
+		return w.dest
+	}
+	return joinSlash(w.dest, name)
+}
+
+// joinSlash puts b below a; "" is no directory at all.
+func joinSlash(a, b string) string {
+	if a == "" || strings.HasSuffix(a, "/") {
+		return a + b
+	}
+	return a + "/" + b
+}
+
+// trimSeparators takes the separators off the end of a path, but not the root;
+// the empty path is the current directory.
+func trimSeparators(p string) string {
+	n := len(p)
+	for n > 1 && os.IsPathSeparator(p[n-1]) {
+		n--
+	}
+	if n == 0 {
+		return "."
+	}
+	return p[:n]
+}
+
+// lastComponent returns the last component of a slashed path without trailing slash.
+func lastComponent(p string) string {
+	if p == "/" {
+		return p
+	}
+	return p[strings.LastIndexByte(p, '/')+1:]
+}
+
+// unixSeconds returns the modification time as FILEINFO carries it; a time before
+// 1970 becomes 1, because 0 means that none is given.
+func unixSeconds(info fs.FileInfo) uint32 {
+	return uint32(min(max(info.ModTime().Unix(), 1), math.MaxUint32))
+}
