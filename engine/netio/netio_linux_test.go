@@ -730,6 +730,37 @@ func TestWriteWaits(t *testing.T) {
 	}
 }
 
+// TestNoBufs: a device queue that is full, which Linux reports only to sockets
+// that ask, delays datagrams but loses none.
+func TestNoBufs(t *testing.T) {
+	for name, cfg := range variants() {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, 1500)
+			if out, err := a.try("tc", "qdisc", "add", "dev", "nio0", "root", "tbf", "rate", "8mbit", "burst", "2000", "limit", "4000"); err != nil {
+				missing(t, "no token bucket queue: "+string(out))
+			}
+			cfg.SndBuf, cfg.NoGSO = 1<<20, true
+			tx, rx := a.listen(cfg), b.listen(Config{RcvBuf: 1 << 20})
+			rawFd(t, tx, func(fd int) {
+				if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_RECVERR, 1); err != nil {
+					t.Fatal(err)
+				}
+			})
+			train := TxTrain{Buf: pattern(50000, 5), Seg: 1000, To: to("10.77.0.2", rx)}
+			send(t, tx, train)
+			got := collect(t, rx, 50, soon)
+			if len(got) != 50 || tx.Stats().NoBufs == 0 {
+				t.Errorf("%d datagrams arrived after %d waits, want all 50 and some waits", len(got), tx.Stats().NoBufs)
+			}
+			for i, want := range split(train) {
+				if i < len(got) && !bytes.Equal(got[i].data, want) {
+					t.Fatalf("datagram %d differs", i)
+				}
+			}
+		})
+	}
+}
+
 // FuzzParseControl: whatever bytes stand there, parsing ends inside them.
 func FuzzParseControl(f *testing.F) {
 	message := func(level, typ int32, data ...byte) []byte {
