@@ -40,7 +40,8 @@ var (
 // After ReadBatch the first N bytes of Buf are valid. Seg is the size of each
 // datagram when the kernel joined several (the last may be shorter), 0 when
 // there is one. From is the source, IPv4 never mapped into IPv6. TOS is the
-// traffic class byte of the IP header. Truncated says that Buf was too small.
+// traffic class byte of the IP header. Truncated says that Buf was too small;
+// on Windows From is not valid then.
 type RxSlot struct {
 	Buf       []byte
 	N, Seg    int

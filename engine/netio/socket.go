@@ -34,7 +34,6 @@ type socket struct {
 	raw  syscall.RawConn
 	v6   bool
 	port uint16
-	tos  uint8
 
 	// scope completes link-local IPv6 destinations that name no zone.
 	scopeIndex uint32
@@ -67,7 +66,7 @@ func openSocket(cfg Config) (*socket, error) {
 	}
 	udp := pc.(*net.UDPConn)
 	local := udp.LocalAddr().(*net.UDPAddr)
-	s := &socket{udp: udp, v6: cfg.IPv6, port: uint16(local.Port), tos: uint8(cfg.TOS)}
+	s := &socket{udp: udp, v6: cfg.IPv6, port: uint16(local.Port)}
 	if cfg.IPv6 && local.IP.To4() != nil {
 		udp.Close()
 		return nil, errors.New("netio: this system has no IPv6")
