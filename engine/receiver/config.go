@@ -33,7 +33,7 @@ type Server struct {
 
 // SessionID names a session for the life of a machine.
 type SessionID struct {
-	Slot     int // 0..MaxSessions-1, used again after the session
+	Slot     int // 0..MaxSessions-1, used again after the session; -1 in reports about sessions not taken
 	Group    uint32
 	Instance uint8
 }

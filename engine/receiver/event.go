@@ -41,7 +41,8 @@ type (
 		Missing *block.Set
 	}
 	// Abandon says that the session ends with the file not whole. Missing is a
-	// copy that the host keeps.
+	// copy that the host keeps; nil when nothing is known beyond what Opened or the
+	// last Checkpoint said: the file was still being opened, or a write failed.
 	Abandon struct {
 		Session Session
 		Ref     machine.FileRef

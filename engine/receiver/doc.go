@@ -1,0 +1,66 @@
+// Package receiver is the machine of a receiving daemon: all its sessions, from
+// ANNOUNCE to DONE_CONF, with the world taken out (package machine says how a
+// host drives it; v4-receiver.md is what it follows).
+//
+//	ANNOUNCE ok      Joined         REG_CONF or FILEINFO
+//	   ──────► Joining ──► Registering ──────► MidGroup ◄───────────────────┐
+//	              │             │              │  ▲   │                     │
+//	              │ failed      │ limit        │  │   │ DONE(0) lists us    │
+//	              ▼             ▼              │  │   ▼                     │
+//	            ABORT         ABORT   FILEINFO │  │ Completing ──► end, OK  │
+//	                                           ▼  │ COMPLETE   DONE_CONF or │
+//	                                       Opening┘            limit        │
+//	                                           │   Opened: Complete         │
+//	                             FILEINFO_ACK  │ Opened: Receive            │
+//	                                           ▼                            │
+//	             ABORT ◄── idle ────────── Receiving                        │
+//	                                           │ no block missing           │
+//	                                           ▼                            │
+//	                                        Closing ── Closed ──────────────┘
+//	                                                   COMPLETE if a DONE waits
+//
+// # Contract
+//
+// The host answers each Join with Joined, each Open with Opened, each Close with
+// Closed and each Checkpoint with CheckpointDone, in any order and after any time;
+// answers about what has ended meanwhile are ignored. For one group there is
+// never more than one Join without a Leave, whatever sessions share it; after a
+// Joined that tells a failure there is no Leave. A block that could not be written
+// is told with StoreFailed, before the answer to the Close of its file.
+//
+// COMPLETE for a file says that the disk has it under its final name. While the
+// host needs time to finish a file, the sender is kept waiting (see doneClosing).
+//
+// # Where it is stricter or freer than the stock receiver
+//
+//   - Any first sequence number is accepted. A window that was moved by a forged
+//     number moves back after 16 packets in order.
+//   - An ABORT, and a malformed FILEINFO that would make us abort, counts only if
+//     it comes from the address of the ANNOUNCE. Other messages may come from
+//     another address of the sender: their UID must be right, as in stock.
+//   - Section, block and the length of every block are checked.
+//   - With a list of servers, address and UID of a sender must stand in one line of it.
+//   - NAKs ask for everything that is known to be missing (see nak).
+//   - A file that fails when it is finished is rejected; the session goes on.
+//   - A restarted session ends its older instances when it is confirmed, with or
+//     without a temporary directory, if sender and address are the same.
+//   - The DONE that ends the session is ignored while a file is not whole: the
+//     sender must not believe that all is well.
+//   - Encrypted sessions and TFMCC are refused with an ABORT.
+//
+// # Limits
+//
+// Everything that a peer can make grow is bounded: sessions by Config, the queue
+// of Poll (control messages are refused while it is long), answers to ANNOUNCEs
+// that are not taken (100 a second), STATUS (64 at once, one per section and
+// GRTT), and the missing sets. These are allocated only when the host has opened
+// the file, which is when it has found the space for it, and altogether hold at
+// most 2^33 blocks.
+//
+// In clear sessions nobody can tell a forged packet from a true one. Who knows
+// group and UID can spoil a file; who can send at all can make us answer one
+// ANNOUNCE with about 250 REGISTERs, as every version 4 receiver does.
+//
+// An Open that takes longer than R·3·GRTT costs the file: there is no message to
+// keep a sender waiting before FILEINFO_ACK.
+package receiver

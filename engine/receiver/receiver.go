@@ -1,0 +1,305 @@
+package receiver
+
+import (
+	"net/netip"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// blocksMax is how many blocks the files under way may have altogether: a bit
+// each, 1 GiB in all (twice that with checkpoints), which is the largest file of
+// the protocol once and half. Who announces more is answered "rejected".
+const blocksMax = 1 << 33
+
+// Receiver is the machine of a whole daemon. It is used from one goroutine.
+type Receiver struct {
+	cfg Config
+
+	slots     []session
+	sessions  int                 // slots in use
+	index     map[uint64]*session // by key; never ranged over
+	recent    *session            // the session of the last packet
+	recentKey uint64              // 0: none, group 0 has no session
+	blocks    int                 // reserved by all sessions, at most blocksMax
+	lastRef   machine.FileRef
+	stopped   bool
+
+	queue []item
+	head  int           // first item of the queue
+	after machine.Event // goes out before the queue
+
+	wake     clock.Time // no timer runs out before
+	beat     clock.Time // next heartbeat
+	expected []bool     // per heartbeat host: an answer is outstanding
+	refusals refusals
+
+	drops [machine.NumDrops]int64
+}
+
+// New returns a receiver that waits for sessions; now is the start of its heartbeats.
+// It panics if MaxSessions is not positive.
+func New(cfg Config, now clock.Time) *Receiver {
+	if cfg.MaxSessions < 1 {
+		panic("receiver: MaxSessions must be positive")
+	}
+	r := &Receiver{
+		cfg:      cfg,
+		slots:    make([]session, cfg.MaxSessions),
+		index:    make(map[uint64]*session, cfg.MaxSessions),
+		expected: make([]bool, len(cfg.Heartbeats)),
+		beat:     clock.Never,
+	}
+	r.refusals.start(now)
+	if len(cfg.Heartbeats) > 0 {
+		r.beat = now
+	}
+	r.wake = r.beat
+	return r
+}
+
+// key packs what names a session (v4-receiver.md section 2).
+func key(group uint32, instance uint8) uint64 { return uint64(group)<<8 | uint64(instance) }
+
+// find returns the session, or nil.
+func (r *Receiver) find(group uint32, instance uint8) *session {
+	k := key(group, instance)
+	if k == r.recentKey {
+		return r.recent
+	}
+	s := r.index[k]
+	if s != nil {
+		r.recent, r.recentKey = s, k
+	}
+	return s
+}
+
+// byRef returns the session whose file is ref, or nil when that is history.
+func (r *Receiver) byRef(ref machine.FileRef) *session {
+	for i := range r.slots {
+		switch s := &r.slots[i]; s.phase {
+		case Opening, Receiving, Closing:
+			if s.file.req.Ref == ref {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// Handle takes one datagram (v4-receiver.md section 2.1).
+func (r *Receiver) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
+	v := r.handle(now, from, pkt)
+	r.drops[v.Drop]++
+	return v
+}
+
+func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
+	h, msg, err := wire.ParseHeader(pkt)
+	if err != nil {
+		if err == wire.ErrVersion {
+			return drop(machine.DropVersion)
+		}
+		return drop(machine.DropMalformed)
+	}
+	s := r.find(h.Group, h.Instance)
+	if s == nil {
+		return drop(r.stranger(now, from, h, msg))
+	}
+	// The stock receiver looks at the sequence number and GRTT first. Strangers
+	// must not move either.
+	if h.Src != s.info.Sender {
+		return drop(machine.DropSource)
+	}
+	if s.ended {
+		return drop(machine.DropPhase)
+	}
+	newest := false
+	if h.Func != wire.FuncAbort && h.Func != wire.FuncKeyInfo {
+		var ok bool
+		if ok, newest = s.win.take(h.Seq); !ok {
+			return drop(machine.DropSequence)
+		}
+	}
+	if h.GRTT != s.grttCode {
+		r.setGRTT(s, h.GRTT)
+	}
+	if h.Func == wire.FuncFileSeg {
+		return r.gotFileSeg(now, s, msg, newest)
+	}
+	if r.full() {
+		return drop(machine.DropLimit)
+	}
+	return drop(r.gotControl(now, from, s, h, msg))
+}
+
+// stranger takes a message that belongs to no session.
+func (r *Receiver) stranger(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Drop {
+	if r.full() {
+		return machine.DropLimit
+	}
+	switch h.Func {
+	case wire.FuncAnnounce:
+		return r.gotAnnounce(now, from, h, msg)
+	case wire.FuncHBResp:
+		return r.gotHBResp(from, msg)
+	case wire.FuncHBReq, wire.FuncKeyReq, wire.FuncProxyKey:
+		return machine.DropFunction
+	}
+	return machine.DropGroup
+}
+
+// gotControl takes every message of a session but FILESEG.
+func (r *Receiver) gotControl(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Drop {
+	switch h.Func {
+	case wire.FuncAbort:
+		return r.gotAbort(now, from, s, msg)
+	case wire.FuncFileInfo:
+		return r.gotFileInfo(now, from, s, msg)
+	case wire.FuncDone:
+		return r.gotDone(now, s, msg)
+	case wire.FuncRegConf:
+		return r.gotRegConf(now, s, msg)
+	case wire.FuncDoneConf:
+		return r.gotDoneConf(now, s, msg)
+	case wire.FuncEncrypted:
+		return machine.DropSealed
+	}
+	// ANNOUNCE again, KEYINFO and CONG_CTRL of a session that has neither keys nor
+	// congestion control, and what no sender sends.
+	if s.phase != MidGroup {
+		return machine.DropPhase
+	}
+	s.alive(now)
+	return machine.DropNone
+}
+
+func drop(d machine.Drop) machine.Verdict { return machine.Verdict{Drop: d} }
+
+// Poll gives what has to be done next, timers included.
+func (r *Receiver) Poll(now clock.Time, out *machine.Out) machine.Kind {
+	for {
+		if k := r.take(now, out); k != machine.Idle {
+			return k
+		}
+		if now < r.wake {
+			return machine.Idle
+		}
+		r.tick(now)
+	}
+}
+
+// tick acts on every timer that ran out and finds the next one. It runs only
+// while the queue is empty.
+func (r *Receiver) tick(now clock.Time) {
+	r.wake = clock.Never
+	if now >= r.beat {
+		r.heartbeat(now)
+	}
+	for i := range r.slots {
+		s := &r.slots[i]
+		for t := range s.due {
+			if s.phase != Free && s.due[t] <= now {
+				r.expire(now, s, timer(t))
+			}
+		}
+	}
+	r.wake = clock.Min(r.wake, r.beat)
+	for i := range r.slots {
+		if s := &r.slots[i]; s.phase != Free {
+			for _, due := range s.due {
+				r.wake = clock.Min(r.wake, due)
+			}
+		}
+	}
+}
+
+// Deadline tells when to Poll although nothing came in. It may be early, never late.
+func (r *Receiver) Deadline() clock.Time {
+	if r.after != nil || r.head < len(r.queue) {
+		return 0
+	}
+	return r.wake
+}
+
+// Stop ends every session because the host shuts down, each with an ABORT. What
+// Poll gives afterwards has to be carried out; packets are refused from now on.
+func (r *Receiver) Stop(now clock.Time) {
+	r.stopped = true
+	r.beat = clock.Never
+	for i := range r.slots {
+		if s := &r.slots[i]; s.phase != Free {
+			r.abort(now, s, "Client shutting down", EndShutdown)
+		}
+	}
+}
+
+// Stats appends a picture of each session to buf.
+func (r *Receiver) Stats(buf []Stats) []Stats {
+	for i := range r.slots {
+		s := &r.slots[i]
+		if s.phase == Free {
+			continue
+		}
+		st := Stats{Session: s.info, Phase: s.phase, NAKs: s.naks, GRTT: s.grtt}
+		switch s.phase {
+		case Opening, Receiving, Closing:
+			st.Name = s.file.req.Name
+			st.Size = s.file.req.Size
+			st.Blocks = s.file.req.Layout.Blocks
+			st.Missing = s.file.missing.Count()
+		}
+		buf = append(buf, st)
+	}
+	return buf
+}
+
+// Drops returns how many datagrams were refused, by reason; entry DropNone
+// counts those that were taken. It stays valid.
+func (r *Receiver) Drops() *[machine.NumDrops]int64 { return &r.drops }
+
+// reserve takes the memory of a file of n blocks from the budget and reports
+// whether there is enough. A session keeps what its largest file took until it ends.
+func (r *Receiver) reserve(s *session, n int) bool {
+	more := n - s.reserved
+	if more <= 0 {
+		return true
+	}
+	if r.blocks+more > blocksMax {
+		return false
+	}
+	r.blocks += more
+	s.reserved = n
+	return true
+}
+
+// checkpoint hands out a copy of the missing set, unless the host still has the
+// last one or nothing came since.
+func (r *Receiver) checkpoint(now clock.Time, s *session) {
+	r.arm(s, checkpointTimer, now, r.cfg.CheckpointEvery)
+	f := &s.file
+	if s.lent != 0 || f.missing.Count() == f.checkpointed {
+		return
+	}
+	f.checkpointed = f.missing.Count()
+	s.spare.CopyFrom(&f.missing)
+	s.lent = f.req.Ref
+	r.emit(Checkpoint{Session: s.info, Ref: s.lent, Missing: &s.spare})
+}
+
+// CheckpointDone gives back the set of a Checkpoint.
+func (r *Receiver) CheckpointDone(now clock.Time, ref machine.FileRef) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		if s.lent != ref || ref == 0 {
+			continue
+		}
+		s.lent = 0
+		if s.phase == Free {
+			s.spare = block.Set{}
+		}
+		return
+	}
+}

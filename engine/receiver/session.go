@@ -1,0 +1,248 @@
+package receiver
+
+import (
+	"net/netip"
+	"time"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// Bounds of the timers.
+const (
+	// timeoutMin is the floor of every give-up timer (v4-receiver.md section 2.3).
+	timeoutMin = time.Second
+	// grttMin is what a smaller GRTT counts as. Senders count a round trip below
+	// 1 ms as 1 ms too, and a header that says 1 µs must not make us send a
+	// REGISTER every 4 µs.
+	grttMin = time.Millisecond
+	// grttStep is how much GRTT must change to be taken over.
+	grttStep = time.Millisecond
+)
+
+// timer names the timers of a session.
+type timer uint8
+
+const (
+	retryTimer      timer = iota // REGISTER or the COMPLETE of the group again; while Joining: the limit itself
+	idleTimer                    // nothing heard
+	nakTimer                     // STATUS
+	checkpointTimer              // Checkpoint
+	numTimers       = int(checkpointTimer) + 1
+)
+
+// membership of a session's private group. All sessions of one group share what
+// one of them asked the host for.
+type membership uint8
+
+const (
+	noMember membership = iota // nothing to join, or waiting for another session's Join
+	asked                      // this session's Join is under way
+	member
+)
+
+// session is one slot. The zero session is free.
+type session struct {
+	info  Session
+	phase Phase
+
+	// from ANNOUNCE
+	robust    int
+	blockSize int
+	sync      bool
+	preview   bool
+	private   netip.Addr // group to be a member of; not valid when there is nothing to join
+	member    membership
+
+	grttCode uint8         // as last heard
+	grtt     time.Duration // as last taken over, at least grttMin
+	idle     time.Duration // length of the idle timer at this GRTT
+	win      window
+	seq      uint16     // of our next packet
+	stamp    wire.Stamp // last stamp of the sender, and when it came
+	heard    clock.Time
+	limit    clock.Time // Joining, Registering, Completing: when to give up
+
+	start [numTimers]clock.Time // when it was set
+	due   [numTimers]clock.Time // Never = off
+
+	file     file     // valid in Opening, Receiving, Closing
+	finished finished // last file that has an answer
+	ended    bool     // the end waits for Closed
+	reason   EndReason
+
+	reserved int   // blocks of the largest file so far: this much of the budget is ours
+	naks     int64 // blocks asked for
+
+	spare block.Set       // the copy that Checkpoint hands out
+	lent  machine.FileRef // not 0: the host has spare, on behalf of this file
+}
+
+// file is what is being received.
+type file struct {
+	req          Request
+	status       wire.CompleteStatus // to answer once it is whole
+	partial      bool                // part of it was here before
+	data         bool                // a block came
+	failed       bool                // a write failed: missing can no longer be trusted
+	missing      block.Set           // blocks not here yet; over none until Opened, so an announced size costs no memory
+	checkpointed int                 // missing blocks at the last Checkpoint
+	nak          nak
+	done         bool // a DONE that lists us waits for an answer
+	doneSection  int  // Opening: section of that DONE
+	rounds       int  // Closing: DONEs that list us since the last sign of life
+}
+
+// finished is the answer that a repeated FILEINFO or DONE gets. id 0 is none.
+type finished struct {
+	id       uint16
+	status   wire.CompleteStatus
+	space    uint64
+	hasSpace bool
+}
+
+// enter changes the phase and sets the timers that belong to it
+// (v4-receiver.md section 2.3). Opening and Closing have no idle timer: there
+// it is the host who owes an answer, not the sender.
+func (r *Receiver) enter(now clock.Time, s *session, p Phase) {
+	s.phase = p
+	s.quiet()
+	switch p {
+	case Joining:
+		s.limit = now.Add(s.patience())
+		r.arm(s, retryTimer, now, s.patience())
+	case Registering:
+		r.arm(s, retryTimer, now, 4*s.grtt)
+	case MidGroup:
+		r.arm(s, idleTimer, now, s.idle)
+	case Receiving:
+		r.arm(s, idleTimer, now, s.idle)
+		if r.cfg.Restart && r.cfg.CheckpointEvery > 0 {
+			r.arm(s, checkpointTimer, now, r.cfg.CheckpointEvery)
+		}
+	case Completing:
+		s.limit = now.Add(s.patience())
+		r.arm(s, retryTimer, now, 4*s.grtt)
+	}
+}
+
+// quiet stops all timers.
+func (s *session) quiet() {
+	for t := range s.due {
+		s.due[t] = clock.Never
+	}
+}
+
+// patience is the length of the limits of registration and completion.
+func (s *session) patience() time.Duration {
+	return max(timeoutMin, 4*time.Duration(s.robust)*s.grtt)
+}
+
+// arm sets a timer.
+func (r *Receiver) arm(s *session, t timer, now clock.Time, d time.Duration) {
+	s.start[t] = now
+	s.due[t] = now.Add(d)
+	r.wake = clock.Min(r.wake, s.due[t])
+}
+
+// alive restarts the idle timer if the phase has one. The machine's wake-up is
+// only a lower bound, so there is nothing else to move: this is on the data path.
+func (s *session) alive(now clock.Time) {
+	if s.due[idleTimer] != clock.Never {
+		s.start[idleTimer] = now
+		s.due[idleTimer] = now + clock.Time(s.idle)
+	}
+}
+
+// setGRTT takes over the GRTT of a header if it changed enough, and moves what
+// runs: a deadline is the start plus the new length.
+func (r *Receiver) setGRTT(s *session, code uint8) {
+	s.grttCode = code
+	g := max(grttMin, clock.Seconds(wire.DecodeGRTT(code)))
+	if d := g - s.grtt; s.grtt != 0 && d <= grttStep && d >= -grttStep {
+		return
+	}
+	s.grtt = g
+	s.idle = max(timeoutMin, time.Duration(s.robust)*g)
+	switch s.phase {
+	case Registering, Completing:
+		r.arm(s, retryTimer, s.start[retryTimer], 4*g)
+	case MidGroup, Receiving:
+		r.arm(s, idleTimer, s.start[idleTimer], s.idle)
+	}
+}
+
+// expire acts on a timer that ran out.
+func (r *Receiver) expire(now clock.Time, s *session, t timer) {
+	s.due[t] = clock.Never
+	switch t {
+	case retryTimer:
+		r.retry(now, s)
+	case idleTimer:
+		r.step(s, TimedOut)
+		r.abort(now, s, "Transfer timed out", EndTimeout)
+	case nakTimer:
+		r.nakDue(now, s)
+	case checkpointTimer:
+		r.checkpoint(now, s)
+	}
+}
+
+// retry repeats REGISTER or the COMPLETE of the group, or gives up. The limit is
+// looked at here only, as the stock receiver does it.
+func (r *Receiver) retry(now clock.Time, s *session) {
+	late := now >= s.limit
+	switch {
+	case s.phase == Completing && late:
+		r.step(s, Unfinished)
+		r.end(now, s, EndUnconfirmed)
+	case s.phase == Completing:
+		r.complete(s, finished{})
+		r.arm(s, retryTimer, now, 4*s.grtt)
+	case late:
+		r.step(s, Unconfirmed)
+		r.abort(now, s, "Registration unconfirmed", EndTimeout)
+	default:
+		r.register(now, s)
+	}
+}
+
+// end closes a session. A file that is being finished is whole: the end waits
+// until the disk has it, so that its outcome can be told. Only a shutdown does not wait.
+func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
+	if s.ended {
+		why = s.reason
+	}
+	if s.phase == Closing && !s.file.failed && !r.stopped {
+		s.ended, s.reason = true, why
+		s.quiet()
+		return
+	}
+	switch f := &s.file; {
+	case s.phase == Opening, s.phase == Receiving && f.failed, s.phase == Closing && f.failed:
+		r.emit(Abandon{Session: s.info, Ref: f.req.Ref})
+	case s.phase == Receiving:
+		missing := f.missing // the memory goes with it
+		r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &missing})
+	}
+	s.phase = Free // from here on it does not count among those who use the group
+	r.leave(s)
+	r.emit(SessionEnded{Session: s.info, OK: why == EndConfirmed || why == EndUnconfirmed, Reason: why})
+	r.forget(s)
+}
+
+// forget frees the slot. Memory that the host still holds stays with it, and so
+// does our sequence number, which packets in the queue go on counting.
+func (r *Receiver) forget(s *session) {
+	delete(r.index, key(s.info.Group, s.info.Instance))
+	r.recent, r.recentKey = nil, 0
+	r.blocks -= s.reserved
+	r.sessions--
+	kept := session{seq: s.seq}
+	if s.lent != 0 {
+		kept.spare, kept.lent = s.spare, s.lent
+	}
+	*s = kept
+}
