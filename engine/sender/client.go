@@ -1,0 +1,140 @@
+package sender
+
+import (
+	"net/netip"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/group"
+	"uftp/wire"
+)
+
+const numStates = int(Aborted) + 1
+
+// client is one host of the session. Lost, Aborted and, once registration is
+// over, Mute are final.
+type client struct {
+	name      string
+	proxy     bool
+	state     State
+	confirmed bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
+	addr      netip.AddrPort // where its first REGISTER came from
+	sample    group.Sample
+	excess    int // STATUS messages above MaxNAKPct in this session
+
+	// Of the present file.
+	naks     int64
+	status   wire.CompleteStatus
+	done     clock.Time // of its last COMPLETE in the data phase, 0 before that
+	space    uint64
+	hasSpace bool
+}
+
+// kind returns the row of Sender.count that counts c.
+func kind(c *client) int {
+	if c.proxy {
+		return 1
+	}
+	return 0
+}
+
+// setState moves c and keeps the counts. A client that fails wants no confirmation.
+func (s *Sender) setState(c *client, st State) {
+	s.count[kind(c)][c.state]--
+	s.count[kind(c)][st]++
+	c.state = st
+	if st.Failed() {
+		s.confirm(c)
+		s.recount = true
+	}
+}
+
+func (s *Sender) unconfirm(c *client) {
+	if c.confirmed {
+		c.confirmed = false
+		s.unconfirmed++
+	}
+}
+
+func (s *Sender) confirm(c *client) {
+	if !c.confirmed {
+		c.confirmed = true
+		s.unconfirmed--
+	}
+}
+
+// in returns how many clients and proxies are in state st.
+func (s *Sender) in(st State) int { return s.count[0][st] + s.count[1][st] }
+
+// unfinished returns how many clients still have to answer for the file or the group.
+func (s *Sender) unfinished() int { return s.in(Registered) + s.in(Active) + s.in(ActiveNAK) }
+
+// failed returns how many clients are out of the session.
+func (s *Sender) failed() int { return s.in(Mute) + s.in(Lost) + s.in(Aborted) }
+
+// failUnfinished moves every client that has not finished to st, Lost or Aborted.
+func (s *Sender) failUnfinished(st State) {
+	for i := range s.roster.Len() {
+		if c := s.roster.At(i); !c.state.Failed() && c.state != Done {
+			s.setState(c, st)
+		}
+	}
+}
+
+// lose moves every client in state st to Lost and reports it. Unless they may
+// hold all they were to get, they are told, so that they need not wait out their
+// time.
+func (s *Sender) lose(st State, in LostIn) {
+	for i := range s.roster.Len() {
+		c := s.roster.At(i)
+		if c.state != st {
+			continue
+		}
+		s.setState(c, Lost)
+		s.reports.must(ClientLost{Client: s.client(i), In: in})
+		if in != LostComplete {
+			s.tell(i, "Lost connection")
+		}
+	}
+}
+
+// client returns what events tell of client i.
+func (s *Sender) client(i int) Client {
+	c := s.roster.At(i)
+	return Client{Index: i, UID: s.roster.UID(i), Name: c.name, Proxy: c.proxy}
+}
+
+// advertised returns the round trip time that we put into headers and that our
+// timers run by. It is never below one packet interval: receivers that were told
+// less would give up while a low rate holds our messages back.
+func (s *Sender) advertised() time.Duration { return max(s.grtt.Value(), s.interval) }
+
+func (s *Sender) setCode() { s.grttCode = wire.EncodeGRTT(s.advertised().Seconds()) }
+
+// measure takes the echo of a stamp and returns the round trip time, 0 for a
+// stamp that cannot be an echo of ours.
+func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Duration {
+	sent := clock.FromStamp(echo, now)
+	if sent.Add(time.Microsecond) < s.start || sent > now.Add(time.Second) {
+		return 0
+	}
+	c.sample = s.grtt.Measure(now.Sub(sent))
+	return c.sample.RTT()
+}
+
+// updateGRTT takes the measurements of this phase over.
+func (s *Sender) updateGRTT() {
+	if s.recount {
+		s.recount = false
+		s.grtt.Recount()
+		for i := range s.roster.Len() {
+			if c := s.roster.At(i); !c.state.Failed() {
+				s.grtt.Count(c.sample)
+			}
+		}
+	}
+	if s.grtt.Update() {
+		s.setCode()
+		s.reports.must(GRTTChanged{s.grtt.Value()})
+	}
+}

@@ -1,0 +1,422 @@
+package sender
+
+import (
+	"math/bits"
+	"time"
+
+	"uftp/engine/block"
+	"uftp/engine/cc"
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// The data phase (v4-sender.md section 7): passes over what is needed, each
+// followed by DONE and, after NAKs, by a rewind.
+
+// burst is how much of a stall the sender makes up for.
+const burst = time.Millisecond
+
+// maxFlight is the most trains that may be on their way out.
+const maxFlight = 1024
+
+// passState is the walk over the blocks of the file.
+type passState struct {
+	bucket cc.Bucket
+	train  int // most blocks of one train
+
+	number  int
+	walking bool       // else waiting for answers
+	next    int        // block to go on from
+	section int        // of the last train planned in this pass; -1 before it
+	wakeAt  clock.Time // when the walk goes on
+	naks    bool       // some were taken since the last rewind
+
+	need block.Set // blocks to send: by somebody not there yet, or lost
+	sent block.Set // blocks that were sent before
+
+	// Sections of the trains that were planned and have not left, oldest first.
+	flight     [maxFlight]uint16
+	flightHead int
+	inFlight   int
+
+	// Of this pass.
+	began          clock.Time
+	packets, bytes int64
+}
+
+func (p *passState) init(cfg *Config, interval time.Duration) {
+	p.train = min(cfg.TrainBlocks, machine.MaxTrainBlocks)
+	if interval > 0 {
+		p.train = min(p.train, int(time.Millisecond/interval))
+	}
+	p.train = max(p.train, 1)
+	p.bucket = cc.NewBucket(cfg.Rate, max(burst, time.Duration(p.train)*interval))
+	p.section = -1
+}
+
+func (s *Sender) startData(now clock.Time) {
+	// Only when everybody has a part of it, what is missing is asked for first.
+	s.pass.need.Reset(s.layout.Blocks, s.fresh || !s.acked)
+	s.pass.sent.Reset(s.layout.Blocks, false)
+	s.began = now
+	if s.cfg.TxWeight > 0 && s.cfg.Rate > 0 {
+		ideal := float64(s.file.Size) / float64(s.cfg.Rate)
+		if limit := int64(float64(s.cfg.TxWeight) / 100 * ideal); limit > 0 {
+			s.timers.Set(timerLimit, now.Add(time.Duration(limit)*time.Second))
+		}
+	}
+	s.startPass(now)
+}
+
+func (s *Sender) startPass(now clock.Time) {
+	p := &s.pass
+	p.number++
+	p.walking, p.naks = true, false
+	p.next, p.section = 0, -1
+	p.wakeAt = clock.Never
+	p.began, p.packets, p.bytes = now, 0, 0
+	p.bucket.Reset(now)
+	s.timers.Stop(timerCycle)
+	s.reports.must(PassStarted{p.number})
+}
+
+func (s *Sender) stepData(now clock.Time, t *machine.Train) progress {
+	switch {
+	case s.unfinished() == 0:
+		s.endData(now, "")
+	case s.timers.Due(timerLimit, now):
+		s.reports.must(Notice{TimeExceeded})
+		s.giveUpFile(now, "Max file transfer time exceeded")
+	case s.pass.walking:
+		return s.walk(now, t)
+	case s.timers.Due(timerRewind, now):
+		s.rewind(now)
+	case s.pass.naks && !s.timers.Armed(timerRewind):
+		s.timers.Set(timerRewind, now.Add(s.length(timerRewind)))
+		s.report(Notice{RewindStarted})
+	case s.timers.Due(timerCycle, now):
+		switch {
+		case s.attempt < s.cfg.Robust:
+			s.doneRound()
+		case !s.timers.Armed(timerRewind):
+			s.timeOutData(now)
+		}
+	default:
+		return waiting
+	}
+	return moved
+}
+
+// walk plans the next train, or ends the pass when the last one has left.
+func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
+	p := &s.pass
+	p.wakeAt = clock.Never
+	first := p.need.Next(p.next)
+	if first == s.layout.Blocks {
+		p.next = first
+		if p.inFlight > 0 {
+			return waiting // DONE's timers run from the moment the data is out
+		}
+		if free := p.bucket.Next(now); free > now {
+			p.wakeAt = free
+			return waiting
+		}
+		s.endPass(now)
+		return moved
+	}
+	if p.inFlight == maxFlight {
+		return waiting
+	}
+	depart := p.bucket.Next(now)
+	if depart > now.Add(s.cfg.Lookahead) {
+		p.wakeAt = depart.Add(-s.cfg.Lookahead)
+		return waiting
+	}
+	section, _ := s.layout.Section(first)
+	if section != p.section {
+		p.section = section
+		s.reports.may(report{client: -1, place: section})
+		return moved
+	}
+	s.plan(now, t, first, section)
+	return planned
+}
+
+// plan fills t with the needed blocks of a section, from first on.
+func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
+	p := &s.pass
+	end := s.layout.First(section + 1)
+	n, last := 0, first
+	var bytes int64
+	for i := first; i < end && n < p.train; i = p.need.Next(i + 1) {
+		p.need.Remove(i)
+		size := int64(s.layout.Len(i))
+		bytes += size
+		if !p.sent.Add(i) {
+			s.counters.RepairPackets++
+			s.counters.RepairBytes += size
+		}
+		t.Block[n] = uint32(i)
+		last = i
+		n++
+	}
+	p.next = last + 1
+	p.packets += int64(n)
+	p.bytes += bytes
+	s.counters.DataPackets += int64(n)
+	s.counters.DataBytes += bytes
+
+	t.Depart = max(p.bucket.Take(now, n*(s.cfg.BlockSize+s.cfg.Overhead)), now)
+	t.To = s.cfg.Private
+	t.Head = s.header(wire.FuncFileSeg)
+	t.FileID = s.fileID
+	t.Layout = s.layout
+	t.N = n
+	s.seq += uint16(n)
+	p.flight[(p.flightHead+p.inFlight)%maxFlight] = uint16(section)
+	p.inFlight++
+
+	s.attempt = 0 // data asks for answers anew
+}
+
+// Departed tells that the oldest trains that Poll gave have left the machine.
+func (s *Sender) Departed(now clock.Time, trains int) {
+	p := &s.pass
+	n := min(max(trains, 0), p.inFlight)
+	p.flightHead = (p.flightHead + n) % maxFlight
+	p.inFlight -= n
+	s.last, s.pollNow = now, true
+}
+
+// sending reports whether section is between the oldest train that has not left
+// and the newest one. What a receiver misses there may just be on its way.
+func (s *Sender) sending(section int) bool {
+	p := &s.pass
+	if !p.walking || p.section < 0 {
+		return false
+	}
+	low := p.section
+	if p.inFlight > 0 {
+		low = int(p.flight[p.flightHead])
+	}
+	return low <= section && section <= p.section
+}
+
+func (s *Sender) endPass(now clock.Time) {
+	p := &s.pass
+	p.walking = false
+	s.reports.must(PassEnded{
+		FileID: s.fileID, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
+	})
+	if p.naks && p.need.Count() == 0 {
+		s.forgetNAKs() // all of them were ahead of the walk and are served
+	}
+	s.doneRound()
+}
+
+// doneRound asks those that have not answered since the last rewind.
+func (s *Sender) doneRound() {
+	s.attempt++
+	s.queue(round{fn: wire.FuncDone, number: s.attempt, bare: true})
+	s.armWhenSent(timerCycle)
+}
+
+func (s *Sender) forgetNAKs() {
+	s.pass.naks = false
+	for i := 0; i < s.roster.Len() && s.in(ActiveNAK) > 0; i++ {
+		if c := s.roster.At(i); c.state == ActiveNAK {
+			s.setState(c, Active)
+		}
+	}
+}
+
+func (s *Sender) rewind(now clock.Time) {
+	s.report(Notice{RewindTripped})
+	if s.pass.number >= s.cfg.MaxPasses {
+		s.reports.must(Notice{PassesExceeded})
+		for i := range s.roster.Len() {
+			if c := s.roster.At(i); c.state == Active || c.state == ActiveNAK {
+				s.setState(c, Aborted)
+				s.tell(i, "Max passes exceeded")
+			}
+		}
+		return // nobody is unfinished now
+	}
+	s.forgetNAKs()
+	s.startPass(now)
+}
+
+func (s *Sender) timeOutData(now clock.Time) {
+	s.reports.must(Notice{DataTimedOut})
+	s.lose(ActiveNAK, LostData)
+	s.lose(Active, LostData)
+}
+
+// giveUpFile ends the file for everybody who does not have it yet. Who has it
+// stays in the session: CURRENT_FILE says so.
+func (s *Sender) giveUpFile(now clock.Time, text string) {
+	s.shoutAbort(wire.AbortCurrentFile, text)
+	s.failUnfinished(Aborted)
+	s.endData(now, text)
+}
+
+// FileFailed tells that a file cannot be read to its end, and why. It matters only
+// while that file is the present one.
+func (s *Sender) FileFailed(now clock.Time, fileID uint16, reason string) {
+	if s.phase != FileInfo && s.phase != Data || fileID != s.fileID || s.quit.wanted {
+		return
+	}
+	s.last, s.pollNow = now, true
+	s.numRounds = 0
+	s.giveUpFile(now, "Cannot read file: "+reason)
+}
+
+// endData leaves the file.
+func (s *Sender) endData(now clock.Time, err string) {
+	switch {
+	case s.cfg.QuitOnError && s.failed() > 0:
+		s.dropAll(now, ExitNoFile)
+	case s.in(Done) == 0:
+		s.endFile(now, err)
+		s.end(now, ExitNoFile)
+	default:
+		s.endFile(now, err)
+		s.enter(now, BetweenFiles)
+	}
+}
+
+// endFile reports what became of the file.
+func (s *Sender) endFile(now clock.Time, err string) {
+	e := FileEnded{FileID: s.fileID, File: s.file, Passes: s.pass.number, Err: err}
+	for i := range s.roster.Len() {
+		c := s.roster.At(i)
+		if c.proxy {
+			continue
+		}
+		r := Result{Client: s.client(i), State: c.state, NAKs: c.naks, FreeSpace: c.space, HasSpace: c.hasSpace}
+		if c.state == Done {
+			r.Status = c.status
+			if c.done != 0 {
+				r.Elapsed = c.done.Sub(s.began)
+			}
+		}
+		e.Results = append(e.Results, r)
+	}
+	if s.lastDone != 0 {
+		e.Elapsed = s.lastDone.Sub(s.began)
+	}
+	s.reports.must(CloseFile{s.fileID})
+	s.reports.must(e)
+}
+
+// handleStatus takes a STATUS of client i.
+func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
+	m, err := wire.ParseStatus(msg)
+	if err != nil {
+		return machine.DropMalformed
+	}
+	c := s.roster.At(i)
+	if s.phase != Data || c.state != Active && c.state != ActiveNAK {
+		return machine.DropPhase
+	}
+	if m.FileID != s.fileID {
+		s.refuse(now, wire.FuncStatus, i, "wrong file ID")
+		return machine.DropFile
+	}
+	section := int(m.Section)
+	if section >= s.layout.Sections {
+		s.refuse(now, wire.FuncStatus, i, "no such section")
+		return machine.DropRange
+	}
+	blocks := s.layout.SectionBlocks(section)
+	if len(m.NAKs) < block.NAKBytes(blocks) {
+		s.refuse(now, wire.FuncStatus, i, "bitmap too short")
+		return machine.DropMalformed
+	}
+	// Nothing is lost by dropping it: its client stays among those that DONE asks.
+	if s.sending(section) {
+		return machine.DropPhase
+	}
+
+	naks := countNAKs(m.NAKs, blocks)
+	if naks == 0 {
+		return machine.DropNone // and DONE goes on asking
+	}
+	c.naks += int64(naks)
+	s.counters.NAKs += int64(naks)
+	excess := false
+	if 100*naks/blocks > s.cfg.MaxNAKPct {
+		c.excess++
+		excess = c.excess >= s.cfg.MaxNAKCount
+	}
+	s.reports.may(report{client: int32(i), place: section, count: naks, excess: excess})
+	if excess {
+		s.setState(c, Aborted)
+		s.tell(i, "Excessive NAKs received")
+		return machine.DropNone
+	}
+	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
+	s.pass.naks = true
+	if c.state == Active {
+		s.setState(c, ActiveNAK)
+	}
+	return machine.DropNone
+}
+
+// countNAKs returns how many of the first n bits of a bitmap are set.
+func countNAKs(bitmap []byte, n int) int {
+	count := 0
+	for _, b := range bitmap[:n/8] {
+		count += bits.OnesCount8(b)
+	}
+	if n%8 != 0 {
+		count += bits.OnesCount8(bitmap[n/8] & (1<<(n%8) - 1))
+	}
+	return count
+}
+
+// handleComplete takes a COMPLETE of client i, for a file or for the group.
+func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop {
+	m, err := wire.ParseComplete(msg)
+	if err != nil {
+		return machine.DropMalformed
+	}
+	c := s.roster.At(i)
+	if len(m.Clients) > 0 {
+		s.refuse(now, wire.FuncComplete, i, noProxies)
+		return machine.DropFunction
+	}
+	if c.state.Failed() {
+		return machine.DropPhase
+	}
+	if s.phase == Finishing {
+		return s.handleGroupComplete(i, &m)
+	}
+	if s.phase != FileInfo && s.phase != Data {
+		return machine.DropPhase
+	}
+	if m.FileID != s.fileID {
+		s.refuse(now, wire.FuncComplete, i, "wrong file ID")
+		return machine.DropFile
+	}
+	repeat := c.state == Done
+	if !repeat {
+		s.setState(c, Done)
+		c.status = m.Status
+	}
+	c.space, c.hasSpace = m.FreeSpace, m.HasSpace
+	if c.status != wire.StatusRejected {
+		s.accepted = true
+	}
+	if s.phase == Data {
+		c.done = now
+		if c.status == wire.StatusNormal || c.status == wire.StatusOverwrite {
+			s.lastDone = now
+		}
+	}
+	s.reportHeard(Heard{
+		Func: wire.FuncComplete, Client: s.client(i), Repeat: repeat, Status: m.Status, FileID: m.FileID,
+	})
+	return machine.DropNone
+}

@@ -1,0 +1,64 @@
+// Package sender is the machine of a sender: one session from the first ANNOUNCE
+// to the last DONE_CONF, for many receivers, files one after the other
+// (v4-sender.md sections 2 to 8, 13, 17).
+//
+// It does what package machine says a machine does. The host offers files when
+// asked (NeedFile: Offer or EndOfFiles), fills and sends the trains that Poll
+// plans, tells how many have left (Departed) and which file it cannot read
+// (FileFailed).
+//
+//	         ┌──────────────┐ nobody: 7
+//	         │  Announcing  ├──────────────────────────────┐
+//	         └──────┬───────┘                              │
+//	                ▼                                      │
+//	         ┌──────────────┐  EndOfFiles                  │
+//	┌───────▶│ BetweenFiles ├───────────────┐              │
+//	│        └──────┬───────┘               │              │
+//	│               ▼ Offer                 │              │
+//	│ all done ┌──────────┐ nobody: 8       │              │
+//	├──────────┤ FileInfo ├─────────────────┼─────────────▶│
+//	│          └────┬─────┘                 ▼              ▼
+//	│               ▼                 ┌───────────┐    ┌───────┐
+//	│ some done ┌──────┐              │ Finishing ├───▶│ Ended │
+//	└───────────┤ Data ├──┐           └───────────┘ 0  └───────┘
+//	            └──────┘  │                        10      ▲
+//	                      └────────────────────────────────┘
+//	                        nobody done: 9        Stop: 6 from anywhere
+//
+// Inside Data: walk the blocks that are needed; wait until the last one has left;
+// DONE every 3·G, up to Robust times; 3·G after the first NAK walk again.
+//
+// # Where it differs from the stock program
+//
+//   - Who is lost before the end is told by an ABORT (at most 256 wait to be told;
+//     the others run into their time limit). In the completion phase nobody is: an
+//     ABORT would cost a receiver what it has.
+//   - Every wait is a full 3·G, the last one too; timers run from the moment a round
+//     or the last data has left. The group round-trip time is never advertised below
+//     one packet interval.
+//   - DONE_CONF is sent twice and the session stays 5·G to answer repeated COMPLETEs.
+//   - Stop sends ABORT and exits 6 in every phase. Everybody was told to abort, so
+//     everybody counts as aborted afterwards, with one exception: who has completed
+//     the whole session is confirmed first and counts as done.
+//   - A file that is given up (TxWeight, FileFailed) is aborted with CURRENT_FILE, so
+//     that those that have it stay.
+//   - Datagrams of another instance are refused: all receivers echo the byte, and the
+//     last words of an instance that is gone must not hit this one.
+//   - The ABORT of a client must come from the address and port it registered from.
+//     Only ABORT is checked that strictly; other messages cannot put anybody out, and
+//     a receiver behind a translated address may well change it.
+//   - When all NAKs of a pass were served within it, no empty pass follows.
+//   - Parts of long lists are spaced by their size at Rate, and a list is cut so that
+//     no datagram is longer than receivers can read.
+//
+// # Limits on what others can cause
+//
+// 100000 clients; 50 ABORTs a second to strangers; 100 reports a second of refused
+// messages; 1024 reports waiting, except for those that change the session, of which
+// there are as many as clients; 1024 trains under way.
+//
+// # Not here yet
+//
+// Encryption, congestion control and proxies: messages of theirs are refused and
+// counted, a REGISTER through a proxy is reported too.
+package sender

@@ -1,0 +1,216 @@
+package sender
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// The fileinfo phase (v4-sender.md section 5).
+
+// Errors of [Sender.Offer].
+var (
+	ErrNotAsked = errors.New("no file was asked for")
+	ErrName     = errors.New("name cannot be sent")
+	ErrLink     = errors.New("link target cannot be sent")
+	ErrType     = errors.New("unknown file type")
+)
+
+// Offer answers NeedFile with the next file. An error says that it cannot be sent:
+// [ErrName], [ErrLink], [ErrType] or [block.ErrTooLarge]; then another one may be
+// offered. [ErrNotAsked] says that the session does not wait for a file, for
+// example because it was stopped.
+func (s *Sender) Offer(now clock.Time, f File) error {
+	if !s.asked || s.phase != BetweenFiles || s.quit.wanted {
+		return ErrNotAsked
+	}
+	if err := checkFile(&f); err != nil {
+		return err
+	}
+	layout, err := block.NewLayout(f.Size, s.cfg.BlockSize)
+	if err != nil {
+		return err
+	}
+	if s.fileID++; s.fileID == 0 {
+		s.fileID = 1 // 0 is the session itself
+	}
+	s.last, s.pollNow = now, true
+	s.asked = false
+	s.file = f
+	s.layout = &layout // trains of the last file may still hold the old one
+	s.fresh, s.acked = false, false
+	s.began, s.lastDone = 0, 0
+	s.pass.number = 0
+	for i := range s.roster.Len() {
+		c := s.roster.At(i)
+		c.naks, c.done, c.space, c.hasSpace = 0, 0, 0, false
+		switch {
+		case c.state.Failed():
+		case c.proxy:
+			s.setState(c, Active)
+		default:
+			s.setState(c, Registered)
+		}
+	}
+	s.reports.must(FileStarted{FileID: s.fileID, File: f, Layout: layout})
+	s.enter(now, FileInfo)
+	return nil
+}
+
+// EndOfFiles answers NeedFile: there is no more.
+func (s *Sender) EndOfFiles(now clock.Time) {
+	if !s.asked || s.phase != BetweenFiles || s.quit.wanted {
+		return
+	}
+	s.asked = false
+	s.last, s.pollNow = now, true
+	s.enter(now, Finishing)
+}
+
+// checkFile checks what f says and clears what its type does not carry.
+func checkFile(f *File) error {
+	switch {
+	case f.Type > wire.TypeFreeSpace:
+		return fmt.Errorf("%w %d", ErrType, f.Type)
+	case f.Name == "":
+		return fmt.Errorf("%w: it is empty", ErrName)
+	case len(f.Name) > wire.MaxNameLen:
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrName, len(f.Name), wire.MaxNameLen)
+	case strings.IndexByte(f.Name, 0) >= 0:
+		return fmt.Errorf("%w: %q holds a NUL byte", ErrName, f.Name)
+	case f.Type == wire.TypeDelete && (f.Name == "." || f.Name == ".."):
+		return fmt.Errorf("%w: deleting %q would empty the destination", ErrName, f.Name)
+	}
+	if f.Type == wire.TypeLink {
+		switch {
+		case f.Link == "":
+			return fmt.Errorf("%w: it is empty", ErrLink)
+		case len(f.Link) > wire.MaxNameLen:
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrLink, len(f.Link), wire.MaxNameLen)
+		case strings.IndexByte(f.Link, 0) >= 0:
+			return fmt.Errorf("%w: %q holds a NUL byte", ErrLink, f.Link)
+		}
+	} else {
+		f.Link = ""
+	}
+	if f.Type != wire.TypeFile {
+		f.Size, f.MTime = 0, 0
+	}
+	return nil
+}
+
+func (s *Sender) fileInfoRound() {
+	s.attempt++
+	s.queue(round{fn: wire.FuncFileInfo, number: s.attempt})
+	s.armWhenSent(timerCycle)
+}
+
+func (s *Sender) appendFileInfo(now clock.Time, b []byte) []byte {
+	m := wire.FileInfo{
+		FileID: s.fileID,
+		Type:   s.file.Type,
+		Size:   s.file.Size,
+		MTime:  s.file.MTime,
+		Time:   now.Stamp(),
+		Name:   []byte(s.file.Name),
+		Link:   []byte(s.file.Link),
+	}
+	return m.Append(b)
+}
+
+func (s *Sender) stepFileInfo(now clock.Time) progress {
+	switch {
+	case s.in(Registered) == 0:
+		s.endFileInfo(now)
+	case s.timers.Due(timerCycle, now):
+		if s.attempt >= s.cfg.Robust {
+			s.endFileInfo(now)
+			break
+		}
+		s.updateGRTT()
+		s.fileInfoRound()
+	default:
+		return waiting
+	}
+	return moved
+}
+
+func (s *Sender) endFileInfo(now clock.Time) {
+	s.updateGRTT()
+	s.grtt.NextPhase()
+	s.lose(Registered, LostFileInfo)
+	switch {
+	case s.in(Active) == 0 && s.in(Done) == 0:
+		s.reports.must(Notice{AnnounceTimedOut})
+		s.endFile(now, "nobody answered FILEINFO")
+		s.end(now, ExitNoFileInfo)
+	case s.cfg.QuitOnError && s.failed() > 0:
+		s.dropAll(now, ExitNoFileInfo)
+	case s.in(Active) == 0:
+		s.endFile(now, "")
+		s.enter(now, BetweenFiles)
+	default:
+		s.enter(now, Data)
+	}
+}
+
+// dropAll ends a session with QuitOnError in the middle of a file because a client failed.
+func (s *Sender) dropAll(now clock.Time, exit Exit) {
+	const text = "A client dropped out, aborting all"
+	s.shoutAbort(0, text)
+	s.failUnfinished(Aborted)
+	s.endFile(now, text)
+	for i := range s.roster.Len() {
+		if c := s.roster.At(i); !c.state.Failed() {
+			s.setState(c, Aborted)
+		}
+	}
+	s.end(now, exit)
+}
+
+// handleFileInfoAck takes a FILEINFO_ACK of client i.
+func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Drop {
+	m, err := wire.ParseFileInfoAck(msg)
+	if err != nil {
+		return machine.DropMalformed
+	}
+	c := s.roster.At(i)
+	switch {
+	case len(m.Clients) > 0:
+		s.refuse(now, wire.FuncFileInfoAck, i, noProxies)
+		return machine.DropFunction
+	case s.phase != FileInfo || c.state.Failed():
+		if s.phase == Data {
+			s.refuse(now, wire.FuncFileInfoAck, i, "invalid message")
+		}
+		return machine.DropPhase
+	case m.FileID != s.fileID:
+		s.refuse(now, wire.FuncFileInfoAck, i, "wrong file ID")
+		return machine.DropFile
+	}
+	repeat := c.state != Registered
+	if !repeat {
+		s.setState(c, Active)
+	}
+	s.acked = true
+	s.fresh = s.fresh || !m.Partial
+	s.reportHeard(Heard{
+		Func: wire.FuncFileInfoAck, Client: s.client(i), Repeat: repeat, Partial: m.Partial,
+		RTT: s.measure(now, c, m.Time), FileID: m.FileID,
+	})
+	return machine.DropNone
+}
+
+// reportHeard reports an answer; only a first one is sure to arrive.
+func (s *Sender) reportHeard(h Heard) {
+	if h.Repeat {
+		s.report(h)
+	} else {
+		s.reports.must(h)
+	}
+}

@@ -1,0 +1,94 @@
+package sender
+
+import (
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// The completion phase (v4-sender.md section 8).
+
+func (s *Sender) startFinishing() {
+	s.complete = true
+	for i := range s.roster.Len() {
+		if c := s.roster.At(i); !c.state.Failed() {
+			s.setState(c, Active)
+		}
+	}
+	s.finishRound()
+}
+
+// finishRound confirms those that have completed and asks the others.
+func (s *Sender) finishRound() {
+	s.attempt++
+	if s.unconfirmed > 0 {
+		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt})
+	}
+	s.queue(round{fn: wire.FuncDone, number: s.attempt})
+	s.armWhenSent(timerCycle)
+}
+
+func (s *Sender) stepFinishing(now clock.Time) progress {
+	switch {
+	case s.unfinished() == 0:
+		return s.stepLinger(now)
+	case s.timers.Due(timerCycle, now):
+		s.updateGRTT()
+		if s.attempt < s.cfg.Robust {
+			s.finishRound()
+		} else {
+			s.lose(Active, LostComplete)
+		}
+		return moved
+	}
+	return waiting
+}
+
+// stepLinger confirms the last ones and stays for 5·G. A receiver that did not
+// hear DONE_CONF asks again every 4·G; and DONE_CONF is sent twice, because one
+// that waits in vain puts its files in place only much later.
+func (s *Sender) stepLinger(now clock.Time) progress {
+	if !s.late {
+		s.late = true
+		s.timers.Stop(timerCycle)
+		if s.in(Done) > 0 {
+			s.report(Notice{LateCompletions})
+			s.confirmCompletions()
+			s.armWhenSent(timerAgain)
+		}
+		return moved
+	}
+	switch {
+	case s.unconfirmed > 0 && s.lates < s.cfg.Robust:
+		s.lates++
+		s.confirmCompletions()
+	case s.timers.Due(timerAgain, now):
+		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1, all: true})
+	case s.in(Done) == 0 || s.timers.Due(timerLinger, now):
+		s.reports.must(Notice{GroupComplete})
+		s.end(now, s.doneExit())
+	default:
+		return waiting
+	}
+	return moved
+}
+
+func (s *Sender) confirmCompletions() {
+	s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1})
+	s.armWhenSent(timerLinger)
+}
+
+// handleGroupComplete takes a COMPLETE of client i in the completion phase.
+func (s *Sender) handleGroupComplete(i int, m *wire.Complete) machine.Drop {
+	if m.FileID != 0 {
+		return machine.DropFile
+	}
+	c := s.roster.At(i)
+	repeat := c.state == Done
+	if !repeat {
+		s.setState(c, Done)
+	}
+	s.unconfirm(c)
+	s.reportHeard(Heard{Func: wire.FuncComplete, Client: s.client(i), Repeat: repeat, Status: m.Status})
+	return machine.DropNone
+}

@@ -1,0 +1,117 @@
+package sender
+
+import (
+	"net/netip"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// Handle implements [machine.Machine]. It never asks to store anything.
+func (s *Sender) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
+	s.last, s.pollNow = now, true
+	d := s.take(now, from, pkt)
+	if d != machine.DropNone {
+		s.counters.Drops[d]++
+	}
+	return machine.Verdict{Drop: d}
+}
+
+// take makes the checks that concern every message (v4-wire.md section 11).
+func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.Drop {
+	h, msg, err := wire.ParseHeader(pkt)
+	switch {
+	case err == wire.ErrVersion:
+		return machine.DropVersion
+	case err != nil || h.Src == 0:
+		return machine.DropMalformed
+	case h.Group != s.cfg.Group || h.Instance != s.cfg.Instance:
+		return machine.DropGroup
+	case h.Func == wire.FuncEncrypted:
+		return machine.DropSealed
+	case !forSender(h.Func):
+		return machine.DropFunction
+	case s.phase == Ended || s.quit.wanted:
+		return machine.DropPhase
+	}
+	i, known := s.roster.Find(h.Src)
+	if !known {
+		return s.handleStranger(now, from, &h, msg)
+	}
+	switch h.Func {
+	case wire.FuncRegister:
+		return s.handleRegister(now, from, i, msg)
+	case wire.FuncFileInfoAck:
+		return s.handleFileInfoAck(now, i, msg)
+	case wire.FuncStatus:
+		return s.handleStatus(now, i, msg)
+	case wire.FuncComplete:
+		return s.handleComplete(now, i, msg)
+	case wire.FuncAbort:
+		return s.handleAbort(now, from, i, msg)
+	}
+	return machine.DropFunction // keys and congestion control
+}
+
+// forSender reports whether receivers send fn to senders.
+func forSender(fn wire.Func) bool {
+	switch fn {
+	case wire.FuncRegister, wire.FuncClientKey, wire.FuncKeyInfoAck, wire.FuncFileInfoAck,
+		wire.FuncStatus, wire.FuncComplete, wire.FuncAbort, wire.FuncCCAck:
+		return true
+	}
+	return false
+}
+
+// handleStranger takes a message of a UID that is not in the roster.
+func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Header, msg []byte) machine.Drop {
+	open := s.phase == Announcing && !s.closed
+	switch h.Func {
+	case wire.FuncRegister:
+		if open {
+			return s.registerStranger(now, from, h.Src, msg)
+		}
+	case wire.FuncAbort:
+		m, err := wire.ParseAbort(msg)
+		if err != nil {
+			return machine.DropMalformed
+		}
+		// Somebody who cannot take part says why; an answer would be noise.
+		if s.mayRefuse(now) {
+			s.report(GotAbort{Client: Client{UID: h.Src, Name: h.Src.String()}, Text: string(m.Text)})
+		}
+		return machine.DropUnknown
+	case wire.FuncClientKey:
+		return machine.DropUnknown
+	}
+	if !open {
+		s.refuseStranger(now, h.Func, h.Src, "not in host list")
+		s.deny(now, from, h.Src, notInList)
+	}
+	return machine.DropUnknown
+}
+
+// handleAbort takes an ABORT of client i. It must come from where the client
+// registered; a listed host that has not registered yet may refuse from anywhere.
+func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
+	m, err := wire.ParseAbort(msg)
+	if err != nil {
+		return machine.DropMalformed
+	}
+	c := s.roster.At(i)
+	switch {
+	case c.addr.IsValid() && from != c.addr:
+		s.refuse(now, wire.FuncAbort, i, "not from the address it registered from")
+		return machine.DropSource
+	case c.state.Failed() && (c.state != Mute || s.phase != Announcing):
+		return machine.DropPhase
+	}
+	s.setState(c, Aborted)
+	s.reports.must(GotAbort{Client: s.client(i), Known: true, Text: string(m.Text)})
+	if s.cfg.QuitOnError {
+		s.quit = quit{wanted: true, text: "A client aborted, aborting all"}
+		s.numRounds = 0
+	}
+	return machine.DropNone
+}

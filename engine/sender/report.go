@@ -1,0 +1,104 @@
+package sender
+
+import (
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// Limits of what others can make us report.
+const (
+	maxReports        = 1024 // waiting; more are dropped and counted
+	refusalsPerSecond = 100  // Refused, and GotAbort of strangers
+	refusalBurst      = time.Second
+)
+
+// reportQueue holds the events for the host. What changes the session (must) is
+// never dropped: there is at most one such event for each client and phase.
+type reportQueue struct {
+	list []report
+	head int
+	lost int64 // reports dropped
+}
+
+// report is one event. Those that go with data packets and STATUS messages are
+// kept unboxed: event is nil and the other fields tell.
+type report struct {
+	event  machine.Event
+	client int32 // of NAKs; -1: SectionStarted
+	excess bool
+	place  int // section
+	count  int
+}
+
+func (q *reportQueue) must(e machine.Event) { q.push(report{event: e}) }
+
+func (q *reportQueue) may(r report) {
+	if len(q.list)-q.head >= maxReports {
+		q.lost++
+		return
+	}
+	q.push(r)
+}
+
+func (q *reportQueue) push(r report) {
+	if q.list == nil {
+		q.list = make([]report, 0, 2*maxReports)
+	}
+	if len(q.list) == cap(q.list) && q.head > 0 {
+		n := copy(q.list, q.list[q.head:])
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
+	}
+	q.list = append(q.list, r)
+}
+
+// pop moves the oldest report to e.
+func (q *reportQueue) pop(s *Sender, e *machine.Event) bool {
+	if q.head == len(q.list) {
+		return false
+	}
+	r := q.list[q.head]
+	q.list[q.head] = report{}
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+	}
+	switch {
+	case r.event != nil:
+		*e = r.event
+	case r.client < 0:
+		*e = SectionStarted{r.place}
+	default:
+		*e = NAKs{Client: s.client(int(r.client)), Section: r.place, Count: r.count, Excess: r.excess}
+	}
+	return true
+}
+
+// report hands on an event that the session does not depend on.
+func (s *Sender) report(e machine.Event) { s.reports.may(report{event: e}) }
+
+// refuse reports that a message of client i was not accepted, unless too many were.
+func (s *Sender) refuse(now clock.Time, fn wire.Func, i int, reason string) {
+	if s.mayRefuse(now) {
+		s.report(Refused{Func: fn, UID: s.roster.UID(i), Client: s.client(i), Known: true, Reason: reason})
+	}
+}
+
+// refuseStranger is refuse for a UID outside the roster.
+func (s *Sender) refuseStranger(now clock.Time, fn wire.Func, uid wire.UID, reason string) {
+	if s.mayRefuse(now) {
+		s.report(Refused{Func: fn, UID: uid, Reason: reason})
+	}
+}
+
+// mayRefuse books one report of something somebody else did wrong.
+func (s *Sender) mayRefuse(now clock.Time) bool {
+	if s.eventRate.Next(now) > now {
+		s.reports.lost++
+		return false
+	}
+	s.eventRate.Take(now, 1)
+	return true
+}

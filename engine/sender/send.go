@@ -1,0 +1,209 @@
+package sender
+
+import (
+	"net/netip"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// Limits of the ABORTs to single hosts, so that nobody can make us send much.
+const (
+	repliesPerSecond = 50 // to hosts that are not in the session
+	replyBurst       = 500 * time.Millisecond
+	maxTellGap       = time.Millisecond // between those to clients
+)
+
+// round is one message to everybody it concerns, in as many parts as the list of
+// hosts needs. Who is on the list is decided when a part is built.
+type round struct {
+	fn     wire.Func
+	number int
+	part   int  // sent so far
+	next   int  // place in the roster to go on from
+	bare   bool // has no list, or is sent even if the list is empty
+	all    bool // DONE_CONF: also who was confirmed before
+}
+
+// queue puts a round behind those that wait.
+func (s *Sender) queue(r round) {
+	s.rounds[s.numRounds] = r
+	s.numRounds++
+}
+
+// sendRound builds the next part of the first round that has one.
+func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
+	for s.numRounds > 0 {
+		if now < s.partAt {
+			return false
+		}
+		r := &s.rounds[0]
+		sent := s.sendPart(now, r, p)
+		if !sent || r.next == s.roster.Len() || r.fn == wire.FuncAnnounce && !s.closed {
+			copy(s.rounds[:], s.rounds[1:s.numRounds])
+			s.numRounds--
+		}
+		if sent {
+			return true
+		}
+	}
+	return false
+}
+
+// sendPart builds one datagram of r, if there is anything to say.
+func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
+	b := s.header(r.fn).Append(p.Buffer())
+	to := s.cfg.Private
+	switch r.fn {
+	case wire.FuncAnnounce:
+		to = s.cfg.Public
+		b = s.appendAnnounce(now, b)
+	case wire.FuncFileInfo:
+		b = s.appendFileInfo(now, b)
+	case wire.FuncDone:
+		m := wire.Done{}
+		if s.phase == Data {
+			m = wire.Done{FileID: s.fileID, Section: uint16(max(s.layout.Sections-1, 0))}
+		}
+		b = m.Append(b)
+	default:
+		m := wire.HostList{Func: r.fn}
+		b = m.Append(b)
+	}
+	open := r.fn == wire.FuncAnnounce && !s.closed
+
+	if !open {
+		// A datagram may be longer than a block by its header, but not longer than
+		// receivers read.
+		room := min(wire.MaxUIDs(s.cfg.BlockSize), (wire.MaxDatagram-len(b))/4)
+		fixed := len(b)
+		for ; r.next < s.roster.Len() && room > 0; r.next++ {
+			if c := s.roster.At(r.next); s.lists(r, c) {
+				b = wire.AppendUID(b, s.roster.UID(r.next))
+				room--
+				if r.fn == wire.FuncRegConf || r.fn == wire.FuncDoneConf {
+					s.confirm(c)
+				}
+			}
+		}
+		if len(b) == fixed && (!r.bare || r.part > 0) {
+			return false
+		}
+	}
+	s.commit(p, to, b)
+	r.part++
+	if s.cfg.Rate > 0 {
+		wireLen := len(b) + s.cfg.Overhead - wire.HeaderLen - wire.FileSegLen
+		s.partAt = now.Add(time.Duration(int64(wireLen) * 1e9 / s.cfg.Rate))
+	}
+	s.report(Sent{Func: r.fn, Round: r.number, Part: r.part, Open: open})
+	return true
+}
+
+// lists reports whether r concerns c.
+func (s *Sender) lists(r *round, c *client) bool {
+	switch r.fn {
+	case wire.FuncAnnounce:
+		return c.state == Mute
+	case wire.FuncRegConf:
+		return c.state == Active && !c.confirmed
+	case wire.FuncFileInfo:
+		return c.state == Registered
+	case wire.FuncDone:
+		return c.state == Active
+	}
+	return c.state == Done && (r.all || !c.confirmed)
+}
+
+func (s *Sender) header(fn wire.Func) wire.Header {
+	return wire.Header{
+		Version:   wire.Version4,
+		Func:      fn,
+		Seq:       s.seq,
+		Src:       s.cfg.UID,
+		Group:     s.cfg.Group,
+		Instance:  s.cfg.Instance,
+		GRTT:      s.grttCode,
+		GroupSize: wire.EncodeGroupSize(s.roster.Len()),
+	}
+}
+
+// commit makes b, built with header, the datagram that leaves next.
+func (s *Sender) commit(p *machine.Packet, to netip.AddrPort, b []byte) {
+	p.To, p.Data = to, b
+	s.seq++
+	s.counters.Control++
+}
+
+// abort is an ABORT that waits to be sent; text "" is none.
+type abort struct {
+	to    netip.AddrPort
+	uid   wire.UID // 0 = everybody
+	flags uint8
+	text  string
+}
+
+// abortRing holds aborts in order. Full, it takes no more: whoever is not told
+// runs into its own time limit.
+type abortRing struct {
+	buf  [256]abort
+	head int
+	n    int
+}
+
+func (r *abortRing) push(a abort) bool {
+	if r.n == len(r.buf) {
+		return false
+	}
+	r.buf[(r.head+r.n)%len(r.buf)] = a
+	r.n++
+	return true
+}
+
+func (r *abortRing) pop() abort {
+	a := r.buf[r.head]
+	r.head = (r.head + 1) % len(r.buf)
+	r.n--
+	return a
+}
+
+// shoutAbort tells everybody, before anything else is sent.
+func (s *Sender) shoutAbort(flags uint8, text string) {
+	s.shout = abort{to: s.cfg.Private, flags: flags, text: text}
+}
+
+// tell aborts client i.
+func (s *Sender) tell(i int, text string) {
+	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), text: text})
+}
+
+// deny aborts a host that has no place here, at the address it wrote from.
+func (s *Sender) deny(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
+	if s.replyRate.Next(now) > now {
+		return
+	}
+	s.replyRate.Take(now, 1)
+	s.replies.push(abort{to: to, uid: uid, text: text})
+}
+
+// sendAbort builds the next ABORT that may leave.
+func (s *Sender) sendAbort(now clock.Time, p *machine.Packet) bool {
+	var a abort
+	switch {
+	case s.shout.text != "":
+		a, s.shout = s.shout, abort{}
+	case s.replies.n > 0:
+		a = s.replies.pop()
+	case s.tells.n > 0 && now >= s.tellAt:
+		a = s.tells.pop()
+		s.tellAt = now.Add(min(s.interval, maxTellGap))
+	default:
+		return false
+	}
+	m := wire.Abort{Flags: a.flags, Host: a.uid, Text: []byte(a.text)}
+	s.commit(p, a.to, m.Append(s.header(wire.FuncAbort).Append(p.Buffer())))
+	s.report(SentAbort{UID: a.uid, Text: a.text})
+	return true
+}

@@ -1,0 +1,360 @@
+package sender
+
+import (
+	"iter"
+	"time"
+
+	"uftp/engine/block"
+	"uftp/engine/cc"
+	"uftp/engine/clock"
+	"uftp/engine/group"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// The timers of a session. Each phase stops those of the one before.
+const (
+	timerCycle  = iota // the next round of the phase's messages
+	timerLate          // the end of waiting for late registrations
+	timerQuiet         // nobody new came for RegisterQuiet
+	timerRewind        // the next pass
+	timerLimit         // TxWeight is used up
+	timerAgain         // the second DONE_CONF
+	timerLinger        // the end of the session
+)
+
+// Sender is the machine of one session. Its methods may be called from one
+// goroutine at a time; New makes a usable one.
+type Sender struct {
+	cfg      Config
+	closed   bool          // group; only who is listed may register
+	interval time.Duration // one full data packet at Rate: I of the specification; 0 = unlimited
+	start    clock.Time
+
+	phase    Phase
+	exit     Exit
+	quit     quit
+	ended    bool       // SessionEnded was reported
+	complete bool       // the completion phase was run
+	last     clock.Time // the latest moment we were told of
+	pollNow  bool       // something may be ready for Poll
+	wakeAt   clock.Time // when to Poll otherwise
+
+	// The group.
+	roster      *group.Roster[client]
+	count       [2][numStates]int // clients by kind (0 client, 1 proxy) and state
+	unconfirmed int               // clients whose REGISTER or COMPLETE still wants its confirmation
+	grtt        group.GRTT
+	recount     bool  // a client of which GRTT has a sample has failed
+	grttCode    uint8 // of the advertised value
+	accepted    bool  // some client took some file: exit code 0
+
+	// What a phase repeats.
+	timers  group.Timers
+	attempt int   // rounds of this phase so far
+	arm     uint8 // timers to start when all rounds have left
+	late    bool  // everybody is in (Announcing) or done (Finishing)
+	lates   int   // confirmations sent since then
+
+	// What is to be sent, in order of precedence.
+	seq       uint16
+	shout     abort     // to everybody
+	replies   abortRing // to hosts that are not in the session
+	tells     abortRing // to clients that are out of it
+	tellAt    clock.Time
+	rounds    [3]round
+	numRounds int
+	partAt    clock.Time // earliest moment of the next part of a round
+	replyRate cc.Bucket  // replies
+	eventRate cc.Bucket  // Refused and GotAbort
+
+	reports  reportQueue
+	counters Counters
+
+	// The file.
+	asked    bool // NeedFile was given and not answered
+	fileID   uint16
+	file     File
+	layout   *block.Layout
+	fresh    bool       // some FILEINFO_ACK of it was without PARTIAL
+	acked    bool       // there was a FILEINFO_ACK
+	began    clock.Time // of the data phase
+	lastDone clock.Time // latest COMPLETE that says the file was received
+	pass     passState
+}
+
+var _ machine.Machine = (*Sender)(nil)
+
+// New returns the machine of a session that starts at now.
+func New(cfg Config, now clock.Time) *Sender {
+	s := &Sender{
+		cfg:       cfg,
+		closed:    cfg.Closed || len(cfg.Hosts) > 0,
+		start:     now,
+		roster:    group.NewRoster[client](MaxClients),
+		grtt:      group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT),
+		layout:    new(block.Layout),
+		replyRate: cc.NewBucket(repliesPerSecond, replyBurst),
+		eventRate: cc.NewBucket(refusalsPerSecond, refusalBurst),
+	}
+	if cfg.Rate > 0 {
+		s.interval = time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / cfg.Rate)
+	}
+	s.pass.init(&cfg, s.interval)
+	s.replyRate.Reset(now)
+	s.eventRate.Reset(now)
+	for _, h := range cfg.Hosts {
+		// A host listed twice is one host; a list beyond MaxClients is cut.
+		if i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true}); err == nil {
+			s.count[kind(s.roster.At(i))][Mute]++
+		}
+	}
+	s.setCode()
+	s.enter(now, Announcing)
+	s.last, s.pollNow = now, true
+	return s
+}
+
+// enter starts a phase.
+func (s *Sender) enter(now clock.Time, p Phase) {
+	s.phase = p
+	s.timers.StopAll()
+	s.arm, s.attempt, s.late, s.lates = 0, 0, false, 0
+	s.reports.must(PhaseStarted{p})
+	switch p {
+	case Announcing:
+		s.announceRound()
+	case BetweenFiles:
+		s.asked = true
+		s.reports.must(NeedFile{})
+	case FileInfo:
+		s.fileInfoRound()
+	case Data:
+		s.startData(now)
+	case Finishing:
+		s.startFinishing()
+	case Ended:
+		s.numRounds = 0
+	}
+}
+
+// end leaves for the last phase; what is still to be said to others leaves first.
+func (s *Sender) end(now clock.Time, exit Exit) {
+	s.exit = exit
+	s.enter(now, Ended)
+}
+
+// Poll implements [machine.Machine].
+func (s *Sender) Poll(now clock.Time, out *machine.Out) machine.Kind {
+	s.last = now
+	for {
+		if s.reports.pop(s, &out.Event) {
+			return machine.EventKind
+		}
+		if s.sendAbort(now, &out.Packet) || s.sendRound(now, &out.Packet) {
+			return machine.PacketKind
+		}
+		switch s.step(now, &out.Train) {
+		case planned:
+			return machine.TrainKind
+		case waiting:
+			s.pollNow = false
+			s.wakeAt = s.nextWake()
+			return machine.Idle
+		}
+	}
+}
+
+// progress says what a step of the machine has led to.
+type progress uint8
+
+const (
+	waiting progress = iota // nothing to do before nextWake or input
+	moved                   // something changed: look again
+	planned                 // a train was planned
+)
+
+// step takes one decision of the present phase.
+func (s *Sender) step(now clock.Time, t *machine.Train) progress {
+	if s.quit.wanted && s.phase != Ended {
+		return s.stepQuit(now)
+	}
+	if s.numRounds > 0 {
+		return waiting // decisions count from the moment a round has left
+	}
+	for i := 0; s.arm != 0; i++ {
+		if s.arm&(1<<i) != 0 {
+			s.arm &^= 1 << i
+			s.timers.Set(i, now.Add(s.length(i)))
+		}
+	}
+	switch s.phase {
+	case Announcing:
+		return s.stepAnnounce(now)
+	case FileInfo:
+		return s.stepFileInfo(now)
+	case Data:
+		return s.stepData(now, t)
+	case Finishing:
+		return s.stepFinishing(now)
+	case Ended:
+		return s.stepEnded()
+	}
+	return waiting
+}
+
+// length returns how long timer t runs in this session (v4-sender.md sections 4 to 8).
+func (s *Sender) length(t int) time.Duration {
+	g := s.advertised()
+	switch t {
+	case timerLate:
+		return g
+	case timerAgain:
+		return 2 * g
+	case timerLinger:
+		return 5 * g
+	}
+	return 3 * g
+}
+
+// armWhenSent starts timer t as soon as all rounds have left.
+func (s *Sender) armWhenSent(t int) { s.arm |= 1 << t }
+
+// Deadline implements [machine.Machine].
+func (s *Sender) Deadline() clock.Time {
+	if s.pollNow {
+		return s.last
+	}
+	return s.wakeAt
+}
+
+// nextWake returns when something happens without input.
+func (s *Sender) nextWake() clock.Time {
+	next := s.timers.Next()
+	if s.numRounds > 0 {
+		next = clock.Min(next, s.partAt)
+	}
+	if s.tells.n > 0 {
+		next = clock.Min(next, s.tellAt)
+	}
+	if s.phase == Data {
+		next = clock.Min(next, s.pass.wakeAt)
+	}
+	return next
+}
+
+// quit is a request to end the session before its time.
+type quit struct {
+	wanted bool
+	signal bool
+	text   string
+}
+
+// Stop ends the session: everybody is told to abort, nothing more is planned.
+func (s *Sender) Stop(now clock.Time) {
+	if s.phase == Ended {
+		return
+	}
+	s.last = now
+	s.quit = quit{wanted: true, signal: true, text: "Server quit, aborting all"}
+	s.numRounds = 0
+	s.pollNow = true
+}
+
+// stepQuit carries out a quit. Who has confirmed the whole session is let go in
+// peace first: an ABORT would make it throw away what it has.
+func (s *Sender) stepQuit(now clock.Time) progress {
+	finishing := s.phase == Finishing
+	if finishing && s.numRounds > 0 {
+		return waiting
+	}
+	if finishing && s.unconfirmed > 0 {
+		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1})
+		return moved
+	}
+	if !finishing || s.unfinished() > 0 {
+		s.shoutAbort(0, s.quit.text)
+	}
+
+	exit := s.failExit()
+	if s.quit.signal {
+		exit = ExitSignal
+	}
+	if s.phase == FileInfo || s.phase == Data {
+		s.failUnfinished(Aborted)
+		s.endFile(now, s.quit.text)
+	}
+	for i := range s.roster.Len() {
+		c := s.roster.At(i)
+		if !c.state.Failed() && !(finishing && c.state == Done) {
+			s.setState(c, Aborted)
+		}
+	}
+	s.end(now, exit)
+	return moved
+}
+
+// failExit returns the exit of a session that is given up in the present phase.
+func (s *Sender) failExit() Exit {
+	switch s.phase {
+	case Announcing:
+		return ExitNobody
+	case Data:
+		return ExitNoFile
+	case Finishing:
+		return s.doneExit()
+	}
+	return ExitNoFileInfo
+}
+
+// doneExit returns the exit of a session that came to its end.
+func (s *Sender) doneExit() Exit {
+	if s.accepted {
+		return ExitOK
+	}
+	return ExitNoneSent
+}
+
+// stepEnded reports the end when the last words are out.
+func (s *Sender) stepEnded() progress {
+	if s.ended || s.shout.text != "" || s.replies.n > 0 || s.tells.n > 0 {
+		return waiting
+	}
+	s.ended = true
+	e := SessionEnded{Exit: s.exit, Complete: s.complete, Counters: s.counters}
+	for i := range s.roster.Len() {
+		e.Clients = append(e.Clients, s.client(i))
+		e.States = append(e.States, s.roster.At(i).state)
+	}
+	s.reports.must(e)
+	return moved
+}
+
+// Stats returns a picture of the session.
+func (s *Sender) Stats() Stats {
+	st := Stats{
+		Phase:     s.phase,
+		FileID:    s.fileID,
+		Pass:      s.pass.number,
+		Blocks:    s.layout.Blocks,
+		Left:      s.pass.need.Count(),
+		GRTT:      s.grtt.Value(),
+		Rate:      s.cfg.Rate,
+		Counters:  s.counters,
+		FileStart: s.began,
+	}
+	copy(st.States[:], s.count[0][:])
+	return st
+}
+
+// Roster returns all clients and proxies with their present states, in the order
+// in which they were listed or came.
+func (s *Sender) Roster() iter.Seq2[Client, State] {
+	return func(yield func(Client, State) bool) {
+		for i := range s.roster.Len() {
+			if !yield(s.client(i), s.roster.At(i).state) {
+				return
+			}
+		}
+	}
+}
