@@ -133,6 +133,10 @@ type Config struct {
 
 	MulticastIf *Interface // outgoing interface of multicast; nil: the system's choice
 
+	// SharePort lets several sockets of this host bind the port if all of them say
+	// so: each gets its copy of multicast, and one of them gets a unicast datagram.
+	SharePort bool
+
 	Portable bool // Linux: the portable implementation
 	NoGSO    bool // never let the kernel cut trains
 	NoGRO    bool // never let the kernel join datagrams

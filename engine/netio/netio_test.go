@@ -491,3 +491,20 @@ func checkNoAllocation(t *testing.T, tx, rx Conn, dest netip.AddrPort) {
 		t.Errorf("%v allocations for a batch out and in, want 0", allocs)
 	}
 }
+
+func TestSharePort(t *testing.T) {
+	a, err := Listen(Config{SharePort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := Listen(Config{Port: a.LocalPort(), SharePort: true})
+	if err != nil {
+		t.Fatalf("a second socket that shares the port must bind: %v", err)
+	}
+	b.Close()
+	if c, err := Listen(Config{Port: a.LocalPort()}); err == nil {
+		c.Close()
+		t.Error("a socket that does not share must not bind a shared port")
+	}
+}

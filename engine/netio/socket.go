@@ -60,6 +60,9 @@ func openSocket(cfg Config) (*socket, error) {
 		network = "udp" // dual-stack
 	}
 	var lc net.ListenConfig
+	if cfg.SharePort {
+		lc.Control = sharePort
+	}
 	pc, err := lc.ListenPacket(context.Background(), network, ":"+strconv.Itoa(int(cfg.Port)))
 	if err != nil {
 		return nil, err

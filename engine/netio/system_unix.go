@@ -3,6 +3,7 @@
 package netio
 
 import (
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -11,6 +12,21 @@ import (
 
 // trafficClassSettable says that x/net can set the traffic class of IPv6.
 const trafficClassSettable = true
+
+// sharePort is a net.ListenConfig.Control that sets SO_REUSEADDR, and
+// SO_REUSEPORT where multicast sockets need that (BSD).
+func sharePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) {
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil && runtime.GOOS != "linux" {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}
+	})
+	if cerr != nil {
+		return cerr
+	}
+	return err
+}
 
 // isTransientRx says that a read failed only because ICMP reported the fate of
 // something sent earlier; the report is consumed by the read.

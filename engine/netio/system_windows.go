@@ -20,6 +20,18 @@ const trafficClassSettable = false
 // rxControlBytes is not 0, so that reads take the path that tells truncation.
 const rxControlBytes = 64
 
+// sharePort is a net.ListenConfig.Control that sets SO_REUSEADDR.
+func sharePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) {
+		err = windows.SetsockoptInt(windows.Handle(fd), windows.SOL_SOCKET, windows.SO_REUSEADDR, 1)
+	})
+	if cerr != nil {
+		return cerr
+	}
+	return err
+}
+
 func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	h := windows.Handle(fd)
 	if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, windows.SO_BROADCAST, 1); err != nil {

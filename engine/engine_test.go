@@ -1,0 +1,397 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// pair is a receiver and what a sender to it needs, over loopback.
+type pair struct {
+	t      testing.TB
+	dest   string
+	src    string
+	port   uint16
+	stop   context.CancelFunc
+	done   chan error
+	mu     sync.Mutex
+	events []machine.Event // of the receiver
+}
+
+// startReceiver runs a receiver on a free port until the test ends.
+func startReceiver(t testing.TB, change func(*ReceiveConfig)) *pair {
+	t.Helper()
+	p := &pair{t: t, dest: t.TempDir(), src: t.TempDir(), done: make(chan error, 1)}
+	cfg := ReceiveConfig{
+		Receiver: receiver.Config{UID: 0x7F000001, MaxSessions: 4},
+		Net:      netio.Config{RcvBuf: 4 << 20, SndBuf: 1 << 20},
+		Sink:     store.SinkConfig{Dests: []string{p.dest}},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	ready := make(chan struct{})
+	cfg.Ready = func() { close(ready) }
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		p.done <- Receive(ctx, cfg, func(_ time.Time, ev machine.Event) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.events = append(p.events, ev)
+		})
+	}()
+	t.Cleanup(func() { stop(); p.wait() })
+	select {
+	case <-ready:
+	case err := <-p.done:
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ev := range p.events {
+		if o, ok := ev.(Opened); ok {
+			p.port = o.Port
+		}
+	}
+	for p.port == 0 {
+		p.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		p.mu.Lock()
+		for _, ev := range p.events {
+			if o, ok := ev.(Opened); ok {
+				p.port = o.Port
+			}
+		}
+	}
+	return p
+}
+
+// wait returns when the receiver has ended.
+func (p *pair) wait() {
+	if p.done == nil {
+		return
+	}
+	select {
+	case err := <-p.done:
+		p.done = nil
+		if err != nil {
+			p.t.Error("receiver:", err)
+		}
+	case <-time.After(20 * time.Second):
+		p.t.Error("the receiver does not stop")
+	}
+}
+
+// has reports whether the receiver told an event that match accepts.
+func (p *pair) has(match func(machine.Event) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ev := range p.events {
+		if match(ev) {
+			return true
+		}
+	}
+	return false
+}
+
+// config returns a sender's configuration for the operands, unicast to the pair.
+func (p *pair) config(rate int64, block int, operands ...string) SendConfig {
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), p.port)
+	return SendConfig{
+		Session: sender.Config{
+			UID: 0x7F000002, Public: to, Private: to, Unicast: true,
+			BlockSize: block, Robust: 20, Rate: rate, Overhead: 52,
+			GRTT: 50 * time.Millisecond, MinGRTT: 10 * time.Millisecond, MaxGRTT: 15 * time.Second,
+			RegisterCount: 1, MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535,
+		},
+		Net:  netio.Config{RcvBuf: 1 << 20, SndBuf: 1 << 20},
+		Walk: store.WalkConfig{Operands: operands},
+	}
+}
+
+// file makes a source file of random bytes.
+func (p *pair) file(name string, size int) string {
+	p.t.Helper()
+	path := filepath.Join(p.src, name)
+	b := make([]byte, size)
+	rng := rand.NewChaCha8([32]byte{byte(size)})
+	rng.Read(b)
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	return path
+}
+
+func hashFile(t testing.TB, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Error(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+func (p *pair) wantSame(names ...string) {
+	p.t.Helper()
+	for _, n := range names {
+		if hashFile(p.t, filepath.Join(p.src, n)) != hashFile(p.t, filepath.Join(p.dest, n)) {
+			p.t.Errorf("%s did not arrive as it was sent", n)
+		}
+	}
+}
+
+func send(t testing.TB, ctx context.Context, cfg SendConfig) (SendResult, []machine.Event) {
+	t.Helper()
+	var events []machine.Event
+	res, err := Send(ctx, cfg, func(_ time.Time, ev machine.Event) { events = append(events, ev) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, events
+}
+
+func TestTransfer(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		block int
+		net   netio.Config
+		work  int
+	}{
+		{"joined datagrams", 1300, netio.Config{}, 0},
+		{"jumbo blocks", 8800, netio.Config{}, 0},
+		{"workers", 1300, netio.Config{}, 3},
+		{"plain datagrams", 1300, netio.Config{NoGSO: true, NoGRO: true}, 0},
+		{"portable", 1300, netio.Config{Portable: true}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := startReceiver(t, func(cfg *ReceiveConfig) {
+				c.net.RcvBuf, c.net.SndBuf = cfg.Net.RcvBuf, cfg.Net.SndBuf
+				cfg.Net = c.net
+			})
+			cfg := p.config(40e6, c.block, p.file("big", 6_000_001), p.file("empty", 0), p.file("one", 1), p.file("exact", 3*c.block))
+			c.net.RcvBuf, c.net.SndBuf = cfg.Net.RcvBuf, cfg.Net.SndBuf
+			cfg.Net, cfg.Workers = c.net, c.work
+			res, events := send(t, context.Background(), cfg)
+			if res.Exit != sender.ExitOK {
+				t.Fatalf("exit %d, want 0: %v", res.Exit, events)
+			}
+			p.wantSame("big", "empty", "one", "exact")
+		})
+	}
+}
+
+// TestSmallFileIsQuick shows the early end of registration: one known receiver, 1 KB.
+func TestSmallFileIsQuick(t *testing.T) {
+	p := startReceiver(t, nil)
+	cfg := p.config(1e6, 1300, p.file("small", 1000))
+	cfg.Session.GRTT = 500 * time.Millisecond
+	res, _ := send(t, context.Background(), cfg)
+	p.wantSame("small")
+	if res.Elapsed > time.Second {
+		t.Errorf("1 KB to a known receiver took %v; stock's registration alone takes 2 s", res.Elapsed)
+	}
+}
+
+func TestStopSender(t *testing.T) {
+	p := startReceiver(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	cfg := p.config(1e6, 1300, p.file("long", 50<<20))
+	time.AfterFunc(700*time.Millisecond, cancel)
+	began := time.Now()
+	res, _ := send(t, ctx, cfg)
+	if res.Exit != sender.ExitSignal {
+		t.Errorf("exit %d, want %d after a signal", res.Exit, sender.ExitSignal)
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("stopping took %v", d)
+	}
+	aborted := func(ev machine.Event) bool {
+		a, ok := ev.(receiver.GotAbort)
+		return ok && strings.Contains(a.Text, "quit")
+	}
+	for deadline := time.Now().Add(5 * time.Second); !p.has(aborted); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the receiver must hear that the sender quit")
+		}
+	}
+	p.stop()
+	p.wait()
+	if left, _ := os.ReadDir(p.dest); len(left) != 0 {
+		t.Errorf("an aborted session must leave nothing, found %v", left)
+	}
+}
+
+func TestStopReceiver(t *testing.T) {
+	p := startReceiver(t, nil)
+	cfg := p.config(1e6, 1300, p.file("long", 50<<20))
+	time.AfterFunc(700*time.Millisecond, p.stop)
+	res, events := send(t, context.Background(), cfg)
+	if res.Exit != sender.ExitNoFile {
+		t.Errorf("exit %d, want %d when the only receiver leaves", res.Exit, sender.ExitNoFile)
+	}
+	told := false
+	for _, ev := range events {
+		if a, ok := ev.(sender.GotAbort); ok && a.Text == "Client shutting down" {
+			told = true
+		}
+	}
+	if !told {
+		t.Error("a receiver that is stopped must tell the sender")
+	}
+}
+
+// TestSourceShrinks truncates the file while it is being sent.
+func TestSourceShrinks(t *testing.T) {
+	p := startReceiver(t, nil)
+	path := p.file("shrinking", 4<<20)
+	cfg := p.config(2e6, 1300, path)
+	time.AfterFunc(600*time.Millisecond, func() { os.Truncate(path, 100_000) })
+	res, events := send(t, context.Background(), cfg)
+	if res.Exit != sender.ExitNoFile {
+		t.Errorf("exit %d, want %d for a file that cannot be finished", res.Exit, sender.ExitNoFile)
+	}
+	failed := false
+	for _, ev := range events {
+		if _, ok := ev.(SourceFailed); ok {
+			failed = true
+		}
+	}
+	if !failed {
+		t.Error("the user must be told which file shrank")
+	}
+	if _, err := os.Stat(filepath.Join(p.dest, "shrinking")); err == nil {
+		t.Error("a file that never came whole must not appear")
+	}
+}
+
+// TestSlowReporter shows that a reporter that hangs does not hold up the data.
+func TestSlowReporter(t *testing.T) {
+	p := startReceiver(t, nil)
+	cfg := p.config(20e6, 1300, p.file("data", 2_000_000))
+	cfg.Trace = true
+	hang := make(chan struct{})
+	seen := 0
+	time.AfterFunc(1500*time.Millisecond, func() { close(hang) })
+	res, err := Send(context.Background(), cfg, func(time.Time, machine.Event) { seen++; <-hang })
+	if err != nil || res.Exit != sender.ExitOK {
+		t.Fatalf("exit %d, %v", res.Exit, err)
+	}
+	p.wantSame("data")
+	if seen < 1000 {
+		t.Errorf("%d reports told after the hang, want most of them", seen)
+	}
+}
+
+// TestHostileDatagrams throws garbage at both ends of a running transfer.
+func TestHostileDatagrams(t *testing.T) {
+	p := startReceiver(t, nil)
+	cfg := p.config(4e6, 1300, p.file("data", 3_000_000))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		conn, err := netio.Listen(netio.Config{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		rng := rand.New(rand.NewPCG(3, 4))
+		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), p.port)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+			b := make([]byte, rng.IntN(200))
+			for i := range b {
+				b[i] = byte(rng.Uint32())
+			}
+			if len(b) > 2 {
+				b[0], b[1] = wire.Version4, byte(rng.IntN(23))
+			}
+			conn.WriteBatch([]netio.TxTrain{{Buf: b, To: to}})
+		}
+	})
+	res, _ := send(t, context.Background(), cfg)
+	close(stop)
+	wg.Wait()
+	if res.Exit != sender.ExitOK {
+		t.Errorf("exit %d, want 0 in spite of garbage", res.Exit)
+	}
+	p.wantSame("data")
+}
+
+// TestNoGoroutineLeft runs sessions and counts what stays behind.
+func TestNoGoroutineLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 2 {
+		p := startReceiver(t, nil)
+		res, _ := send(t, context.Background(), p.config(20e6, 1300, p.file("f", 100_000), p.file("g", 1)))
+		if res.Exit != sender.ExitOK {
+			t.Fatalf("exit %d", res.Exit)
+		}
+		p.stop()
+		p.wait()
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, bytes.TrimSpace(buf[:runtime.Stack(buf, true)]))
+		}
+	}
+}
+
+// TestDataPathDoesNotAllocate sends a short and a long file and compares: what the
+// additional packets cost must not contain allocations, in either direction.
+func TestDataPathDoesNotAllocate(t *testing.T) {
+	cost := func(size int) (mallocs uint64, packets int64) {
+		p := startReceiver(t, nil)
+		cfg := p.config(60e6, 1300, p.file("f", size))
+		var a, b runtime.MemStats
+		runtime.ReadMemStats(&a)
+		res, _ := send(t, context.Background(), cfg)
+		runtime.ReadMemStats(&b)
+		if res.Exit != sender.ExitOK {
+			t.Fatalf("exit %d", res.Exit)
+		}
+		p.stop()
+		p.wait()
+		return b.Mallocs - a.Mallocs, res.Counters.DataPackets
+	}
+	cost(1 << 20) // warm up
+	m1, p1 := cost(1 << 20)
+	m2, p2 := cost(60 << 20)
+	per := float64(int64(m2)-int64(m1)) / float64(p2-p1)
+	t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
+	// Passes, timers of the runtime and the like may allocate now and then; a
+	// packet, or even one in a hundred, may not.
+	if per > 0.005 {
+		t.Errorf("%.4f allocations per additional data packet, want none", per)
+	}
+}
