@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+)
+
+// The vocabulary of the options for encryption. Their values are checked in
+// every version of the commands, so that a command line that is wrong today does
+// not become wrong only when the feature arrives.
+var (
+	Ciphers    = []string{"none", "des", "3des", "aes128-cbc", "aes256-cbc", "aes128-gcm", "aes256-gcm", "aes128-ccm", "aes256-ccm"}
+	Hashes     = []string{"sha1", "sha256", "sha384", "sha512"}
+	Signatures = []string{"hmac", "keyex"}
+	Exchanges  = []string{"rsa", "ecdh_rsa", "ecdh_ecdsa"}
+	Curves     = []string{
+		"sect163k1", "sect163r1", "sect163r2", "sect193r1", "sect193r2", "sect233k1", "sect233r1", "sect239k1",
+		"sect283k1", "sect283r1", "sect409k1", "sect409r1", "sect571k1", "sect571r1", "secp160k1", "secp160r1",
+		"secp160r2", "secp192k1", "secp192r1", "prime192v1", "secp224r1", "secp256k1", "secp256r1", "prime256v1",
+		"secp384r1", "secp521r1",
+	}
+)
+
+// IsCurve reports whether name is a curve of the stock programs.
+func IsCurve(name string) bool { return slices.Contains(Curves, name) }
+
+// OneOf returns a Set for a word out of a list.
+func OneOf(p *string, words []string, text string) func(string) error {
+	return func(v string) error {
+		if !slices.Contains(words, v) {
+			return &Error{Text: text, Allowed: strings.Join(words, ", ")}
+		}
+		*p = v
+		return nil
+	}
+}
+
+// Exchange returns a Set for -e: an exchange, with a curve behind a colon for
+// those that use one. What follows "rsa:" is not looked at.
+func Exchange(p *string) func(string) error {
+	return func(v string) error {
+		name, curve, hasCurve := strings.Cut(v, ":")
+		if !slices.Contains(Exchanges, name) {
+			return &Error{Text: "Invalid keyextype", Allowed: "rsa, ecdh_rsa[:curve], ecdh_ecdsa[:curve]"}
+		}
+		if hasCurve && name != "rsa" && !IsCurve(curve) {
+			return &Error{Text: "Invalid curve", Allowed: strings.Join(Curves, ", ")}
+		}
+		*p = v
+		return nil
+	}
+}
+
+// NewKeys returns a Set for -K of the daemons: a list of rsa:bits and ec:curve.
+func NewKeys(p *[]string) func(string) error {
+	return func(v string) error {
+		for _, k := range SplitList(v) {
+			kind, what, _ := strings.Cut(k, ":")
+			switch kind {
+			case "rsa":
+				if n := Number(what, 10); n < 512 || n > 2048 {
+					return &Error{Text: "Invalid RSA key size: " + what, Allowed: "512 to 2048 bits"}
+				}
+			case "ec":
+				if !IsCurve(what) {
+					return &Error{Text: "Invalid EC curve: " + what, Allowed: strings.Join(Curves, ", ")}
+				}
+			default:
+				return &Error{Text: "Invalid keyinfo entry: " + k, Allowed: "rsa:bits or ec:curve"}
+			}
+			*p = append(*p, k)
+		}
+		return nil
+	}
+}
+
+// RateKbpsMax is the highest rate that options take, Kbps of 1024 bit/s.
+const RateKbpsMax = 1 << 30
+
+// CongestionControl returns a Set for -C: none, or tfmcc with rates in Kbps
+// (v4-cli.md section 1). *tfmcc tells which.
+func CongestionControl(tfmcc *bool) func(string) error {
+	return func(v string) error {
+		const forms = "none, tfmcc, tfmcc:min=KBPS:init=KBPS:max=KBPS with any of the three, tfmcc:KBPS"
+		parts := strings.Split(v, ":")
+		switch {
+		case parts[0] == "none":
+			*tfmcc = false
+			return nil
+		case parts[0] != "tfmcc":
+			return &Error{Text: "Invalid congestion control type", Allowed: forms}
+		}
+		given := map[string]int64{}
+		for _, part := range parts[1:] {
+			key, value, named := strings.Cut(part, "=")
+			if !named {
+				key, value = "max", part
+			}
+			if key != "min" && key != "init" && key != "max" {
+				return &Error{Text: "Invalid rate type", Allowed: forms}
+			}
+			n := Number(value, 0)
+			if n < 1 || n > RateKbpsMax {
+				text := "Invalid rate"
+				if !named {
+					text = "Invalid max rate"
+				}
+				return &Error{Text: text, Allowed: "1 to 1073741824 Kbps"}
+			}
+			given[key] = n
+		}
+		for _, pair := range [][2]string{{"min", "init"}, {"init", "max"}, {"min", "max"}} {
+			lo, hasLo := given[pair[0]]
+			hi, hasHi := given[pair[1]]
+			if hasLo && hasHi && lo > hi {
+				return &Error{Text: "Invalid rate", Allowed: "min ≤ init ≤ max"}
+			}
+		}
+		*tfmcc = true
+		return nil
+	}
+}
+
+// Unsupported is the refusal of something that the protocol has and this version
+// of the commands has not.
+func Unsupported(option, value, what string) error {
+	if value != "" {
+		option += " " + value
+	}
+	return &Error{Text: option + ": " + what + " not supported by this version yet"}
+}

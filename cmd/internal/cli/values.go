@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
+
+	"uftp/wire"
+)
+
+// Flag returns a Set that switches *p on.
+func Flag(p *bool) func(string) error {
+	return func(string) error { *p = true; return nil }
+}
+
+// String returns a Set that keeps the last value.
+func String(p *string) func(string) error {
+	return func(v string) error { *p = v; return nil }
+}
+
+// List returns a Set that adds the parts of a comma-separated value; empty
+// parts count for nothing, as with strtok.
+func List(p *[]string) func(string) error {
+	return func(v string) error { *p = append(*p, SplitList(v)...); return nil }
+}
+
+// SplitList splits at commas and drops empty parts.
+func SplitList(v string) []string {
+	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
+}
+
+// Int returns a Set for a decimal number from min to max; text is the stock
+// program's message for all others, unit (may be empty) completes what is allowed.
+func Int(p *int, min, max int, text, unit string) func(string) error {
+	return ranged(p, min, max, text, unit, 10)
+}
+
+// AnyBase is Int for a number whose base follows from its prefix: 0x, 0, or none.
+func AnyBase(p *int, min, max int, text, unit string) func(string) error {
+	return ranged(p, min, max, text, unit, 0)
+}
+
+func ranged(p *int, min, max int, text, unit string, base int) func(string) error {
+	allowed := fmt.Sprintf("%d to %d", min, max)
+	switch {
+	case max == math.MaxInt && min == 0:
+		allowed = "0 or more"
+	case max == math.MaxInt:
+		allowed = fmt.Sprintf("%d or more", min)
+	}
+	if unit != "" {
+		allowed += " " + unit
+	}
+	return func(v string) error {
+		n := Number(v, base)
+		if n < int64(min) || n > int64(max) {
+			return &Error{Text: text, Allowed: allowed}
+		}
+		*p = int(n)
+		return nil
+	}
+}
+
+// Number reads an integer as strtol does: blanks and a sign may lead, what
+// follows the digits is ignored, no digits are 0. Base 0 takes the base from the
+// prefix. Numbers that do not fit stop at the ends of int64.
+func Number(s string, base int) int64 {
+	n, _ := number(s, base)
+	return n
+}
+
+// number is Number and tells whether the value did fit.
+func number(s string, base int) (n int64, fits bool) {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	neg := strings.HasPrefix(s, "-")
+	if neg || strings.HasPrefix(s, "+") {
+		s = s[1:]
+	}
+	hex := len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && digit(s[2]) < 16
+	switch {
+	case hex && (base == 0 || base == 16):
+		s, base = s[2:], 16
+	case base == 0 && strings.HasPrefix(s, "0"):
+		base = 8
+	case base == 0:
+		base = 10
+	}
+	end := 0
+	for end < len(s) && digit(s[end]) < base {
+		end++
+	}
+	if end == 0 {
+		return 0, true
+	}
+	u, err := strconv.ParseUint(s[:end], base, 64)
+	switch {
+	case neg && (err != nil || u > 1<<63):
+		return math.MinInt64, false
+	case neg:
+		return -int64(u), true
+	case err != nil || u > math.MaxInt64:
+		return math.MaxInt64, false
+	}
+	return int64(u), true
+}
+
+func digit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'z':
+		return int(c|0x20-'a') + 10
+	}
+	return 99
+}
+
+// Decimal reads a floating-point number as atof does: the longest leading part
+// that is one, 0 if there is none. Only decimal digits, a point and an exponent
+// are looked at.
+func Decimal(s string) float64 {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	end, digits, point := 0, 0, false
+	for ; end < len(s); end++ {
+		c := s[end]
+		switch {
+		case '0' <= c && c <= '9':
+			digits++
+			continue
+		case c == '.' && !point:
+			point = true
+			continue
+		case (c == '-' || c == '+') && end == 0:
+			continue
+		}
+		break
+	}
+	if digits == 0 {
+		return 0
+	}
+	if exp := end; exp < len(s) && s[exp]|0x20 == 'e' {
+		exp++
+		if exp < len(s) && (s[exp] == '-' || s[exp] == '+') {
+			exp++
+		}
+		for from := exp; exp < len(s) && '0' <= s[exp] && s[exp] <= '9'; {
+			if exp++; exp > from {
+				end = exp
+			}
+		}
+	}
+	f, _ := strconv.ParseFloat(s[:end], 64)
+	return f
+}
+
+// UID returns a Set for -U: hexadecimal with or without 0x, of which the low 32
+// bits count. 0 and what cannot be read mean the default (v4-cli.md section 0).
+func UID(p *wire.UID) func(string) error {
+	return func(v string) error {
+		n, fits := number(v, 16)
+		if !fits {
+			return &Error{Text: "Invalid UID: Numerical result out of range", Allowed: "1 to 8 hex digits, with or without 0x"}
+		}
+		*p = wire.UID(uint32(n))
+		return nil
+	}
+}
+
+// ErrText is the system's text for err as C programs print it, with no path
+// and no name of a call before it.
+func ErrText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		t := errno.Error()
+		r, n := utf8.DecodeRuneInString(t)
+		return string(unicode.ToUpper(r)) + t[n:]
+	}
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "file too short"
+	}
+	return err.Error()
+}
+
+// Clean replaces control characters, those that turn the direction of text
+// included, by ?, so that a name cannot break a line or speak to a terminal.
+// Bytes that are no UTF-8 stay: file names may hold any.
+func Clean(s string) string {
+	var b []byte // nil as long as nothing was replaced
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		bad := unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+		switch {
+		case bad && b == nil:
+			b = append(append(make([]byte, 0, len(s)), s[:i]...), '?')
+		case bad:
+			b = append(b, '?')
+		case b != nil:
+			b = append(b, s[i:i+n]...)
+		}
+		i += n
+	}
+	if b == nil {
+		return s
+	}
+	return string(b)
+}

@@ -1,0 +1,195 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// JSON writes one object a line. Which events there are and what their fields
+// mean is in docs/events.md; a field that says nothing is left out.
+type JSON struct {
+	enc *json.Encoder
+}
+
+// NewJSON returns a JSON that writes each line to w with one Write.
+func NewJSON(w io.Writer) *JSON {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &JSON{enc}
+}
+
+// head is what every line begins with.
+type head struct {
+	Time     string `json:"time"`
+	Event    string `json:"event"`
+	Group    string `json:"group,omitempty"`
+	Instance *uint8 `json:"instance,omitempty"`
+}
+
+func newHead(at time.Time, event string, in Where) head {
+	h := head{Time: at.UTC().Format("2006-01-02T15:04:05.000000Z"), Event: event}
+	if in.Session {
+		h.Group = fmt.Sprintf("%08X", in.Group)
+		i := in.Instance
+		h.Instance = &i
+	}
+	return h
+}
+
+// write encodes v; a nil JSON writes nothing. v always encodes, and there is
+// nobody to tell when w fails.
+func (j *JSON) write(v any) {
+	if j != nil {
+		j.enc.Encode(v)
+	}
+}
+
+// seconds is a time span in JSON, to the microsecond.
+type seconds time.Duration
+
+func (s seconds) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%.6f", time.Duration(s).Seconds()), nil
+}
+
+// Lines of the sender.
+type (
+	jsonSendStart struct {
+		head
+		Version   string `json:"version"`
+		Public    string `json:"public"`
+		Private   string `json:"private"`
+		Rate      int64  `json:"rate"` // bytes/s, 0 = no limit
+		BlockSize int    `json:"block_size"`
+		Closed    bool   `json:"closed"`
+		RcvBuf    int    `json:"receive_buffer"`
+		SndBuf    int    `json:"send_buffer"`
+		GSO       bool   `json:"gso"`
+		GRO       bool   `json:"gro"`
+	}
+	jsonClient struct {
+		head
+		Receiver string   `json:"receiver"`
+		UID      string   `json:"uid"`
+		Proxy    bool     `json:"proxy,omitempty"`
+		RTT      *seconds `json:"rtt,omitempty"`
+		In       string   `json:"in,omitempty"`
+		Text     string   `json:"text,omitempty"`
+	}
+	jsonRegistration struct {
+		head
+		Registered int `json:"registered"`
+		Missing    int `json:"missing"`
+	}
+	jsonFileStart struct {
+		head
+		FileID   uint16  `json:"file_id"`
+		File     string  `json:"file"`
+		Path     string  `json:"path,omitempty"`
+		Type     string  `json:"type"`
+		Link     string  `json:"link,omitempty"`
+		Size     int64   `json:"size"`
+		Blocks   int     `json:"blocks"`
+		Sections int     `json:"sections"`
+		Sender   string  `json:"sender,omitempty"`
+		Resume   bool    `json:"resume,omitempty"`
+		Sync     bool    `json:"sync,omitempty"`
+		Preview  bool    `json:"preview,omitempty"`
+		MTime    *uint32 `json:"mtime,omitempty"`
+	}
+	jsonPass struct {
+		head
+		FileID  uint16  `json:"file_id"`
+		Pass    int     `json:"pass"`
+		Packets int64   `json:"packets"`
+		Bytes   int64   `json:"bytes"`
+		Elapsed seconds `json:"elapsed"`
+	}
+	jsonResult struct {
+		head
+		FileID    uint16   `json:"file_id"`
+		File      string   `json:"file"`
+		Type      string   `json:"type"`
+		Size      int64    `json:"size"`
+		Receiver  string   `json:"receiver,omitempty"`
+		UID       string   `json:"uid,omitempty"`
+		Sender    string   `json:"sender,omitempty"`
+		Status    string   `json:"status"`
+		Elapsed   *seconds `json:"elapsed,omitempty"`
+		NAKs      *int64   `json:"naks,omitempty"`
+		FreeSpace *uint64  `json:"free_space,omitempty"`
+		Text      string   `json:"text,omitempty"`
+	}
+	jsonFileEnd struct {
+		head
+		FileID  uint16  `json:"file_id"`
+		File    string  `json:"file"`
+		Passes  int     `json:"passes"`
+		Elapsed seconds `json:"elapsed"`
+		Error   string  `json:"error,omitempty"`
+	}
+	jsonText struct {
+		head
+		Path string `json:"path,omitempty"`
+		Text string `json:"text"`
+	}
+	jsonSendEnd struct {
+		head
+		Exit            int     `json:"exit"`
+		Reason          string  `json:"reason"`
+		Elapsed         seconds `json:"elapsed"`
+		Files           int     `json:"files"`
+		Receivers       int     `json:"receivers"`
+		Failed          int     `json:"failed"`
+		BytesSent       int64   `json:"bytes_sent"`
+		Retransmitted   int64   `json:"bytes_retransmitted"`
+		Packets         int64   `json:"packets"`
+		RepairPackets   int64   `json:"packets_retransmitted"`
+		ControlPackets  int64   `json:"control_packets"`
+		NAKs            int64   `json:"naks"`
+		DatagramsSent   uint64  `json:"datagrams_sent"`
+		DatagramsHeard  uint64  `json:"datagrams_received"`
+		KernelDrops     uint64  `json:"kernel_drops"`
+		UDPBytesSent    uint64  `json:"udp_bytes_sent"`
+		ThroughputBytes float64 `json:"throughput"`
+	}
+)
+
+// Lines of the receiver.
+type (
+	jsonListening struct {
+		head
+		Version string `json:"version"`
+		UID     string `json:"uid"`
+		Port    uint16 `json:"port"`
+		RcvBuf  int    `json:"receive_buffer"`
+		GSO     bool   `json:"gso"`
+		GRO     bool   `json:"gro"`
+	}
+	jsonSessionStart struct {
+		head
+		Sender  string `json:"sender"`
+		From    string `json:"from"`
+		Private string `json:"private"`
+		Sync    bool   `json:"sync"`
+		Preview bool   `json:"preview"`
+	}
+	jsonStored struct {
+		head
+		FileID  uint16  `json:"file_id"`
+		File    string  `json:"file"`
+		Path    string  `json:"path"`
+		Elapsed seconds `json:"elapsed"`
+	}
+	jsonMoved struct {
+		head
+		Paths []string `json:"paths"`
+	}
+	jsonSessionEnd struct {
+		head
+		Sender string `json:"sender"`
+		OK     bool   `json:"ok"`
+		Reason string `json:"reason"`
+	}
+)

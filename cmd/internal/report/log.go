@@ -1,0 +1,207 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"uftp/cmd/internal/cli"
+)
+
+// Levels of log lines (v4-sender.md section 16).
+const (
+	Errors   = 0
+	Warnings = 1
+	Normal   = 2
+	Detail   = 3
+	Peers    = 4 // addresses and what was dropped
+	Packets  = 5
+)
+
+// Where is what a log line is about. The zero Where is no session.
+type Where struct {
+	Session  bool
+	Group    uint32
+	Instance uint8
+	FileID   uint16 // 0: before or between files
+}
+
+// Log writes log lines. Its methods may be called from several goroutines.
+type Log struct {
+	Level  int  // highest level that is written
+	Stamps bool // time and session before each line
+	mu     sync.Mutex
+	w      io.Writer
+	buf    []byte
+}
+
+// NewLog returns a log that writes each line to w with one Write.
+func NewLog(w io.Writer, level int, stamps bool) *Log {
+	return &Log{Level: level, Stamps: stamps, w: w}
+}
+
+// Printf writes a line of the level, about something that happened at the time at.
+func (l *Log) Printf(level int, at time.Time, in Where, format string, args ...any) {
+	if level > l.Level {
+		return
+	}
+	text := cli.Clean(fmt.Sprintf(format, args...))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.buf[:0]
+	if l.Stamps {
+		b = at.AppendFormat(b, "2006/01/02 15:04:05.000000: ")
+		b = in.append(b)
+	}
+	b = append(append(b, text...), '\n')
+	l.buf = b
+	l.w.Write(b)
+}
+
+// Raw writes a line as it is, whatever the level: status lines in the log have
+// no stamp.
+func (l *Log) Raw(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf = append(append(l.buf[:0], line...), '\n')
+	l.w.Write(l.buf)
+}
+
+func (w Where) append(b []byte) []byte {
+	if !w.Session {
+		return b
+	}
+	b = fmt.Appendf(b, "[%08X/%02X:", w.Group, w.Instance)
+	if w.FileID == 0 {
+		b = append(b, '0')
+	} else {
+		b = fmt.Appendf(b, "%04X", w.FileID)
+	}
+	return append(b, "]: "...)
+}
+
+// RollingFile is a log file that starts anew when it gets too long: log.1 is the
+// newest of the old ones. It may be used by several goroutines.
+type RollingFile struct {
+	mu     sync.Mutex
+	path   string
+	max    int64 // bytes that are exceeded before it rolls; 0 = never
+	keep   int   // old files
+	f      *os.File
+	size   int64
+	opened func(*os.File)
+}
+
+// OpenRolling opens a log file for appending, mode 0644 less the umask. A file
+// that is there already is continued and its length counts. opened, which may be
+// nil, is called with every file that is opened, now and later.
+func OpenRolling(path string, max int64, keep int, opened func(*os.File)) (*RollingFile, error) {
+	r := &RollingFile{path: path, max: max, keep: keep, opened: opened}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *RollingFile) open() error {
+	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	r.size = 0
+	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
+		r.size = st.Size()
+	}
+	if r.f != nil {
+		r.f.Close()
+	}
+	r.f = f
+	if r.opened != nil {
+		r.opened(f)
+	}
+	return nil
+}
+
+// Write appends b and rolls when the file has become too long. When a new file
+// cannot be opened, the old one is continued.
+func (r *RollingFile) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := r.f.Write(b)
+	r.size += int64(n)
+	if r.max > 0 && r.size > r.max {
+		r.roll()
+	}
+	return n, err
+}
+
+func (r *RollingFile) roll() {
+	name := func(i int) string { return r.path + "." + strconv.Itoa(i) }
+	os.Remove(name(r.keep))
+	for i := r.keep; i > 1; i-- {
+		os.Rename(name(i-1), name(i))
+	}
+	os.Rename(r.path, name(1))
+	if r.open() != nil {
+		r.size = 0 // not at every line
+	}
+}
+
+// Reopen opens the file anew by its name, for those who have moved it away.
+func (r *RollingFile) Reopen() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open()
+}
+
+// Close closes the file.
+func (r *RollingFile) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.f.Close()
+}
+
+// Status writes status lines: to a file of their own or into the log.
+type Status struct {
+	f   *os.File
+	log *Log
+}
+
+// StatusInLog is the name that sends status lines to the log.
+const StatusInLog = "@LOG"
+
+// OpenStatus opens a status file for appending, or takes the log for StatusInLog.
+func OpenStatus(path string, log *Log) (*Status, error) {
+	if path == StatusInLog {
+		return &Status{log: log}, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &Status{f: f}, nil
+}
+
+// Printf writes a line, at once. A nil Status writes nothing.
+func (s *Status) Printf(format string, args ...any) {
+	if s == nil {
+		return
+	}
+	line := cli.Clean(fmt.Sprintf(format, args...))
+	if s.log != nil {
+		s.log.Raw(line)
+		return
+	}
+	s.f.Write(append([]byte(line), '\n'))
+}
+
+// Close closes the file, if there is one.
+func (s *Status) Close() error {
+	if s == nil || s.f == nil {
+		return nil
+	}
+	return s.f.Close()
+}

@@ -1,0 +1,309 @@
+package report
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine"
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/wire"
+)
+
+// Receiver reports a receiver daemon. Report may be called while names are being
+// looked up; nothing else may be called before Close.
+type Receiver struct {
+	Log    *Log
+	Status *Status // nil: none
+	JSON   *JSON   // nil: none
+	Screen *Screen // nil: none
+	Names  *Names  // nil: senders are shown by address only
+	UID    wire.UID
+
+	mu      sync.Mutex
+	waiting bool // for the name of the sender of the first event in held
+	closed  bool
+	held    []heldEvent
+	meters  map[int]*meter // by slot, for the screen
+}
+
+type heldEvent struct {
+	at time.Time
+	ev machine.Event
+}
+
+// heldMax is how many events may wait for a name.
+const heldMax = 4096
+
+// Report takes one event. It is an engine.Reporter. When a session begins and its
+// sender has no name yet, events wait for the look-up, which is bounded, so that
+// lines stay in order.
+func (r *Receiver) Report(at time.Time, ev machine.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting && len(r.held) < heldMax {
+		r.held = append(r.held, heldEvent{at, ev})
+		return
+	}
+	r.waiting = false
+	r.held = append(r.held, heldEvent{at, ev})
+	r.drain()
+}
+
+// drain tells held events until one needs a name.
+func (r *Receiver) drain() {
+	for len(r.held) > 0 {
+		h := r.held[0]
+		if s, ok := h.ev.(receiver.SessionStarted); ok && r.Names != nil && !r.closed {
+			ip := s.Session.From.Addr()
+			if _, known := r.Names.known(ip); !known && len(r.held) < heldMax {
+				r.waiting = true
+				go func() {
+					r.Names.find(ip)
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					r.waiting = false
+					r.drain()
+				}()
+				return
+			}
+		}
+		r.held = r.held[1:]
+		r.tell(h.at, h.ev)
+	}
+	r.held = nil
+}
+
+// Close tells everything that still waits.
+func (r *Receiver) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed, r.waiting = true, false
+	r.drain()
+	r.Screen.Close()
+}
+
+func whereOf(s receiver.Session) Where {
+	return Where{Session: true, Group: s.Group, Instance: s.Instance, FileID: s.FileID}
+}
+
+func (r *Receiver) tell(at time.Time, ev machine.Event) {
+	switch e := ev.(type) {
+	case engine.Opened:
+		r.opened(at, e)
+	case engine.Note:
+		r.logf(e.Level, at, whereOf(e.Session), "%s", e.Text)
+	case engine.Stored:
+		r.stored(at, e)
+	case engine.Moved:
+		r.JSON.write(jsonMoved{newHead(at, "moved", whereOf(e.Session)), e.Paths})
+	case engine.SendFailed:
+		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
+		r.JSON.write(jsonText{newHead(at, "send_failed", Where{}), e.To.String(), cli.ErrText(e.Err)})
+	case engine.ReceiveTick:
+		r.tick(at, e.Sessions)
+	case engine.Traced:
+		r.logf(Packets, at, Where{}, "%s", traceText(e))
+	case engine.Dropped:
+		r.logf(Peers, at, Where{}, "Dropped %d datagrams: %v", e.Count, e.Reason)
+	case engine.Lost:
+		r.logf(Warnings, at, Where{}, "Warning: %d log events lost, output is too slow", e.Count)
+	case receiver.SessionStarted:
+		r.sessionStarted(at, e)
+	case receiver.Stepped:
+		r.logf(stepLevel(e.Step), at, whereOf(e.Session), "%v", e.Step)
+	case receiver.FileStarted:
+		r.fileStarted(at, e)
+	case receiver.GotDone:
+		in := whereOf(e.Session)
+		if e.Group {
+			in.FileID = 0
+			r.logf(Normal, at, in, "Got DONE message for group")
+		} else {
+			r.logf(Normal, at, in, "Got DONE message for section %d", e.Section)
+		}
+	case receiver.SentStatus:
+		r.logf(Normal, at, whereOf(e.Session), "Sent %d NAKs for section %d", e.NAKs, e.Section)
+	case receiver.FileEnded:
+		r.fileEnded(at, e)
+	case receiver.GotAbort:
+		r.logf(Warnings, at, whereOf(e.Session), "Transfer aborted by server: %s", e.Text)
+		r.JSON.write(jsonText{head: newHead(at, "aborted_by_sender", whereOf(e.Session)), Text: e.Text})
+	case receiver.SentAbort:
+		r.logf(Normal, at, whereOf(e.Session), "ABORT sent: %s", e.Text)
+		r.JSON.write(jsonText{head: newHead(at, "aborted", whereOf(e.Session)), Text: e.Text})
+	case receiver.Refused:
+		r.logf(Warnings, at, whereOf(e.Session), "%s", e.Text)
+		r.JSON.write(jsonText{head: newHead(at, "refused", whereOf(e.Session)), Text: e.Text})
+	case receiver.SessionEnded:
+		r.logf(Detail, at, whereOf(e.Session), "Session ended: %v", e.Reason)
+		r.JSON.write(jsonSessionEnd{newHead(at, "session_ended", whereOf(e.Session)), uidHex(e.Session.Sender), e.OK, e.Reason.String()})
+		delete(r.meters, e.Session.Slot)
+	case receiver.Heartbeat:
+		r.heartbeat(at, e)
+	}
+}
+
+func (r *Receiver) logf(level int, at time.Time, in Where, format string, args ...any) {
+	r.Log.Printf(level, at, in, format, args...)
+}
+
+// uidHex is how the daemon shows UIDs in its log and status lines.
+func uidHex(u wire.UID) string { return fmt.Sprintf("%08X", uint32(u)) }
+
+func (r *Receiver) opened(at time.Time, e engine.Opened) {
+	r.logf(Normal, at, Where{}, "%s", cli.Banner)
+	// Replies are few and small: only the receive buffer matters.
+	e.WantSndBuf = 0
+	warnBuffers(r.Log, at, Where{}, e)
+	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), cli.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
+}
+
+func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
+	in := whereOf(e.Session)
+	ip := e.Session.From.Addr()
+	name := ip.String()
+	if r.Names != nil {
+		if n, ok := r.Names.known(ip); ok {
+			name = n
+		}
+	}
+	r.logf(Normal, at, in, "Received request from %s at %s (%s)", uidHex(e.Session.Sender), ip, name)
+	r.logf(Normal, at, in, "Using private multicast address %s", e.Private)
+	r.Status.Printf("CONNECT;%s;%s;%08X;%s;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, ip, name)
+	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), uidHex(e.Session.Sender), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
+}
+
+func statusTime(at time.Time) string { return at.Format("2006/01/02-15:04:05") }
+
+// stepLevel: failures are warnings, a full house is an error (v4-receiver.md section 3).
+func stepLevel(s receiver.Step) int {
+	switch s {
+	case receiver.TooMany:
+		return Errors
+	case receiver.Unconfirmed, receiver.Unfinished, receiver.TimedOut, receiver.NotListed:
+		return Warnings
+	}
+	return Normal
+}
+
+func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
+	in, q := whereOf(e.Session), &e.Request
+	r.logf(Normal, at, in, "Name of file to receive: %s", q.Name)
+	// What other types mean is logged by those who do it.
+	if q.Type == wire.TypeFile {
+		l := &q.Layout
+		r.logf(Normal, at, in, "Bytes: %d, Blocks: %d, Sections: %d", q.Size, l.Blocks, l.Sections)
+		big := l.SmallBlocks
+		if l.BigSections > 0 {
+			big++
+		}
+		r.logf(Detail, at, in, "small section size: %d, big section size: %d, # big sections: %d", l.SmallBlocks, big, l.BigSections)
+	}
+	mtime := q.MTime
+	r.JSON.write(jsonFileStart{
+		head: newHead(at, "file_started", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Link: q.Link,
+		Size: q.Size, Blocks: q.Layout.Blocks, Sections: q.Layout.Sections, Sender: uidHex(e.Session.Sender),
+		Resume: q.Resume, Sync: q.Sync, Preview: q.Preview, MTime: &mtime,
+	})
+}
+
+func (r *Receiver) stored(at time.Time, e engine.Stored) {
+	in := whereOf(e.Session)
+	r.logf(Normal, at, in, "starting file close")
+	r.logf(Normal, at, in, "done file close")
+	r.JSON.write(jsonStored{newHead(at, "stored", in), e.Session.FileID, e.Request.Name, e.Path, seconds(e.Elapsed)})
+}
+
+func (r *Receiver) fileEnded(at time.Time, e receiver.FileEnded) {
+	in, q := whereOf(e.Session), &e.Request
+	if e.Text != "" {
+		r.logf(Warnings, at, in, "%s", e.Text)
+	}
+	word := "copied"
+	switch e.Status {
+	case wire.StatusSkipped:
+		word = "skipped"
+	case wire.StatusOverwrite:
+		word = "overwritten"
+	case wire.StatusRejected:
+		word = "rejected"
+	}
+	r.Status.Printf("RESULT;%s;%s;%08X;%s;%dKB;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, q.Name, q.Size/1024, word)
+	r.JSON.write(jsonResult{
+		head: newHead(at, "result", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Size: q.Size,
+		Sender: uidHex(e.Session.Sender), Status: word, Text: e.Text,
+	})
+	if e.Status != wire.StatusRejected {
+		r.Screen.Line("%s  %s  %s from %s", q.Name, size(q.Size), word, e.Session.From.Addr())
+	} else {
+		r.Screen.Line("%s  rejected: %s", q.Name, e.Text)
+	}
+}
+
+func (r *Receiver) heartbeat(at time.Time, e receiver.Heartbeat) {
+	if !e.Response {
+		r.logf(Normal, at, Where{}, "Sent HB_REQ to %s", e.Peer)
+		return
+	}
+	text := "unknown"
+	switch e.Result {
+	case wire.HBOK:
+		text = "authentication successful"
+	case wire.HBFailed:
+		text = "authentication failed"
+	case wire.HBChallenge:
+		text = "authentication wanted"
+	}
+	r.logf(Normal, at, Where{}, "Received HB_RESP from %s: %s", e.Peer, text)
+}
+
+// sessionLines is how many sessions the live display has a line for.
+const sessionLines = 8
+
+// tick redraws the foot.
+func (r *Receiver) tick(at time.Time, sessions []receiver.Stats) {
+	if !r.Screen.Due(at) {
+		return
+	}
+	if r.meters == nil {
+		r.meters = map[int]*meter{}
+	}
+	var lines []string
+	for i := range sessions {
+		if i == sessionLines {
+			lines = append(lines, fmt.Sprintf("and %d more sessions", len(sessions)-i))
+			break
+		}
+		st := &sessions[i]
+		m := r.meters[st.Session.Slot]
+		if m == nil {
+			m = new(meter)
+			r.meters[st.Session.Slot] = m
+		}
+		lines = append(lines, sessionLine(at, st, m))
+	}
+	if len(sessions) == 0 {
+		lines = append(lines, "waiting for senders")
+	}
+	r.Screen.Draw(at, lines...)
+}
+
+func sessionLine(at time.Time, st *receiver.Stats, m *meter) string {
+	from := st.Session.From.Addr()
+	if st.Blocks == 0 || st.Phase != receiver.Receiving {
+		m.reset()
+		return fmt.Sprintf("%s  %v  %s", from, st.Phase, st.Name)
+	}
+	blockSize := float64(st.Size) / float64(st.Blocks)
+	have := int64(float64(st.Blocks-st.Missing) * blockSize)
+	speed := m.update(at, have)
+	left := ""
+	if speed > 0 {
+		left = "  " + span(time.Duration(float64(st.Size-have)/speed*1e9)) + " left"
+	}
+	share := float64(st.Blocks-st.Missing) / float64(st.Blocks)
+	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  NAKs: %d  %s", from, bar(share, 20), share*100, size(have), size(st.Size), rate(speed), left, st.NAKs, st.Name)
+}

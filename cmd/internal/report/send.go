@@ -1,0 +1,554 @@
+package report
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine"
+	"uftp/engine/machine"
+	"uftp/engine/sender"
+	"uftp/wire"
+)
+
+// Sender reports one sender session.
+type Sender struct {
+	Log     *Log
+	Status  *Status // nil: none
+	JSON    *JSON   // nil: none
+	Screen  *Screen // nil: none
+	Name    string  // of the command
+	Session *sender.Config
+
+	mu      sync.Mutex // Report and Interrupted come from different goroutines
+	where   Where
+	path    string // of the file offered last
+	file    sender.File
+	began   time.Time
+	clients []sender.Client
+	hosts   int // clients that are no proxies
+	totals  []total
+	statsed bool // HSTATS and STATS are written
+	files   int  // FileEnded heard
+	results results
+	view    sendView
+}
+
+// total is what STATS tells of one client.
+type total struct {
+	copies, overwrites, skips, failed int
+	bytes                             int64
+	time                              time.Duration
+	naks                              int64
+}
+
+// Report takes one event. It is an engine.Reporter.
+func (s *Sender) Report(at time.Time, ev machine.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e := ev.(type) {
+	case engine.Opened:
+		s.opened(at, e)
+	case engine.Offered:
+		s.path = e.Entry.Path
+		s.logf(Normal, at, "----- %s -----", s.path)
+	case engine.Skipped:
+		s.skipped(at, e)
+	case engine.SendFailed:
+		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
+		s.JSON.write(jsonText{newHead(at, "send_failed", s.where), e.To.String(), cli.ErrText(e.Err)})
+	case engine.SourceFailed:
+		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
+		s.JSON.write(jsonText{newHead(at, "source_failed", s.where), e.Path, cli.ErrText(e.Err)})
+	case engine.SendTick:
+		s.tick(at, e.Stats)
+	case engine.Traced:
+		s.logf(Packets, at, "%s", traceText(e))
+	case engine.Dropped:
+		s.logf(Peers, at, "Dropped %d datagrams: %v", e.Count, e.Reason)
+	case engine.Lost:
+		s.logf(Warnings, at, "Warning: %d log events lost, output is too slow", e.Count)
+	case sender.PhaseStarted:
+		s.phase(at, e.Phase)
+	case sender.FileStarted:
+		s.fileStarted(at, e)
+	case sender.Sent:
+		s.sent(at, e)
+	case sender.Heard:
+		s.heard(at, e)
+	case sender.NAKs:
+		if e.Excess {
+			s.logf(Normal, at, "Got excessive NAKs (%d) for section %d from client %s, aborting", e.Count, e.Section, e.Client.Name)
+		} else {
+			s.logf(Normal, at, "Got %d NAKs for section %d from client %s", e.Count, e.Section, e.Client.Name)
+		}
+	case sender.PassStarted:
+		s.logf(Normal, at, "Starting pass %d", e.Pass)
+	case sender.SectionStarted:
+		s.logf(Normal, at, "Sending section %d", e.Section)
+	case sender.PassEnded:
+		s.JSON.write(jsonPass{newHead(at, "pass_ended", s.where), e.FileID, e.Pass, e.Packets, e.Bytes, seconds(e.Elapsed)})
+	case sender.ClientLost:
+		s.lost(at, e)
+	case sender.GotAbort:
+		name := e.Client.Name
+		if !e.Known {
+			name = fmt.Sprintf("%08X", uint32(e.Client.UID))
+		}
+		s.logf(Warnings, at, "Transfer aborted by %s: %s", name, e.Text)
+		s.JSON.write(s.client(at, "receiver_aborted", e.Client, "", e.Text))
+	case sender.SentAbort:
+		if e.UID == 0 {
+			s.logf(Normal, at, "Aborting all clients")
+		} else {
+			s.logf(Detail, at, "Aborting client %v: %s", e.UID, e.Text)
+		}
+	case sender.Refused:
+		name := e.UID.String()
+		if e.Known {
+			name = e.Client.Name
+		}
+		s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+	case sender.GRTTChanged:
+		s.logf(Detail, at, "grtt = %.6f", e.GRTT.Seconds())
+	case sender.Notice:
+		s.notice(at, e.Kind)
+	case sender.Connected:
+		s.connected(at, e)
+	case sender.FileEnded:
+		s.fileEnded(at, e)
+	case sender.SessionEnded:
+		if e.Complete {
+			s.statusTotals()
+		}
+	}
+}
+
+// Interrupted tells of a signal that ends the session.
+func (s *Sender) Interrupted(at time.Time, number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logf(Errors, at, "Got signal %d, aborting", number)
+}
+
+func (s *Sender) logf(level int, at time.Time, format string, args ...any) {
+	s.Log.Printf(level, at, s.where, format, args...)
+}
+
+// opened prints the banner: only now is the group ID known that stamps show.
+func (s *Sender) opened(at time.Time, e engine.Opened) {
+	s.began = at
+	s.where = Where{Session: true, Group: e.Group, Instance: e.Instance}
+	if !s.Log.Stamps {
+		s.logf(Normal, at, "")
+	}
+	s.logf(Normal, at, "%s", cli.Banner)
+	if !s.Log.Stamps {
+		s.logf(Normal, at, "Starting at %s", at.Format(time.ANSIC))
+	}
+	if r := s.Session.Rate; r <= 0 {
+		s.logf(Normal, at, "Transfer rate: full interface speed")
+	} else {
+		kbps := r * 8 / 1024
+		s.logf(Normal, at, "Transfer rate: %d Kbps (%d KB/s)", kbps, kbps/8)
+		s.logf(Normal, at, "Wait between packets: %d ns", int64(s.Session.BlockSize+s.Session.Overhead)*1e9/r)
+	}
+	s.logf(Normal, at, "Using private multicast address %s  Group ID: %08X", e.PrivateAddress, e.Group)
+	warnBuffers(s.Log, at, s.where, e)
+	s.JSON.write(jsonSendStart{
+		newHead(at, "session_started", s.where), cli.Version, s.Session.Public.String(), s.Session.Private.String(),
+		s.Session.Rate, s.Session.BlockSize, s.Session.Closed || len(s.Session.Hosts) > 0,
+		e.Caps.RcvBuf, e.Caps.SndBuf, e.Caps.GSO, e.Caps.GRO,
+	})
+}
+
+// warnBuffers tells when the kernel gave smaller socket buffers than asked for.
+func warnBuffers(l *Log, at time.Time, in Where, e engine.Opened) {
+	for _, b := range []struct {
+		what, sysctl string
+		want, got    int
+	}{
+		{"receive", "net.core.rmem_max", e.WantRcvBuf, e.Caps.RcvBuf},
+		{"send", "net.core.wmem_max", e.WantSndBuf, e.Caps.SndBuf},
+	} {
+		if b.got > 0 && b.got < b.want {
+			l.Printf(Warnings, at, in, "Warning: the system gave a %s buffer of %d bytes instead of %d: raise it with sysctl -w %s=%d",
+				b.what, b.got, b.want, b.sysctl, b.want)
+		}
+	}
+}
+
+func traceText(e engine.Traced) string {
+	if e.In {
+		return fmt.Sprintf("Got from %s: %s", e.Peer, e.Text)
+	}
+	return fmt.Sprintf("Sent to %s: %s", e.Peer, e.Text)
+}
+
+func (s *Sender) skipped(at time.Time, e engine.Skipped) {
+	s.logf(Normal, at, "----- %s -----", e.Path)
+	s.logf(e.Level, at, "%s", e.Reason)
+	s.JSON.write(jsonText{newHead(at, "skipped", s.where), e.Path, e.Reason})
+	s.results.skipped++
+}
+
+func (s *Sender) phase(at time.Time, p sender.Phase) {
+	switch p {
+	case sender.Announcing:
+		s.logf(Normal, at, "Initializing group")
+	case sender.Data:
+		if w := s.Session.TxWeight; w > 0 && s.Session.Rate > 0 {
+			s.logf(Normal, at, "Maximum file transfer time: %d seconds", int64(float64(w)/100*float64(s.file.Size)/float64(s.Session.Rate)))
+		}
+		s.logf(Normal, at, "Sending file")
+	case sender.Finishing:
+		s.where.FileID = 0
+		s.logf(Normal, at, "-----------------------------")
+		s.logf(Normal, at, "Finishing group")
+	}
+}
+
+func (s *Sender) fileStarted(at time.Time, e sender.FileStarted) {
+	s.where.FileID = e.FileID
+	s.file = e.File
+	s.logf(Normal, at, "File ID: %04X  Name: %s", e.FileID, s.path)
+	s.logf(Normal, at, "  sending as: %s", e.File.Name)
+	switch e.File.Type {
+	case wire.TypeFile:
+		s.logf(Normal, at, "Bytes: %d  Blocks: %d  Sections: %d", e.File.Size, e.Layout.Blocks, e.Layout.Sections)
+		big := e.Layout.SmallBlocks
+		if e.Layout.BigSections > 0 {
+			big++
+		}
+		s.logf(Detail, at, "small section size: %d, big section size: %d, # big sections: %d", e.Layout.SmallBlocks, big, e.Layout.BigSections)
+	case wire.TypeDir:
+		s.logf(Normal, at, "Empty directory")
+	case wire.TypeLink:
+		s.logf(Normal, at, "Symbolic link to %s", e.File.Link)
+	case wire.TypeDelete:
+		s.logf(Normal, at, "Delete file/directory with this name")
+	case wire.TypeFreeSpace:
+		s.logf(Normal, at, "Free disk space query")
+	}
+	s.JSON.write(jsonFileStart{
+		head: newHead(at, "file_started", s.where), FileID: e.FileID, File: e.File.Name, Path: s.path, Type: typeName(e.File.Type),
+		Link: e.File.Link, Size: e.File.Size, Blocks: e.Layout.Blocks, Sections: e.Layout.Sections,
+	})
+	s.view.fileStarted(at, e)
+}
+
+func (s *Sender) sent(at time.Time, e sender.Sent) {
+	if e.Open {
+		s.logf(Normal, at, "Sending %v %d", e.Func, e.Round)
+	} else {
+		s.logf(Normal, at, "Sending %v %d.%d", e.Func, e.Round, e.Part)
+	}
+	to := s.Session.Private
+	if e.Func == wire.FuncAnnounce {
+		to = s.Session.Public
+	}
+	s.logf(Peers, at, "Sending to %s", to.Addr())
+}
+
+func (s *Sender) heard(at time.Time, e sender.Heard) {
+	again := ""
+	if e.Repeat {
+		again = "+"
+	}
+	if e.Func == wire.FuncComplete {
+		s.logf(Normal, at, "Got %v%s%s from client %s", e.Func, again, statusSuffix(e.Status), e.Client.Name)
+	} else {
+		s.logf(Normal, at, "Received %v%s from client %s", e.Func, again, e.Client.Name)
+	}
+	if e.RTT > 0 {
+		from := at.Add(-e.RTT)
+		s.logf(Detail, at, "send time = %d.%06d", from.Unix(), from.Nanosecond()/1000)
+		s.logf(Detail, at, "rx time = %d.%06d", at.Unix(), at.Nanosecond()/1000)
+		s.logf(Detail, at, "  rtt = %.6f", e.RTT.Seconds())
+	}
+	if e.Func == wire.FuncRegister && !e.Repeat {
+		s.view.registered++
+		line := s.client(at, "registered", e.Client, "", "")
+		if e.RTT > 0 {
+			rtt := seconds(e.RTT)
+			line.RTT = &rtt
+		}
+		s.JSON.write(line)
+	}
+}
+
+func (s *Sender) client(at time.Time, event string, c sender.Client, in, text string) jsonClient {
+	return jsonClient{head: newHead(at, event, s.where), Receiver: c.Name, UID: c.UID.String(), Proxy: c.Proxy, In: in, Text: text}
+}
+
+func statusSuffix(st wire.CompleteStatus) string {
+	switch st {
+	case wire.StatusSkipped:
+		return "(skipped)"
+	case wire.StatusOverwrite:
+		return "(overwritten)"
+	case wire.StatusRejected:
+		return "(rejected)"
+	}
+	return ""
+}
+
+func (s *Sender) lost(at time.Time, e sender.ClientLost) {
+	switch e.In {
+	case sender.LostRegister:
+		s.logf(Warnings, at, "Couldn't get KEYINFO_ACK from %s", e.Client.Name)
+	case sender.LostFileInfo:
+		s.logf(Warnings, at, "Couldn't get FILEINFO_ACK from %s", e.Client.Name)
+	case sender.LostData:
+		s.logf(Warnings, at, "No response from %s", e.Client.Name)
+	case sender.LostComplete:
+		s.logf(Warnings, at, "Couldn't get COMPLETE for group from %s", e.Client.Name)
+	}
+	s.JSON.write(s.client(at, "receiver_lost", e.Client, e.In.String(), ""))
+}
+
+func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
+	level := Normal
+	switch k {
+	case sender.AnnounceTimedOut:
+		level = Errors
+	case sender.DataTimedOut, sender.PassesExceeded, sender.TimeExceeded:
+		level = Warnings
+	case sender.RewindStarted, sender.RewindTripped:
+		level = Detail
+	case sender.GroupComplete:
+		s.statusTotals()
+	}
+	s.logf(level, at, "%v", k)
+}
+
+func (s *Sender) connected(at time.Time, e sender.Connected) {
+	s.clients = e.Clients
+	s.totals = make([]total, len(e.Clients))
+	in := 0
+	for i, c := range e.Clients {
+		if !c.Proxy {
+			s.hosts++
+		}
+		word := "failed"
+		if e.OK[i] {
+			word = "success"
+			if !c.Proxy {
+				in++
+			}
+		}
+		s.Status.Printf("CONNECT;%s;%s", word, c.Name)
+	}
+	s.results.begin(e.Clients)
+	s.JSON.write(jsonRegistration{newHead(at, "registration_ended", s.where), in, s.hosts - in})
+}
+
+// fileEnded prints the outcome: status lines, then the block in the log.
+func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
+	if e.Err != "" {
+		s.logf(Errors, at, "Giving up %s: %s", s.path, e.Err)
+	}
+	for i := range e.Results {
+		s.result(at, e, &e.Results[i])
+	}
+	if s.Log.Level >= Normal {
+		s.logf(Normal, at, "Transfer status:")
+	}
+	for i := range e.Results {
+		s.hostLine(at, &e.Results[i])
+	}
+	s.logf(Normal, at, "Total elapsed time: %.3f seconds", e.Elapsed.Seconds())
+	s.logf(Normal, at, "Overall throughput: %.2f KB/s", perSecond(e.File.Size, e.Elapsed)/1024)
+	s.JSON.write(jsonFileEnd{newHead(at, "file_ended", s.where), e.FileID, e.File.Name, e.Passes, seconds(e.Elapsed), e.Err})
+	s.results.add(e)
+	s.files++
+	s.view.fileEnded(at, e, s.Screen)
+	s.where.FileID = 0
+}
+
+// perSecond is bytes over a time, 0 for no time.
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// result writes the status and JSON lines of one client and adds to its totals.
+func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
+	word, done := outcome(r)
+	elapsed, rate := r.Elapsed, perSecond(e.File.Size, r.Elapsed)
+	if s.Session.Preview {
+		// What it would take (v4-sender.md section 12).
+		elapsed, rate = 0, float64(s.Session.Rate)
+		if rate > 0 {
+			elapsed = time.Duration(float64(e.File.Size) / rate * 1e9)
+		}
+	}
+	speed := ""
+	if done {
+		speed = fmt.Sprintf("%.2fKB/s", rate/1024)
+	}
+	s.Status.Printf("RESULT;%s;%s;%dKB;%s;%s", r.Client.Name, e.File.Name, e.File.Size/1024, word, speed)
+	if r.HasSpace {
+		s.Status.Printf("FREESPACE;%s;%d", e.File.Name, r.FreeSpace)
+	}
+	if i := r.Client.Index; i >= 0 && i < len(s.totals) {
+		t := &s.totals[i]
+		t.naks += r.NAKs
+		switch {
+		case !done && word != "skipped":
+			t.failed++
+		case word == "skipped":
+			t.skips++
+		case word == "overwritten":
+			t.overwrites++
+		default:
+			t.copies++
+		}
+		if done {
+			t.bytes += e.File.Size
+			t.time += elapsed
+		}
+	}
+	line := jsonResult{
+		head: newHead(at, "result", s.where), FileID: e.FileID, File: e.File.Name, Type: typeName(e.File.Type), Size: e.File.Size,
+		Receiver: r.Client.Name, UID: r.Client.UID.String(), Status: word, NAKs: &r.NAKs,
+	}
+	if done {
+		d := seconds(r.Elapsed)
+		line.Elapsed = &d
+	}
+	if r.HasSpace {
+		line.FreeSpace = &r.FreeSpace
+	}
+	s.JSON.write(line)
+}
+
+// outcome is the word of a RESULT line; done: the file arrived, so there is a speed.
+func outcome(r *sender.Result) (word string, done bool) {
+	switch r.State {
+	case sender.Mute:
+		return "mute", false
+	case sender.Lost:
+		return "lost", false
+	case sender.Aborted:
+		return "aborted", false
+	case sender.Done:
+		switch r.Status {
+		case wire.StatusNormal:
+			return "copy", true
+		case wire.StatusOverwrite:
+			return "overwritten", true
+		case wire.StatusSkipped:
+			return "skipped", false
+		case wire.StatusRejected:
+			return "rejected", false
+		}
+	}
+	return "Unknown", false
+}
+
+// hostLine is the line of one client under "Transfer status:"; at levels 0 and 1
+// only failures are told.
+func (s *Sender) hostLine(at time.Time, r *sender.Result) {
+	text, failed := "", false
+	switch word, _ := outcome(r); word {
+	case "mute":
+		text, failed = "Mute", true
+	case "lost":
+		text, failed = "Lost connection", true
+	case "aborted":
+		text, failed = "Aborted", true
+	case "copy":
+		text = fmt.Sprintf("Completed   time: %7.3f seconds", r.Elapsed.Seconds())
+	case "overwritten":
+		text = fmt.Sprintf("Completed(overwritten)   time: %7.3f seconds", r.Elapsed.Seconds())
+	case "skipped":
+		text = "Skipped"
+	case "rejected":
+		text = "Rejected"
+	default:
+		text = "Unknown"
+	}
+	switch {
+	case s.Log.Level >= Normal:
+		s.logf(Normal, at, "Host: %-15s  Status: %s", r.Client.Name, text)
+		if r.HasSpace {
+			s.logf(Normal, at, "  Free space on host: %d bytes", r.FreeSpace)
+		}
+	case failed:
+		s.logf(Errors, at, "%-15s %s", r.Client.Name, text)
+	}
+}
+
+// statusTotals writes HSTATS and STATS, once.
+func (s *Sender) statusTotals() {
+	if s.statsed {
+		return
+	}
+	s.statsed = true
+	s.Status.Printf("HSTATS;target;copy;overwrite;skip;totalMB;time;speedKB/s")
+	for i, c := range s.clients {
+		if c.Proxy {
+			continue
+		}
+		t := &s.totals[i]
+		s.Status.Printf("STATS;%s;%d;%d;%d;%dMB;%.3f;%.2fKB/s", c.Name, t.copies, t.overwrites, t.skips,
+			t.bytes/(1<<20), t.time.Seconds(), perSecond(t.bytes, t.time)/1024)
+	}
+}
+
+// Finish prints what stands at the end of the log and the JSON summary.
+func (s *Sender) Finish(at time.Time, res engine.SendResult) {
+	s.Screen.Close()
+	if !s.Log.Stamps {
+		s.where = Where{}
+		s.logf(Normal, at, "%s: Finishing at %s", s.Name, at.Format(time.ANSIC))
+	}
+	failed := 0
+	for i, c := range res.Clients {
+		if !c.Proxy && res.States[i].Failed() {
+			failed++
+		}
+	}
+	var bytes int64
+	for i := range s.totals {
+		bytes = max(bytes, s.totals[i].bytes)
+	}
+	c := res.Counters
+	s.JSON.write(jsonSendEnd{
+		head:      newHead(at, "session_ended", Where{Session: true, Group: res.Group, Instance: res.Instance}),
+		Exit:      int(res.Exit),
+		Reason:    res.Exit.String(),
+		Elapsed:   seconds(res.Elapsed),
+		Files:     s.files,
+		Receivers: s.hosts,
+		Failed:    failed,
+		BytesSent: c.DataBytes, Retransmitted: c.RepairBytes,
+		Packets: c.DataPackets, RepairPackets: c.RepairPackets, ControlPackets: c.Control,
+		NAKs:            c.NAKs,
+		DatagramsSent:   res.Net.TxDatagrams,
+		DatagramsHeard:  res.Net.RxDatagrams,
+		KernelDrops:     res.Net.KernelDrops,
+		UDPBytesSent:    res.Net.TxBytes,
+		ThroughputBytes: perSecond(bytes, res.Elapsed),
+	})
+}
+
+func typeName(t wire.FileType) string {
+	switch t {
+	case wire.TypeFile:
+		return "file"
+	case wire.TypeDir:
+		return "directory"
+	case wire.TypeLink:
+		return "link"
+	case wire.TypeDelete:
+		return "delete"
+	case wire.TypeFreeSpace:
+		return "free_space"
+	}
+	return fmt.Sprintf("type %d", t)
+}

@@ -1,0 +1,108 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"uftp/engine/sender"
+	"uftp/wire"
+)
+
+// finishedLines is how many finished files get a line of their own on a screen;
+// after that only those that took a while or did not reach everybody.
+const finishedLines = 20
+
+// sendView is what the live display of the sender remembers.
+type sendView struct {
+	registered int
+	file       sender.File
+	started    time.Time
+	meter      meter
+	lines      int // finished files shown
+	done       int // finished files
+}
+
+func (v *sendView) fileStarted(at time.Time, e sender.FileStarted) {
+	v.file, v.started = e.File, at
+	v.meter.reset()
+}
+
+// tick redraws the foot.
+func (s *Sender) tick(at time.Time, st sender.Stats) {
+	if !s.Screen.Due(at) {
+		return
+	}
+	s.Screen.Draw(at, s.view.fileLine(at, st), s.view.peopleLine(st))
+}
+
+func (v *sendView) fileLine(at time.Time, st sender.Stats) string {
+	speed := v.meter.update(at, st.Counters.DataBytes)
+	switch st.Phase {
+	case sender.Announcing:
+		return "waiting for receivers"
+	case sender.Finishing:
+		return "finishing"
+	case sender.FileInfo:
+		return v.file.Name + "  announcing"
+	case sender.Data:
+	default:
+		return "looking for the next file"
+	}
+	if v.file.Type != wire.TypeFile || st.Blocks == 0 {
+		return v.file.Name
+	}
+	share := 1 - float64(st.Left)/float64(st.Blocks)
+	blockSize := float64(v.file.Size) / float64(st.Blocks)
+	left := ""
+	if speed > 0 && st.Left > 0 {
+		left = "  " + span(time.Duration(float64(st.Left)*blockSize/speed*1e9)) + " left"
+	}
+	if st.Pass > 1 {
+		return fmt.Sprintf("%s  %s  %s to repair  %s%s  pass %d", v.file.Name, bar(share, 20), size(int64(float64(st.Left)*blockSize)), rate(speed), left, st.Pass)
+	}
+	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  pass 1", v.file.Name, bar(share, 20), share*100,
+		size(int64(share*float64(v.file.Size))), size(v.file.Size), rate(speed), left)
+}
+
+func (v *sendView) peopleLine(st sender.Stats) string {
+	n := func(states ...sender.State) (sum int) {
+		for _, s := range states {
+			sum += st.States[s]
+		}
+		return sum
+	}
+	in := n(sender.Registered, sender.Active, sender.ActiveNAK, sender.Done)
+	lost := n(sender.Lost, sender.Aborted)
+	if st.Phase != sender.Announcing {
+		lost += n(sender.Mute)
+	}
+	return fmt.Sprintf("receivers: %d registered, %d done, %d behind, %d lost   NAKs: %d   files finished: %d",
+		max(in, 0), n(sender.Done), n(sender.ActiveNAK), lost, st.Counters.NAKs, v.done)
+}
+
+// fileEnded leaves a line for a finished file.
+func (v *sendView) fileEnded(at time.Time, e sender.FileEnded, scr *Screen) {
+	v.done++
+	if scr == nil {
+		return
+	}
+	ok := 0
+	for i := range e.Results {
+		if word, done := outcome(&e.Results[i]); done || word == "skipped" {
+			ok++
+		}
+	}
+	if v.lines >= finishedLines && ok == len(e.Results) && at.Sub(v.started) < 2*time.Second {
+		return
+	}
+	v.lines++
+	passes := ""
+	if e.Passes > 1 {
+		passes = fmt.Sprintf("  %d passes", e.Passes)
+	}
+	speed := ""
+	if e.Elapsed > 0 {
+		speed = fmt.Sprintf("  %.3f s  %s", e.Elapsed.Seconds(), rate(perSecond(e.File.Size, e.Elapsed)))
+	}
+	scr.Line("%s  %s  %d of %d receivers%s%s", e.File.Name, size(e.File.Size), ok, len(e.Results), speed, passes)
+}

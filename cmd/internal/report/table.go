@@ -1,0 +1,233 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"uftp/engine/sender"
+)
+
+// Limits of the table at the end.
+const (
+	tableMax    = 64 // receivers, and files, of which single results are kept
+	tableAcross = 6  // columns of single results
+	tableDown   = 40 // lines of single results
+	worstMax    = 10 // receivers or files named when the others are summed up
+	nameWidth   = 24
+)
+
+// results is what the table needs: single results while they are few, and the
+// files that did not reach everybody.
+type results struct {
+	names   []string // of clients that are no proxies
+	column  []int    // client index to place in names, -1 for proxies
+	files   []string
+	cells   [][]string // by file, then by receiver
+	all     int        // files ended
+	skipped int        // operands or files not sent
+	worst   []badFile
+}
+
+type badFile struct {
+	name        string
+	failed, all int
+	first       string // a receiver that does not have it, and why
+}
+
+func (r *results) begin(clients []sender.Client) {
+	r.column = make([]int, len(clients))
+	for i, c := range clients {
+		r.column[i] = -1
+		if !c.Proxy {
+			r.column[i] = len(r.names)
+			r.names = append(r.names, c.Name)
+		}
+	}
+}
+
+func (r *results) add(e sender.FileEnded) {
+	r.all++
+	keep := len(r.files) < tableMax && len(r.names) <= tableMax
+	var row []string
+	if keep {
+		row = make([]string, len(r.names))
+	}
+	bad := badFile{name: e.File.Name, all: len(e.Results)}
+	for i := range e.Results {
+		res := &e.Results[i]
+		word, done := outcome(res)
+		if !done && word != "skipped" {
+			if bad.failed++; bad.failed == 1 {
+				bad.first = res.Client.Name + ": " + word
+			}
+		}
+		if at := res.Client.Index; keep && at >= 0 && at < len(r.column) && r.column[at] >= 0 {
+			row[r.column[at]] = cell(word, done, res)
+		}
+	}
+	if keep {
+		r.files = append(r.files, e.File.Name)
+		r.cells = append(r.cells, row)
+	}
+	if bad.failed == 0 {
+		return
+	}
+	r.worst = append(r.worst, bad)
+	sort.SliceStable(r.worst, func(i, j int) bool { return r.worst[i].failed > r.worst[j].failed })
+	r.worst = r.worst[:min(len(r.worst), worstMax)]
+}
+
+func cell(word string, done bool, r *sender.Result) string {
+	if !done {
+		return word
+	}
+	if word == "copy" {
+		word = "ok"
+	}
+	if r.Elapsed > 0 {
+		word += fmt.Sprintf(" %.2fs", r.Elapsed.Seconds())
+	}
+	return word
+}
+
+// Table writes the outcome of the session, receivers by files. When there are too
+// many of either, it gives sums for each of the receivers that fared worst and
+// names the files that reached the fewest.
+func (s *Sender) Table(w io.Writer) {
+	r := &s.results
+	if len(r.names) == 0 || r.all == 0 {
+		return
+	}
+	var grid [][]string
+	whole := len(r.files) == r.all
+	switch {
+	case whole && len(r.files) <= tableAcross && len(r.names) <= tableDown:
+		grid = s.byReceiver()
+	case whole && len(r.names) <= tableAcross && len(r.files) <= tableDown:
+		grid = s.byFile()
+	default:
+		grid = s.sums()
+	}
+	fmt.Fprintln(w)
+	writeGrid(w, grid)
+	if !whole || len(r.files) > tableAcross && len(r.names) > tableAcross {
+		s.worstFiles(w)
+	}
+	complete := 0
+	for i, c := range s.clients {
+		if !c.Proxy && s.totals[i].failed == 0 {
+			complete++
+		}
+	}
+	fmt.Fprintf(w, "%d of %d receivers have everything; %d files", complete, len(r.names), r.all)
+	if r.skipped > 0 {
+		fmt.Fprintf(w, ", %d skipped here", r.skipped)
+	}
+	fmt.Fprintln(w)
+}
+
+// byReceiver is one line a receiver, one column a file.
+func (s *Sender) byReceiver() [][]string {
+	r := &s.results
+	head := []string{"receiver"}
+	for _, f := range r.files {
+		head = append(head, tail(f))
+	}
+	grid := [][]string{append(head, "NAKs")}
+	for i, c := range s.clients {
+		at := r.column[i]
+		if at < 0 {
+			continue
+		}
+		line := []string{tail(c.Name)}
+		for f := range r.files {
+			line = append(line, r.cells[f][at])
+		}
+		grid = append(grid, append(line, fmt.Sprint(s.totals[i].naks)))
+	}
+	return grid
+}
+
+// byFile is one line a file, one column a receiver.
+func (s *Sender) byFile() [][]string {
+	r := &s.results
+	head := []string{"file"}
+	for _, n := range r.names {
+		head = append(head, tail(n))
+	}
+	grid := [][]string{head}
+	for f, name := range r.files {
+		grid = append(grid, append([]string{tail(name)}, r.cells[f]...))
+	}
+	return grid
+}
+
+// sums is one line a receiver, worst first.
+func (s *Sender) sums() [][]string {
+	var order []int
+	for i, c := range s.clients {
+		if !c.Proxy {
+			order = append(order, i)
+		}
+	}
+	sort.SliceStable(order, func(a, b int) bool {
+		x, y := &s.totals[order[a]], &s.totals[order[b]]
+		if x.failed != y.failed {
+			return x.failed > y.failed
+		}
+		return x.naks > y.naks
+	})
+	grid := [][]string{{"receiver", "files ok", "skipped", "failed", "data", "NAKs"}}
+	for n, i := range order {
+		if n == worstMax {
+			grid = append(grid, []string{fmt.Sprintf("(%d more)", len(order)-n)})
+			break
+		}
+		t := &s.totals[i]
+		grid = append(grid, []string{tail(s.clients[i].Name), fmt.Sprint(t.copies + t.overwrites), fmt.Sprint(t.skips),
+			fmt.Sprint(t.failed), size(t.bytes), fmt.Sprint(t.naks)})
+	}
+	return grid
+}
+
+func (s *Sender) worstFiles(w io.Writer) {
+	for _, f := range s.results.worst {
+		fmt.Fprintf(w, "%s: missing at %d of %d receivers (%s)\n", tail(f.name), f.failed, f.all, fit(f.first, 2*nameWidth))
+	}
+}
+
+// tail is the end of a name that fits a column.
+func tail(name string) string {
+	name = printable(name)
+	if utf8.RuneCountInString(name) <= nameWidth {
+		return name
+	}
+	r := []rune(name)
+	return "…" + string(r[len(r)-nameWidth+1:])
+}
+
+// writeGrid aligns columns; a line may have fewer of them.
+func writeGrid(w io.Writer, grid [][]string) {
+	var width []int
+	for _, line := range grid {
+		for i, c := range line {
+			if i == len(width) {
+				width = append(width, 0)
+			}
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	for _, line := range grid {
+		var b strings.Builder
+		for i, c := range line {
+			b.WriteString(c)
+			if i < len(line)-1 {
+				b.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/report"
+	"uftp/engine"
+	"uftp/engine/netio"
+	"uftp/engine/store"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the command; it returns the exit code.
+func run(args []string, stdout, stderr *os.File) int {
+	ifs, err := netio.Interfaces()
+	if err != nil {
+		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
+		return cli.ExitNet
+	}
+	o := newOptions(ifs)
+	cmd := o.command()
+	if err := o.parse(cmd, args); err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	for _, w := range o.resolver.Warnings {
+		fmt.Fprintln(stderr, w)
+	}
+	o.resolver.Warnings = nil
+
+	out, err := o.openOutputs(stdout, stderr)
+	if err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	defer out.close()
+	cfg, err := o.sendConfig()
+	for _, w := range o.resolver.Warnings {
+		out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", w)
+	}
+	if err != nil {
+		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", err)
+		return cli.ExitCode(err)
+	}
+	if out.screen != nil {
+		cfg.Tick = screenTick
+	}
+	rep := &report.Sender{
+		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session,
+	}
+	ctx, stop := onSignal(rep.Interrupted)
+	defer stop()
+	res, err := engine.Send(ctx, cfg, rep.Report)
+	if err != nil {
+		out.screen.Close()
+		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", socketError(err, o.sourcePort))
+		return cli.ExitNet
+	}
+	if out.table {
+		out.screen.Close()
+		rep.Table(stderr)
+	}
+	if o.restart {
+		o.writeRestart(out.log, &res, &cfg)
+	}
+	rep.Finish(time.Now(), res)
+	return int(res.Exit)
+}
+
+// screenTick is how often the engine is asked for numbers to show.
+const screenTick = 200 * time.Millisecond
+
+// socketError puts the words of the stock sender before what went wrong.
+func socketError(err error, port string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &cli.Error{Code: cli.ExitNet, Text: "Error binding socket: " + cli.ErrText(err) + " (-u " + port + ")"}
+	}
+	return fmt.Errorf("Error opening socket: %w", err) //nolint:staticcheck // the words of a log line
+}
+
+// onSignal returns a context that the first SIGINT or SIGTERM ends, after told was
+// called with its number; the second ends the process. SIGPIPE is taken and
+// forgotten: a reader of our output that goes away must not end a session.
+func onSignal(told func(at time.Time, number int)) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ch := make(chan os.Signal, 2)
+	quit := make(chan struct{})
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+	go func() {
+		seen := false
+		for {
+			select {
+			case <-quit:
+				return
+			case sig := <-ch:
+				if sig == syscall.SIGPIPE {
+					continue
+				}
+				if seen {
+					os.Exit(cli.ExitSignal)
+				}
+				seen = true
+				if n, ok := sig.(syscall.Signal); ok {
+					told(time.Now(), int(n))
+				}
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(ch)
+		close(quit)
+		cancel()
+	}
+}
+
+// outputs is where a session is reported.
+type outputs struct {
+	log    *report.Log
+	status *report.Status
+	json   *report.JSON
+	screen *report.Screen
+	table  bool
+	file   *report.RollingFile
+}
+
+// openOutputs opens log and status file and decides about the live display.
+func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
+	out := new(outputs)
+	var w io.Writer = stderr
+	level := o.logLevel
+	switch {
+	case o.logFile != "":
+		f, err := report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, nil)
+		if err != nil {
+			return nil, &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)}
+		}
+		w, out.file = f, f
+	case !o.noProgress && !o.json && !o.stamps && level == report.Normal && isTerminal(stderr):
+		out.screen = report.NewScreen(stderr, func() int { return width(stderr) })
+		w = out.screen
+		level = report.Warnings
+	}
+	out.log = report.NewLog(w, level, o.stamps || o.logFile != "")
+	out.table = o.logFile == "" && !o.stamps && o.logLevel >= report.Normal
+	if o.json {
+		out.json = report.NewJSON(stdout)
+	}
+	if o.statusFile != "" {
+		st, err := report.OpenStatus(o.statusFile, out.log)
+		if err != nil {
+			out.close()
+			return nil, cli.Fail("Can't open status file: %s (-S %s)", cli.ErrText(err), o.statusFile)
+		}
+		out.status = st
+	}
+	return out, nil
+}
+
+func (out *outputs) close() {
+	out.screen.Close()
+	out.status.Close()
+	if out.file != nil {
+		out.file.Close()
+	}
+}
+
+// isTerminal reports whether f understands the sequences of the live display.
+func isTerminal(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && ansi
+}
+
+func width(f *os.File) int {
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80
+}
+
+// writeRestart leaves a restart file for the receivers that did not get
+// everything (v4-sender.md section 11).
+func (o *options) writeRestart(log *report.Log, res *engine.SendResult, cfg *engine.SendConfig) {
+	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
+	for i, c := range res.Clients {
+		if !c.Proxy && res.States[i].Failed() {
+			x.Clients = append(x.Clients, store.RestartClient{Name: c.Name, UID: c.UID})
+		}
+	}
+	if len(x.Clients) == 0 {
+		return
+	}
+	name := store.RestartName(res.Group)
+	in := report.Where{Session: true, Group: res.Group, Instance: res.Instance}
+	if err := x.WriteFile(name); err != nil {
+		log.Printf(report.Errors, time.Now(), in, "Couldn't write restart file %s: %s", name, cli.ErrText(err))
+		return
+	}
+	log.Printf(report.Normal, time.Now(), in, "Wrote restart file %s: send the rest with -F %s", name, name)
+}

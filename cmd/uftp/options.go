@@ -1,0 +1,460 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"strings"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine/netio"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// options is the command line, checked as far as that goes without opening
+// anything but lists.
+type options struct {
+	resolver   *cli.Resolver
+	interfaces []netio.Interface
+
+	// Files and names.
+	operands  []string
+	fileLists int // -i given
+	listed    []string
+	destName  string
+	destIsDir bool
+	bases     []string
+	exclude   []string
+	followLnk bool
+
+	// Receivers.
+	hosts         []cli.ListedHost
+	hostLists     int // -H given
+	proxies       []cli.ListedHost
+	proxyLists    int
+	restart       bool // -f
+	restartName   string
+	resume        store.SendRestart
+	registerCount int
+	registerQuiet time.Duration
+	quitOnError   bool
+	sync, preview bool
+
+	// Network.
+	iface      *netio.Interface
+	public     string
+	private    string
+	port       string
+	sourcePort string
+	uid        wire.UID
+	ttl, dscp  int
+	bufBytes   int
+	noGSO      bool
+	noGRO      bool
+	portable   bool
+	workers    int
+
+	// Protocol.
+	rateKbps    int
+	blockSize   int
+	robust      int
+	grtt        [3]time.Duration // initial, least, greatest
+	maxPasses   int
+	maxNAKPct   int
+	maxNAKCount int
+	txWeight    int
+	tfmcc       bool
+	ccText      string
+	cipher      string
+	hash        string
+	signature   string
+	exchange    string
+	newKey      string
+	keyFile     string
+	clientAuth  bool
+	windows     bool // -y: without effect, as in the stock sender on other systems than Windows
+	logFile     string
+	logSizeMB   int
+	logCount    int
+	logLevel    int
+	stamps      bool
+	statusFile  string
+	json        bool
+	noProgress  bool
+}
+
+// Defaults (v4-cli.md section 1).
+const (
+	defaultPublic  = "230.4.4.1"
+	defaultPrivate = "230.5.5.x"
+	defaultRate    = 1000
+	defaultBuffer  = 262144
+	defaultRobust  = 20
+	defaultPasses  = 65535
+	maxDestName    = wire.MaxNameLen - 1
+)
+
+func newOptions(ifs []netio.Interface) *options {
+	return &options{
+		resolver: cli.NewResolver(), interfaces: ifs,
+		public: defaultPublic, private: defaultPrivate, port: fmt.Sprint(wire.DefaultPort), sourcePort: "0",
+		ttl: 1, bufBytes: defaultBuffer,
+		rateKbps: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
+		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
+		maxPasses: defaultPasses, maxNAKPct: 100, maxNAKCount: 1,
+		cipher: "none", logLevel: 2, logCount: 5,
+	}
+}
+
+const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
+      uftp -R 102400 disk.img
+  Send a directory to two receivers only and leave a file to resume from:
+      uftp -R 102400 -f -H 10.0.0.5,10.0.0.6 photos/
+  Send the rest to those that did not get everything:
+      uftp -R 102400 -F _group_1A2B3C4D_restart
+`
+
+// command is the table of options.
+func (o *options) command() *cli.Command {
+	const (
+		what    = "What is sent, and under which name"
+		who     = "Who receives"
+		network = "Network"
+		pace    = "Rate, repair and patience"
+		crypt   = "Encryption and congestion control (not supported yet: checked, then refused)"
+		output  = "Output"
+	)
+	return &cli.Command{
+		Name: "uftp", Version: cli.Version,
+		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
+		Operands: "{ -i list_file | file... }",
+		Examples: examples,
+		Options: []cli.Option{
+			{Letter: 'i', Name: "file-list", Arg: "FILE", Group: what, Set: o.setFileList,
+				Help: "send what FILE lists, one path a line; - is standard input\n(at most 10000 lines; operands are then ignored)"},
+			{Letter: 'D', Name: "dest-name", Arg: "NAME", Group: what, Set: o.setDestName,
+				Help: "name at the receivers; a directory when several files are sent\n(default: the last part of each path)"},
+			{Letter: 'o', Name: "dest-is-dir", Group: what, Set: cli.Flag(&o.destIsDir),
+				Help: "the name of -D is a directory even for a single file"},
+			{Letter: 'E', Name: "base-dir", Arg: "DIR[,DIR...]", Group: what, Set: cli.List(&o.bases),
+				Help: "cut DIR off the paths and keep what follows as the name;\npaths outside are skipped"},
+			{Letter: 'X', Name: "exclude", Arg: "FILE", Group: what, Set: o.setExclude,
+				Help: "do not send what FILE lists, one path a line (at most 500)"},
+			{Letter: 'l', Name: "follow-links", Group: what, Set: cli.Flag(&o.followLnk),
+				Help: "send what symbolic links point to (default: the links)"},
+			{Letter: 'z', Name: "sync", Group: what, Set: cli.Flag(&o.sync),
+				Help: "send only what is newer than what a receiver has"},
+			{Letter: 'Z', Name: "sync-preview", Group: what,
+				Set:  func(string) error { o.sync, o.preview = true, true; return nil },
+				Help: "as -z, but only tell what would be sent"},
+
+			{Letter: 'H', Name: "hosts", Arg: "ID[,ID...] | @FILE", Group: who, Set: o.setHosts,
+				Help: "send to these receivers only: 0x and hex digits, IP address or host\nname; @FILE lists them one a line (default: all that answer)"},
+			{Letter: 'j', Name: "proxy-list", Arg: "FILE", Group: who, Set: o.setProxies,
+				Help: "send through the proxies that FILE lists (not supported yet)"},
+			{Letter: 'f', Name: "restart", Group: who, Set: cli.Flag(&o.restart),
+				Help: "write _group_ID_restart here when a receiver did not get everything"},
+			{Letter: 'F', Name: "resume", Arg: "FILE", Group: who, Set: o.setResume,
+				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j, -i or -z)"},
+			{Name: "register-count", Arg: "N", Group: who,
+				Set:  cli.Int(&o.registerCount, 1, sender.MaxClients, "Invalid register count", "receivers"),
+				Help: "begin as soon as N receivers are registered (1 to 100000;\ndefault: when the time for registration is over)"},
+			{Name: "register-quiet", Arg: "SECONDS", Group: who, Set: o.setRegisterQuiet,
+				Help: "begin when no new receiver came for that long (0.001 to 3600)"},
+			{Letter: 'q', Name: "quit-on-error", Group: who, Set: cli.Flag(&o.quitOnError),
+				Help: "give up as soon as a receiver is missing, lost or aborts"},
+
+			{Letter: 'M', Name: "public-address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.public),
+				Help: "where sessions are announced: a multicast address, or the unicast or\nbroadcast address to send everything to (default: 230.4.4.1)"},
+			{Letter: 'P', Name: "private-address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.private),
+				Help: "multicast address for the data; each x is replaced by a random part\n(default: 230.5.5.x; must be given with an IPv6 -M)"},
+			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: cli.String(&o.port),
+				Help: "UDP port of the receivers (default: 1044)"},
+			{Letter: 'u', Name: "source-port", Arg: "PORT", Group: network, Set: cli.String(&o.sourcePort),
+				Help: "UDP port to send from (default: 0, any that is free)"},
+			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
+				Help: "name or index, with /4 or /6 for the family, or address\n(default: the first that is no loopback)"},
+			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
+				Help: "ID of this sender, hex (default: from the interface's address)"},
+			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
+				Help: "hops that multicast may take (1 to 255, default: 1)"},
+			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
+				Help: "differentiated services code point (0 to 63, default: 0)"},
+			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
+				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
+				Help: "socket buffers (65536 to 104857600, default: 262144)"},
+			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, 64, "Invalid number of workers", ""),
+				Help: "threads that read the files (0 to 64; default: 0, the one that sends)"},
+			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
+				Help: "do not let the kernel cut large sends into datagrams"},
+			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
+				Help: "do not let the kernel join datagrams that arrive"},
+			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
+				Help: "use the slower network code that every system has"},
+
+			{Letter: 'R', Name: "rate", Arg: "KBPS", Group: pace, Set: o.setRate,
+				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, or -1: as fast as\nthe interface takes it; default: 1000)"},
+			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: pace,
+				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
+				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
+			{Letter: 's', Name: "robustness", Arg: "N", Group: pace,
+				Set:  cli.Int(&o.robust, 10, 50, "Invalid robustness factor", ""),
+				Help: "how often messages are repeated before a receiver counts as lost\n(10 to 50, default: 20)"},
+			{Letter: 'r', Name: "grtt", Arg: "INIT[:MIN:MAX]", Group: pace, Set: o.setGRTT,
+				Help: "group round-trip time to start with and its limits, seconds\n(each 0.001 to 1000, default: 0.5:0.01:15)"},
+			{Letter: 'a', Name: "max-passes", Arg: "N", Group: pace,
+				Set:  cli.Int(&o.maxPasses, 1, 65535, "Invalid max passes", "passes"),
+				Help: "give up receivers that lack something after N passes over a file\n(1 to 65535, default: 65535)"},
+			{Letter: 'N', Name: "max-nak-percent", Arg: "PERCENT", Group: pace,
+				Set:  cli.Int(&o.maxNAKPct, 0, 100, "Invalid max_nak_pct", "percent"),
+				Help: "a receiver that asks for more of a section is too slow\n(0 to 100, default: 100, never)"},
+			{Letter: 'm', Name: "max-nak-count", Arg: "N", Group: pace,
+				Set:  cli.Int(&o.maxNAKCount, 1, 1000, "Invalid max nak count", ""),
+				Help: "how often it may do so before it is given up (1 to 1000, default: 1)"},
+			{Letter: 'W', Name: "max-time", Arg: "PERCENT", Group: pace,
+				Set:  cli.Int(&o.txWeight, 110, 10000, "Invalid txweight", "percent"),
+				Help: "time a file may take, percent of the time that its size and -R give\n(110 to 10000, default: no limit)"},
+
+			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: crypt, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
+				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + " (default: none)"},
+			{Letter: 'h', Name: "hash", Arg: "HASH", Group: crypt, Set: cli.OneOf(&o.hash, cli.Hashes, "Invalid hashtype"),
+				Help: strings.Join(cli.Hashes, ", ") + " (ignored without -Y)"},
+			{Letter: 'w', Name: "signature", Arg: "TYPE", Group: crypt, Set: cli.OneOf(&o.signature, cli.Signatures, "Invalid sigtype"),
+				Help: strings.Join(cli.Signatures, ", ") + " (ignored without -Y)"},
+			{Letter: 'e', Name: "key-exchange", Arg: "TYPE[:CURVE]", Group: crypt, Set: cli.Exchange(&o.exchange),
+				Help: strings.Join(cli.Exchanges, ", ") + " (ignored without -Y)"},
+			{Letter: 'c', Name: "client-auth", Group: crypt, Set: cli.Flag(&o.clientAuth),
+				Help: "receivers must show a key (ignored without -Y)"},
+			{Letter: 'k', Name: "key-file", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyFile),
+				Help: "private key of this sender (ignored without -Y)"},
+			{Letter: 'K', Name: "new-key", Arg: "BITS|CURVE", Group: crypt, Set: cli.String(&o.newKey),
+				Help: "make a new key (ignored without -Y)"},
+			{Letter: 'C', Name: "congestion-control", Arg: "TYPE", Group: crypt, Set: o.setCC,
+				Help: "none or tfmcc[:min=KBPS][:init=KBPS][:max=KBPS] (default: none)"},
+
+			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
+				Help: "0 errors, 1 warnings, 2 normal, 3 round-trip times and repair,\n4 addresses, 5 every datagram (default: 2)"},
+			{Letter: 'T', Name: "timestamps", Group: output, Set: cli.Flag(&o.stamps),
+				Help: "time and session before each log line"},
+			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
+				Help: "append the log to FILE, with -T (default: standard error)"},
+			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
+				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
+			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
+				Help: "how many old log files are kept with -g (1 to 1000, default: 5)"},
+			{Letter: 'S', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
+				Help: "append results for scripts to FILE; @LOG puts them into the log"},
+			{Name: "json", Group: output, Set: cli.Flag(&o.json),
+				Help: "write one JSON object a line on standard output for each event"},
+			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
+				Help: "log lines instead of the live display on a terminal"},
+			{Letter: 'y', Name: "windows-cng", Group: output, Set: cli.Flag(&o.windows),
+				Help: "no effect; taken because scripts for Windows give it"},
+		},
+	}
+}
+
+// parse walks the command line and checks what only shows at its end.
+func (o *options) parse(cmd *cli.Command, args []string) error {
+	operands, err := cmd.Parse(args)
+	if err != nil {
+		return err
+	}
+	if o.restart && o.sync {
+		return &cli.Error{Text: "Error: Cannot use restart mode and sync mode together", Allowed: "-f or -F without -z and -Z"}
+	}
+	if err := o.checkFeatures(); err != nil {
+		return err
+	}
+	switch {
+	case o.restartName != "":
+		o.operands = o.resume.Operands
+	case len(o.listed) > 0:
+		o.operands = o.listed
+	default:
+		o.operands = operands
+		operands = nil
+	}
+	if len(o.operands) == 0 {
+		return &cli.UsageError{}
+	}
+	if len(operands) > 0 {
+		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring paths specified on command line")
+	}
+	if len(o.operands) > store.MaxOperands {
+		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), store.MaxOperands)
+	}
+	if o.logSizeMB > 0 && o.logFile == "" {
+		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
+	}
+	return nil
+}
+
+// checkFeatures refuses what the protocol has and this version has not.
+func (o *options) checkFeatures() error {
+	if o.cipher != "none" {
+		if err := o.checkNewKey(); err != nil {
+			return err
+		}
+		return cli.Unsupported("-Y", o.cipher, "encrypted sessions are")
+	}
+	if o.tfmcc {
+		return cli.Unsupported("-C", o.ccText, "congestion control is")
+	}
+	proxies := len(o.proxies)
+	for _, c := range o.resume.Clients {
+		if c.IsProxy {
+			proxies++
+		}
+	}
+	if proxies > 0 {
+		return cli.Unsupported("proxies", "", "sessions through proxies are")
+	}
+	return nil
+}
+
+func (o *options) checkNewKey() error {
+	ec := strings.HasPrefix(o.exchange, "ecdh_ecdsa")
+	if o.newKey == "" {
+		return nil
+	}
+	if ec && !cli.IsCurve(o.newKey) {
+		return cli.Fail("Invalid curve: -K %s (allowed: %s)", o.newKey, strings.Join(cli.Curves, ", "))
+	}
+	if n := cli.Number(o.newKey, 10); !ec && (n < 512 || n > 2048) {
+		return cli.Fail("Invalid new key length: -K %s (allowed: 512 to 2048 bits)", o.newKey)
+	}
+	return nil
+}
+
+func (o *options) setRate(v string) error {
+	n := cli.Number(v, 0)
+	if n != -1 && (n < 1 || n > cli.RateKbpsMax) {
+		return &cli.Error{Text: "Invalid rate", Allowed: "1 to 1073741824 Kbps, or -1 for as fast as possible"}
+	}
+	o.rateKbps = int(n)
+	return nil
+}
+
+func (o *options) setCC(v string) error {
+	o.ccText = v
+	return cli.CongestionControl(&o.tfmcc)(v)
+}
+
+// setGRTT reads init[:min:max]; further fields are not looked at.
+func (o *options) setGRTT(v string) error {
+	const allowed = "init[:min:max], each 0.001 to 1000 seconds, min ≤ init ≤ max"
+	fields := strings.Split(v, ":")
+	if len(fields) == 2 {
+		return &cli.Error{Text: "Missing max_grtt", Allowed: allowed}
+	}
+	g := o.grtt
+	for i, text := range []string{"Invalid grtt", "Invalid min_grtt", "Invalid max_grtt"} {
+		if i >= len(fields) {
+			break
+		}
+		s := cli.Decimal(fields[i])
+		if s < 0.001 || s > 1000 {
+			return &cli.Error{Text: text, Allowed: allowed}
+		}
+		g[i] = time.Duration(math.Round(s * 1e9))
+	}
+	if len(fields) > 2 && (g[1] > g[0] || g[0] > g[2]) {
+		return &cli.Error{Text: "Invalid min_grtt/max_grtt", Allowed: allowed}
+	}
+	o.grtt = g
+	return nil
+}
+
+func (o *options) setRegisterQuiet(v string) error {
+	s := cli.Decimal(v)
+	if s < 0.001 || s > 3600 {
+		return &cli.Error{Text: "Invalid register quiet time", Allowed: "0.001 to 3600 seconds"}
+	}
+	o.registerQuiet = time.Duration(math.Round(s * 1e9))
+	return nil
+}
+
+func (o *options) setInterface(v string) error {
+	ifi, err := o.resolver.FindInterface(o.interfaces, v)
+	if err != nil {
+		return err
+	}
+	o.iface = &ifi
+	return nil
+}
+
+func (o *options) setDestName(v string) error {
+	if len(v) > maxDestName {
+		return &cli.Error{Text: "Destination name too long", Allowed: fmt.Sprintf("at most %d bytes", maxDestName)}
+	}
+	o.destName = v
+	return nil
+}
+
+func (o *options) setFileList(v string) error {
+	if o.fileLists > 0 || o.restartName != "" {
+		return cli.Fail("Can't specify both -i and -F")
+	}
+	o.fileLists++
+	list, err := store.ReadList(v, store.MaxOperands)
+	switch {
+	case errors.Is(err, store.ErrTooMany):
+		return &cli.Error{Text: "Exceeded maximum file count", Allowed: fmt.Sprintf("at most %d", store.MaxOperands)}
+	case err != nil:
+		return cli.Fail("Couldn't open file list %s: %s", v, cli.ErrText(err))
+	}
+	o.listed = list
+	return nil
+}
+
+func (o *options) setExclude(v string) error {
+	list, err := store.ReadList(v, store.MaxExclude)
+	switch {
+	case errors.Is(err, store.ErrTooMany), err == nil && len(o.exclude)+len(list) > store.MaxExclude:
+		return &cli.Error{Text: "Exceeded maximum exclude file count", Allowed: fmt.Sprintf("at most %d", store.MaxExclude)}
+	case err != nil:
+		return cli.Fail("Couldn't open exclude list %s: %s", v, cli.ErrText(err))
+	}
+	o.exclude = append(o.exclude, list...)
+	return nil
+}
+
+func (o *options) setHosts(v string) error {
+	if o.restartName != "" {
+		return cli.Fail("Can't specify both -H and -F")
+	}
+	o.hostLists++
+	return o.resolver.Hosts(&o.hosts)(v)
+}
+
+func (o *options) setProxies(v string) error {
+	if o.restartName != "" {
+		return cli.Fail("Can't specify both -j and -F")
+	}
+	o.proxyLists++
+	return o.resolver.Proxies(&o.proxies)(v)
+}
+
+func (o *options) setResume(v string) error {
+	switch {
+	case o.hostLists > 0 || o.proxyLists > 0:
+		return cli.Fail("Can't specify both -H and -F")
+	case o.fileLists > 0:
+		return cli.Fail("Can't specify both -i and -F")
+	}
+	x, err := store.ReadSendRestart(v)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			return cli.Fail("Failed to open restart file: %s", cli.ErrText(err))
+		}
+		return err
+	}
+	o.restart, o.restartName, o.resume = true, v, x
+	return nil
+}
