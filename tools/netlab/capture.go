@@ -76,6 +76,12 @@ func (c *Capture) Packets() ([]Packet, error) {
 	if err := c.Stop(); err != nil {
 		return nil, err
 	}
+	return c.SoFar()
+}
+
+// SoFar is Packets while the recording goes on. The error may be that the last
+// packet is only half written; the packets before it are returned.
+func (c *Capture) SoFar() ([]Packet, error) {
 	f, err := os.Open(c.Path)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,205 @@
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"uftp/tools/netlab"
+)
+
+// hard is what the list does not number: large packets, the other protocol,
+// bad lines, receivers that die, and sessions that one implementation begins
+// and the other one ends.
+var hard = []scenario{
+	{id: "X1", alone: true, run: func(t *testing.T, e *env) {
+		lab := netlab.New(t, netlab.Config{Receivers: 1, MTU: 9000})
+		e.S, e.A = lab.Sender(), lab.Receiver(0)
+		e.file("f", 50_000_000)
+		e.rx(e.A, "-B", "4000000")
+		c := e.capture(e.S)
+		e.txCode(0, "-b", "8800", "-R", "400000", "-B", "4000000", hA, "f")
+		e.got("f", e.A)
+		segs := e.packets(c).of(fileSeg)
+		e.want(len(segs) > 0 && len(segs[0].Payload) == 8824, "a block travels in one packet of 8824 bytes")
+	}},
+	{id: "X2", run: func(t *testing.T, e *env) {
+		e.file("f", 400_000)
+		e.file("d/g", 3000)
+		for _, h := range []*netlab.Host{e.A, e.B} {
+			e.rx(h, "-I", "eth0/6", "-M", "ff02::1:2:3")
+			e.drop(h, netlab.Match{}.Func(fileSeg), netlab.Percent(5))
+		}
+		e.txCode(0, "-I", "eth0/6", "-M", "ff02::1:2:3", "-P", "ff02::4:5:x", "-H0x01000000,0x02000000", "f", "d")
+		for _, n := range []string{"f", "d/g"} {
+			e.got(n, e.A, e.B)
+			e.result("0x01000000", n, "copy")
+			e.result("0x02000000", n, "copy")
+		}
+		e.dropped(e.A)
+	}},
+	{id: "X3", run: func(t *testing.T, e *env) {
+		e.file("f", 1_000_000)
+		e.file("g", 7)
+		all := []*netlab.Host{e.A, e.B, e.C}
+		for _, h := range all {
+			e.rx(h)
+			e.drop(h, netlab.Match{}, netlab.Percent(30))
+		}
+		c := e.capture(e.S)
+		e.txCode(0, "-s", "40", hABC, "f", "g")
+		e.got("f", all...)
+		e.got("g", all...)
+		e.dropped(e.A)
+		e.wellFormed(c)
+	}},
+	{id: "X4", run: func(t *testing.T, e *env) {
+		e.file("f", 1_000_000)
+		e.file("g", 7)
+		all := []*netlab.Host{e.A, e.B, e.C}
+		for _, h := range all {
+			e.rx(h)
+			e.drop(h, netlab.Match{}.Func(fileSeg), netlab.Percent(2))
+		}
+		e.drop(e.S, netlab.Match{}, netlab.Percent(40)) // the way back
+		e.txCode(0, "-s", "40", hABC, "f", "g")
+		e.got("f", all...)
+		e.got("g", all...)
+		e.dropped(e.S)
+	}},
+	{id: "X5a", run: func(t *testing.T, e *env) {
+		e.file("f", 1_500_000)
+		ra := e.rx(e.A)
+		e.rx(e.B)
+		p := e.txStart(hAB, "f")
+		e.underWay(p)
+		ra.Kill()
+		e.want(e.end(p).Code == 0, "the session goes on for B")
+		e.result(uidA, "f", "lost")
+		e.result(uidB, "f", "copy")
+		e.got("f", e.B)
+		e.rx(e.A) // what the dead one left is no obstacle
+		e.fresh()
+		e.txCode(0, hA, "f")
+		e.result(uidA, "f", "copy")
+		e.got("f", e.A)
+		e.holds(e.dest(e.A), "f")
+	}},
+	{id: "X5b", run: func(t *testing.T, e *env) {
+		e.file("f", cutSize)
+		e.file("g", 10_000)
+		ra := e.rx(e.A, "-T", e.mkdir("t"))
+		e.rx(e.B)
+		p := e.txStart("-f", "-R", cutRate, hAB, "g", "f")
+		e.ok(p.WaitUntil(func() bool { return e.anyFile(e.in("t")) }, "a file at A", soon))
+		time.Sleep(800 * time.Millisecond)
+		ra.Kill()
+		e.want(e.end(p).Code == 0, "the session goes on for B")
+		e.got("f", e.B)
+		e.rx(e.A, "-T", e.in("t"))
+		c := e.capture(e.S)
+		e.fresh()
+		e.txCode(0, "-R", cutRate, "-F", e.restartFile())
+		e.got("f", e.A)
+		e.got("g", e.A)
+		e.result(uidA, "f", "copy")
+		if e.OursRx {
+			blocks := len(e.packets(c).of(fileSeg).file(2))
+			e.want(blocks > 0 && blocks < cutBlocks*9/10, "a killed receiver resumes from what it has on disk, %d of %d blocks sent", blocks, cutBlocks)
+		}
+	}},
+	{id: "X6", run: func(t *testing.T, e *env) {
+		e.file("f", 600_000)
+		e.file("g", 600_000)
+		for _, h := range []*netlab.Host{e.A, e.B} {
+			e.rx(h)
+			e.drop(h, netlab.Match{}.Func(fileSeg), netlab.Percent(10))
+		}
+		other := e.mkdir("S2")
+		e.ok(netlab.WriteRandom(other+"/h", 600_000, 5))
+		one := e.txStart("-P", "230.6.6.1", hAB, "f")
+		two := e.txStart("-U", "0x777", "-P", "230.6.6.2", hAB, "g")
+		// The third has the way round: C sends, A and B receive.
+		three := e.start(e.C, other, e.bin.path("uftp", e.OursTx), "-I", netlab.Device, "-r", "0.05", "-s", "10", "-R", "10000", hAB, "h")
+		for _, p := range []*netlab.Proc{one, two, three} {
+			res := e.end(p)
+			e.want(res.Code == 0, "each session ends well, got code %d: %s", res.Code, p.Command)
+		}
+		e.got("f", e.A, e.B)
+		e.got("g", e.A, e.B)
+		for _, h := range []*netlab.Host{e.A, e.B} {
+			e.ok(netlab.SameFile(other+"/h", e.dest(h, "h")))
+		}
+	}},
+	// The sender that began is the other implementation than the one that ends.
+	{id: "X7a", run: func(t *testing.T, e *env) {
+		e.rx(e.A, "-T", e.mkdir("t"))
+		file := e.cutSessionAs(e.other(e.OursTx), hA)
+		e.resumes(file, true)
+		e.holds(e.in("t"))
+	}},
+	// Ours takes over the state of a stock receiver. The way back may cost a
+	// transmission of all blocks, but must work.
+	{id: "X7b", run: func(t *testing.T, e *env) {
+		first := e.other(e.OursRx)
+		r := e.rxAs(first, e.A, "-T", e.mkdir("t"))
+		file := e.cutSession(hA)
+		e.stop(r)
+		e.rx(e.A, "-T", e.in("t"))
+		if e.OursRx || !first {
+			e.resumes(file, true)
+		} else {
+			e.txCode(0, "-R", cutRate, "-F", file)
+			e.got("f1", e.A)
+			e.got("g", e.A)
+		}
+	}},
+	{id: "X8", run: func(t *testing.T, e *env) {
+		e.file("f", 1_000_000)
+		e.rx(e.A)
+		e.ok(e.S.Limit(5000, 30_000)) // half the rate that the sender believes in
+		res := e.txCode(0, "-s", "30", hA, "f")
+		e.got("f", e.A)
+		e.want(res.Took > time.Second, "the line holds 5 Mbit/s, took %v", res.Took)
+	}},
+	{id: "X9", run: func(t *testing.T, e *env) {
+		e.file("f", 1_500_000)
+		r := e.rx(e.A)
+		p := e.txStart(hA, "f")
+		e.underWay(p)
+		e.ok(e.S.Down(true))
+		time.Sleep(300 * time.Millisecond)
+		e.ok(e.S.Down(false))
+		res := e.end(p)
+		if res.Code == 0 {
+			e.got("f", e.A)
+			return
+		}
+		e.want(res.Code == 9 && !strings.Contains(res.Stderr, "panic"), "the session ends with an error, got code %d", res.Code)
+		r.Signal(syscall.SIGTERM)
+		_, err := r.WaitFor(soon)
+		e.ok(err)
+		e.want(!e.exists(e.dest(e.A, "f")), "no half file under the final name")
+	}},
+	{id: "X10", run: func(t *testing.T, e *env) {
+		var list []string
+		for i, size := range []int64{0, 1, 511, 512, 513, 1299, 1300, 1301, 2600, 8 * 1300} {
+			list = append(list, fmt.Sprintf("f%d", i))
+			e.file(list[i], size)
+		}
+		r := e.rx(e.A, "-t")
+		for _, bs := range []string{"512", "1300", "8800"} {
+			e.txCode(0, append([]string{"-b", bs, hA}, list...)...)
+			for _, f := range list {
+				e.got(f, e.A)
+			}
+			e.named([]naming{{list[:1], 0, list[:1]}})
+		}
+		e.want(!r.Exited(), "the receiver lives on")
+	}},
+}
+
+// other is the other implementation than ours says, if both exist.
+func (e *env) other(ours bool) bool { return !ours && e.bin.ours != "" }
