@@ -101,8 +101,6 @@ func New(cfg Config, now clock.Time) *Sender {
 		s.interval = time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / cfg.Rate)
 	}
 	s.pass.init(&cfg, s.interval)
-	s.replyRate.Reset(now)
-	s.eventRate.Reset(now)
 	for _, h := range cfg.Hosts {
 		// A host listed twice is one host; a list beyond MaxClients is cut.
 		if i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true}); err == nil {
