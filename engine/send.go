@@ -212,7 +212,7 @@ func (r *sendRun) handle(now clock.Time) {
 // poll carries out what the machine wants while there is room, and reports
 // whether it did anything.
 func (r *sendRun) poll(now clock.Time) (busy bool) {
-	for r.tx.Ready() && !r.ended {
+	for r.room() && !r.ended {
 		switch r.m.Poll(now, &r.out) {
 		case machine.Idle:
 			return busy
@@ -281,6 +281,15 @@ func (r *sendRun) offer(now clock.Time) {
 	}
 }
 
+// room reports whether there is a free slot. One that came back is free only
+// when it has been reaped, for reaping reads it.
+func (r *sendRun) room() bool {
+	if r.tx.Pos()-r.reaped == txSlots {
+		r.reap()
+	}
+	return r.tx.Pos()-r.reaped < txSlots
+}
+
 // reap tells the machine which trains have left.
 func (r *sendRun) reap() {
 	end := r.tx.Returned()
@@ -319,7 +328,7 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
 		until = clock.Min(until, r.drops.next)
 	}
 	d := until.Sub(r.wall.now())
-	if d <= 0 && r.tx.Ready() {
+	if d <= 0 && r.room() {
 		return true
 	}
 	if d <= 0 {
