@@ -88,7 +88,8 @@ func (s *Session) recall(root dir, resume bool, log *[]string) error {
 }
 
 // secure finds the data of rec and sees to it that they have a temporary name;
-// false means that there are none.
+// false means that there are none. If it was done before and the session was cut
+// again, the data are still where it put them.
 func (s *Session) secure(root dir, rec *record) bool {
 	if rec.temp != "" {
 		if at, name, err := s.dataOf(root, rec.temp); err == nil {
@@ -106,14 +107,20 @@ func (s *Session) secure(root dir, rec *record) bool {
 		return false
 	}
 	defer at.close()
-	if fi, err := at.Lstat(name); err != nil || !fi.Mode().IsRegular() {
-		return false
-	}
 	temp := tempName(name, s.key.Group, 0) // 0 is no file's ID
-	if at.RemoveAll(temp) != nil || rename(at, name, at, temp) != nil {
+	fi, err := at.Lstat(temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		if fi, err = at.Lstat(name); err == nil && fi.Mode().IsRegular() {
+			err = rename(at, name, at, temp)
+		}
+	}
+	if err != nil || !fi.Mode().IsRegular() {
 		return false
 	}
-	rec.temp, rec.moved = s.rel(at, temp), true
+	if !rec.own {
+		rec.mtime = uint32(fi.ModTime().Unix()) // stock daemons give the sent stamp to partial files, too
+	}
+	rec.temp = s.rel(at, temp)
 	return true
 }
 
@@ -198,10 +205,10 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 	}
 	f := &File{s: s, h: h, id: id, at: at, temp: name, place: p, req: req}
 	s.past.saved = nil
-	if rec.moved {
-		if err := s.remember(f, &rec.missing, false); err != nil {
-			a.Log = append(a.Log, "Couldn't write restart file: "+reason(err))
-		}
+	// From now on the data change under the record, which knows less than we do if
+	// a stock daemon wrote it.
+	if err := s.remember(f, &rec.missing, false); err != nil {
+		a.Log = append(a.Log, "Couldn't write restart file: "+reason(err))
 	}
 	a.Partial, a.Missing = true, &rec.missing
 	return f, nil

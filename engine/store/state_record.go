@@ -49,19 +49,19 @@ type record struct {
 	blocks    int
 	sections  int
 	missing   block.Set
-	own       bool   // we wrote it: mtime and blockSize are known
-	mtime     uint32 // s
+	own       bool   // we wrote it: blockSize is known
+	mtime     uint32 // s; a stock daemon gives it to the data, see secure
 	blockSize int    // bytes
 	temp      string // data, below the directory of the group; "" = under the final name only
 	final     bool   // data may be under the final name
-	moved     bool   // data were moved to temp since the record was written
 }
 
-// matches reports whether req announces the file that r is a part of.
+// matches reports whether req announces the file that r is a part of. A sender
+// that gives no time stamp to a stock daemon leaves none to compare.
 func (r *record) matches(req Request) bool {
 	l := &req.Layout
 	return r.name == req.Name && r.size == req.Size && r.blocks == l.Blocks && r.sections == l.Sections &&
-		(!r.own || r.mtime == req.MTime && r.blockSize == l.BlockSize)
+		(r.mtime == req.MTime || !r.own && req.MTime == 0) && (!r.own || r.blockSize == l.BlockSize)
 }
 
 // encodeState appends the record of req, data being under the name temp. With

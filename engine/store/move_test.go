@@ -1,0 +1,235 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"uftp/wire"
+)
+
+// fill receives the tree of scenario 65: two files, one in a directory, an empty
+// directory, a link and an empty file.
+func (h *hall) fill() {
+	h.t.Helper()
+	h.receive(h.file("f1", "one"), "one")
+	h.receive(h.file("dirA/a", "two"), "two")
+	h.receive(h.file("dirA/deep/b", "three"), "three")
+	h.complete(h.request(wire.TypeDir, "emptyd", 0))
+	link := h.request(wire.TypeLink, "ln", 0)
+	link.Link = "f1"
+	h.wantStatus(h.complete(link), wire.StatusNormal, "link")
+	h.receive(h.file("zero", ""), "")
+}
+
+func (h *hall) paths(names ...string) []string {
+	for i := range names {
+		names[i] = h.at("dest/" + names[i])
+	}
+	return names
+}
+
+// TestMove is scenarios 63, 64 and 66: the two ways to move what was collected.
+func TestMove(t *testing.T) {
+	obstacles := func(h *hall) {
+		h.write("dest/dirA/keepme", "old", oldStamp)
+		h.write("dest/dirA/a", "old", oldStamp)
+		h.write("dest/dirA/deep", "a file", oldStamp)
+		h.write("dest/emptyd/kept", "old", oldStamp)
+		h.write("dest/f1/inner", "old", oldStamp)
+		h.write("outside/t", "precious", oldStamp)
+		h.link(h.at("outside/t"), "dest/zero")
+		h.write("dest/stay", "old", oldStamp)
+	}
+	t.Run("replace", func(t *testing.T) {
+		h := newHall(t, withTemp)
+		obstacles(h)
+		before := h.tree("dest")
+		h.fill()
+		h.wantTree("dest", "nothing changes before the end", before...)
+		moved, _ := h.end(true)
+		if want := h.paths("dirA", "emptyd", "f1", "ln", "zero"); !slices.Equal(moved, want) {
+			t.Errorf("script gets %q, want the top-level entries %q", moved, want)
+		}
+		h.wantTree("dest", "received directories replace existing ones",
+			"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = ", "stay = old")
+		h.wantTree("temp", "nothing is left")
+		h.wantTree("outside", "no link is followed", "t = precious")
+	})
+	t.Run("merge", func(t *testing.T) {
+		h := newHall(t, withMerge)
+		obstacles(h)
+		h.fill()
+		moved, _ := h.end(true)
+		if want := h.paths("dirA/a", "dirA/deep/b", "emptyd", "f1", "ln", "zero"); !slices.Equal(moved, want) {
+			t.Errorf("script gets %q, want each file, link and empty directory %q", moved, want)
+		}
+		h.wantTree("dest", "directories are merged",
+			"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "dirA/keepme = old",
+			"emptyd/", "emptyd/kept = old", "f1 = one", "ln -> f1", "zero = ", "stay = old")
+		h.wantTree("temp", "nothing is left")
+		h.wantTree("outside", "no link is followed", "t = precious")
+	})
+	for _, merge := range []bool{false, true} {
+		t.Run(fmt.Sprintf("failed session, merge %v", merge), func(t *testing.T) {
+			h := newHall(t, func(c *SinkConfig) { c.Temp, c.Merge = "temp", merge })
+			h.fill()
+			if moved, _ := h.end(false); moved != nil {
+				t.Errorf("moved %q: an aborted session moves nothing", moved)
+			}
+			h.wantTree("dest", "nothing arrives")
+			h.begin(1)
+			h.receive(h.resume(h.file("last", "x")), "x")
+			h.end(true)
+			h.wantTree("dest", "the next instance moves what is there", "dirA/", "dirA/a = two", "dirA/deep/",
+				"dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = ", "last = x")
+		})
+	}
+}
+
+func TestMergeThroughLink(t *testing.T) {
+	h := newHall(t, withMerge)
+	h.write("outside/d/a", "precious", oldStamp)
+	h.link(h.at("outside/d"), "dest/d")
+	h.receive(h.file("d/a", "new"), "new")
+	h.end(true)
+	h.wantTree("outside", "a link in the way is replaced, not followed", "d/", "d/a = precious")
+	h.wantTree("dest", "by a directory", "d/", "d/a = new")
+}
+
+func TestMovePurgesOrphans(t *testing.T) {
+	for _, merge := range []bool{false, true} {
+		h := newHall(t, func(c *SinkConfig) { c.Temp, c.Merge = "temp", merge })
+		h.receive(h.file("d/f", "x"), "x")
+		h.write(groupDir+"/"+tempName("g", testGroup, 7), "partial", 1)
+		h.write(groupDir+"/d/"+tempName("h", testGroup, 9), "partial", 1)
+		notOurs := tempName("h", testGroup+1, 9)
+		h.write(groupDir+"/d/"+notOurs, "sent by this name", 1)
+		h.end(true)
+		h.wantTree("dest", "partial files of killed daemons are not moved", "d/", "d/f = x", "d/"+notOurs+" = sent by this name")
+		h.wantTree("temp", "nor left")
+	}
+}
+
+func TestEndWithoutFiles(t *testing.T) {
+	for _, ok := range []bool{false, true} {
+		h := newHall(t, withTemp)
+		moved, _ := h.end(ok)
+		if moved != nil {
+			t.Errorf("moved %q", moved)
+		}
+		h.wantTree("temp", "a session without files leaves nothing")
+	}
+}
+
+func TestAbsoluteNameWithTemp(t *testing.T) { // scenario 46
+	h := newHall(t, withTemp)
+	a := h.complete(h.file(h.at("dest/abs"), "x"))
+	h.wantStatus(a, wire.StatusRejected, "absolute name")
+	if a.Text != string(errNameAbsTemp) {
+		t.Errorf("text %q", a.Text)
+	}
+}
+
+func TestDeleteWithTemp(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.write("dest/f", "old", oldStamp)
+	h.receive(h.file("g", "x"), "x")
+	h.complete(h.request(wire.TypeDelete, "f", 0))
+	h.complete(h.request(wire.TypeDelete, "g", 0))
+	for _, name := range []string{".", "../_group_0BADCAFE", "../../dest/f"} {
+		h.wantStatus(h.complete(h.request(wire.TypeDelete, name, 0)), wire.StatusRejected, name)
+	}
+	h.end(true)
+	h.wantTree("dest", "deletes act inside the temporary directory", "f = old")
+}
+
+func TestGroupDirIsALink(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.link(h.at("outside"), groupDir)
+	h.wantStatus(h.complete(h.file("f", "x")), wire.StatusRejected, "links are not followed")
+	if _, _, err := h.s.End(true); err == nil {
+		t.Error("End: want an error, the group directory is a link")
+	}
+	h.wantTree("outside", "nothing went out")
+}
+
+// TestBackupKeepsBoth receives one name twice in a session: the second backup must
+// not destroy the first.
+func TestBackupKeepsBoth(t *testing.T) {
+	h := newHall(t, withBackup)
+	h.write("dest/f", "original", oldStamp)
+	h.receive(h.file("f", "first"), "first")
+	_, done := h.receive(h.file("f", "second"), "second")
+	dir := "backup/20261122/105025" + h.at("dest")
+	h.wantTree("dest", "the last one stays", "f = second")
+	h.wantTree(dir, "both are kept", "f = original", "f.1 = first")
+	if want := "Backed up existing file to " + h.at(dir+"/f.1"); !slices.Contains(done.Log, want) {
+		t.Errorf("log %q, want %q", done.Log, want)
+	}
+}
+
+// TestBackupFails blocks the backup: the old object survives.
+func TestBackupFails(t *testing.T) {
+	h := newHall(t, withBackup)
+	h.write("dest/f", "old", oldStamp)
+	h.write("dest/d/in", "old", oldStamp)
+	h.write("backup/20261122", "a file where a directory belongs", oldStamp)
+	before := h.tree("dest")
+	_, f := h.s.Open(h.file("f", "new"))
+	if err := f.WriteAt([][]byte{[]byte("new")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Finish(); err == nil || !strings.Contains(err.Error(), "back up") {
+		t.Errorf("Finish = %v, want the failed backup named", err)
+	}
+	for _, typ := range []wire.FileType{wire.TypeDelete, wire.TypeLink} {
+		req := h.request(typ, "d", 0)
+		req.Link = "x"
+		h.wantStatus(h.complete(req), wire.StatusRejected, fmt.Sprintf("type %d", typ))
+	}
+	h.wantTree("dest", "everything survives", before...)
+}
+
+// TestBackupThroughLink backs up a link and then something below where it was.
+func TestBackupThroughLink(t *testing.T) {
+	h := newHall(t, withBackup)
+	h.mkdir("outside/d")
+	h.link(h.at("outside"), "dest/l")
+	h.receive(h.file("l", "file"), "file") // the link goes to the backup
+	h.complete(h.request(wire.TypeDelete, "l", 0))
+	h.receive(h.file("l/d", "x"), "x")
+	a, f := h.s.Open(h.file("l/d", "y"))
+	if f == nil {
+		t.Fatalf("%+v", a)
+	}
+	if err := f.WriteAt([][]byte{[]byte("y")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Finish(); err == nil {
+		t.Error("Finish: the backup would lead through a link, want an error")
+	}
+	h.wantTree("outside", "nothing went out", "d/")
+	if got, _ := os.ReadFile(h.at("dest/l/d")); string(got) != "x" {
+		t.Errorf("the old file did not survive: %q", got)
+	}
+}
+
+func TestBackupOfSecondDestination(t *testing.T) {
+	h := newHall(t, nil)
+	h.mkdir("two")
+	h.mkdir("bk2")
+	k, err := NewSink(SinkConfig{Dests: []string{h.at("dest"), h.at("two")}, Backups: []string{h.at("backup"), h.at("bk2")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.k = k
+	h.begin(0)
+	h.write("two/sub/f", "old", oldStamp)
+	h.receive(h.file(h.at("two/sub/f"), "new"), "new")
+	h.wantTree("two", "landed in the second destination", "sub/", "sub/f = new")
+	h.wantTree("bk2/20261122/105025"+h.at("two"), "backed up in its own directory", "sub/", "sub/f = old")
+	h.wantTree("backup", "not in the other")
+}

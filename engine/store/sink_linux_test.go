@@ -1,0 +1,288 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"uftp/wire"
+)
+
+// mount mounts a tmpfs. Without the right to do so the test is skipped, saying so,
+// and fails where the environment sets CI.
+func (h *hall) mount(name string, flags uintptr, options string) {
+	h.t.Helper()
+	h.mkdir(name)
+	if err := unix.Mount("tmpfs", h.at(name), "tmpfs", flags, options); err != nil {
+		text := fmt.Sprintf("not run, cannot mount a tmpfs (are you root?): %v", err)
+		if os.Getenv("CI") != "" {
+			h.t.Fatal(text)
+		}
+		h.t.Skip(text)
+	}
+	h.t.Cleanup(func() {
+		if err := unix.Unmount(h.at(name), unix.MNT_DETACH); err != nil {
+			h.t.Error(err)
+		}
+	})
+}
+
+func (h *hall) remount(name string, flags uintptr, options string) {
+	h.t.Helper()
+	if err := unix.Mount("tmpfs", h.at(name), "tmpfs", unix.MS_REMOUNT|flags, options); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestDiskFull is scenarios 58 and 59: a disk too small, and one that fills up.
+func TestDiskFull(t *testing.T) {
+	for _, temp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("temp %v", temp), func(t *testing.T) {
+			h := newHall(t, nil)
+			h.mount("disk", 0, "size=1m")
+			h.mkdir("disk/dest")
+			h.mkdir("disk/temp")
+			cfg := SinkConfig{Dests: []string{h.at("disk/dest")}}
+			where := "disk/dest"
+			if temp {
+				cfg.Temp = h.at("disk/temp")
+				where = "disk/temp/_group_0BADCAFE"
+			}
+			k, err := NewSink(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.k = k
+			h.begin(0)
+			h.receive(h.file("done", "done"), "done")
+			h.receive(h.file("f", "old"), "old")
+
+			a := h.complete(h.request(wire.TypeFile, "f", 2<<20))
+			h.wantStatus(a, wire.StatusRejected, "a file of 2 MB on a disk of 1 MB")
+			if !strings.HasPrefix(a.Text, "Not enough disk space") {
+				t.Errorf("text %q", a.Text)
+			}
+			h.wantTree(where, "the old file survives", "done = done", "f = old")
+
+			req := h.request(wire.TypeFile, "f", 700<<10)
+			_, f := h.s.Open(req)
+			if f == nil {
+				t.Fatal("want to receive 700 kB")
+			}
+			h.write("disk/other", strings.Repeat("x", 500<<10), oldStamp) // somebody else is faster
+			data := [][]byte{make([]byte, 350<<10), make([]byte, 350<<10)}
+			err = f.WriteAt(data, 0)
+			if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "/f: ") {
+				t.Errorf("WriteAt = %v, want %v and the name", err, ErrNoSpace)
+			}
+			left := missing(req.Layout.Blocks)
+			for i := range req.Layout.Blocks {
+				left.Add(i)
+			}
+			if err := f.Abandon(left); err != nil && !temp {
+				t.Errorf("Abandon = %v", err)
+			}
+			if err := os.Remove(h.at("disk/other")); err != nil {
+				t.Fatal(err)
+			}
+			var kept []string
+			for _, l := range h.tree(where) {
+				if !strings.Contains(l, "~uftp") {
+					kept = append(kept, l)
+				}
+			}
+			if !slices.Equal(kept, []string{"done = done", "f = old"}) {
+				t.Errorf("%s holds %q: nothing finished may be lost", where, kept)
+			}
+		})
+	}
+}
+
+// TestReadOnly makes the destination read-only after the start.
+func TestReadOnly(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=1m")
+	k, err := NewSink(SinkConfig{Dests: []string{h.at("disk")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.k = k
+	h.begin(0)
+	h.write("disk/f", "old", oldStamp)
+	h.mkdir("disk/d")
+	before := h.tree("disk")
+	h.remount("disk", unix.MS_RDONLY, "size=1m")
+	link := h.request(wire.TypeLink, "f", 0)
+	link.Link = "x"
+	for _, req := range []Request{
+		h.file("f", "new"), h.file("new", "new"), h.file("n/e/w", "new"), h.file("f/below", "new"),
+		link, h.request(wire.TypeDir, "new", 0), h.request(wire.TypeDir, "f", 0), h.request(wire.TypeDelete, "f", 0),
+		h.request(wire.TypeDelete, "d", 0),
+	} {
+		a, f := h.s.Open(req)
+		if f != nil {
+			// A file in the way of a parent is found out at the end only.
+			if _, err := f.Finish(); err == nil {
+				t.Errorf("%s: want an error", req.Name)
+			}
+			continue
+		}
+		h.wantStatus(a, wire.StatusRejected, fmt.Sprintf("type %d %s on a read-only disk", req.Type, req.Name))
+		if !strings.Contains(a.Text, "read-only") {
+			t.Errorf("%s: text %q does not name the cause", req.Name, a.Text)
+		}
+	}
+	h.wantStatus(h.complete(h.request(wire.TypeDir, "d", 0)), wire.StatusSkipped, "what is there is there")
+	h.wantTree("disk", "everything survives", before...)
+	if _, err := NewSink(SinkConfig{Dests: []string{h.at("disk")}}); err == nil ||
+		!strings.HasPrefix(err.Error(), "couldn't write to dest directory: Read-only file system") {
+		t.Errorf("NewSink = %v", err)
+	}
+}
+
+// TestReadOnlyDuringTransfer makes it read-only with a file under way.
+func TestReadOnlyDuringTransfer(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=1m")
+	h.mount("bk", 0, "size=1m")
+	h.write("disk/d/f", "old", oldStamp)
+	k, err := NewSink(SinkConfig{Dests: []string{h.at("disk")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.k = k
+	h.begin(0)
+	_, f := h.s.Open(h.file("d/f", "new"))
+	if err := f.WriteAt([][]byte{[]byte("new")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	// A disk with a file open for writing cannot become read-only: something
+	// immutable has the same effect on the names.
+	if err := unix.Mount(h.at("bk"), h.at("disk/d"), "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(h.at("disk/d"), unix.MNT_DETACH)
+	if _, err := f.Finish(); !errors.Is(err, syscall.EXDEV) {
+		t.Errorf("Finish = %v: the directory is on another disk now, want %v", err, syscall.EXDEV)
+	}
+	h.wantTree("bk", "nothing half made")
+}
+
+func TestCrossDevice(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=1m")
+	for _, cfg := range []SinkConfig{
+		{Dests: []string{h.at("dest")}, Temp: h.at("disk")},
+		{Dests: []string{h.at("dest")}, Backups: []string{h.at("disk")}},
+	} {
+		if _, err := NewSink(cfg); err == nil || !strings.HasPrefix(err.Error(), "couldn't move between directories") ||
+			!strings.HasSuffix(err.Error(), "Invalid cross-device link") {
+			t.Errorf("NewSink(%+v) = %v", cfg, err)
+		}
+	}
+	h.wantTree("dest", "no probe is left")
+	h.wantTree("disk", "no probe is left")
+}
+
+// TestMountBelow has another disk mounted below the destination: files land there,
+// backups of it fail, and moves to it keep the data.
+func TestMountBelow(t *testing.T) {
+	h := newHall(t, withMerge)
+	h.mount("dest/m", 0, "size=1m")
+	h.receive(h.file("m/f", "x"), "x")
+	h.receive(h.file("g", "y"), "y")
+	moved, _, err := h.s.End(true)
+	if !errors.Is(err, syscall.EXDEV) || len(moved) != 1 {
+		t.Errorf("End = %q, %v: want g moved and m/f refused", moved, err)
+	}
+	h.wantTree(groupDir, "what cannot be moved is kept", "m/", "m/f = x")
+
+	h = newHall(t, withBackup)
+	h.mount("dest/m", 0, "size=1m")
+	h.receive(h.file("m/f", "x"), "x")
+	_, f := h.s.Open(h.file("m/f", "z"))
+	if err := f.WriteAt([][]byte{[]byte("z")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Finish(); !errors.Is(err, syscall.EXDEV) {
+		t.Errorf("Finish = %v: the backup is on another disk", err)
+	}
+	h.wantTree("dest", "the old file survives", "m/", "m/f = x")
+	if a := h.complete(h.request(wire.TypeFreeSpace, "m", 0)); a.FreeSpace > 1<<20 {
+		t.Errorf("free space of m is %d, want that of the disk mounted there", a.FreeSpace)
+	}
+}
+
+// TestSparse opens a file far larger than what is written of it, as a whole is
+// never written to make room.
+func TestSparse(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=64g")
+	k, err := NewSink(SinkConfig{Dests: []string{h.at("disk")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.k = k
+	h.begin(0)
+	var st unix.Statfs_t
+	if err := unix.Statfs(h.at("disk"), &st); err != nil {
+		t.Fatal(err)
+	}
+	_, f := h.s.Open(h.request(wire.TypeFile, "f", 60<<30))
+	if f == nil {
+		t.Fatal("want to receive 60 GiB")
+	}
+	if err := f.WriteAt([][]byte{[]byte("end")}, 60<<30-3); err != nil {
+		t.Fatal(err)
+	}
+	var now unix.Statfs_t
+	if err := unix.Statfs(h.at("disk"), &now); err != nil {
+		t.Fatal(err)
+	}
+	if used := int64(st.Bfree-now.Bfree) * now.Bsize; used > 1<<20 {
+		t.Errorf("%d bytes used for 3 written", used)
+	}
+	if err := f.Abandon(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestModes checks modes of what is made: 0644 and 0755 less the umask.
+func TestModes(t *testing.T) {
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	h := newHall(t, nil)
+	h.receive(h.file("d/f", "x"), "x")
+	h.complete(h.request(wire.TypeDir, "e", 0))
+	for name, want := range map[string]os.FileMode{"d": 0o755, "d/f": 0o644, "e": 0o755} {
+		fi, err := os.Stat(h.at("dest/" + name))
+		if err != nil || fi.Mode().Perm() != want {
+			t.Errorf("%s has mode %v (%v), want %v", name, fi.Mode().Perm(), err, want)
+		}
+		if name == "d/f" {
+			if atime := fi.Sys().(*syscall.Stat_t).Atim.Sec; atime != newStamp {
+				t.Errorf("access time %d, want the sent stamp", atime)
+			}
+		}
+	}
+}
+
+func TestReplaceFifo(t *testing.T) {
+	h := newHall(t, nil)
+	if err := unix.Mkfifo(h.at("dest/fifo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.receive(h.file("fifo", "x"), "x") // must not block in opening it
+	h.wantTree("dest", "a fifo is replaced", "fifo = x")
+	if err := unix.Mkfifo(h.at("dest/p"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.receive(h.file("p/f", "x"), "x")
+	h.wantTree("dest", "also in the way of a parent", "fifo = x", "p/", "p/f = x")
+}
