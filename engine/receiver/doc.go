@@ -26,7 +26,9 @@
 // answers about what has ended meanwhile are ignored. For one group there is
 // never more than one Join without a Leave, whatever sessions share it; after a
 // Joined that tells a failure there is no Leave. A block that could not be written
-// is told with StoreFailed, before the answer to the Close of its file.
+// is told with StoreFailed, before the answer to the Close of its file; that Close
+// must fail, or the file with a hole gets its final name. A session that ends while
+// an Open or Close is under way ends when the answer has come.
 //
 // COMPLETE for a file says that the disk has it under its final name. While the
 // host needs time to finish a file, the sender is kept waiting (see doneClosing).

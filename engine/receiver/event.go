@@ -41,8 +41,8 @@ type (
 		Missing *block.Set
 	}
 	// Abandon says that the session ends with the file not whole. Missing is a
-	// copy that the host keeps; nil when nothing is known beyond what Opened or the
-	// last Checkpoint said: the file was still being opened, or a write failed.
+	// copy that the host keeps, never nil: all blocks after a StoreFailed, because
+	// then nobody knows which are there.
 	Abandon struct {
 		Session Session
 		Ref     machine.FileRef

@@ -48,6 +48,9 @@ func (r *Receiver) gotFileInfo(now clock.Time, from netip.AddrPort, s *session, 
 
 // newFile starts with a file that was not announced before.
 func (r *Receiver) newFile(now clock.Time, from netip.AddrPort, s *session, x *wire.FileInfo) machine.Drop {
+	if r.elder(s) {
+		return machine.DropPhase // the sender will ask again
+	}
 	req := Request{
 		Type:    x.Type,
 		Name:    string(x.Name),
@@ -93,6 +96,20 @@ func (r *Receiver) newFile(now clock.Time, from netip.AddrPort, s *session, x *w
 	return machine.DropNone
 }
 
+// elder reports whether the host is not done with an older instance of a
+// restarted session: what that one has got is not yet there to be used.
+func (r *Receiver) elder(s *session) bool {
+	if s.info.Instance == 0 {
+		return false
+	}
+	for i := range r.slots {
+		if o := &r.slots[i]; o.ended && o.reason == EndSuperseded && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance {
+			return true
+		}
+	}
+	return false
+}
+
 // checkName returns why a name or link is refused whatever the file system says.
 // Both / and \ separate elements here, as in the stock receiver.
 func checkName(q *Request) string {
@@ -123,39 +140,46 @@ func checkName(q *Request) string {
 	return ""
 }
 
-// Opened answers an Open request. An answer that comes after the end of the
-// session is ignored: an Abandon has gone out.
+// Opened answers an Open request.
 func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 	s := r.byRef(ref)
 	if s == nil || s.phase != Opening {
 		return
 	}
 	f := &s.file
-	switch o.Action {
-	case Abort:
-		r.abort(now, s, o.Text, EndRefused)
-	case Complete:
+	if o.Action != Receive {
 		r.enter(now, s, MidGroup)
+		if o.Action == Abort {
+			r.abort(now, s, o.Text, EndRefused)
+			return
+		}
 		r.answer(s, finished{id: s.info.FileID, status: o.Status, space: o.FreeSpace, hasSpace: o.HasSpace}, o.Text)
-	case Receive:
-		f.status = o.Status
-		f.partial = o.Partial
-		// A set over other blocks cannot be about this file: better too much twice.
-		if n := f.req.Layout.Blocks; o.Missing != nil && o.Missing.Len() == n {
-			f.missing.CopyFrom(o.Missing)
-		} else {
-			f.missing.Reset(n, true)
+		if s.ended {
+			r.end(now, s, s.reason)
 		}
-		f.checkpointed = f.missing.Count()
-		r.enter(now, s, Receiving)
-		r.acknowledge(s)
-		switch {
-		case f.missing.Count() == 0:
-			r.whole(now, s)
-		case f.done:
-			f.done = false
-			r.doneReceiving(now, s, f.doneSection, true)
-		}
+		return
+	}
+	f.status = o.Status
+	f.partial = o.Partial
+	// A set over other blocks cannot be about this file: better too much twice.
+	if n := f.req.Layout.Blocks; o.Missing != nil && o.Missing.Len() == n {
+		f.missing.CopyFrom(o.Missing)
+	} else {
+		f.missing.Reset(n, true)
+	}
+	f.checkpointed = f.missing.Count()
+	r.enter(now, s, Receiving)
+	if s.ended {
+		r.end(now, s, s.reason)
+		return
+	}
+	r.acknowledge(s)
+	switch {
+	case f.missing.Count() == 0:
+		r.whole(now, s)
+	case f.done:
+		f.done = false
+		r.doneReceiving(now, s, f.doneSection, true)
 	}
 }
 
@@ -172,6 +196,8 @@ func (r *Receiver) acknowledge(s *session) {
 // answer ends a file between FILEINFO and data with a COMPLETE, and remembers it.
 func (r *Receiver) answer(s *session, f finished, text string) {
 	s.finished = f
-	r.complete(s, f)
+	if !s.ended {
+		r.complete(s, f)
+	}
 	r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text})
 }

@@ -330,6 +330,8 @@ func (w *world) eventNames() string {
 // forget throws away what was sent and reported so far.
 func (w *world) forget() { w.packets, w.events = nil, nil }
 
+func (w *world) forgetPackets() { w.packets = nil }
+
 func (w *world) joined(errText string) {
 	w.t.Helper()
 	j := event[Join](w, "a private address has to be joined")

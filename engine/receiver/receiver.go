@@ -225,7 +225,8 @@ func (r *Receiver) Deadline() clock.Time {
 }
 
 // Stop ends every session because the host shuts down, each with an ABORT. What
-// Poll gives afterwards has to be carried out; packets are refused from now on.
+// Poll gives afterwards has to be carried out, and where an answer to Open or
+// Close is outstanding, the session ends with that. ANNOUNCEs are refused from now on.
 func (r *Receiver) Stop(now clock.Time) {
 	r.stopped = true
 	r.beat = clock.Never

@@ -70,7 +70,7 @@ type session struct {
 
 	file     file     // valid in Opening, Receiving, Closing
 	finished finished // last file that has an answer
-	ended    bool     // the end waits for Closed
+	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
 	reserved int   // blocks of the largest file so far: this much of the budget is ours
@@ -209,21 +209,26 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 	}
 }
 
-// end closes a session. A file that is being finished is whole: the end waits
-// until the disk has it, so that its outcome can be told. Only a shutdown does not wait.
+// end closes a session. While the host owes an answer about a file the end waits
+// for it: only then it is known what is here, and whether a file that was whole
+// has become one.
 func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 	if s.ended {
 		why = s.reason
 	}
-	if s.phase == Closing && !s.file.failed && !r.stopped {
-		s.ended, s.reason = true, why
-		s.quiet()
-		return
-	}
-	switch f := &s.file; {
-	case s.phase == Opening, s.phase == Receiving && f.failed, s.phase == Closing && f.failed:
-		r.emit(Abandon{Session: s.info, Ref: f.req.Ref})
-	case s.phase == Receiving:
+	f := &s.file
+	switch s.phase {
+	case Opening, Closing:
+		if s.phase == Opening || !f.failed {
+			s.ended, s.reason = true, why
+			s.quiet()
+			return
+		}
+		fallthrough
+	case Receiving:
+		if f.failed {
+			f.missing.Reset(f.missing.Len(), true)
+		}
 		missing := f.missing // the memory goes with it
 		r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &missing})
 	}

@@ -149,7 +149,7 @@ func TestUnlistedPhases(t *testing.T) {
 		{"DONE of the session", func(w *world) { w.done(0, 0, us) }, map[Phase]Phase{MidGroup: Completing}, []Phase{MidGroup}},
 		{"DONE_CONF", func(w *world) { w.doneConf(us) }, map[Phase]Phase{Completing: Free}, []Phase{MidGroup, Completing}},
 		{"ABORT", func(w *world) { w.abort(wire.Abort{}) },
-			map[Phase]Phase{Joining: Free, Registering: Free, MidGroup: Free, Opening: Free, Receiving: Free, Completing: Free},
+			map[Phase]Phase{Joining: Free, Registering: Free, MidGroup: Free, Receiving: Free, Completing: Free},
 			[]Phase{Joining, Registering, MidGroup, Opening, Receiving, Closing, Completing}},
 		{"ANNOUNCE", func(w *world) { w.announce() }, nil, []Phase{MidGroup}},
 		{"KEYINFO", func(w *world) { w.send(wire.FuncKeyInfo, make([]byte, 12)) }, nil, []Phase{MidGroup}},
