@@ -1,16 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
-
-	"golang.org/x/term"
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/report"
@@ -57,7 +53,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	rep := &report.Sender{
 		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session,
 	}
-	ctx, stop := onSignal(rep.Interrupted)
+	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()
 	res, err := engine.Send(ctx, cfg, rep.Report)
 	if err != nil {
@@ -84,43 +80,7 @@ func socketError(err error, port string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &cli.Error{Code: cli.ExitNet, Text: "Error binding socket: " + cli.ErrText(err) + " (-u " + port + ")"}
 	}
-	return fmt.Errorf("Error opening socket: %w", err) //nolint:staticcheck // the words of a log line
-}
-
-// onSignal returns a context that the first SIGINT or SIGTERM ends, after told was
-// called with its number; the second ends the process. SIGPIPE is taken and
-// forgotten: a reader of our output that goes away must not end a session.
-func onSignal(told func(at time.Time, number int)) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ch := make(chan os.Signal, 2)
-	quit := make(chan struct{})
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
-	go func() {
-		seen := false
-		for {
-			select {
-			case <-quit:
-				return
-			case sig := <-ch:
-				if sig == syscall.SIGPIPE {
-					continue
-				}
-				if seen {
-					os.Exit(cli.ExitSignal)
-				}
-				seen = true
-				if n, ok := sig.(syscall.Signal); ok {
-					told(time.Now(), int(n))
-				}
-				cancel()
-			}
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(ch)
-		close(quit)
-		cancel()
-	}
+	return &cli.Error{Code: cli.ExitNet, Text: "Error opening socket: " + err.Error()}
 }
 
 // outputs is where a session is reported.
@@ -145,8 +105,8 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 			return nil, &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)}
 		}
 		w, out.file = f, f
-	case !o.noProgress && !o.json && !o.stamps && level == report.Normal && isTerminal(stderr):
-		out.screen = report.NewScreen(stderr, func() int { return width(stderr) })
+	case !o.noProgress && !o.json && !o.stamps && level == report.Normal && cli.IsTerminal(stderr):
+		out.screen = report.NewScreen(stderr, func() int { return cli.Width(stderr) })
 		w = out.screen
 		level = report.Warnings
 	}
@@ -172,18 +132,6 @@ func (out *outputs) close() {
 	if out.file != nil {
 		out.file.Close()
 	}
-}
-
-// isTerminal reports whether f understands the sequences of the live display.
-func isTerminal(f *os.File) bool {
-	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && ansi
-}
-
-func width(f *os.File) int {
-	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-		return w
-	}
-	return 80
 }
 
 // writeRestart leaves a restart file for the receivers that did not get

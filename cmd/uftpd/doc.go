@@ -1,0 +1,37 @@
+// Command uftpd receives what uftp sends.
+//
+// It takes the options of the stock daemon with the same letters, ranges and exit
+// codes, and adds a long name for each and a few of its own; see uftpd --help.
+//
+// # Exit codes
+//
+//	0  started in the background
+//	1  an option, a list, a directory, the status or the pid file
+//	2  addresses, interfaces, socket, joining a group
+//	4  the log file
+//	5  the background process could not be started
+//	6  ended by SIGINT or SIGTERM
+//
+// # Background
+//
+// A Go program cannot fork, so the daemon is a second process: the same program
+// with the same arguments, in a session of its own. It checks everything again,
+// changes to /, opens log, pid and status file, joins the groups, and then sends
+// one byte through a pipe. Until that byte the first process waits; if it never
+// comes, the first process ends with the exit code of the second. So, other than
+// with the stock daemon, a log file that cannot be opened does not go unnoticed.
+//
+// SIGHUP makes the daemon open its log file anew. A second SIGINT or SIGTERM ends
+// it at once.
+//
+// # Scripts
+//
+// The post-receive script is started in the background, with /dev/null as its
+// input and outputs; at most [scriptsMax] run at a time, the others wait.
+//
+// # Limits
+//
+// Encryption and proxies are recognised and refused. Running in the background,
+// -N and the umask need a Unix system; elsewhere they are refused. -t changes
+// nothing: a file appears under its name only when it is whole in any case.
+package main

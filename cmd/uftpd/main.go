@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/report"
+	"uftp/engine"
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the command; it returns the exit code.
+func run(args []string, stdout, stderr *os.File) int {
+	child := takeHandoff()
+	ifs, err := netio.Interfaces()
+	if err != nil {
+		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
+		return cli.ExitNet
+	}
+	o := newOptions(ifs)
+	cmd := o.command()
+	err = o.parse(cmd, args)
+	if child == nil {
+		for _, w := range o.resolver.Warnings {
+			fmt.Fprintln(stderr, w)
+		}
+	}
+	if err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	cfg, err := o.receiveConfig()
+	if err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	if !o.foreground && child == nil {
+		return startDaemon(args, stderr)
+	}
+	return o.serve(cfg, child, stdout, stderr)
+}
+
+// screenTick is how often the engine is asked for numbers to show.
+const screenTick = 200 * time.Millisecond
+
+// serve runs the receiver until a signal ends it. child is nil in the foreground.
+func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr *os.File) int {
+	fail := func(code int, format string, args ...any) int {
+		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
+		return code
+	}
+	if child != nil {
+		if err := child.detach(); err != nil {
+			return fail(cli.ExitSystem, "Couldn't detach: %s", cli.ErrText(err))
+		}
+	}
+
+	var file *report.RollingFile
+	var screen *report.Screen
+	var w io.Writer = stderr
+	level := o.logLevel
+	switch {
+	case child != nil:
+		var err error
+		file, err = report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, child.logOpened)
+		if err != nil {
+			return fail(cli.ExitLog, "Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)
+		}
+		defer file.Close()
+		w = file
+	case !o.noProgress && !o.json && level == report.Normal && cli.IsTerminal(stderr):
+		screen = report.NewScreen(stderr, func() int { return cli.Width(stderr) })
+		defer screen.Close()
+		w, level = screen, report.Warnings
+		cfg.Tick = screenTick
+	}
+	log := report.NewLog(w, level, true)
+	if child != nil && o.pidFile != "" {
+		if err := os.WriteFile(o.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			return fail(cli.ExitUsage, "Can't open pid file for writing: %s (-P %s)", cli.ErrText(err), o.pidFile)
+		}
+	}
+	if err := setPriority(o.priority); err != nil {
+		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
+	}
+	rep := &report.Receiver{Log: log, Screen: screen, UID: cfg.Receiver.UID}
+	if !o.quiet {
+		rep.Names = report.NewNames()
+	}
+	if o.json {
+		rep.JSON = report.NewJSON(stdout)
+	}
+	if o.statusFile != "" {
+		status, err := report.OpenStatus(o.statusFile, log)
+		if err != nil {
+			return fail(cli.ExitUsage, "Can't open status file: %s (-F %s)", cli.ErrText(err), o.statusFile)
+		}
+		defer status.Close()
+		rep.Status = status
+	}
+	if file != nil {
+		defer reopenOnHangup(file, log)()
+	}
+
+	ctx, stop := cli.OnSignal(func(at time.Time, n int) {
+		log.Printf(report.Errors, at, report.Where{}, "Exiting on signal %d", n)
+	})
+	defer stop()
+	tell := engine.Reporter(rep.Report)
+	if o.script != "" {
+		scripts := newScripts(o.script, cfg.Sink.Temp != "", cfg.Sink.Merge, rep.Report)
+		defer scripts.close()
+		tell = func(at time.Time, ev machine.Event) {
+			rep.Report(at, ev)
+			scripts.report(at, ev)
+		}
+	}
+	cfg.Ready = func() {
+		if child != nil {
+			child.ready(file)
+		}
+	}
+	err := engine.Receive(ctx, cfg, tell)
+	rep.Close()
+	if err != nil {
+		text, code := setupError(err)
+		log.Printf(report.Errors, time.Now(), report.Where{}, "%s", text)
+		if child != nil {
+			return fail(code, "%s", text)
+		}
+		return code
+	}
+	return cli.ExitSignal
+}
+
+// setupError puts the words of the stock daemon before what went wrong.
+func setupError(err error) (text string, code int) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "Error binding socket for listener: " + cli.ErrText(err), cli.ExitNet
+	}
+	return "Error setting up the network: " + err.Error(), cli.ExitNet
+}
+
+// reopenOnHangup opens the log file anew at each SIGHUP, until the returned
+// function is called.
+func reopenOnHangup(file *report.RollingFile, log *report.Log) (stop func()) {
+	ch := make(chan os.Signal, 1)
+	quit := make(chan struct{})
+	signal.Notify(ch, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ch:
+				if err := file.Reopen(); err != nil {
+					log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open log file: %s", cli.ErrText(err))
+				}
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(quit)
+	}
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// setPriority sets the nice value of all threads: Linux has one for each. Those
+// to come inherit it from the thread that starts them.
+func setPriority(n int) error {
+	if n == 0 {
+		return nil
+	}
+	done := map[int]bool{}
+	for {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return unix.Setpriority(unix.PRIO_PROCESS, 0, n)
+		}
+		fresh := false
+		for _, t := range tasks {
+			id, err := strconv.Atoi(t.Name())
+			if err != nil || done[id] {
+				continue
+			}
+			if err := unix.Setpriority(unix.PRIO_PROCESS, id, n); err != nil && err != unix.ESRCH {
+				return err
+			}
+			done[id], fresh = true, true
+		}
+		if !fresh {
+			return nil
+		}
+	}
+}

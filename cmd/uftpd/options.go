@@ -1,0 +1,469 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine"
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// options is the command line, checked as far as that goes without opening
+// anything but lists.
+type options struct {
+	resolver   *cli.Resolver
+	interfaces []netio.Interface
+
+	foreground bool
+	logFile    string
+	logSizeMB  int
+	logCount   int
+	logLevel   int
+	statusFile string
+	pidFile    string
+	priority   int
+	quiet      bool // no reverse look-ups
+	json       bool
+	noProgress bool
+
+	dests, backups []string
+	temp           string
+	merge          bool
+	tempFiles      bool // -t: what happens in any case
+	outsideLinks   bool
+	durable        bool
+	script         string
+	cacheBytes     int
+
+	listen     []netio.Interface
+	public     []netip.Addr
+	port       string
+	uid        wire.UID
+	bufBytes   int
+	dscp       int
+	noGSO      bool
+	noGRO      bool
+	portable   bool
+	servers    []receiver.Server
+	heartbeats []netip.AddrPort
+	hbSeconds  int
+
+	maxSessions int
+	encrypted   bool // -E
+	proxy       string
+	keyFiles    []string
+	newKeys     []string
+	windows     bool // -m: without effect
+}
+
+// Defaults (v4-cli.md section 2).
+const (
+	defaultPublic  = "230.4.4.1"
+	defaultDest    = "/tmp"
+	defaultLog     = "/tmp/uftpd.log"
+	defaultBuffer  = 262144
+	sessionsMax    = 10_000
+	serversMax     = 100
+	checkpointTime = 2 * time.Second
+)
+
+func newOptions(ifs []netio.Interface) *options {
+	return &options{
+		resolver: cli.NewResolver(), interfaces: ifs,
+		logFile: defaultLog, logCount: 5, logLevel: 2,
+		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
+		maxSessions: receiver.DefaultMaxSessions,
+	}
+}
+
+const examples = `  Receive into /srv/in and watch:
+      uftpd -d -D /srv/in
+  Run in the background, keep interrupted transfers, report each file to a script:
+      uftpd -D /srv/in -T /srv/partial -s /usr/local/bin/arrived -L /var/log/uftpd.log
+`
+
+// command is the table of options.
+func (o *options) command() *cli.Command {
+	const (
+		where   = "Where files go"
+		network = "Network"
+		who     = "Who may send"
+		run     = "Running"
+		output  = "Output"
+		crypt   = "Encryption (not supported yet: checked, then refused)"
+	)
+	return &cli.Command{
+		Name: "uftpd", Version: cli.Version,
+		Purpose:  "Receives files and directories that uftp sends. Runs in the background unless -d is given.",
+		Examples: examples,
+		Options: []cli.Option{
+			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
+				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: /tmp)"},
+			{Letter: 'T', Name: "temp", Arg: "DIR", Group: where, Set: o.setTemp,
+				Help: "collect the files of a session here and move them at its end; what an\ninterrupted session left is used when it is resumed"},
+			{Letter: 'i', Name: "merge", Group: where, Set: cli.Flag(&o.merge),
+				Help: "with -T, merge directories instead of replacing them"},
+			{Letter: 'A', Name: "backup", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.backups),
+				Help: "move what is replaced or deleted here; as many as with -D"},
+			{Letter: 't', Name: "temp-files", Group: where, Set: o.setTempFiles,
+				Help: "let a file appear only when it is whole (this is always done)"},
+			{Letter: 's', Name: "script", Arg: "PATH", Group: where, Set: o.setScript,
+				Help: "run PATH -I GROUP FILE... for what was received"},
+			{Name: "durable", Group: where, Set: cli.Flag(&o.durable),
+				Help: "make each file reach the disk before it is confirmed (slower; with -T\nthis is always done)"},
+			{Name: "allow-outside-links", Group: where, Set: cli.Flag(&o.outsideLinks),
+				Help: "accept symbolic links that point out of the destination"},
+			{Letter: 'c', Name: "cache", Arg: "BYTES", Group: where, Set: cli.Int(&o.cacheBytes, 10240, 20971520, "Invalid cache size", "bytes"),
+				Help: "memory between network and disk (10240 to 20971520;\ndefault: 16777216)"},
+
+			{Letter: 'M', Name: "public-address", Arg: "ADDRESS[,ADDRESS...]", Group: network, Set: o.setPublic,
+				Help: "multicast addresses to listen on (default: 230.4.4.1)"},
+			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: o.setPort,
+				Help: "UDP port (default: 1044)"},
+			{Letter: 'I', Name: "interface", Arg: "INTERFACE[,...]", Group: network, Set: o.setInterfaces,
+				Help: "name or index, with /4 or /6 for the family, or address\n(default: all that are no loopback)"},
+			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
+				Help: "ID of this receiver, hex (default: from the first interface's address)"},
+			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
+				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid buffer size", "bytes"),
+				Help: "receive buffer of the socket (65536 to 104857600, default: 262144)"},
+			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
+				Help: "differentiated services code point of answers (0 to 63, default: 0)"},
+			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
+				Help: "do not let the kernel cut large sends into datagrams"},
+			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
+				Help: "do not let the kernel join datagrams that arrive"},
+			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
+				Help: "use the slower network code that every system has"},
+
+			{Letter: 'S', Name: "server-list", Arg: "FILE", Group: who, Set: o.setServers,
+				Help: "only the senders that FILE lists, UID|ADDRESS one a line; needs\nsource-specific multicast addresses in -M"},
+			{Letter: 'E', Name: "encrypted-only", Group: who, Set: cli.Flag(&o.encrypted),
+				Help: "refuse sessions that are not encrypted"},
+			{Name: "max-sessions", Arg: "N", Group: who, Set: cli.Int(&o.maxSessions, 1, sessionsMax, "Invalid number of sessions", "sessions"),
+				Help: "sessions at the same time (1 to 10000, default: 100)"},
+			{Letter: 'R', Name: "proxy", Arg: "HOST[/FINGERPRINT]", Group: who, Set: o.setProxy,
+				Help: "answer through this response proxy (not supported yet)"},
+			{Letter: 'H', Name: "heartbeat", Arg: "HOST[:PORT][,...]", Group: who, Set: o.setHeartbeats,
+				Help: "tell these proxies regularly that this receiver is there"},
+			{Letter: 'h', Name: "heartbeat-interval", Arg: "SECONDS", Group: who,
+				Set:  cli.Int(&o.hbSeconds, 1, 3600, "Invalid heartbeat interval", "seconds"),
+				Help: "how often (1 to 3600, default: 20)"},
+
+			{Letter: 'd', Name: "foreground", Group: run, Set: cli.Flag(&o.foreground),
+				Help: "stay in the foreground and log to standard error"},
+			{Letter: 'P', Name: "pid-file", Arg: "FILE", Group: run, Set: cli.String(&o.pidFile),
+				Help: "write the process ID to FILE (not with -d)"},
+			{Letter: 'N', Name: "nice", Arg: "N", Group: run, Set: cli.Int(&o.priority, -20, 19, "Invalid priority value", ""),
+				Help: "priority, from -20 (most) to 19 (least); default: 0"},
+			{Letter: 'm', Name: "windows-crypto", Group: run, Set: cli.Flag(&o.windows),
+				Help: "no effect; taken because scripts for Windows give it"},
+
+			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
+				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 every datagram (default: 2)"},
+			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
+				Help: "append the log to FILE (default: /tmp/uftpd.log; not with -d)"},
+			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
+				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
+			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
+				Help: "how many old log files are kept with -g (1 to 1000, default: 5)"},
+			{Letter: 'F', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
+				Help: "append results for scripts to FILE; @LOG puts them into the log"},
+			{Letter: 'q', Name: "no-lookup", Group: output, Set: cli.Flag(&o.quiet),
+				Help: "do not look up the names of senders"},
+			{Name: "json", Group: output, Set: cli.Flag(&o.json),
+				Help: "write one JSON object a line on standard output for each event\n(needs -d)"},
+			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
+				Help: "log lines instead of the live display on a terminal"},
+
+			{Letter: 'k', Name: "key-file", Arg: "FILE[,FILE...]", Group: crypt, Set: cli.List(&o.keyFiles),
+				Help: "private keys of this receiver"},
+			{Letter: 'K', Name: "new-key", Arg: "TYPE[,TYPE...]", Group: crypt, Set: cli.NewKeys(&o.newKeys),
+				Help: "make new keys: rsa:BITS or ec:CURVE"},
+		},
+	}
+}
+
+// parse walks the command line and checks what only shows at its end.
+func (o *options) parse(cmd *cli.Command, args []string) error {
+	operands, err := cmd.Parse(args)
+	if err != nil {
+		return err
+	}
+	if len(operands) > 0 {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: ignoring "+strings.Join(operands, " ")))
+	}
+	if len(o.keyFiles) > 0 && len(o.newKeys) > 0 && len(o.keyFiles) != len(o.newKeys) {
+		return cli.Fail("Must list same number of items for -k and -K: %d and %d", len(o.keyFiles), len(o.newKeys))
+	}
+	switch {
+	case len(o.keyFiles) > 0:
+		return cli.Unsupported("-k", strings.Join(o.keyFiles, ","), "keys for encrypted sessions are")
+	case len(o.newKeys) > 0:
+		return cli.Unsupported("-K", strings.Join(o.newKeys, ","), "keys for encrypted sessions are")
+	case o.proxy != "":
+		return cli.Unsupported("-R", o.proxy, "response proxies are")
+	case o.json && !o.foreground:
+		return cli.Fail("--json writes to standard output, which a background process has not: add -d")
+	}
+	if len(o.dests) == 0 {
+		o.dests = []string{defaultDest}
+	}
+	return nil
+}
+
+// receiveConfig checks directories (exit code 1) and addresses (exit code 2) and
+// fills the engine's configuration.
+func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
+	var cfg engine.ReceiveConfig
+	listen := o.interfacesToUse()
+	if len(listen) == 0 {
+		return cfg, &cli.Error{Code: cli.ExitNet, Text: "No network interface found", Allowed: "-I with an interface that is up"}
+	}
+	sink := store.SinkConfig{
+		Dests: o.dests, Backups: o.backups, Temp: o.temp, Merge: o.merge,
+		Durable: o.durable, AllowOutsideLinks: o.outsideLinks,
+	}
+	if _, err := store.NewSink(sink); err != nil {
+		return cfg, cli.Fail("%s", err)
+	}
+	public, err := o.publicAddresses(listen)
+	if err != nil {
+		return cfg, err
+	}
+	port, err := o.resolver.Port(o.port)
+	switch {
+	case err != nil:
+		return cfg, &cli.Error{Code: cli.ExitNet, Text: "Error getting bind address: " + err.Error() + " (-p " + o.port + ")", Allowed: allowedPort}
+	case port == 0:
+		return cfg, &cli.Error{Text: "Invalid port: -p " + o.port, Allowed: allowedPort}
+	}
+	uid := o.uid
+	if uid == 0 {
+		uid = cli.AddrUID(listen[0].Addr)
+	}
+	six := false
+	for _, a := range public {
+		six = six || a.Is6()
+	}
+	cfg = engine.ReceiveConfig{
+		Receiver: receiver.Config{
+			UID: uid, MaxSessions: o.maxSessions, Public: public,
+			RequireEncrypted: o.encrypted, Restart: o.temp != "", Servers: o.servers,
+			Heartbeats: o.heartbeats, HeartbeatEvery: time.Duration(o.hbSeconds) * time.Second,
+		},
+		Net: netio.Config{
+			Port: port, IPv6: six, RcvBuf: o.bufBytes, TOS: o.dscp << 2,
+			Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
+		},
+		Interfaces: oncePerInterface(listen),
+		Sink:       sink,
+		CacheBytes: o.cacheBytes,
+		Trace:      o.logLevel >= 5,
+	}
+	if o.temp != "" {
+		cfg.Receiver.CheckpointEvery = checkpointTime
+	}
+	return cfg, nil
+}
+
+const allowedPort = "1 to 65535"
+
+// interfacesToUse is what -I lists, or all that are no loopback; on a host without
+// one, that of the host's own name or a loopback.
+func (o *options) interfacesToUse() []netio.Interface {
+	if len(o.listen) > 0 {
+		return o.listen
+	}
+	var list []netio.Interface
+	for _, ifi := range o.interfaces {
+		if !ifi.Loopback {
+			list = append(list, ifi)
+		}
+	}
+	if len(list) > 0 || len(o.interfaces) == 0 {
+		return list
+	}
+	if name, err := os.Hostname(); err == nil {
+		if ifi, err := o.resolver.FindInterface(o.interfaces, name); err == nil {
+			return []netio.Interface{ifi}
+		}
+	}
+	return o.interfaces[:1]
+}
+
+// oncePerInterface drops further addresses of an interface: membership belongs to
+// the interface, not to the address.
+func oncePerInterface(all []netio.Interface) []netio.Interface {
+	type key struct {
+		index int
+		six   bool
+	}
+	seen := map[key]bool{}
+	var list []netio.Interface
+	for _, ifi := range all {
+		k := key{ifi.Index, ifi.Addr.Is6()}
+		if !seen[k] {
+			seen[k] = true
+			list = append(list, ifi)
+		}
+	}
+	return list
+}
+
+// publicAddresses is what -M lists, checked: all multicast, source-specific with
+// -S. Those of a family that no interface has are left out with a warning, as
+// long as one stays.
+func (o *options) publicAddresses(listen []netio.Interface) ([]netip.Addr, error) {
+	public := o.public
+	if len(public) == 0 {
+		public = []netip.Addr{netip.MustParseAddr(defaultPublic)}
+	}
+	const allowed = "232.0.0.0/8 or ff3x::/32, because -S lists senders"
+	var list []netip.Addr
+	for _, a := range public {
+		if !a.IsMulticast() {
+			return nil, &cli.Error{Code: cli.ExitNet, Text: fmt.Sprintf("Error joining multicast group: Invalid argument: -M %s", a),
+				Allowed: "multicast addresses"}
+		}
+		if len(o.servers) > 0 && !sourceSpecific(a) {
+			if len(o.public) == 0 {
+				return nil, &cli.Error{Text: fmt.Sprintf("Default multicast address %s invalid for source specific multicast", a), Allowed: "-M with " + allowed}
+			}
+			return nil, &cli.Error{Text: fmt.Sprintf("Invalid source specific multicast address: %s", a), Allowed: allowed}
+		}
+		for _, ifi := range listen {
+			if ifi.Addr.Is6() == a.Is6() {
+				list = append(list, a)
+				break
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, &cli.Error{Code: cli.ExitNet, Text: fmt.Sprintf("Error joining multicast group %s: no interface of its address family", public[0]),
+			Allowed: "-M and -I of the same family"}
+	}
+	return list, nil
+}
+
+// sourceSpecific reports whether a is in 232/8 or ff3x::/32.
+func sourceSpecific(a netip.Addr) bool {
+	if a.Is4() {
+		return a.As4()[0] == 232
+	}
+	b := a.As16()
+	return b[0] == 0xff && b[1]>>4 == 3 && b[2] == 0 && b[3] == 0
+}
+
+func (o *options) setTemp(v string) error {
+	if o.tempFiles {
+		return cli.Fail("Cannot specify both -t and -T")
+	}
+	o.temp = v
+	return nil
+}
+
+func (o *options) setTempFiles(string) error {
+	if o.temp != "" {
+		return cli.Fail("Cannot specify both -t and -T")
+	}
+	o.tempFiles = true
+	return nil
+}
+
+func (o *options) setScript(v string) error {
+	if !filepath.IsAbs(v) {
+		return cli.Fail("ERROR: must specify absolute pathname for postreceive script")
+	}
+	o.script = v
+	return nil
+}
+
+// setPort takes what begins with a number, as the stock daemon does; what follows
+// it shows later, as an address that cannot be bound.
+func (o *options) setPort(v string) error {
+	if cli.Number(v, 10) == 0 {
+		return &cli.Error{Text: "Invalid port", Allowed: allowedPort}
+	}
+	o.port = v
+	return nil
+}
+
+func (o *options) setInterfaces(v string) error {
+	for _, text := range cli.SplitList(v) {
+		ifi, err := o.resolver.FindInterface(o.interfaces, text)
+		if err != nil {
+			return err
+		}
+		o.listen = append(o.listen, ifi)
+	}
+	return nil
+}
+
+func (o *options) setPublic(v string) error {
+	for _, text := range cli.SplitList(v) {
+		a, err := o.resolver.Addr("ip", text)
+		if err != nil {
+			return &cli.Error{Text: fmt.Sprintf("Invalid multicast address %s: %s", text, err), Allowed: "multicast addresses"}
+		}
+		o.public = append(o.public, a)
+	}
+	return nil
+}
+
+func (o *options) setHeartbeats(v string) error {
+	for _, text := range cli.SplitList(v) {
+		a, err := o.resolver.HostPort(text, wire.DefaultPort)
+		if err != nil {
+			return &cli.Error{Text: fmt.Sprintf("Invalid heartbeat address %s: %s", text, err), Allowed: "host or host:port"}
+		}
+		o.heartbeats = append(o.heartbeats, a)
+	}
+	return nil
+}
+
+func (o *options) setProxy(v string) error {
+	host, _, _ := strings.Cut(v, "/")
+	if host == "" {
+		return &cli.Error{Text: "Invalid host name", Allowed: "host or host/fingerprint"}
+	}
+	if _, err := o.resolver.Addr("ip", host); err != nil {
+		return &cli.Error{Text: fmt.Sprintf("Invalid proxy address %s: %s", host, err), Allowed: "host or host/fingerprint"}
+	}
+	o.proxy = v
+	return nil
+}
+
+// setServers reads lines of UID|IP-or-name[|fingerprint].
+func (o *options) setServers(v string) error {
+	lines, err := store.ReadHostList(v)
+	if err != nil {
+		return cli.Fail("Couldn't open server list %s: %s", v, cli.ErrText(err))
+	}
+	const allowed = "lines of UID|ADDRESS or UID|ADDRESS|FINGERPRINT"
+	for _, l := range lines {
+		var uid wire.UID
+		if err := cli.UID(&uid)(l.Name); err != nil || uid == 0 || uid == 0xffffffff {
+			return &cli.Error{Text: "Invalid server UID " + l.Name, Allowed: allowed}
+		}
+		host, _, _ := strings.Cut(l.Fingerprint, "|")
+		a, err := o.resolver.Addr("ip", host)
+		if err != nil {
+			return &cli.Error{Text: fmt.Sprintf("Invalid server name/address %s: %s", host, err), Allowed: allowed}
+		}
+		if len(o.servers) == serversMax {
+			return &cli.Error{Text: "Exceeded maximum server count", Allowed: fmt.Sprintf("at most %d", serversMax)}
+		}
+		o.servers = append(o.servers, receiver.Server{UID: uid, Addr: a})
+	}
+	return nil
+}
