@@ -20,7 +20,8 @@ func errGuarded(path string) error {
 // displace takes away what stands at p, the last element of which lies in in: to
 // the backup directory if there is one, else it is removed, directories with all
 // they hold. Links are never followed. On an error it is still there, except
-// that a directory may be removed in part.
+// that a directory may be removed in part. To put something else in its place,
+// use install.
 func (s *Session) displace(in dir, p place, log *[]string) error {
 	if s.k.guards(p.path()) {
 		return errGuarded(p.path())
@@ -66,7 +67,7 @@ func (s *Session) install(from dir, name string, in dir, p place, log *[]string)
 		return rename(from, name, in, p.last())
 	}
 	// A directory cannot be replaced in one step: move it aside first.
-	aside := cutName(p.last(), maxName-16) + fmt.Sprintf(".~uftp-%08X~", s.key.Group)
+	aside := scratchName(p.last(), s.key.Group, scratchOld)
 	if err := in.RemoveAll(aside); err != nil {
 		return err
 	}

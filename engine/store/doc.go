@@ -5,6 +5,63 @@
 // (opening, syncing, moving) block; the host calls them where blocking is no
 // harm. Reading and writing blocks allocates nothing.
 //
+// # Receiving
+//
+// A [Sink] has the directories, a [Session] the files of one session, a [File]
+// is one of them while it is received. What must hold:
+//
+//   - A file has its final name only when it is whole. It is received under
+//     final.~uftp-GGGGGGGG-IIII (group, file ID), in the deepest directory of its
+//     path that exists; parents are made, and what is in the way is replaced, when
+//     it is whole and not before. What is in the way stays until then, and for
+//     good if anything fails.
+//   - No name from the network leads out of the destination. Names with ".." are
+//     refused, absolute ones must lie in a destination. On the way no link is
+//     followed, neither out nor to a place inside: a link as a parent rejects the
+//     file, a link under the final name is replaced. os.Root walks, and each step
+//     is compared with what was there before it, so a directory that is swapped
+//     for a link meanwhile does not help. The destination itself may be a link.
+//   - A link is made only if its text cannot lead out: relative, ".." at its start
+//     only, and not above the destination. x/../y is refused even where it stays
+//     inside, because x may be a link. AllowOutsideLinks lifts this.
+//   - Directories of the configuration are never deleted, replaced or moved away,
+//     if one lies in another.
+//   - A preview changes nothing on disk.
+//   - A backup never destroys an older backup: B/YYYYMMDD/HHMMSS/path, and path.1
+//     to path.99 when a session replaces one name again.
+//
+// With a temporary directory T files are collected in T/_group_GGGGGGGG and moved
+// when the session ends well. What a later instance of the session may use:
+//
+//   - A file under its final name there is finished: it was synced before it got
+//     the name. It is taken as it is if its size and time stamp are what the
+//     sender says. If the sender gives no stamp, size is enough, but only if a
+//     record tells that an instance ended in order.
+//   - A partial file is under its temporary name, and T/_group_GGGGGGGG_restart
+//     tells what is missing of it; see state_record.go. The record is written by
+//     Checkpoint, after the data were synced, so it holds after kill -9 and after
+//     a crash of the machine. Without a record a temporary file is worth nothing:
+//     it is replaced or, at the end, removed.
+//   - Abandon, the orderly end, also gives the partial file its final name and
+//     writes the record so that a stock daemon can go on from it; until then a
+//     stock daemon takes our record for one of no file. The stamp of such a file
+//     is 1 s after the epoch, so that it is not taken for finished if the record
+//     gets lost. Whoever reads a record, ours or a stock daemon's, first moves the
+//     data back to a temporary name.
+//   - Name, size, blocks, sections, time stamp and block size must agree, or the
+//     file is received anew. A stock record has no stamp and no block size; the
+//     stamp is taken from the data.
+//
+// Honest limits: one partial file a session is remembered, the last one. Temporary
+// files of a killed process outside T stay until the same session sends the
+// same file again. A directory in the way is replaced in two steps, and so is
+// everything that goes to a backup directory: between them nothing has the name.
+// Where another disk is mounted below a destination, files cannot be backed up
+// from it nor moved to it from T; they are refused, or stay in T. Unless Durable
+// is set, a crash of the machine (not of the process) may leave a file whose last
+// seconds are zeros. On Windows the moves between directories go by name, not by
+// handle, and a stranger with write access to the destination can misguide them.
+//
 // # Sending
 //
 // A [Walker] turns the operands of the user into entries with their names on the

@@ -127,13 +127,8 @@ func (m *mover) merge(from, to dir, p place) error {
 	}
 	defer source.close()
 	fi, err := to.Lstat(name)
-	if err == nil && !fi.IsDir() {
-		if err = m.s.displace(to, p, &m.log); err == nil {
-			err = fs.ErrNotExist
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = to.Mkdir(name, 0o755)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
+		err = m.s.makeDir(to, p, &m.log)
 	}
 	if err != nil {
 		return err

@@ -105,6 +105,8 @@ func TestMovePurgesOrphans(t *testing.T) {
 		h.receive(h.file("d/f", "x"), "x")
 		h.write(groupDir+"/"+tempName("g", testGroup, 7), "partial", 1)
 		h.write(groupDir+"/d/"+tempName("h", testGroup, 9), "partial", 1)
+		h.write(groupDir+"/"+scratchName("d", testGroup, scratchOld)+"/in", "replaced", 1)
+		h.mkdir(groupDir + "/" + scratchName("e", testGroup, scratchDir))
 		notOurs := tempName("h", testGroup+1, 9)
 		h.write(groupDir+"/d/"+notOurs, "sent by this name", 1)
 		h.end(true)

@@ -156,20 +156,32 @@ func checkLink(p place, text string) error {
 const maxName = 255
 
 // tempName returns the name under which file id of group is received beside final.
-// Names too long for the suffix are cut: group and ID alone tell files apart.
 func tempName(final string, group uint32, id uint16) string {
-	suffix := fmt.Sprintf(".~uftp-%08X-%04X", group, id)
+	return scratchName(final, group, fmt.Sprintf("%04X", id))
+}
+
+// What else has a temporary name for a moment.
+const (
+	scratchOld = "old" // a directory that is being replaced
+	scratchDir = "dir" // a directory that replaces something
+)
+
+// scratchName returns a temporary name for final. Names too long for the suffix
+// are cut: group and what tell things apart.
+func scratchName(final string, group uint32, what string) string {
+	suffix := fmt.Sprintf(".~uftp-%08X-%s", group, what)
 	return cutName(final, maxName-len(suffix)) + suffix
 }
 
-// isTemp reports whether name is one that tempName gives files of group.
+// isTemp reports whether name is a temporary name of group.
 func isTemp(name string, group uint32) bool {
-	suffix := fmt.Sprintf(".~uftp-%08X-", group)
-	if len(name) < len(suffix)+4 {
+	mark := fmt.Sprintf(".~uftp-%08X-", group)
+	i := strings.LastIndex(name, mark)
+	if i < 0 {
 		return false
 	}
-	head, id := name[:len(name)-4], name[len(name)-4:]
-	return strings.HasSuffix(head, suffix) && strings.Trim(id, "0123456789ABCDEF") == ""
+	what := name[i+len(mark):]
+	return what == scratchOld || what == scratchDir || len(what) == 4 && strings.Trim(what, "0123456789ABCDEF") == ""
 }
 
 // cutName returns at most n bytes of name, whole characters.

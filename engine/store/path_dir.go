@@ -113,18 +113,11 @@ func (s *Session) parent(p place, log *[]string) (dir, error) {
 	}
 	for i, e := range p.elems[:len(p.elems)-1] {
 		next, err := d.sub(e)
-		for try := 0; err != nil && try < 3; try++ {
-			if errors.Is(err, errNotDir) {
-				sub := place{root: p.root, dest: p.dest, elems: p.elems[:i+1], skip: p.skip}
-				err = s.displace(d, sub, log)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+			up := place{root: p.root, dest: p.dest, elems: p.elems[:i+1], skip: p.skip}
+			if err = s.makeDir(d, up, log); err == nil {
+				next, err = d.sub(e)
 			}
-			if err == nil || errors.Is(err, fs.ErrNotExist) {
-				err = d.Mkdir(e, 0o755)
-			}
-			if err != nil && !errors.Is(err, fs.ErrExist) {
-				break
-			}
-			next, err = d.sub(e)
 		}
 		d.close()
 		if err != nil {
@@ -133,6 +126,31 @@ func (s *Session) parent(p place, log *[]string) (dir, error) {
 		d = next
 	}
 	return d, nil
+}
+
+// makeDir makes the directory p, the last element of which lies in in. What is not
+// a directory there is backed up or removed, but not before the new one exists.
+func (s *Session) makeDir(in dir, p place, log *[]string) error {
+	err := in.Mkdir(p.last(), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		if fi, err := in.Lstat(p.last()); err == nil && fi.IsDir() {
+			return nil // another session was faster
+		}
+		temp := scratchName(p.last(), s.key.Group, scratchDir)
+		if err := in.RemoveAll(temp); err != nil {
+			return err
+		}
+		if err := in.Mkdir(temp, 0o755); err != nil {
+			return err
+		}
+		if err = s.install(in, temp, in, p, log); err != nil {
+			in.Remove(temp)
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return s.settle(in)
 }
 
 // list returns the entries of d in the order of their names.

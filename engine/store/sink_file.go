@@ -101,7 +101,10 @@ func (f *File) finish(log *[]string) error {
 		return err
 	}
 	if f.place.skip > 0 {
-		return f.s.forget(f)
+		if err := f.s.forget(f); err != nil { // harmless: its data are not where it says
+			*log = append(*log, "Couldn't remove restart file: "+reason(err))
+		}
+		return nil
 	}
 	return f.s.settle(in)
 }

@@ -245,7 +245,7 @@ func TestSparse(t *testing.T) {
 	if err := unix.Statfs(h.at("disk"), &now); err != nil {
 		t.Fatal(err)
 	}
-	if used := int64(st.Bfree-now.Bfree) * now.Bsize; used > 1<<20 {
+	if used := int64(st.Bfree-now.Bfree) * int64(now.Bsize); used > 1<<20 {
 		t.Errorf("%d bytes used for 3 written", used)
 	}
 	if err := f.Abandon(nil); err != nil {

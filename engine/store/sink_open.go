@@ -99,15 +99,7 @@ func (s *Session) answerDir(req Request, p place, a *Answer) error {
 		return err
 	}
 	defer in.close()
-	if fi != nil {
-		if err := s.displace(in, p, &a.Log); err != nil {
-			return err
-		}
-	}
-	if err := in.Mkdir(p.last(), 0o755); err != nil {
-		return err
-	}
-	return s.settle(in)
+	return s.makeDir(in, p, &a.Log)
 }
 
 // answerLink makes a symbolic link under a temporary name and moves it to its place.

@@ -16,8 +16,13 @@ import (
 // What a session leaves behind in the temporary directory for the next instance
 // of it (v4-receiver.md section 8); the layout of the record is in state_record.go.
 
-// maxState is the size of a record that is still read, bytes: about 500 million blocks.
-const maxState = 1 << 29
+const (
+	// maxState is the size of a record that is still read, bytes: 500 million
+	// blocks at a byte each if a stock daemon wrote it, all there can be if we did.
+	maxState = 1<<29 + 1<<16
+	// maxStockBlocks is up to how many blocks a stock daemon is to understand our record.
+	maxStockBlocks = 1 << 26
+)
 
 // partialStamp marks a partial file that lies under its final name, s since the
 // Unix epoch. No file with this stamp is ever taken for a finished one.
@@ -245,7 +250,7 @@ func (s *Session) remember(f *File, missing *block.Set, final bool) error {
 		f.noted = true
 	}
 	var in dir
-	if final {
+	if final = final && missing.Len() <= maxStockBlocks; final {
 		if in, final = s.vacancy(f.place); final {
 			defer in.close()
 			stamp := time.Unix(partialStamp, 0)
