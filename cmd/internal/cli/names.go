@@ -60,12 +60,20 @@ func (r *Resolver) Addr(wanted, host string) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, err
 	}
+	var six netip.Addr
 	for _, a := range all {
-		if a = a.Unmap(); a.Is4() {
+		a = a.Unmap()
+		switch {
+		case a.Is4() && wanted != "ip6":
 			return a, nil
+		case a.Is6() && wanted != "ip4" && !six.IsValid():
+			six = a
 		}
 	}
-	return all[0], nil
+	if !six.IsValid() {
+		return six, lookupError(textNotKnown)
+	}
+	return six, nil
 }
 
 // names asks for all addresses of a name.
@@ -99,7 +107,7 @@ func (r *Resolver) Port(text string) (uint16, error) {
 		return uint16(n), nil
 	}
 	n, err := net.LookupPort("udp", text)
-	if err != nil {
+	if err != nil || text == "" {
 		return 0, lookupError(textNotKnown)
 	}
 	return uint16(n), nil

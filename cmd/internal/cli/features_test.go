@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCongestionControl(t *testing.T) {
+	tests := []struct {
+		value string
+		tfmcc bool
+		fail  string
+	}{
+		{"none", false, ""}, {"tfmcc", true, ""}, {"tfmcc:5000", true, ""}, {"tfmcc:min=0x10:init=100:max=5000", true, ""}, {"tfmcc:max=5000", true, ""},
+		{"foo", false, "Invalid congestion control type"}, {"", false, "Invalid congestion control type"},
+		{"tfmcc:foo=1", false, "Invalid rate type"}, {"tfmcc:min=0", false, "Invalid rate"}, {"tfmcc:0", false, "Invalid max rate"},
+		{"tfmcc:max=1073741825", false, "Invalid rate"}, {"tfmcc:min=10:init=5", false, "Invalid rate"}, {"tfmcc:min=10:max=5", false, "Invalid rate"},
+	}
+	for _, tt := range tests {
+		var on bool
+		err := CongestionControl(&on)(tt.value)
+		switch {
+		case tt.fail == "" && (err != nil || on != tt.tfmcc):
+			t.Errorf("-C %q = %v, %v, want %v", tt.value, on, err, tt.tfmcc)
+		case tt.fail != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.fail+" (allowed")):
+			t.Errorf("-C %q = %v, want %q", tt.value, err, tt.fail)
+		}
+	}
+}
+
+func TestExchangeAndKeys(t *testing.T) {
+	var word string
+	var keys []string
+	tests := []struct {
+		set   func(string) error
+		value string
+		fail  string
+	}{
+		{Exchange(&word), "rsa", ""}, {Exchange(&word), "rsa:xyz", ""}, {Exchange(&word), "ecdh_rsa:secp521r1", ""}, {Exchange(&word), "ecdh_ecdsa", ""},
+		{Exchange(&word), "dh", "Invalid keyextype"}, {Exchange(&word), "ecdh_rsa:secp224k1", "Invalid curve"},
+		{NewKeys(&keys), "rsa:512,ec:prime256v1", ""}, {NewKeys(&keys), "rsa:511", "Invalid RSA key size: 511"}, {NewKeys(&keys), "rsa:", "Invalid RSA key size: "},
+		{NewKeys(&keys), "ec:x", "Invalid EC curve: x"}, {NewKeys(&keys), "foo", "Invalid keyinfo entry: foo"},
+		{OneOf(&word, Ciphers, "Invalid keytype"), "aes256-gcm", ""}, {OneOf(&word, Ciphers, "Invalid keytype"), "AES256-GCM", "Invalid keytype"},
+	}
+	for _, tt := range tests {
+		err := tt.set(tt.value)
+		if tt.fail == "" && err != nil || tt.fail != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.fail+" (allowed")) {
+			t.Errorf("%q = %v, want %q", tt.value, err, tt.fail)
+		}
+	}
+	if len(keys) != 2 {
+		t.Errorf("keys %q, want the two good ones of the first list", keys)
+	}
+}

@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"uftp/engine/netio"
+	"uftp/wire"
+)
+
+// offline is a resolver that knows two names and nothing else.
+func offline() *Resolver {
+	return &Resolver{lookup: func(_ context.Context, network, host string) ([]netip.Addr, error) {
+		switch {
+		case host == "clienta" && network != "ip6":
+			return []netip.Addr{netip.MustParseAddr("10.88.0.7")}, nil
+		case host == "both":
+			return []netip.Addr{netip.MustParseAddr("fd88::7"), netip.MustParseAddr("10.88.0.8")}, nil
+		case host == "broken":
+			return nil, &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+		}
+		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+	}}
+}
+
+func TestIPv4Number(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"10.88.0.1", "10.88.0.1"}, {"10.1", "10.0.0.1"}, {"10.1.2", "10.1.0.2"}, {"0x0A580001", "10.88.0.1"}, {"012", "0.0.0.10"},
+		{"12345678", "0.188.97.78"}, {"0", "0.0.0.0"}, {"0xffffffff", "255.255.255.255"}, {"0x1b.0.0.1", "27.0.0.1"}, {"4294967295", "255.255.255.255"},
+		{"4294967296", ""}, {"300.1.1.1", ""}, {"1.2.3.4.5", ""}, {"1.2.3.", ""}, {"", ""}, {"abc", ""}, {"08", ""}, {"0b1", ""}, {"0o7", ""}, {"1_0", ""}, {"-1", ""}, {" 1", ""},
+	}
+	for _, tt := range tests {
+		a, ok := IPv4Number(tt.in)
+		if ok != (tt.want != "") || ok && a.String() != tt.want {
+			t.Errorf("IPv4Number(%q) = %v, %v, want %q", tt.in, a, ok, tt.want)
+		}
+	}
+}
+
+func TestAddrUID(t *testing.T) {
+	tests := []struct {
+		addr string
+		want wire.UID
+	}{
+		{"10.88.0.1", 0x0A580001}, {"fd88::1", 0x01000000}, {"fd88::100", 0x00010000}, {"fd88::102:304", 0x04030201}, {"::ffff:10.88.0.1", 0x0A580001},
+	}
+	for _, tt := range tests {
+		if got := AddrUID(netip.MustParseAddr(tt.addr)); got != tt.want {
+			t.Errorf("AddrUID(%s) = %v, want %v", tt.addr, got, tt.want)
+		}
+	}
+}
+
+// Rows of v4-sender.md section 10.
+func TestHostUID(t *testing.T) {
+	tests := []struct {
+		id   string
+		want wire.UID
+		ok   bool
+		warn bool
+	}{
+		{"10.1.2.3", 0x0A010203, true, false},
+		{"0x0A580001", 0x0A580001, true, false},
+		{"0xbeef", 0xbeef, true, false},
+		{"0A580001", 0x0A580001, true, false},
+		{"deadBEEF", 0xdeadbeef, true, false},
+		{"abc", 0xabc, true, false},
+		{"12345678", 0x00BC614E, true, true},
+		{"012", 10, true, true},
+		{"7", 7, true, false},
+		{"0", 0, true, false},
+		{"0xffffffff", 0xffffffff, true, false},
+		{"clienta", 0x0A580007, true, false},
+		{" 0x0A580001 ", 0x0A580001, true, false},
+		{"fd88::1", 0x01000000, true, false},
+		{"beach1", 0xbeac, true, true},
+		{"zz", 0, false, false},
+		{"ffffffffx", 0, false, false},
+		{"0x123456789", 0x23456789, true, true},
+		{"", 0, false, false},
+		{"99999999999999999999", 0, false, false},
+	}
+	for _, tt := range tests {
+		r := offline()
+		got, ok := r.HostUID(tt.id)
+		if got != tt.want || ok != tt.ok || (len(r.Warnings) > 0) != tt.warn {
+			t.Errorf("HostUID(%q) = %v, %v, warnings %q, want %v, %v, a warning: %v", tt.id, got, ok, r.Warnings, tt.want, tt.ok, tt.warn)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return "@" + p
+	}
+	list := file("list", "# receivers\n\n0x11\r\n 0x12 |AA:BB rest\nclienta\n")
+	long := file("long", strings.Repeat("1", 80)+"\n")
+	tests := []struct {
+		value string
+		want  string // names and UIDs, or the error
+	}{
+		{"0x1,,0x2,", "0x1=0x00000001 0x2=0x00000002"},
+		{"", ""},
+		{list, "0x11=0x00000011  0x12 =0x00000012 clienta=0x0A580007"},
+		{long, "Hostlist: name too long"},
+		{"@/no/such", "Couldn't open destination list /no/such: No such file or directory"},
+		{"0x1,zz", "Invalid UID zz"},
+		{"0x0", "Invalid UID 0x0"},
+	}
+	for _, tt := range tests {
+		var hosts []ListedHost
+		err := offline().Hosts(&hosts)(tt.value)
+		var got []string
+		for _, h := range hosts {
+			got = append(got, h.Name+"="+h.UID.String())
+		}
+		text := strings.Join(got, " ")
+		if err != nil {
+			text = err.Error()
+		}
+		if err == nil && text != tt.want || err != nil && !strings.HasPrefix(text, tt.want) || err != nil && tt.want == "" {
+			t.Errorf("Hosts(%q) = %q, want %q", tt.value, text, tt.want)
+		}
+	}
+}
+
+func TestAddr(t *testing.T) {
+	tests := []struct{ family, host, want string }{
+		{"ip", "230.4.4.1", "230.4.4.1"}, {"ip", "ff02::1", "ff02::1"}, {"ip", "both", "10.88.0.8"}, {"ip6", "both", "fd88::7"},
+		{"ip4", "ff02::1", "Address family for hostname not supported"}, {"ip6", "10.1.1.1", "Address family for hostname not supported"},
+		{"ip", "300.1.1.1", textNotKnown}, {"ip", "no", textNotKnown}, {"ip", "", textNotKnown}, {"ip", "broken", textTemporary},
+	}
+	for _, tt := range tests {
+		a, err := offline().Addr(tt.family, tt.host)
+		got := a.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("Addr(%s, %q) = %q, want %q", tt.family, tt.host, got, tt.want)
+		}
+	}
+}
+
+func TestLookupsEnd(t *testing.T) {
+	r := &Resolver{lookup: func(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+		if _, limited := ctx.Deadline(); !limited {
+			t.Error("a look-up has no time limit")
+		}
+		return nil, context.DeadlineExceeded
+	}}
+	r.spent = budgetMax - time.Millisecond
+	if _, err := r.Addr("ip", "slow"); err == nil {
+		t.Error("a look-up that failed gave an address")
+	}
+	r.spent = budgetMax
+	asked := false
+	r.lookup = func(context.Context, string, string) ([]netip.Addr, error) { asked = true; return nil, nil }
+	if _, err := r.Addr("ip", "slow"); err == nil || err.Error() != textTemporary || asked {
+		t.Errorf("past the budget: %v, asked %v, want a temporary failure and no question", err, asked)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	r := offline()
+	for _, tt := range []struct {
+		text string
+		want string
+	}{
+		{"1044", "10.88.0.7:1044"}, {"65536", "10.88.0.7:0"}, {"66580", "10.88.0.7:1044"}, {"99x", textNotKnown}, {"", textNotKnown},
+	} {
+		a, err := r.HostPort("clienta:"+tt.text, 1)
+		got := a.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("HostPort(clienta:%s) = %s, want %s", tt.text, got, tt.want)
+		}
+	}
+	if a, err := r.HostPort("fd88::1", 1044); err != nil || a.String() != "[fd88::1]:1044" {
+		t.Errorf("HostPort(fd88::1) = %v, %v, want the address with the default port", a, err)
+	}
+}
+
+func TestFindInterface(t *testing.T) {
+	all := []netio.Interface{
+		{Name: "lo", Index: 1, Addr: netip.MustParseAddr("127.0.0.1"), Loopback: true},
+		{Name: "lo", Index: 1, Addr: netip.MustParseAddr("::1"), Loopback: true},
+		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.7"), Multicast: true},
+		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.9"), Multicast: true},
+		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("fd88::7"), Multicast: true},
+	}
+	tests := []struct{ text, want string }{
+		{"eth0", "10.88.0.7"}, {"eth0/4", "10.88.0.7"}, {"eth0/6", "fd88::7"}, {"2", "10.88.0.7"}, {"2/6", "fd88::7"}, {"lo", "127.0.0.1"},
+		{"10.88.0.9", "10.88.0.9"}, {"fd88::7", "fd88::7"}, {"clienta", "10.88.0.7"},
+		{"10.9.9.9", "Interface 10.9.9.9 not found"}, {"eth1", "Invalid name/address eth1: Name or service not known"},
+		{"eth1/6", "Invalid name/address eth1/6: Name or service not known"},
+	}
+	for _, tt := range tests {
+		ifi, err := offline().FindInterface(all, tt.text)
+		got := ifi.Addr.String()
+		if err != nil {
+			got, _, _ = strings.Cut(err.Error(), " (allowed")
+		}
+		if got != tt.want {
+			t.Errorf("FindInterface(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+	if ifi, ok := DefaultInterface(all, false); !ok || ifi.Name != "eth0" {
+		t.Errorf("DefaultInterface = %v, want the first that is no loopback", ifi)
+	}
+	if ifi, ok := DefaultInterface(all[:2], true); !ok || ifi.Addr.String() != "::1" {
+		t.Errorf("DefaultInterface without others = %v, want the loopback", ifi)
+	}
+	if _, ok := DefaultInterface(all[:1], true); ok {
+		t.Error("DefaultInterface found an IPv6 interface where there is none")
+	}
+}
+
+// FuzzHostUID checks that any ID ends in a UID or a refusal and that what has the
+// form of a UID is that UID.
+func FuzzHostUID(f *testing.F) {
+	for _, s := range []string{"10.1.2.3", "0x0A580001", "12345678", "012", "zz", "beach1", "::1", "0x", "1.2", "0x1.0x2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		r := offline()
+		u, ok := r.HostUID(id)
+		if !ok && u != 0 {
+			t.Errorf("HostUID(%q) refuses and yet gives %v", id, u)
+		}
+		for _, w := range r.Warnings {
+			if Clean(w) != w {
+				t.Errorf("HostUID(%q) warns with control characters: %q", id, w)
+			}
+		}
+		if len(u.String()) != 10 {
+			t.Errorf("HostUID(%q) gives %v", id, u)
+		}
+		if again, ok2 := r.HostUID(u.String()); ok && (!ok2 || again != u) {
+			t.Errorf("HostUID(%q) = %v, but that is read as %v, %v", id, u, again, ok2)
+		}
+	})
+}
