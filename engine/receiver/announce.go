@@ -136,6 +136,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		preview:   a.Flags&wire.AnnouncePreview != 0,
 		stamp:     a.Time,
 		heard:     now,
+		joins:     s.joins,
 		spare:     s.spare,
 		lent:      s.lent,
 	}
@@ -190,6 +191,7 @@ func (r *Receiver) sharer(s *session) *session {
 
 func (r *Receiver) join(s *session) {
 	s.member = asked
+	s.joins++
 	r.emit(Join{Session: s.info, Group: s.private})
 }
 
@@ -209,12 +211,13 @@ func (r *Receiver) leave(s *session) {
 	}
 }
 
-// Joined answers a Join for every session that waits for it. errText is empty
-// when it worked; otherwise the host is not a member.
+// Joined answers the oldest Join of id's slot, for every session that waits for
+// it. errText is empty when it worked; otherwise the host is not a member.
 func (r *Receiver) Joined(now clock.Time, id SessionID, errText string) {
-	s := r.index[key(id.Group, id.Instance)]
-	if s == nil || s.info.Slot != id.Slot || s.member != asked {
-		return // the session is history
+	s := &r.slots[id.Slot]
+	s.joins--
+	if s.joins > 0 || s.member != asked {
+		return // that session is history
 	}
 	s.member = noMember
 	group := s.private

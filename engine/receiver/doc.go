@@ -22,8 +22,8 @@
 // # Contract
 //
 // The host answers each Join with Joined, each Open with Opened, each Close with
-// Closed and each Checkpoint with CheckpointDone, in any order and after any time;
-// answers about what has ended meanwhile are ignored. For one group there is
+// Closed and each Checkpoint with CheckpointDone, once and after any time, Joins of
+// one slot in their order; answers about what has ended meanwhile are ignored. For one group there is
 // never more than one Join without a Leave, whatever sessions share it; after a
 // Joined that tells a failure there is no Leave. A block that could not be written
 // is told with StoreFailed, before the answer to the Close of its file; that Close

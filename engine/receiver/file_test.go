@@ -259,8 +259,6 @@ func TestOpenedOutcomes(t *testing.T) {
 		w.r.StoreFailed(w.now, 999, "x")
 		w.r.CheckpointDone(w.now, q.Ref)
 		w.r.CheckpointDone(w.now, 0)
-		w.r.Joined(w.now, SessionID{}, "x")
-		w.r.Joined(w.now, w.session().info.SessionID, "x")
 		w.poll()
 		w.wantPhase(Receiving)
 		w.wantSilence("history")

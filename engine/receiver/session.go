@@ -76,6 +76,8 @@ type session struct {
 	reserved int   // blocks of the largest file so far: this much of the budget is ours
 	naks     int64 // blocks asked for
 
+	// What the host still owes to the slot, whichever session has it.
+	joins int             // Joins without answer
 	spare block.Set       // the copy that Checkpoint hands out
 	lent  machine.FileRef // not 0: the host has spare, on behalf of this file
 }
@@ -238,14 +240,14 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 	r.forget(s)
 }
 
-// forget frees the slot. Memory that the host still holds stays with it, and so
-// does our sequence number, which packets in the queue go on counting.
+// forget frees the slot. What the host owes stays with it, and so does our
+// sequence number, which packets in the queue go on counting.
 func (r *Receiver) forget(s *session) {
 	delete(r.index, key(s.info.Group, s.info.Instance))
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= s.reserved
 	r.sessions--
-	kept := session{seq: s.seq}
+	kept := session{seq: s.seq, joins: s.joins}
 	if s.lent != 0 {
 		kept.spare, kept.lent = s.spare, s.lent
 	}
