@@ -120,6 +120,7 @@ type Counters struct {
 	RepairBytes   int64
 	Control       int64 // control datagrams planned
 	NAKs          int64 // NAKs counted in STATUS messages
+	ReportsLost   int64 // reports for the user that a limit has cost
 	Drops         [32]int64
 }
 

@@ -136,7 +136,7 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	section, _ := s.layout.Section(first)
 	if section != p.section {
 		p.section = section
-		s.reports.may(report{client: -1, place: section})
+		s.mayReport(report{client: -1, place: section})
 		return moved
 	}
 	s.plan(now, t, first, section)
@@ -350,7 +350,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		c.excess++
 		excess = c.excess >= s.cfg.MaxNAKCount
 	}
-	s.reports.may(report{client: int32(i), place: section, count: naks, excess: excess})
+	s.mayReport(report{client: int32(i), place: section, count: naks, excess: excess})
 	if excess {
 		s.setState(c, Aborted)
 		s.tell(i, "Excessive NAKs received")

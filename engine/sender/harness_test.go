@@ -11,7 +11,6 @@ import (
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
-	"uftp/engine/group"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -37,13 +36,12 @@ type rig struct {
 	s     *Sender
 	out   machine.Out
 
-	stamp   wire.Stamp // last one the sender sent
-	stampAt clock.Time
-	seq     uint16 // that the next datagram must have
-	trains  int
-	hold    bool         // trains stay in the machine
-	depart  []clock.Time // of trains under way
-	wire    []string     // "MS WHAT" of each datagram or train
+	stamp   wire.Stamp     // last one the sender sent
+	from    netip.AddrPort // of the last datagram delivered
+	seq     uint16         // that the next datagram must have
+	hold    bool           // trains stay in the machine
+	depart  []clock.Time   // of trains under way
+	wire    []string       // "MS WHAT" of each datagram or train
 	events  []machine.Event
 	planned []machine.Train
 	headers []wire.Header
@@ -164,7 +162,7 @@ func (r *rig) packet(p *machine.Packet) {
 	case wire.FuncAnnounce:
 		m, err := wire.ParseAnnounce(msg)
 		r.check(err)
-		to, r.stamp, r.stampAt = r.cfg.Public, m.Time, r.now
+		to = r.cfg.Public
 		line = "ANNOUNCE " + list(m.Hosts)
 	case wire.FuncRegConf, wire.FuncDoneConf:
 		m, err := wire.ParseHostList(msg)
@@ -173,7 +171,6 @@ func (r *rig) packet(p *machine.Packet) {
 	case wire.FuncFileInfo:
 		m, err := wire.ParseFileInfo(msg)
 		r.check(err)
-		r.stamp, r.stampAt = m.Time, r.now
 		line = fmt.Sprintf("FILEINFO f%d %s %s", m.FileID, m.Name, list(m.Hosts))
 	case wire.FuncDone:
 		m, err := wire.ParseDone(msg)
@@ -188,7 +185,9 @@ func (r *rig) packet(p *machine.Packet) {
 		}
 		line = fmt.Sprintf("ABORT %d %s%s", m.Host, file, m.Text)
 		if p.To != private {
-			to = addr(m.Host)
+			if to = r.from; p.To == addr(m.Host) {
+				to = p.To
+			}
 			line += " @" + p.To.Addr().String()
 		}
 	default:
@@ -318,6 +317,7 @@ func (r *rig) deliver(u wire.UID, pkt []byte) machine.Drop {
 
 func (r *rig) deliverFrom(from netip.AddrPort, pkt []byte) machine.Drop {
 	r.t.Helper()
+	r.from = from
 	v := r.s.Handle(r.now, from, slices.Clone(pkt))
 	if v.Store.Data != nil {
 		r.t.Fatal("a sender asked to store something")
@@ -346,7 +346,7 @@ func (r *rig) ack(u wire.UID, file uint16, rtt time.Duration, partial bool) mach
 func (r *rig) statusOf(u wire.UID, file uint16, section int, missing ...int) []byte {
 	l := r.s.layout
 	var set block.Set
-	set.Reset(l.Blocks, false)
+	set.Reset(max(l.Blocks, 8), false)
 	first, n := 0, 8
 	if section < l.Sections {
 		first, n = l.First(section), l.SectionBlocks(section)
@@ -499,8 +499,3 @@ func begin(t *testing.T, set func(*Config), size int64, uids ...wire.UID) *rig {
 	r.hold = false
 	return r
 }
-
-// roundTrip is the group round-trip time a rig has after joining.
-const roundTrip = 10 * ms
-
-var _ = group.RTTFloor

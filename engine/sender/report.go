@@ -20,7 +20,6 @@ const (
 type reportQueue struct {
 	list []report
 	head int
-	lost int64 // reports dropped
 }
 
 // report is one event. Those that go with data packets and STATUS messages are
@@ -34,14 +33,6 @@ type report struct {
 }
 
 func (q *reportQueue) must(e machine.Event) { q.push(report{event: e}) }
-
-func (q *reportQueue) may(r report) {
-	if len(q.list)-q.head >= maxReports {
-		q.lost++
-		return
-	}
-	q.push(r)
-}
 
 func (q *reportQueue) push(r report) {
 	if q.list == nil {
@@ -77,7 +68,15 @@ func (q *reportQueue) pop(s *Sender, e *machine.Event) bool {
 }
 
 // report hands on an event that the session does not depend on.
-func (s *Sender) report(e machine.Event) { s.reports.may(report{event: e}) }
+func (s *Sender) report(e machine.Event) { s.mayReport(report{event: e}) }
+
+func (s *Sender) mayReport(r report) {
+	if len(s.reports.list)-s.reports.head >= maxReports {
+		s.counters.ReportsLost++
+		return
+	}
+	s.reports.push(r)
+}
 
 // refuse reports that a message of client i was not accepted, unless too many were.
 func (s *Sender) refuse(now clock.Time, fn wire.Func, i int, reason string) {
@@ -96,7 +95,7 @@ func (s *Sender) refuseStranger(now clock.Time, fn wire.Func, uid wire.UID, reas
 // mayRefuse books one report of something somebody else did wrong.
 func (s *Sender) mayRefuse(now clock.Time) bool {
 	if s.eventRate.Next(now) > now {
-		s.reports.lost++
+		s.counters.ReportsLost++
 		return false
 	}
 	s.eventRate.Take(now, 1)
