@@ -91,7 +91,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 	if err := setPriority(o.priority); err != nil {
 		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
 	}
-	rep := &report.Receiver{Log: log, Screen: screen, UID: cfg.Receiver.UID}
+	rep := &report.Receiver{Log: log, Screen: screen, UID: cfg.Receiver.UID, MaxSessions: cfg.Receiver.MaxSessions}
 	if !o.quiet {
 		rep.Names = report.NewNames()
 	}

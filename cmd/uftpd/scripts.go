@@ -25,8 +25,8 @@ const (
 // status counts for nothing.
 type scripts struct {
 	path  string
-	temp  bool // files count when a session was moved out of the temporary directory
-	each  bool // one call for each path that was moved
+	temp  bool            // files count when a session was moved out of the temporary directory
+	each  bool            // one call for each path that was moved
 	tell  engine.Reporter // log lines, as notes of a session
 	calls chan scriptCall
 	slots chan struct{}

@@ -70,7 +70,7 @@ type (
 	}
 	jsonClient struct {
 		head
-		Receiver string   `json:"receiver"`
+		Receiver string   `json:"receiver,omitempty"`
 		UID      string   `json:"uid"`
 		Proxy    bool     `json:"proxy,omitempty"`
 		RTT      *seconds `json:"rtt,omitempty"`
@@ -131,28 +131,30 @@ type (
 	}
 	jsonText struct {
 		head
-		Path string `json:"path,omitempty"`
-		Text string `json:"text"`
+		Path   string `json:"path,omitempty"`
+		To     string `json:"to,omitempty"`
+		Sender string `json:"sender,omitempty"`
+		Text   string `json:"text"`
 	}
 	jsonSendEnd struct {
 		head
-		Exit            int     `json:"exit"`
-		Reason          string  `json:"reason"`
-		Elapsed         seconds `json:"elapsed"`
-		Files           int     `json:"files"`
-		Receivers       int     `json:"receivers"`
-		Failed          int     `json:"failed"`
-		BytesSent       int64   `json:"bytes_sent"`
-		Retransmitted   int64   `json:"bytes_retransmitted"`
-		Packets         int64   `json:"packets"`
-		RepairPackets   int64   `json:"packets_retransmitted"`
-		ControlPackets  int64   `json:"control_packets"`
-		NAKs            int64   `json:"naks"`
-		DatagramsSent   uint64  `json:"datagrams_sent"`
-		DatagramsHeard  uint64  `json:"datagrams_received"`
-		KernelDrops     uint64  `json:"kernel_drops"`
-		UDPBytesSent    uint64  `json:"udp_bytes_sent"`
-		ThroughputBytes float64 `json:"throughput"`
+		Exit           int     `json:"exit"`
+		Reason         string  `json:"reason"`
+		Elapsed        seconds `json:"elapsed"`
+		Files          int     `json:"files"`
+		Receivers      int     `json:"receivers"`
+		Failed         int     `json:"failed"`
+		BytesSent      int64   `json:"bytes_sent"`
+		Retransmitted  int64   `json:"bytes_retransmitted"`
+		Packets        int64   `json:"packets"`
+		RepairPackets  int64   `json:"packets_retransmitted"`
+		ControlPackets int64   `json:"control_packets"`
+		NAKs           int64   `json:"naks"`
+		DatagramsSent  uint64  `json:"datagrams_sent"`
+		DatagramsHeard uint64  `json:"datagrams_received"`
+		KernelDrops    uint64  `json:"kernel_drops"`
+		UDPBytesSent   uint64  `json:"udp_bytes_sent"`
+		Throughput     int64   `json:"throughput"`
 	}
 )
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,11 +23,14 @@ type Receiver struct {
 	Names  *Names  // nil: senders are shown by address only
 	UID    wire.UID
 
+	MaxSessions int // for the line about one too many
+
 	mu      sync.Mutex
 	waiting bool // for the name of the sender of the first event in held
 	closed  bool
 	held    []heldEvent
 	meters  map[int]*meter // by slot, for the screen
+	live    int            // sessions
 }
 
 type heldEvent struct {
@@ -101,7 +105,7 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		r.JSON.write(jsonMoved{newHead(at, "moved", whereOf(e.Session)), e.Paths})
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
-		r.JSON.write(jsonText{newHead(at, "send_failed", Where{}), e.To.String(), cli.ErrText(e.Err)})
+		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
 	case engine.ReceiveTick:
 		r.tick(at, e.Sessions)
 	case engine.Traced:
@@ -113,6 +117,10 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case receiver.SessionStarted:
 		r.sessionStarted(at, e)
 	case receiver.Stepped:
+		if e.Step == receiver.TooMany {
+			r.logf(Errors, at, whereOf(e.Session), "%v: %d", e.Step, r.MaxSessions)
+			return
+		}
 		r.logf(stepLevel(e.Step), at, whereOf(e.Session), "%v", e.Step)
 	case receiver.FileStarted:
 		r.fileStarted(at, e)
@@ -130,17 +138,20 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		r.fileEnded(at, e)
 	case receiver.GotAbort:
 		r.logf(Warnings, at, whereOf(e.Session), "Transfer aborted by server: %s", e.Text)
-		r.JSON.write(jsonText{head: newHead(at, "aborted_by_sender", whereOf(e.Session)), Text: e.Text})
+		r.JSON.write(jsonText{head: newHead(at, "aborted_by_sender", whereOf(e.Session)), Sender: e.Session.Sender.String(), Text: e.Text})
 	case receiver.SentAbort:
 		r.logf(Normal, at, whereOf(e.Session), "ABORT sent: %s", e.Text)
-		r.JSON.write(jsonText{head: newHead(at, "aborted", whereOf(e.Session)), Text: e.Text})
+		r.JSON.write(jsonText{head: newHead(at, "aborted", whereOf(e.Session)), Sender: e.Session.Sender.String(), Text: e.Text})
 	case receiver.Refused:
 		r.logf(Warnings, at, whereOf(e.Session), "%s", e.Text)
-		r.JSON.write(jsonText{head: newHead(at, "refused", whereOf(e.Session)), Text: e.Text})
+		r.JSON.write(jsonText{head: newHead(at, "refused", whereOf(e.Session)), Sender: e.Session.Sender.String(), Text: e.Text})
 	case receiver.SessionEnded:
 		r.logf(Detail, at, whereOf(e.Session), "Session ended: %v", e.Reason)
-		r.JSON.write(jsonSessionEnd{newHead(at, "session_ended", whereOf(e.Session)), uidHex(e.Session.Sender), e.OK, e.Reason.String()})
+		r.JSON.write(jsonSessionEnd{newHead(at, "session_ended", whereOf(e.Session)), e.Session.Sender.String(), e.OK, e.Reason.String()})
 		delete(r.meters, e.Session.Slot)
+		if r.live--; r.live == 0 {
+			r.Screen.Draw(at, idleLine)
+		}
 	case receiver.Heartbeat:
 		r.heartbeat(at, e)
 	}
@@ -158,10 +169,12 @@ func (r *Receiver) opened(at time.Time, e engine.Opened) {
 	// Replies are few and small: only the receive buffer matters.
 	e.WantSndBuf = 0
 	warnBuffers(r.Log, at, Where{}, e)
+	r.Screen.Draw(at, idleLine)
 	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), cli.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
 }
 
 func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
+	r.live++
 	in := whereOf(e.Session)
 	ip := e.Session.From.Addr()
 	name := ip.String()
@@ -173,16 +186,14 @@ func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
 	r.logf(Normal, at, in, "Received request from %s at %s (%s)", uidHex(e.Session.Sender), ip, name)
 	r.logf(Normal, at, in, "Using private multicast address %s", e.Private)
 	r.Status.Printf("CONNECT;%s;%s;%08X;%s;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, ip, name)
-	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), uidHex(e.Session.Sender), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
+	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), e.Session.Sender.String(), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
 }
 
 func statusTime(at time.Time) string { return at.Format("2006/01/02-15:04:05") }
 
-// stepLevel: failures are warnings, a full house is an error (v4-receiver.md section 3).
+// stepLevel is the level of a step: failures are warnings.
 func stepLevel(s receiver.Step) int {
 	switch s {
-	case receiver.TooMany:
-		return Errors
 	case receiver.Unconfirmed, receiver.Unfinished, receiver.TimedOut, receiver.NotListed:
 		return Warnings
 	}
@@ -192,8 +203,9 @@ func stepLevel(s receiver.Step) int {
 func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
 	in, q := whereOf(e.Session), &e.Request
 	r.logf(Normal, at, in, "Name of file to receive: %s", q.Name)
-	// What other types mean is logged by those who do it.
-	if q.Type == wire.TypeFile {
+	// What other types mean is logged by those who do it. There is no layout when
+	// the file is refused for its name or size.
+	if q.Type == wire.TypeFile && (q.Layout.Blocks > 0 || q.Size == 0) {
 		l := &q.Layout
 		r.logf(Normal, at, in, "Bytes: %d, Blocks: %d, Sections: %d", q.Size, l.Blocks, l.Sections)
 		big := l.SmallBlocks
@@ -205,7 +217,7 @@ func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
 	mtime := q.MTime
 	r.JSON.write(jsonFileStart{
 		head: newHead(at, "file_started", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Link: q.Link,
-		Size: q.Size, Blocks: q.Layout.Blocks, Sections: q.Layout.Sections, Sender: uidHex(e.Session.Sender),
+		Size: q.Size, Blocks: q.Layout.Blocks, Sections: q.Layout.Sections, Sender: e.Session.Sender.String(),
 		Resume: q.Resume, Sync: q.Sync, Preview: q.Preview, MTime: &mtime,
 	})
 }
@@ -234,12 +246,10 @@ func (r *Receiver) fileEnded(at time.Time, e receiver.FileEnded) {
 	r.Status.Printf("RESULT;%s;%s;%08X;%s;%dKB;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, q.Name, q.Size/1024, word)
 	r.JSON.write(jsonResult{
 		head: newHead(at, "result", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Size: q.Size,
-		Sender: uidHex(e.Session.Sender), Status: word, Text: e.Text,
+		Sender: e.Session.Sender.String(), Status: word, Text: e.Text,
 	})
-	if e.Status != wire.StatusRejected {
+	if e.Text == "" || e.Status != wire.StatusRejected { // else the log has said it
 		r.Screen.Line("%s  %s  %s from %s", q.Name, size(q.Size), word, e.Session.From.Addr())
-	} else {
-		r.Screen.Line("%s  rejected: %s", q.Name, e.Text)
 	}
 }
 
@@ -259,6 +269,8 @@ func (r *Receiver) heartbeat(at time.Time, e receiver.Heartbeat) {
 	}
 	r.logf(Normal, at, Where{}, "Received HB_RESP from %s: %s", e.Peer, text)
 }
+
+const idleLine = "waiting for senders"
 
 // sessionLines is how many sessions the live display has a line for.
 const sessionLines = 8
@@ -286,7 +298,7 @@ func (r *Receiver) tick(at time.Time, sessions []receiver.Stats) {
 		lines = append(lines, sessionLine(at, st, m))
 	}
 	if len(sessions) == 0 {
-		lines = append(lines, "waiting for senders")
+		lines = append(lines, idleLine)
 	}
 	r.Screen.Draw(at, lines...)
 }
@@ -295,7 +307,7 @@ func sessionLine(at time.Time, st *receiver.Stats, m *meter) string {
 	from := st.Session.From.Addr()
 	if st.Blocks == 0 || st.Phase != receiver.Receiving {
 		m.reset()
-		return fmt.Sprintf("%s  %v  %s", from, st.Phase, st.Name)
+		return strings.TrimSpace(fmt.Sprintf("%s  %v  %s", from, st.Phase, tail(st.Name)))
 	}
 	blockSize := float64(st.Size) / float64(st.Blocks)
 	have := int64(float64(st.Blocks-st.Missing) * blockSize)
@@ -305,5 +317,6 @@ func sessionLine(at time.Time, st *receiver.Stats, m *meter) string {
 		left = "  " + span(time.Duration(float64(st.Size-have)/speed*1e9)) + " left"
 	}
 	share := float64(st.Blocks-st.Missing) / float64(st.Blocks)
-	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  NAKs: %d  %s", from, bar(share, 20), share*100, size(have), size(st.Size), rate(speed), left, st.NAKs, st.Name)
+	return fmt.Sprintf("%s  %s  %s %3.0f%%  %s of %s  %s%s  NAKs: %d", from, tail(st.Name), bar(share, 20), share*100,
+		size(have), size(st.Size), rate(speed), left, st.NAKs)
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,10 +58,10 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.skipped(at, e)
 	case engine.SendFailed:
 		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
-		s.JSON.write(jsonText{newHead(at, "send_failed", s.where), e.To.String(), cli.ErrText(e.Err)})
+		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
-		s.JSON.write(jsonText{newHead(at, "source_failed", s.where), e.Path, cli.ErrText(e.Err)})
+		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
 	case engine.SendTick:
 		s.tick(at, e.Stats)
 	case engine.Traced:
@@ -189,7 +190,7 @@ func traceText(e engine.Traced) string {
 func (s *Sender) skipped(at time.Time, e engine.Skipped) {
 	s.logf(Normal, at, "----- %s -----", e.Path)
 	s.logf(e.Level, at, "%s", e.Reason)
-	s.JSON.write(jsonText{newHead(at, "skipped", s.where), e.Path, e.Reason})
+	s.JSON.write(jsonText{head: newHead(at, "skipped", s.where), Path: e.Path, Text: e.Reason})
 	s.results.skipped++
 }
 
@@ -268,7 +269,6 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 		s.logf(Detail, at, "  rtt = %.6f", e.RTT.Seconds())
 	}
 	if e.Func == wire.FuncRegister && !e.Repeat {
-		s.view.registered++
 		line := s.client(at, "registered", e.Client, "", "")
 		if e.RTT > 0 {
 			rtt := seconds(e.RTT)
@@ -414,7 +414,7 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 	}
 	line := jsonResult{
 		head: newHead(at, "result", s.where), FileID: e.FileID, File: e.File.Name, Type: typeName(e.File.Type), Size: e.File.Size,
-		Receiver: r.Client.Name, UID: r.Client.UID.String(), Status: word, NAKs: &r.NAKs,
+		Receiver: r.Client.Name, UID: r.Client.UID.String(), Status: strings.ToLower(word), NAKs: &r.NAKs,
 	}
 	if done {
 		d := seconds(r.Elapsed)
@@ -528,12 +528,12 @@ func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 		Failed:    failed,
 		BytesSent: c.DataBytes, Retransmitted: c.RepairBytes,
 		Packets: c.DataPackets, RepairPackets: c.RepairPackets, ControlPackets: c.Control,
-		NAKs:            c.NAKs,
-		DatagramsSent:   res.Net.TxDatagrams,
-		DatagramsHeard:  res.Net.RxDatagrams,
-		KernelDrops:     res.Net.KernelDrops,
-		UDPBytesSent:    res.Net.TxBytes,
-		ThroughputBytes: perSecond(bytes, res.Elapsed),
+		NAKs:           c.NAKs,
+		DatagramsSent:  res.Net.TxDatagrams,
+		DatagramsHeard: res.Net.RxDatagrams,
+		KernelDrops:    res.Net.KernelDrops,
+		UDPBytesSent:   res.Net.TxBytes,
+		Throughput:     int64(perSecond(bytes, res.Elapsed)),
 	})
 }
 

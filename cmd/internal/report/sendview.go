@@ -14,12 +14,11 @@ const finishedLines = 20
 
 // sendView is what the live display of the sender remembers.
 type sendView struct {
-	registered int
-	file       sender.File
-	started    time.Time
-	meter      meter
-	lines      int // finished files shown
-	done       int // finished files
+	file    sender.File
+	started time.Time
+	meter   meter
+	lines   int // finished files shown
+	done    int // finished files
 }
 
 func (v *sendView) fileStarted(at time.Time, e sender.FileStarted) {
@@ -43,13 +42,13 @@ func (v *sendView) fileLine(at time.Time, st sender.Stats) string {
 	case sender.Finishing:
 		return "finishing"
 	case sender.FileInfo:
-		return v.file.Name + "  announcing"
+		return tail(v.file.Name) + "  announcing"
 	case sender.Data:
 	default:
 		return "looking for the next file"
 	}
 	if v.file.Type != wire.TypeFile || st.Blocks == 0 {
-		return v.file.Name
+		return tail(v.file.Name)
 	}
 	share := 1 - float64(st.Left)/float64(st.Blocks)
 	blockSize := float64(v.file.Size) / float64(st.Blocks)
@@ -58,9 +57,9 @@ func (v *sendView) fileLine(at time.Time, st sender.Stats) string {
 		left = "  " + span(time.Duration(float64(st.Left)*blockSize/speed*1e9)) + " left"
 	}
 	if st.Pass > 1 {
-		return fmt.Sprintf("%s  %s  %s to repair  %s%s  pass %d", v.file.Name, bar(share, 20), size(int64(float64(st.Left)*blockSize)), rate(speed), left, st.Pass)
+		return fmt.Sprintf("%s  %s  %s to repair  %s%s  pass %d", tail(v.file.Name), bar(share, 20), size(int64(float64(st.Left)*blockSize)), rate(speed), left, st.Pass)
 	}
-	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  pass 1", v.file.Name, bar(share, 20), share*100,
+	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  pass 1", tail(v.file.Name), bar(share, 20), share*100,
 		size(int64(share*float64(v.file.Size))), size(v.file.Size), rate(speed), left)
 }
 
@@ -77,7 +76,7 @@ func (v *sendView) peopleLine(st sender.Stats) string {
 		lost += n(sender.Mute)
 	}
 	return fmt.Sprintf("receivers: %d registered, %d done, %d behind, %d lost   NAKs: %d   files finished: %d",
-		max(in, 0), n(sender.Done), n(sender.ActiveNAK), lost, st.Counters.NAKs, v.done)
+		in, n(sender.Done), n(sender.ActiveNAK), lost, st.Counters.NAKs, v.done)
 }
 
 // fileEnded leaves a line for a finished file.

@@ -1,0 +1,126 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRolling(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 90), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var opened []string
+	r, err := OpenRolling(path, 100, 2, func(f *os.File) { opened = append(opened, filepath.Base(f.Name())) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	size := func(name string) int {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return -1
+		}
+		return len(b)
+	}
+	for i, want := range []struct {
+		what           string
+		log, one, two  int
+		three          int
+		sizeOfTheWrite int
+	}{
+		{"what is there counts", 0, 120, -1, -1, 30},
+		{"short lines gather", 60, 120, -1, -1, 60},
+		{"exactly the limit is not too long", 100, 120, -1, -1, 40},
+		{"the next byte rolls", 0, 101, 120, -1, 1},
+		{"the oldest goes", 0, 200, 101, -1, 200},
+	} {
+		if _, err := r.Write(bytes.Repeat([]byte("y"), want.sizeOfTheWrite)); err != nil {
+			t.Fatal(err)
+		}
+		if got := [4]int{size("log"), size("log.1"), size("log.2"), size("log.3")}; got != [4]int{want.log, want.one, want.two, want.three} {
+			t.Errorf("write %d: sizes %v, want %v: %s", i, got, want, want.what)
+		}
+	}
+	if got := strings.Join(opened, " "); got != "log log log log" {
+		t.Errorf("opened %s, want the log at first and after each of three rolls", got)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	r, err := OpenRolling(path, 0, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	fmt.Fprint(r, "before")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(r, "after")
+	for name, want := range map[string]string{"log.away": "before", "log": "after"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s holds %q, %v, want %q", name, b, err, want)
+		}
+	}
+}
+
+// A directory that goes away must not end the log.
+func TestReopenFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenRolling(filepath.Join(dir, "log"), 10, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if r.Reopen() == nil {
+		t.Error("Reopen in a directory that is gone succeeds")
+	}
+	for range 3 {
+		if _, err := r.Write([]byte("more than ten bytes\n")); err != nil {
+			t.Errorf("the old file does not go on: %v", err)
+		}
+	}
+}
+
+func TestStampAndSession(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6789, time.UTC)
+	for _, tt := range []struct {
+		in   Where
+		want string
+	}{
+		{Where{}, "2026/01/02 03:04:05.000006: x\n"},
+		{Where{Session: true, Group: 0xab, Instance: 0x1f}, "2026/01/02 03:04:05.000006: [000000AB/1F:0]: x\n"},
+		{Where{Session: true, Group: 0xab, FileID: 0xbeef}, "2026/01/02 03:04:05.000006: [000000AB/00:BEEF]: x\n"},
+	} {
+		var b bytes.Buffer
+		NewLog(&b, 2, true).Printf(2, at, tt.in, "x")
+		if b.String() != tt.want {
+			t.Errorf("%+v gives %q, want %q", tt.in, b.String(), tt.want)
+		}
+	}
+	var b bytes.Buffer
+	l := NewLog(&b, 2, false)
+	l.Printf(3, at, Where{}, "too much detail")
+	l.Printf(2, at, Where{Session: true}, "%s", "a\nb")
+	if b.String() != "a?b\n" {
+		t.Errorf("level 2 without stamps gives %q, want one clean line", b.String())
+	}
+}
