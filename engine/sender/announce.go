@@ -107,9 +107,7 @@ func (s *Sender) stepAllIn(now clock.Time) progress {
 		return moved
 	}
 	switch {
-	// Whoever repeats its REGISTER prolongs the wait, but not for ever.
-	case s.unconfirmed > 0 && s.lates < s.cfg.Robust:
-		s.lates++
+	case s.confirmsLate(now):
 		s.updateGRTT()
 		s.armWhenSent(timerLate)
 		s.confirmRegisters(s.attempt + 1)

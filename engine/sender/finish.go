@@ -59,8 +59,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 		return moved
 	}
 	switch {
-	case s.unconfirmed > 0 && s.lates < s.cfg.Robust:
-		s.lates++
+	case s.confirmsLate(now):
 		s.confirmCompletions()
 	case s.timers.Due(timerAgain, now):
 		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1, all: true})

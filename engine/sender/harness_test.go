@@ -36,7 +36,6 @@ type rig struct {
 	s     *Sender
 	out   machine.Out
 
-	stamp   wire.Stamp     // last one the sender sent
 	from    netip.AddrPort // of the last datagram delivered
 	seq     uint16         // that the next datagram must have
 	hold    bool           // trains stay in the machine

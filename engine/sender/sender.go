@@ -20,6 +20,7 @@ const (
 	timerRewind        // the next pass
 	timerLimit         // TxWeight is used up
 	timerAgain         // the second DONE_CONF
+	timerGap           // confirmations wait so long to be gathered
 	timerLinger        // the end of the session
 )
 
@@ -205,7 +206,7 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 func (s *Sender) length(t int) time.Duration {
 	g := s.advertised()
 	switch t {
-	case timerLate:
+	case timerLate, timerGap:
 		return g
 	case timerAgain:
 		return 2 * g
@@ -213,6 +214,19 @@ func (s *Sender) length(t int) time.Duration {
 		return 5 * g
 	}
 	return 3 * g
+}
+
+// confirmsLate reports whether those that have repeated their REGISTER or COMPLETE
+// although everybody is in or done are to be confirmed now: the first one at once,
+// then once in 1·G, Robust times in all, so that nobody keeps the session for ever.
+func (s *Sender) confirmsLate(now clock.Time) bool {
+	s.timers.Due(timerGap, now)
+	if s.unconfirmed == 0 || s.lates >= s.cfg.Robust || s.timers.Armed(timerGap) {
+		return false
+	}
+	s.lates++
+	s.armWhenSent(timerGap)
+	return true
 }
 
 // armWhenSent starts timer t as soon as all rounds have left.
