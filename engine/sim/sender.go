@@ -1,0 +1,346 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/sender"
+	"uftp/wire"
+)
+
+// txSlots is how many trains and packets wait for their departure at most.
+const txSlots = 64
+
+// udpHeaders are the bytes around a datagram that a line carries.
+const udpHeaders = 8 + 20
+
+// Sender is the host of a sender machine.
+type Sender struct {
+	host
+	Config sender.Config
+	// Files are what it sends. OfferDelay is how long finding one takes.
+	Files      []*File
+	OfferDelay time.Duration
+	// Hook sees every event after the sender has dealt with it.
+	Hook func(machine.Event)
+
+	// What came of it.
+	Results []sender.FileEnded
+	Ended   sender.SessionEnded // valid once Done says so
+
+	index int
+	addr  netip.AddrPort
+	m     *sender.Sender
+	ended bool
+	next  int              // of Files
+	byID  map[uint16]*File // announced
+	open  uint16           // file ID that may be planned, 0 = none
+	offer *File
+
+	queue   []txItem
+	head    int
+	leaving bool       // an event for the head of the queue is under way
+	line    clock.Time // when the line is free
+
+	seq     uint16 // next
+	started bool   // seq is valid
+	pace    pace
+}
+
+// txItem waits for its departure: a train, or a packet when N is 0.
+type txItem struct {
+	train machine.Train
+	pkt   *packet
+}
+
+// AddSender adds a sender that starts with the world. What cfg leaves open is
+// filled in as [Defaults] says; group and UID get values of their own.
+func (w *World) AddSender(cfg sender.Config, files ...*File) *Sender {
+	s := w.NewSender(cfg, files...)
+	s.StartNow()
+	return s
+}
+
+// NewSender adds a sender that is off until StartNow.
+func (w *World) NewSender(cfg sender.Config, files ...*File) *Sender {
+	n := len(w.senders)
+	s := &Sender{Config: Defaults(cfg), Files: files, index: n}
+	if s.Config.Group == 0 {
+		s.Config.Group = 0xD0000000 + uint32(n)
+	}
+	if s.Config.UID == 0 {
+		s.Config.UID = wire.UID(0x0A000001 + n)
+	}
+	s.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + n)}), uint16(40000+n))
+	s.w, s.name = w, fmt.Sprintf("sender %d", n)
+	s.room = func() bool { return len(s.queue)-s.head < txSlots && !s.ended }
+	s.do = s.carryOut
+	for _, f := range files {
+		w.files[fileKey{f.Name, f.MTime, f.Size}] = f
+	}
+	w.senders = append(w.senders, s)
+	return s
+}
+
+// Defaults fills in what a plain session of the stock sender has.
+func Defaults(cfg sender.Config) sender.Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&cfg.GRTT, 500*time.Millisecond)
+	set(&cfg.MinGRTT, 10*time.Millisecond)
+	set(&cfg.MaxGRTT, 15*time.Second)
+	set(&cfg.Lookahead, 5*time.Millisecond)
+	num := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	num(&cfg.BlockSize, wire.DefaultBlockSize)
+	num(&cfg.Robust, 20)
+	num(&cfg.MaxNAKPct, 100)
+	num(&cfg.MaxNAKCount, 1)
+	num(&cfg.MaxPasses, 65535)
+	num(&cfg.TrainBlocks, machine.MaxTrainBlocks)
+	if cfg.Overhead == 0 {
+		cfg.Overhead = wire.HeaderLen + wire.FileSegLen + udpHeaders
+	}
+	if !cfg.Public.IsValid() {
+		cfg.Public = Public
+	}
+	if !cfg.Private.IsValid() {
+		cfg.Private = Private
+		if cfg.Unicast {
+			cfg.Private = cfg.Public
+		}
+	}
+	return cfg
+}
+
+// StartNow switches the sender on.
+func (s *Sender) StartNow() {
+	s.m = sender.New(s.Config, s.w.now)
+	s.begin(s.m)
+	s.byID = map[uint16]*File{}
+	s.pace = newPace(&s.Config)
+	if s.w.running {
+		s.settle()
+	}
+}
+
+// Kill switches the sender off as a power cut does: what has not left stays.
+func (s *Sender) Kill() {
+	s.up = false
+	for _, it := range s.queue[s.head:] {
+		if it.pkt != nil {
+			it.pkt.release()
+		}
+	}
+	s.queue, s.head = nil, 0
+}
+
+// Stop stops the sender as a signal does.
+func (s *Sender) Stop() {
+	if s.up {
+		s.m.Stop(s.w.now)
+		s.settle()
+	}
+}
+
+// Done reports whether the session has ended.
+func (s *Sender) Done() bool { return s.ended }
+
+// Stats returns the machine's own picture of the session.
+func (s *Sender) Stats() sender.Stats { return s.m.Stats() }
+
+// Result returns what became of a file at a client, "" for none yet.
+func (s *Sender) Result(file string, uid wire.UID) (r sender.Result, ok bool) {
+	for i := range s.Results {
+		if s.Results[i].File.Name != file {
+			continue
+		}
+		for _, r := range s.Results[i].Results {
+			if r.Client.UID == uid {
+				return r, true
+			}
+		}
+	}
+	return r, false
+}
+
+// carryOut does what the machine wants.
+func (s *Sender) carryOut(k machine.Kind, out *machine.Out) {
+	switch k {
+	case machine.PacketKind:
+		s.enqueue(txItem{pkt: s.w.packet(s.addr, out.Packet.To, out.Packet.Data)})
+	case machine.TrainKind:
+		if out.Train.FileID != s.open {
+			s.w.Fail("%s plans a train of file %d, open is %d", s, out.Train.FileID, s.open)
+		}
+		if n := out.Train.N; n < 1 || n > s.Config.TrainBlocks {
+			s.w.Fail("%s plans a train of %d blocks, at most %d are allowed", s, n, s.Config.TrainBlocks)
+			return
+		}
+		s.enqueue(txItem{train: out.Train})
+	case machine.EventKind:
+		s.event(out.Event)
+	}
+}
+
+func (s *Sender) event(ev machine.Event) {
+	s.trace(ev)
+	if s.ended {
+		s.w.Fail("%s: %T after the end of the session", s, ev)
+	}
+	switch ev := ev.(type) {
+	case sender.NeedFile:
+		if s.OfferDelay > 0 {
+			m := s.m
+			s.w.push(event{at: s.w.now.Add(s.OfferDelay), call: func() {
+				if s.up && s.m == m {
+					s.onTime()
+					s.offerNext()
+					s.settle()
+				}
+			}})
+		} else {
+			s.offerNext()
+		}
+	case sender.FileStarted:
+		s.byID[ev.FileID] = s.offer
+		s.open = ev.FileID
+	case sender.CloseFile:
+		s.open = 0
+	case sender.FileEnded:
+		s.Results = append(s.Results, ev)
+		s.w.checkResults(s, &ev)
+	case sender.SessionEnded:
+		s.ended = true
+		s.Ended = ev
+	}
+	if s.Hook != nil {
+		s.Hook(ev)
+	}
+}
+
+// offerNext gives the next file that the machine takes.
+func (s *Sender) offerNext() {
+	for s.next < len(s.Files) {
+		f := s.Files[s.next]
+		s.next++
+		s.offer = f
+		err := s.m.Offer(s.w.now, sender.File{Type: f.Type, Name: f.Name, Link: f.Link, Size: f.Size, MTime: f.MTime})
+		if err == nil {
+			return
+		}
+		if s.w.Trace != nil {
+			fmt.Fprintf(s.w.Trace, "%v %s cannot send %s: %v\n", s.w.Now(), s, f.Name, err)
+		}
+	}
+	s.m.EndOfFiles(s.w.now)
+}
+
+func (s *Sender) enqueue(it txItem) {
+	if s.head > 0 && len(s.queue) == cap(s.queue) {
+		n := copy(s.queue, s.queue[s.head:])
+		clear(s.queue[n:])
+		s.queue, s.head = s.queue[:n], 0
+	}
+	s.queue = append(s.queue, it)
+	s.depart()
+}
+
+// depart makes the event for the head of the queue.
+func (s *Sender) depart() {
+	if s.leaving || s.head == len(s.queue) {
+		return
+	}
+	s.leaving = true
+	at := max(s.line, s.w.now)
+	if it := &s.queue[s.head]; it.pkt == nil {
+		at = max(at, it.train.Depart)
+	}
+	m := s.m
+	s.w.push(event{at: at, call: func() {
+		if s.m == m {
+			s.leaving = false
+			if s.up {
+				s.leave()
+			}
+		}
+	}})
+}
+
+// leave puts the head of the queue on the line.
+func (s *Sender) leave() {
+	it := &s.queue[s.head]
+	trains := 0
+	if it.pkt != nil {
+		s.checkSent(it.pkt, s.w.now)
+		s.w.send(it.pkt, s.w.now, nil)
+		s.line = s.w.now.Add(s.onLine(len(it.pkt.data)))
+	} else {
+		s.line = s.w.now
+		s.sendTrain(&it.train)
+		trains = 1
+	}
+	*it = txItem{}
+	s.head++
+	if s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+	s.depart()
+	if s.ended {
+		s.up = s.head < len(s.queue)
+		return
+	}
+	s.onTime()
+	if trains > 0 {
+		s.m.Departed(s.w.now, trains)
+	}
+	s.settle()
+}
+
+func (s *Sender) onLine(n int) time.Duration {
+	return time.Duration(int64(n+udpHeaders) * 1e9 / s.w.LineRate)
+}
+
+// sendTrain builds the packets of a train and puts them on the line one after the other.
+func (s *Sender) sendTrain(t *machine.Train) {
+	f := s.byID[t.FileID]
+	for _, i := range t.Block[:t.N] {
+		if f.FailAt > 0 && t.Layout.Offset(int(i))+int64(t.Layout.Len(int(i))) > f.FailAt {
+			s.seq += uint16(t.N)
+			s.m.FileFailed(s.w.now, t.FileID, "the file became shorter while it was sent")
+			return
+		}
+	}
+	const head = wire.HeaderLen + wire.FileSegLen
+	h := t.Head
+	for k, i := range t.Block[:t.N] {
+		p := s.w.packet(s.addr, t.To, nil)
+		n := head + t.Layout.Len(int(i))
+		p.data = grow(p.data, n)
+		section, place := t.Layout.Section(int(i))
+		h.Seq = t.Head.Seq + uint16(k)
+		wire.PutFileSeg(p.data, h, t.FileID, uint16(section), uint16(place))
+		p.file, p.off = f, t.Layout.Offset(int(i))
+		f.read(p.data[head:], p.off)
+		s.checkSent(p, s.line)
+		s.pace.took(s, s.line, n-head)
+		s.w.send(p, s.line, nil)
+		s.line = s.line.Add(s.onLine(n))
+	}
+}
+
+func grow(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
