@@ -195,8 +195,7 @@ func (r *Receiver) join(s *session) {
 	r.emit(Join{Session: s.info, Group: s.private})
 }
 
-// leave gives up the membership of a session that has just become free, unless
-// others need it. A Join that is still under way is taken back and asked for
+// leave gives up the membership of a session that ends, unless others need it. A Join that is still under way is taken back and asked for
 // anew by the next in line, so the host never has two for one group.
 func (r *Receiver) leave(s *session) {
 	if s.member == noMember {

@@ -439,4 +439,44 @@ func TestHeartbeats(t *testing.T) {
 	w.send(wire.FuncHBResp, x.Append(nil))
 	w.wantDrop(machine.DropSource, "nobody asked it")
 	noEvent[Heartbeat](w, "no more answers")
+	w.r.Stop(w.now)
+	w.advance(time.Minute)
+	w.wantSilence("after Stop")
+}
+
+// While Poll is not called the queue does not grow without end, but blocks go on
+// being taken, and so do answers of the host.
+func TestBlockedWayOut(t *testing.T) {
+	w := newWorld(t)
+	w.toMidGroup()
+	q := w.toReceiving(1, 2000)
+	h := wire.Header{Version: wire.Version4, Func: wire.FuncFileInfo, Src: them, Group: theGroup, GRTT: w.grtt}
+	x := wire.FileInfo{FileID: 1, Size: 2000, Name: []byte("f1"), Hosts: uids(us)}
+	refused := 0
+	for range 10000 {
+		h.Seq++
+		if w.r.Handle(w.now, w.from, x.Append(h.Append(nil))).Drop == machine.DropLimit {
+			refused++
+		}
+		h2 := h
+		h2.Func, h2.Group = wire.FuncAnnounce, uint32(h.Seq)
+		a := wire.Announce{Public: publicAddr, Private: publicAddr, BlockSize: 1000}
+		w.r.Handle(w.now, w.from, a.Append(h2.Append(nil)))
+	}
+	if n := len(w.r.queue); refused < 9000 || n > w.r.queueMax()+8 {
+		t.Fatalf("%d refused, %d things in the queue", refused, n)
+	}
+	w.seq = h.Seq + 1
+	for b := range 2 {
+		seg := wire.FileSeg{FileID: 1, Block: uint16(b), Data: make([]byte, 1000)}
+		h.Func = wire.FuncFileSeg
+		h.Seq++
+		if v := w.r.Handle(w.now, w.from, seg.Append(h.Append(nil))); v.Store.Data == nil {
+			t.Fatalf("block %d: %q", b, v.Drop)
+		}
+	}
+	w.r.Closed(w.now, q.Ref, "")
+	w.poll()
+	w.wantPhase(MidGroup)
+	event[FileEnded](w, "the file is received")
 }

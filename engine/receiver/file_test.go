@@ -384,6 +384,7 @@ func TestClosing(t *testing.T) {
 	})
 	t.Run("an ABORT does not lose the file", func(t *testing.T) {
 		w, q := whole(t, 20)
+		w.done(1, 0, us)
 		w.abort(wire.Abort{})
 		event[GotAbort](w, "it is reported at once")
 		w.done(1, 0, us)

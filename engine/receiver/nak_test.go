@@ -245,6 +245,27 @@ func TestStatusBursts(t *testing.T) {
 	}
 }
 
+// A DONE that comes between two bursts has its answer after the last.
+func TestDoneBetweenBursts(t *testing.T) {
+	w := newWorld(t)
+	w.receiveSections(70)
+	w.done(1, 69, us)
+	w.advance(oneG)
+	if len(w.packets) != statusBurst {
+		t.Fatalf("%d STATUS, want a burst", len(w.packets))
+	}
+	w.done(1, 69, us)
+	w.forgetPackets()
+	w.advance(oneG / 4)
+	w.wantStatuses("the rest", 64, 65, 66, 67, 68, 69)
+	w.advance(oneG - time.Millisecond)
+	w.wantSilence("1 G is not over")
+	w.advance(time.Millisecond)
+	if len(w.packets) != statusBurst {
+		t.Fatalf("%d STATUS for the second DONE", len(w.packets))
+	}
+}
+
 func TestResumed(t *testing.T) {
 	missing := func(n int, which ...int) *block.Set {
 		var s block.Set

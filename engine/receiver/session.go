@@ -234,7 +234,6 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 		missing := f.missing // the memory goes with it
 		r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &missing})
 	}
-	s.phase = Free // from here on it does not count among those who use the group
 	r.leave(s)
 	r.emit(SessionEnded{Session: s.info, OK: why == EndConfirmed || why == EndUnconfirmed, Reason: why})
 	r.forget(s)
