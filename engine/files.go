@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"uftp/engine/block"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/store"
@@ -89,6 +90,16 @@ func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *r
 		return open(session(sink, all, &ev.Session), &ev, rq.file)
 	case receiver.Close:
 		a := answer{kind: answerClosed, ref: ev.Ref}
+		if err := rq.file.broken; err != nil {
+			// Nobody knows which blocks are there: none, for whoever resumes.
+			var all block.Set
+			all.Reset(rq.file.req.Layout.Blocks, true)
+			if err := rq.file.sink.Abandon(&all); err != nil {
+				a.events = failure(ev.Session, "giving up the file", err)
+			}
+			a.text = err.Error()
+			return a
+		}
 		fin, err := rq.file.sink.Finish()
 		a.events = notes(ev.Session, fin.Log)
 		if err != nil {

@@ -37,7 +37,7 @@ type openFile struct {
 	req    receiver.Request
 	opened time.Time
 	sink   *store.File
-	broken bool // a write failed: write no more; the writer's
+	broken error // of the first write that failed: write no more. The writer's, and the worker's once it closes
 }
 
 // write is one block to store.
@@ -155,9 +155,9 @@ func (w *writer) store(k int) {
 
 // flush writes one run of neighbouring blocks.
 func (w *writer) flush(f *openFile, off int64) {
-	if len(w.bufs) > 0 && !f.broken {
+	if len(w.bufs) > 0 && f.broken == nil {
 		if err := f.sink.WriteAt(w.bufs, off); err != nil {
-			f.broken = true
+			f.broken = err
 			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: err.Error()})
 		}
 	}
