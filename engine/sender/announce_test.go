@@ -364,6 +364,22 @@ func TestGRTTOfASession(t *testing.T) {
 	}
 }
 
+// What was measured for one file does not hold the estimate up at the next.
+func TestGRTTForgetsPastFiles(t *testing.T) {
+	r := join(t, func(c *Config) { c.Robust = 50 }, 1)
+	for i, c := range []struct{ rtt, want time.Duration }{{400 * ms, 400 * ms}, {ms, 360 * ms}, {ms, 324 * ms}} {
+		id := uint16(i + 1)
+		r.offer("f", 0)
+		r.advance(400 * ms)
+		r.ack(1, id, c.rtt, false)
+		if g := r.s.Stats().GRTT; g < c.want || g > c.want+ms {
+			t.Errorf("file %d: GRTT %v, want %v", id, g, c.want)
+		}
+		r.complete(1, id, wire.StatusNormal)
+		r.advance(ms)
+	}
+}
+
 func TestForeignStampsDoNotCount(t *testing.T) {
 	r := newRig(t, hosts(1, 2, 3))
 	r.advance(300 * ms)

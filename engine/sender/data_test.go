@@ -258,6 +258,29 @@ func TestDoneIsRepeatedRobustTimes(t *testing.T) {
 	}
 }
 
+// A list that just fills its datagram needs no second, empty one.
+func TestNoEmptyPart(t *testing.T) {
+	var uids []wire.UID
+	for i := range 130 {
+		uids = append(uids, wire.UID(i+1))
+	}
+	r := begin(t, with(fast, func(c *Config) { c.BlockSize = 512 }), 1000, uids...)
+	r.complete(129, 1, wire.StatusNormal)
+	r.complete(130, 1, wire.StatusNormal)
+	r.forget()
+	r.advance(ms)
+	if len(r.wire) != 1 || !strings.HasSuffix(r.wire[0], " 127 128]") {
+		t.Errorf("sent %q, want one DONE for 128 clients", r.wire)
+	}
+	for u := range wire.UID(128) {
+		r.status(u+1, 1, 0, 0)
+	}
+	r.status(1, 1, 0, 1)
+	r.forget()
+	r.advance(29 * ms)
+	r.wantSaid("with nobody to ask DONE is sent all the same", "DONE f1 s0 []")
+}
+
 func TestDataRestartsAttempts(t *testing.T) {
 	r := begin(t, with(fast, func(c *Config) { c.Robust = 2 }), 5000, 1, 2)
 	for range 5 {

@@ -81,6 +81,22 @@ func TestLingerIsBounded(t *testing.T) {
 	r.wantExit("who repeats COMPLETE for ever does not keep the session up", ExitOK)
 }
 
+func TestLateCompletesAreGathered(t *testing.T) {
+	r := finish(t, nothing, 1, 2, 3, 4)
+	for u := range wire.UID(4) {
+		r.complete(u+1, 0, wire.StatusNormal)
+	}
+	r.advance(ms)
+	r.forget()
+	for u := range wire.UID(4) {
+		r.complete(u+1, 0, wire.StatusNormal)
+		r.advance(ms)
+	}
+	r.wantSaid("the first that repeats itself is answered at once", "DONE_CONF [1]")
+	r.advance(10 * ms)
+	r.wantSaid("1·G later all others with one message", "DONE_CONF [2 3 4]")
+}
+
 func TestGroupCompleteNeverComes(t *testing.T) {
 	r := finish(t, func(c *Config) { c.Robust = 3 }, 1, 2)
 	r.complete(2, 0, wire.StatusNormal)

@@ -176,6 +176,25 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 }
 
+// A queue that never runs empty keeps its order and its memory.
+func TestReportQueue(t *testing.T) {
+	var q reportQueue
+	next, want := 0, 0
+	push := func() { q.must(PassStarted{next}); next++ }
+	push()
+	for range 10 * maxReports {
+		push()
+		var e machine.Event
+		if !q.pop(nil, &e) || e != (PassStarted{want}) {
+			t.Fatalf("got %v, want pass %d", e, want)
+		}
+		want++
+	}
+	if cap(q.list) != 2*maxReports {
+		t.Errorf("one report waits in room for %d", cap(q.list))
+	}
+}
+
 func TestTellsAreBounded(t *testing.T) {
 	var uids []wire.UID
 	for i := range 600 {
