@@ -36,6 +36,8 @@
 //   - Every wait is a full 3·G, the last one too; timers run from the moment a round
 //     or the last data has left. The group round-trip time is never advertised below
 //     one packet interval.
+//   - Who repeats REGISTER or COMPLETE when everybody is in or done is answered once
+//     in 1·G, Robust times in all.
 //   - DONE_CONF is sent twice and the session stays 5·G to answer repeated COMPLETEs.
 //   - Stop sends ABORT and exits 6 in every phase. Everybody was told to abort, so
 //     everybody counts as aborted afterwards, with one exception: who has completed

@@ -62,7 +62,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 	case s.confirmsLate(now):
 		s.confirmCompletions()
 	case s.timers.Due(timerAgain, now):
-		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1, all: true})
+		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 2, all: true})
 	case s.in(Done) == 0 || s.timers.Due(timerLinger, now):
 		s.reports.must(Notice{GroupComplete})
 		s.end(now, s.doneExit())
