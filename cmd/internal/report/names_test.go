@@ -6,12 +6,31 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"uftp/engine/receiver"
 )
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
 
 // started is the begin of a session from an address.
 func started(ip string) receiver.SessionStarted {
@@ -37,7 +56,7 @@ func TestNamesKeepOrder(t *testing.T) {
 			}
 			return nil, errors.New("none")
 		}
-		var b bytes.Buffer
+		var b lockedBuffer
 		r := &Receiver{Log: NewLog(&b, 2, false), Names: names}
 		tell := func(ip string) {
 			r.Report(time.Now(), started(ip))
@@ -47,7 +66,7 @@ func TestNamesKeepOrder(t *testing.T) {
 		tell("10.0.0.1")
 		tell("10.0.0.2")
 		tell("10.0.0.1")
-		if b.Len() > 0 {
+		if b.String() != "" {
 			t.Errorf("%q is told before the first name is known", b.String())
 		}
 		time.Sleep(2 * time.Second)
@@ -87,7 +106,7 @@ func TestNamesLimit(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		var b bytes.Buffer
+		var b lockedBuffer
 		r := &Receiver{Log: NewLog(&b, 2, false), Names: names}
 		r.Report(time.Now(), started("10.0.0.2"))
 		for range heldMax + 10 {

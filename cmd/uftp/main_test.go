@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine/netio"
+	"uftp/wire"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"uftp": main})
+}
+
+// TestScripts runs the command as a user does.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "repeat": repeat, "busyport": busyPort,
+		},
+	})
+}
+
+// exits runs a command line and compares its exit code: exits CODE uftp ARG...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// repeat writes a file that holds a text many times: repeat FILE COUNT TEXT.
+func repeat(ts *testscript.TestScript, _ bool, args []string) {
+	n := int(cli.Number(args[1], 10))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte(strings.ReplaceAll(args[2], `\n`, "\n")), n), 0o644))
+}
+
+// busyPort keeps a UDP port for the rest of the script and puts its number into PORT.
+func busyPort(ts *testscript.TestScript, _ bool, _ []string) {
+	c, err := net.ListenUDP("udp4", nil)
+	ts.Check(err)
+	ts.Defer(func() { c.Close() })
+	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+	ts.Setenv("PORT", port)
+}
+
+var testInterfaces = []netio.Interface{
+	{Name: "lo", Index: 1, Addr: netip.MustParseAddr("127.0.0.1"), Loopback: true},
+	{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.100"), Multicast: true},
+	{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("fd88::100"), Multicast: true},
+}
+
+// parsed reads a command line, which must be right.
+func parsed(t *testing.T, line string) *options {
+	t.Helper()
+	o := newOptions(testInterfaces)
+	if err := o.parse(o.command(), strings.Fields(line)); err != nil {
+		t.Fatalf("uftp %s: %v", line, err)
+	}
+	return o
+}
+
+// Every option is told in a group of its own kind, with both names once.
+func TestTableOfOptions(t *testing.T) {
+	const stock = "RLBgnmNaYhwekcKlTbtQzZIpujqfFyUxWHXMPCoDESrsi"
+	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}
+	last := ""
+	for _, opt := range newOptions(nil).command().Options {
+		if opt.Name == "" || opt.Help == "" || opt.Set == nil {
+			t.Errorf("option -%c %s lacks name, help or effect", opt.Letter, opt.Name)
+		}
+		if opt.Letter != 0 && letters[opt.Letter] || names[opt.Name] {
+			t.Errorf("option -%c --%s stands there twice", opt.Letter, opt.Name)
+		}
+		letters[opt.Letter], names[opt.Name] = true, true
+		if opt.Group != last && groups[opt.Group] {
+			t.Errorf("--%s: the group %q is split", opt.Name, opt.Group)
+		}
+		groups[opt.Group], last = true, opt.Group
+		for _, line := range strings.Split(opt.Help, "\n") {
+			if len(line) > 72 {
+				t.Errorf("--%s: the help line %q is %d long, want at most 72", opt.Name, line, len(line))
+			}
+		}
+	}
+	for _, l := range []byte(stock) {
+		if !letters[l] {
+			t.Errorf("the stock option -%c is missing", l)
+		}
+		delete(letters, l)
+	}
+	delete(letters, 0)
+	if len(letters) > 0 {
+		t.Errorf("letters %v are not stock's", letters)
+	}
+}
+
+// Where the options end up.
+func TestSendConfig(t *testing.T) {
+	o := parsed(t, "-R 10000 -b 1400 -s 30 -r 1:0.5:2 -a 200 -N 10 -m 3 -W 110 -q -z -H 0x1,10.0.0.2 -U 0x777 "+
+		"-t 5 -Q 0x2e -B 100000 -u 5555 -p 2044 -P 230.9.x.x -M 230.1.2.3 -D new -o -E base -l --register-count 7 --register-quiet 0.25 "+
+		"--no-gso --no-gro --portable-io --workers 3 -x 5 f1 f2")
+	cfg, err := o.sendConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cfg.Session
+	for _, tt := range []struct {
+		what      string
+		got, want any
+	}{
+		{"rate, bytes/s", s.Rate, int64(10000 * 128)},
+		{"block size", s.BlockSize, 1400},
+		{"overhead, bytes", s.Overhead, 52},
+		{"robustness", s.Robust, 30},
+		{"GRTT", [3]time.Duration{s.GRTT, s.MinGRTT, s.MaxGRTT}, [3]time.Duration{time.Second, time.Second / 2, 2 * time.Second}},
+		{"limits", [4]int{s.MaxPasses, s.MaxNAKPct, s.MaxNAKCount, s.TxWeight}, [4]int{200, 10, 3, 110}},
+		{"quit, sync, preview, unicast, closed", [5]bool{s.QuitOnError, s.Sync, s.Preview, s.Unicast, s.Closed}, [5]bool{true, true, false, false, true}},
+		{"hosts", [2]wire.UID{s.Hosts[0].UID, s.Hosts[1].UID}, [2]wire.UID{1, 0x0A000002}},
+		{"name of a host", s.Hosts[1].Name, "10.0.0.2"},
+		{"UID", s.UID, wire.UID(0x777)},
+		{"public address", s.Public.String(), "230.1.2.3:2044"},
+		{"port of the private address", s.Private.Port(), uint16(2044)},
+		{"first half of the private address", s.Private.Addr().As4()[0]*2 + s.Private.Addr().As4()[1], byte(230*2%256 + 9)},
+		{"registration", [2]int{s.RegisterCount, int(s.RegisterQuiet.Milliseconds())}, [2]int{7, 250}},
+		{"socket", [5]int{int(cfg.Net.Port), cfg.Net.RcvBuf, cfg.Net.SndBuf, cfg.Net.TTL, cfg.Net.TOS}, [5]int{5555, 100000, 100000, 5, 0xb8}},
+		{"switches", [3]bool{cfg.Net.Portable, cfg.Net.NoGSO, cfg.Net.NoGRO}, [3]bool{true, true, true}},
+		{"interface", cfg.Net.MulticastIf.Addr.String(), "10.88.0.100"},
+		{"names", cfg.Walk.DestName + " " + strings.Join(cfg.Walk.Bases, ","), "new base"},
+		{"walk", [2]bool{cfg.Walk.DestIsDir, cfg.Walk.FollowLinks}, [2]bool{true, true}},
+		{"operands", strings.Join(cfg.Walk.Operands, " "), "f1 f2"},
+		{"workers", cfg.Workers, 3},
+		{"trace at level 5", cfg.Trace, true},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.what, tt.got, tt.want)
+		}
+	}
+	if s.Group == 0 || s.Instance != 0 {
+		t.Errorf("group %08X instance %d, want a random group and instance 0", s.Group, s.Instance)
+	}
+}
+
+// v4-sender.md section 1.1.
+func TestAddresses(t *testing.T) {
+	tests := []struct {
+		line    string
+		private string // what it begins with, or the error
+		unicast bool
+		uid     wire.UID
+		over    int
+	}{
+		{"f", "230.5.5.", false, 0x0A580064, 52},
+		{"-M 10.88.0.255 f", "10.88.0.255:1044", true, 0x0A580064, 52},
+		{"-M 10.88.0.1 -P 230.5.5.5 f", "10.88.0.1:1044", true, 0x0A580064, 52},
+		{"-M ff02::1:2:3 -P ff02::4:5:x f", "[ff02::4:5:", false, 0x00010000, 72},
+		{"-I eth0/6 -M ff02::1:2:3 -P ff02::9 f", "[ff02::9]:1044", false, 0x00010000, 72},
+		{"-I lo f", "230.5.5.", false, 0x7F000001, 52},
+		{"-R -1 f", "230.5.5.", false, 0x0A580064, 52},
+		{"-P xx.0.0.x f", "", false, 0, 0}, // whatever the numbers give
+		{"-M ff02::1:2:3 f", "IP version mismatch between public and private addresses", false, 0, 0},
+		{"-M 230.4.4.1 -P ff02::1 f", "IP version mismatch between public and private addresses", false, 0, 0},
+		{"-I eth0/6 f", "IP version mismatch between public and interface addresses", false, 0, 0},
+		{"-M 300.1.1.1 f", "Invalid public address or port: Name or service not known", false, 0, 0},
+		{"-P 300.1.1.1 f", "Invalid private address: Name or service not known", false, 0, 0},
+		{"-p 0 f", "Invalid public address or port: nobody can be reached at port 0", false, 0, 0},
+		{"-p 99x f", "Invalid public address or port: Name or service not known", false, 0, 0},
+		{"-u 99x f", "Error getting bind address: Name or service not known", false, 0, 0},
+	}
+	for _, tt := range tests {
+		cfg, err := parsed(t, tt.line).sendConfig()
+		got := cfg.Session.Private.String()
+		if err != nil {
+			got = err.Error()
+			if code := cli.ExitCode(err); code != cli.ExitNet {
+				t.Errorf("uftp %s: exit code %d, want %d", tt.line, code, cli.ExitNet)
+			}
+		}
+		if !strings.HasPrefix(got, tt.private) {
+			t.Errorf("uftp %s: %q, want %q", tt.line, got, tt.private)
+		}
+		if err == nil && tt.uid != 0 && (cfg.Session.Unicast != tt.unicast || cfg.Session.UID != tt.uid || cfg.Session.Overhead != tt.over) {
+			t.Errorf("uftp %s: unicast %v, UID %v, overhead %d, want %v, %v, %d", tt.line,
+				cfg.Session.Unicast, cfg.Session.UID, cfg.Session.Overhead, tt.unicast, tt.uid, tt.over)
+		}
+	}
+	if o := parsed(t, "-P 10.0.0.x f"); true {
+		if _, err := o.sendConfig(); err != nil || len(o.resolver.Warnings) != 1 {
+			t.Errorf("a private address that is not multicast: %v, warnings %q, want one warning", err, o.resolver.Warnings)
+		}
+	}
+}
+
+func TestLongDestName(t *testing.T) {
+	for n, ok := range map[int]bool{299: true, 300: false} {
+		o := newOptions(testInterfaces)
+		err := o.parse(o.command(), []string{"-D", strings.Repeat("n", n), "f"})
+		if (err == nil) != ok {
+			t.Errorf("a name of %d bytes: %v, want it taken: %v", n, err, ok)
+		}
+	}
+}
+
+func TestSubstitute(t *testing.T) {
+	seen := map[string]bool{}
+	for range 50 {
+		got, err := substitute("x.5.x.x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := netip.ParseAddr(got); err != nil || a.As4()[1] != 5 {
+			t.Fatalf("x.5.x.x became %s, want an IPv4 address with its second part kept", got)
+		}
+		seen[got] = true
+		if got, err = substitute("ff02::x:x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := netip.ParseAddr(got); err != nil {
+			t.Fatalf("ff02::x:x became %s, want an IPv6 address", got)
+		}
+	}
+	if len(seen) < 40 {
+		t.Errorf("only %d different addresses in 50, want random ones", len(seen))
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/wire"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"uftpd": main})
+}
+
+// TestScripts runs the command as a user does.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor,
+		},
+	})
+}
+
+// exits runs a command line and compares its exit code: exits CODE uftpd ARG...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// busyPort keeps a UDP port for the rest of the script and puts its number into PORT.
+func busyPort(ts *testscript.TestScript, _ bool, _ []string) {
+	c, err := net.ListenUDP("udp4", nil)
+	ts.Check(err)
+	ts.Defer(func() { c.Close() })
+	setPort(ts, c)
+}
+
+// freePort puts the number of a UDP port that was free just now into PORT.
+func freePort(ts *testscript.TestScript, _ bool, _ []string) {
+	c, err := net.ListenUDP("udp4", nil)
+	ts.Check(err)
+	setPort(ts, c)
+	ts.Check(c.Close())
+}
+
+func setPort(ts *testscript.TestScript, c *net.UDPConn) {
+	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+	ts.Setenv("PORT", port)
+}
+
+// sendSignal sends a signal to the process of a pid file: signal FILE NAME.
+func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	p, err := os.FindProcess(pid)
+	ts.Check(err)
+	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "0": 0}[args[1]]
+	ts.Check(p.Signal(sig))
+}
+
+// waitFor waits until a file holds a text: waitfor FILE TEXT.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for range 500 {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(b, []byte(args[1])) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not come to hold %q", args[0], args[1])
+}
+
+var testInterfaces = []netio.Interface{
+	{Name: "lo", Index: 1, Addr: netip.MustParseAddr("127.0.0.1"), Loopback: true},
+	{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.1"), Multicast: true},
+	{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.2"), Multicast: true},
+	{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("fd88::1"), Multicast: true},
+	{Name: "eth1", Index: 3, Addr: netip.MustParseAddr("10.99.0.1"), Multicast: true},
+}
+
+// Every option is told in a group of its own kind, with both names once.
+func TestTableOfOptions(t *testing.T) {
+	const stock = "dpUBEQxtTDALFqPSRckKmNisgnHhIM"
+	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}
+	last := ""
+	for _, opt := range newOptions(nil).command().Options {
+		if opt.Name == "" || opt.Help == "" || opt.Set == nil {
+			t.Errorf("option -%c %s lacks name, help or effect", opt.Letter, opt.Name)
+		}
+		if opt.Letter != 0 && letters[opt.Letter] || names[opt.Name] {
+			t.Errorf("option -%c --%s stands there twice", opt.Letter, opt.Name)
+		}
+		letters[opt.Letter], names[opt.Name] = true, true
+		if opt.Group != last && groups[opt.Group] {
+			t.Errorf("--%s: the group %q is split", opt.Name, opt.Group)
+		}
+		groups[opt.Group], last = true, opt.Group
+		for _, line := range strings.Split(opt.Help, "\n") {
+			if len(line) > 72 {
+				t.Errorf("--%s: the help line %q is %d long, want at most 72", opt.Name, line, len(line))
+			}
+		}
+	}
+	for _, l := range []byte(stock) {
+		if !letters[l] {
+			t.Errorf("the stock option -%c is missing", l)
+		}
+		delete(letters, l)
+	}
+	delete(letters, 0)
+	if len(letters) > 0 {
+		t.Errorf("letters %v are not stock's", letters)
+	}
+}
+
+// Where the options end up.
+func TestReceiveConfig(t *testing.T) {
+	dest, temp := t.TempDir(), t.TempDir()
+	list := t.TempDir() + "/servers"
+	if err := os.WriteFile(list, []byte("# allowed\n0A580064|10.88.0.100\r\n\n0x65|10.88.0.101|AA:BB\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := newOptions(testInterfaces)
+	line := "-d -q -D " + dest + " -T " + temp + " -i --durable --allow-outside-links -c 20000 -M 232.1.1.1,ff3e::1 -p 2044 -I eth0,eth0/6,eth1 " +
+		"-U 0x55 -B 100000 -Q 0x0a --no-gso --no-gro --portable-io -S " + list + " -E --max-sessions 7 -H 10.0.0.9,10.0.0.8:1055 -h 30 -x 5"
+	if err := o.parse(o.command(), strings.Fields(line)); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := o.receiveConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := cfg.Receiver
+	for _, tt := range []struct {
+		what      string
+		got, want any
+	}{
+		{"UID", r.UID, wire.UID(0x55)},
+		{"sessions", r.MaxSessions, 7},
+		{"public addresses", r.Public[0].String() + " " + r.Public[1].String(), "232.1.1.1 ff3e::1"},
+		{"encrypted only, restart", [2]bool{r.RequireEncrypted, r.Restart}, [2]bool{true, true}},
+		{"checkpoints", r.CheckpointEvery, checkpointTime},
+		{"servers", len(r.Servers), 2},
+		{"first server", r.Servers[0], receiver.Server{UID: 0x0A580064, Addr: netip.MustParseAddr("10.88.0.100")}},
+		{"second server", r.Servers[1], receiver.Server{UID: 0x65, Addr: netip.MustParseAddr("10.88.0.101")}},
+		{"heartbeats", r.Heartbeats[0].String() + " " + r.Heartbeats[1].String(), "10.0.0.9:1044 10.0.0.8:1055"},
+		{"heartbeat interval", r.HeartbeatEvery, 30 * time.Second},
+		{"socket", [4]int{int(cfg.Net.Port), cfg.Net.RcvBuf, cfg.Net.TOS, cfg.CacheBytes}, [4]int{2044, 100000, 0x28, 20000}},
+		{"switches", [4]bool{cfg.Net.IPv6, cfg.Net.Portable, cfg.Net.NoGSO, cfg.Net.NoGRO}, [4]bool{true, true, true, true}},
+		{"sink", [3]bool{cfg.Sink.Merge, cfg.Sink.Durable, cfg.Sink.AllowOutsideLinks}, [3]bool{true, true, true}},
+		{"directories", cfg.Sink.Dests[0] + cfg.Sink.Temp, dest + temp},
+		{"interfaces", len(cfg.Interfaces), 3},
+		{"trace at level 5", cfg.Trace, true},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.what, tt.got, tt.want)
+		}
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	for _, tt := range []struct {
+		have []netio.Interface
+		line string
+		want string // addresses joined on, and the UID
+	}{
+		{testInterfaces, "-d", "10.88.0.1 fd88::1 10.99.0.1 0x0A580001"},
+		{testInterfaces, "-d -I eth1,eth0", "10.99.0.1 10.88.0.1 0x0A630001"},
+		{testInterfaces, "-d -I 10.88.0.2 -I eth0", "10.88.0.2 0x0A580002"},
+		{testInterfaces, "-d -I eth0/6 -M ff02::1:2:3", "fd88::1 0x01000000"},
+		{testInterfaces[:1], "-d", "127.0.0.1 0x7F000001"},
+		{nil, "-d", "No network interface found"},
+		{testInterfaces, "-d -I eth0/6", "Error joining multicast group 230.4.4.1: no interface of its address family"},
+		{testInterfaces, "-d -I eth0 -M ff02::1,230.4.4.1", "10.88.0.1 0x0A580001"},
+	} {
+		o := newOptions(tt.have)
+		if err := o.parse(o.command(), append(strings.Fields(tt.line), "-D", t.TempDir())); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := o.receiveConfig()
+		var got []string
+		for _, ifi := range cfg.Interfaces {
+			got = append(got, ifi.Addr.String())
+		}
+		got = append(got, cfg.Receiver.UID.String())
+		text := strings.Join(got, " ")
+		if err != nil {
+			text, _, _ = strings.Cut(err.Error(), " (allowed")
+		}
+		if text != tt.want {
+			t.Errorf("uftpd %s: %q, want %q", tt.line, text, tt.want)
+		}
+	}
+}
+
+func TestSourceSpecific(t *testing.T) {
+	for a, want := range map[string]bool{
+		"232.0.0.0": true, "232.255.1.1": true, "231.1.1.1": false, "230.4.4.1": false,
+		"ff3e::1": true, "ff31::8000:1": true, "ff3e:1::1": false, "ff02::1": false, "fe3e::1": false,
+	} {
+		if got := sourceSpecific(netip.MustParseAddr(a)); got != want {
+			t.Errorf("sourceSpecific(%s) = %v, want %v", a, got, want)
+		}
+	}
+}
