@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
 	"uftp/engine/store"
@@ -129,7 +130,7 @@ func (o *options) command() *cli.Command {
 		output  = "Output"
 	)
 	return &cli.Command{
-		Name: "uftp", Version: cli.Version,
+		Name: "uftp", Version: version.Version,
 		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
 		Operands: "{ -i list_file | file... }",
 		Examples: examples,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor,
+			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed,
 		},
 	})
 }
@@ -76,6 +77,21 @@ func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "0": 0}[args[1]]
 	ts.Check(p.Signal(sig))
+}
+
+// killed sees to it that the process of a pid file does not outlive the script.
+func killed(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Defer(func() {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil || !bytes.Contains(line, []byte(ts.Getenv("WORK"))) {
+			return // gone, and the number may be somebody else's by now
+		}
+		if p, err := os.FindProcess(pid); err == nil {
+			p.Kill()
+		}
+	})
 }
 
 // waitFor waits until a file holds a text: waitfor FILE TEXT.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -102,7 +103,7 @@ func (o *options) command() *cli.Command {
 		crypt   = "Encryption (not supported yet: checked, then refused)"
 	)
 	return &cli.Command{
-		Name: "uftpd", Version: cli.Version,
+		Name: "uftpd", Version: version.Version,
 		Purpose:  "Receives files and directories that uftp sends. Runs in the background unless -d is given.",
 		Examples: examples,
 		Options: []cli.Option{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
 )
 
 // Levels of log lines (v4-sender.md section 16).
@@ -20,6 +21,9 @@ const (
 	Peers    = 4 // addresses and what was dropped
 	Packets  = 5
 )
+
+// banner is the first line of a log, in the shape that readers of stock logs know.
+func banner() string { return "UFTP version " + version.Version + "  (protocol version 4)" }
 
 // Where is what a log line is about. The zero Where is no session.
 type Where struct {

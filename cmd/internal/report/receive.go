@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
@@ -165,12 +166,12 @@ func (r *Receiver) logf(level int, at time.Time, in Where, format string, args .
 func uidHex(u wire.UID) string { return fmt.Sprintf("%08X", uint32(u)) }
 
 func (r *Receiver) opened(at time.Time, e engine.Opened) {
-	r.logf(Normal, at, Where{}, "%s", cli.Banner)
+	r.logf(Normal, at, Where{}, "%s", banner())
 	// Replies are few and small: only the receive buffer matters.
 	e.WantSndBuf = 0
 	warnBuffers(r.Log, at, Where{}, e)
 	r.Screen.Draw(at, idleLine)
-	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), cli.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
+	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), version.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
 }
 
 func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {

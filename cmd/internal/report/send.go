@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
@@ -144,7 +145,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	if !s.Log.Stamps {
 		s.logf(Normal, at, "")
 	}
-	s.logf(Normal, at, "%s", cli.Banner)
+	s.logf(Normal, at, "%s", banner())
 	if !s.Log.Stamps {
 		s.logf(Normal, at, "Starting at %s", at.Format(time.ANSIC))
 	}
@@ -158,7 +159,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	s.logf(Normal, at, "Using private multicast address %s  Group ID: %08X", e.PrivateAddress, e.Group)
 	warnBuffers(s.Log, at, s.where, e)
 	s.JSON.write(jsonSendStart{
-		newHead(at, "session_started", s.where), cli.Version, s.Session.Public.String(), s.Session.Private.String(),
+		newHead(at, "session_started", s.where), version.Version, s.Session.Public.String(), s.Session.Private.String(),
 		s.Session.Rate, s.Session.BlockSize, s.Session.Closed || len(s.Session.Hosts) > 0,
 		e.Caps.RcvBuf, e.Caps.SndBuf, e.Caps.GSO, e.Caps.GRO,
 	})
