@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -267,10 +268,14 @@ func (r *sendRun) offer(now clock.Time) {
 			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {
-				r.put(SourceFailed{o.entry.Path, err})
 				if o.src.src != nil {
 					o.src.src.Close()
 				}
+				if errors.Is(err, sender.ErrNotAsked) { // the session is ending
+					r.wanting = false
+					return
+				}
+				r.put(SourceFailed{o.entry.Path, err})
 				continue
 			}
 			r.wanting = false

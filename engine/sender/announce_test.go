@@ -61,7 +61,7 @@ func TestOpenGroup(t *testing.T) {
 	r.wantDrop("UID 7 is too late", r.register(7, 0), machine.DropUnknown)
 	r.wantWire("and is told so", "331.1 ABORT 7 Not in host list @10.0.0.7")
 	r.wantDrop("a known one repeats itself", r.register(5, 0), machine.DropNone)
-	r.advance(time.Second)
+	r.advance(200 * ms)
 	r.wantWire("FILEINFO will be its confirmation")
 }
 

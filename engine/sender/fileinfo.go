@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
@@ -60,6 +61,24 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	s.reports.must(FileStarted{FileID: s.fileID, File: f, Layout: layout})
 	s.enter(now, FileInfo)
 	return nil
+}
+
+// keepalive is how long receivers may hear nothing while the host looks for the
+// next file: they give up after max(1 s, R·G).
+func (s *Sender) keepalive() time.Duration {
+	return max(time.Second, time.Duration(s.cfg.Robust)*s.advertised()) / 4
+}
+
+// stepBetweenFiles keeps the receivers from giving up while the host has no file
+// to offer yet: a DONE that lists nobody is answered by nobody, and their idle
+// timers start anew. Stock has no such thing; there a slow disk ends the session.
+func (s *Sender) stepBetweenFiles(now clock.Time) progress {
+	if !s.timers.Due(timerCycle, now) {
+		return waiting
+	}
+	s.queue(round{fn: wire.FuncDone, bare: true})
+	s.timers.Set(timerCycle, now.Add(s.keepalive()))
+	return moved
 }
 
 // EndOfFiles answers NeedFile: there is no more.

@@ -227,3 +227,23 @@ func TestRejectionIsNoError(t *testing.T) {
 	r.complete(2, 1, wire.StatusNormal)
 	r.wantPhase("a rejected file does not quit the session", BetweenFiles)
 }
+
+func TestKeepsReceiversWhileTheHostIsSlow(t *testing.T) {
+	r := join(t, with(), 1)
+	r.forget()
+	r.advance(900 * ms)
+	if len(r.wire) != 3 {
+		t.Fatalf("sent %q in 0.9 s without a file, want three signs of life: receivers give up after 1 s", r.wire)
+	}
+	for _, w := range r.wire {
+		if !strings.HasSuffix(w, "DONE f1 s0 []") {
+			t.Errorf("sent %q, want a DONE that nobody answers", w)
+		}
+	}
+	r.forget()
+	r.offer("name", 10)
+	r.advance(ms)
+	if len(r.wire) != 1 || !strings.Contains(r.wire[0], "FILEINFO f1 name") {
+		t.Errorf("sent %q, want the file as soon as there is one", r.wire)
+	}
+}

@@ -126,6 +126,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case BetweenFiles:
 		s.asked = true
 		s.reports.must(NeedFile{})
+		s.timers.Set(timerCycle, now.Add(s.keepalive()))
 	case FileInfo:
 		s.fileInfoRound()
 	case Data:
@@ -190,6 +191,8 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 	switch s.phase {
 	case Announcing:
 		return s.stepAnnounce(now)
+	case BetweenFiles:
+		return s.stepBetweenFiles(now)
 	case FileInfo:
 		return s.stepFileInfo(now)
 	case Data:
