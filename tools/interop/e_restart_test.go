@@ -91,10 +91,10 @@ var restart = []scenario{
 		e.log(r, "Transfer aborted by server")
 		e.holds(e.dest(e.A))
 		group := e.in("t", fmt.Sprintf("_group_%08X", gid))
+		e.await(func() bool { return e.exists(group + "_restart") }, soon)
 		st, err := os.Stat(filepath.Join(group, "f1"))
 		e.want(err == nil && st.Size() > 0 && st.Size() <= cutSize, "the partial file is kept (%v)", err)
 		e.gotAs("g", filepath.Join(group, "g"))
-		e.await(func() bool { return e.exists(group + "_restart") }, soon)
 		if st, err = os.Stat(group + "_restart"); err != nil {
 			t.Error(err)
 		} else if !e.OursRx { // ours may use another form
@@ -229,8 +229,8 @@ func (e *env) cutSessionAs(ours bool, args ...string) string {
 	e.file("g", 10_000)
 	e.file("f1", cutSize)
 	p := e.txAs(ours, e.txArgs(append([]string{"-f", "-R", cutRate}, append(args, "g", "f1")...))...)
-	begun := func() bool {
-		found, _ := filepath.Glob(e.in("t", "_group_*", "f1"))
+	begun := func() bool { // ours has another name for it until the end
+		found, _ := filepath.Glob(e.in("t", "_group_*", "f1*"))
 		return len(found) > 0
 	}
 	e.ok(p.WaitUntil(begun, "f1 at A", soon))

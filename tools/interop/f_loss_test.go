@@ -126,7 +126,11 @@ var loss = []scenario{
 		e.dropped(e.S)
 		e.result(uidA, "f", "lost")
 		e.got("f", e.A)
-		e.log(r, "Transfer timed out")
+		if e.OursTx {
+			e.log(r, "Transfer aborted by server") // ours tells whom it has lost
+		} else {
+			e.log(r, "Transfer timed out")
+		}
 		dones := e.packets(c).from(e.S).of(done)
 		e.want(len(dones) == 10, "DONE is sent R times, got %d", len(dones))
 		gap := dones.span() / 9
@@ -193,7 +197,8 @@ var loss = []scenario{
 		e.rx(e.A)
 		e.rx(e.B)
 		e.drop(e.A, netlab.Match{}.Func(fileSeg).Blocks(5, 5), netlab.All())
-		res := e.tx("-W", "110", "-R", "5000", hAB, "f", "g")
+		// The data take 2 s, the limit is 5 s; stock may be early by a second.
+		res := e.tx("-W", "300", "-R", "5000", hAB, "f", "g")
 		e.result(uidA, "f", "aborted")
 		e.result(uidB, "f", "copy")
 		e.got("f", e.B)
@@ -271,11 +276,12 @@ var loss = []scenario{
 	{id: "95", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
 		e.rx(e.A)
+		// A packet takes 1.17 s; a G of 0.01 s lets the receiver give up before.
 		if !e.OursTx {
-			e.txCode(7, "-R", "9", "f") // an interval of 1.17 s, but G is announced as 0.01 s
+			e.txCode(7, "-R", "9", "f")
 			return
 		}
-		e.txCode(0, "-R", "9", hA, "f") // closed, because R rounds of an open group take half a minute
+		e.txCode(0, "-R", "9", "--register-count", "1", "f") // or else R rounds of 3.5 s
 		e.got("f", e.A)
 	}},
 	{id: "96", run: func(t *testing.T, e *env) {

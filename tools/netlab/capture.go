@@ -21,9 +21,26 @@ var ErrMalformed = errors.New("netlab: tshark finds bad packets")
 
 // Capture records what passes the interface of a host: what the host sends,
 // and what arrives before any drop rule.
+//
+// While it runs, the host's kernel cuts large sends (UDP_SEGMENT) into
+// datagrams before they pass, as a real line would see them. What another host
+// sends that way arrives uncut, so record where the data is sent.
 type Capture struct {
 	Path string // pcap file
 	proc *Proc
+}
+
+// Segments that the interface takes at once: one while a capture runs, the
+// kernel's default otherwise.
+const (
+	segsCaptured = "1"
+	segsDefault  = "65535"
+)
+
+// gso sets how many segments the interface takes at once.
+func (h *Host) gso(segs string) error {
+	_, err := h.tool("", "ip", "link", "set", "dev", Device, "gso_max_segs", segs)
+	return err
 }
 
 // Packet is one UDP datagram of a capture.
@@ -47,6 +64,9 @@ func (p Packet) Func() uint8 {
 // Capture starts to record UDP into the file path and returns when the
 // recording runs.
 func (h *Host) Capture(path string) (*Capture, error) {
+	if err := h.gso(segsCaptured); err != nil {
+		return nil, err
+	}
 	p, err := h.Start(Spec{Argv: []string{
 		"tcpdump", "-Z", "root", "-i", Device, "-n", "-U", "--immediate-mode", "-B", "16384", "-w", path, "udp",
 	}})
@@ -67,7 +87,7 @@ func (c *Capture) Stop() error {
 	time.Sleep(20 * time.Millisecond) // what is in the kernel's ring still counts
 	c.proc.Signal(syscall.SIGTERM)
 	_, err := c.proc.WaitFor(10 * time.Second)
-	return err
+	return errors.Join(err, c.proc.Host.gso(segsDefault))
 }
 
 // Packets ends the recording and returns its UDP datagrams in order of time.

@@ -21,7 +21,7 @@
 // The helpers for files ([WriteRandom], [SameFile], [SameTree]) are here
 // because every scenario needs them.
 //
-// Limits. Linux, root, and the programs ip, nft, tc and tcpdump; [Require]
+// Limits. Linux, root, and the programs ip, bridge, nft, tc and tcpdump; [Require]
 // skips a test that lacks them and fails it where CI is set. A Host has one
 // interface. Only a network is isolated: files and process IDs are the
 // machine's. Drop rules look at the start of a UDP datagram, so of a

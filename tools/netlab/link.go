@@ -5,10 +5,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrRule reports a drop rule that cannot be written.
 var ErrRule = errors.New("netlab: bad drop rule")
+
+// ErrNoCarrier reports a cable that stays dead.
+var ErrNoCarrier = errors.New("netlab: the bridge does not forward to the host")
+
+// noticeMax is how long the bridge may take to notice a cable.
+const noticeMax = 5 * time.Second
 
 // Offsets in bits from the start of the UDP header, which is 8 bytes long, as
 // nftables counts raw payload.
@@ -147,11 +154,24 @@ func (h *Host) Plug() error {
 	return err
 }
 
-// Down takes the interface itself down (true) or up again, with its routes.
+// Down takes the interface itself down (true) or up again, with its routes;
+// it is up when the bridge has noticed, which takes the kernel up to a second.
 func (h *Host) Down(down bool) error {
 	if down {
 		_, err := h.tool("", "ip", "link", "set", Device, "down")
 		return err
 	}
-	return ipBatch(h.ns, fmt.Sprintf("link set %[1]s up\naddr replace %[2]s/64 dev %[1]s\nroute replace 224.0.0.0/4 dev %[1]s\n", Device, h.IPv6))
+	lines := fmt.Sprintf("link set %[1]s up\naddr replace %[2]s/64 dev %[1]s\nroute replace 224.0.0.0/4 dev %[1]s\n", Device, h.IPv6)
+	if err := ipBatch(h.ns, lines); err != nil {
+		return err
+	}
+	for limit := time.Now().Add(noticeMax); ; time.Sleep(pollEvery) {
+		text, err := h.lab.bridge.tool("", "bridge", "link", "show", "dev", h.port)
+		if err != nil || strings.Contains(text, "state forwarding") {
+			return err
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("%w: %s", ErrNoCarrier, text)
+		}
+	}
 }

@@ -15,7 +15,7 @@ func Missing(programs ...string) []string {
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root")
 	}
-	for _, p := range append([]string{"ip", "nft", "tc", "tcpdump"}, programs...) {
+	for _, p := range append([]string{"ip", "bridge", "nft", "tc", "tcpdump"}, programs...) {
 		if _, err := exec.LookPath(p); err != nil {
 			missing = append(missing, p)
 		}
