@@ -315,9 +315,8 @@ func sessionLine(at time.Time, st *receiver.Stats, m *meter) string {
 	speed := m.update(at, have)
 	left := ""
 	if speed > 0 {
-		left = "  " + span(time.Duration(float64(st.Size-have)/speed*1e9)) + " left"
+		left = "  " + rate(speed) + "  " + span(time.Duration(float64(st.Size-have)/speed*1e9)) + " left"
 	}
 	share := float64(st.Blocks-st.Missing) / float64(st.Blocks)
-	return fmt.Sprintf("%s  %s  %s %3.0f%%  %s of %s  %s%s  NAKs: %d", from, tail(st.Name), bar(share, 20), share*100,
-		size(have), size(st.Size), rate(speed), left, st.NAKs)
+	return fmt.Sprintf("%s  %s  %s %3.0f%% of %s%s  NAKs: %d", from, tail(st.Name), bar(share, 12), share*100, size(st.Size), left, st.NAKs)
 }

@@ -348,16 +348,16 @@ func (s *Sender) connected(at time.Time, e sender.Connected) {
 // fileEnded prints the outcome: status lines, then the block in the log.
 func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
 	if e.Err != "" {
-		s.logf(Errors, at, "Giving up %s: %s", s.path, e.Err)
+		s.logf(Warnings, at, "Giving up %s: %s", s.path, e.Err)
 	}
 	for i := range e.Results {
 		s.result(at, e, &e.Results[i])
 	}
-	if s.Log.Level >= Normal {
-		s.logf(Normal, at, "Transfer status:")
-	}
-	for i := range e.Results {
-		s.hostLine(at, &e.Results[i])
+	s.logf(Normal, at, "Transfer status:")
+	if s.Screen == nil { // there, the line of the file and the table tell it
+		for i := range e.Results {
+			s.hostLine(at, &e.Results[i])
+		}
 	}
 	s.logf(Normal, at, "Total elapsed time: %.3f seconds", e.Elapsed.Seconds())
 	s.logf(Normal, at, "Overall throughput: %.2f KB/s", perSecond(e.File.Size, e.Elapsed)/1024)

@@ -54,13 +54,12 @@ func (v *sendView) fileLine(at time.Time, st sender.Stats) string {
 	blockSize := float64(v.file.Size) / float64(st.Blocks)
 	left := ""
 	if speed > 0 && st.Left > 0 {
-		left = "  " + span(time.Duration(float64(st.Left)*blockSize/speed*1e9)) + " left"
+		left = "  " + rate(speed) + "  " + span(time.Duration(float64(st.Left)*blockSize/speed*1e9)) + " left"
 	}
 	if st.Pass > 1 {
-		return fmt.Sprintf("%s  %s  %s to repair  %s%s  pass %d", tail(v.file.Name), bar(share, 20), size(int64(float64(st.Left)*blockSize)), rate(speed), left, st.Pass)
+		return fmt.Sprintf("%s  %s  %s to repair%s  pass %d", tail(v.file.Name), bar(share, 16), size(int64(float64(st.Left)*blockSize)), left, st.Pass)
 	}
-	return fmt.Sprintf("%s  %s %3.0f%%  %s of %s  %s%s  pass 1", tail(v.file.Name), bar(share, 20), share*100,
-		size(int64(share*float64(v.file.Size))), size(v.file.Size), rate(speed), left)
+	return fmt.Sprintf("%s  %s %3.0f%%  of %s%s  pass 1", tail(v.file.Name), bar(share, 16), share*100, size(v.file.Size), left)
 }
 
 func (v *sendView) peopleLine(st sender.Stats) string {
