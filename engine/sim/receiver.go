@@ -186,10 +186,10 @@ func (r *Receiver) event(ev machine.Event) {
 			r.later(0, func() { r.m.Joined(r.w.now, ev.Session.SessionID, "no such group here") })
 			break
 		}
-		if g >= 0 && r.member[g] > 0 {
-			r.w.Fail("%s joins %v, where it is a member", r, ev.Group)
-		}
 		r.later(0, func() {
+			if r.member[g] > 0 {
+				r.w.Fail("%s joins %v, where it is a member", r, ev.Group)
+			}
 			r.member[g]++
 			r.m.Joined(r.w.now, ev.Session.SessionID, "")
 		})
