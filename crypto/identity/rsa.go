@@ -14,9 +14,9 @@ import (
 // operations and verification; it refuses what is smaller.
 const stdRSABits = 1024
 
-// oaepBits is the size from which on a premaster is encrypted with OAEP
+// OAEPBits is the size from which on a premaster is encrypted with OAEP
 // (v4-crypto.md 4.2); below there is no room for it, and PKCS #1 v1.5 is used.
-const oaepBits = 768
+const OAEPBits = 768
 
 // exponent is the public exponent of the keys made here.
 const exponent = 65537
@@ -108,7 +108,7 @@ func padSignature(size int, h crypto.Hash, digest []byte) []byte {
 // encrypt encrypts msg with the padding of the key's size.
 func (k *rsaPublic) encrypt(random io.Reader, msg []byte) ([]byte, error) {
 	pad := padOAEP
-	if k.n.BitLen() < oaepBits {
+	if k.n.BitLen() < OAEPBits {
 		pad = padV15
 	}
 	em, err := pad(random, k.size(), msg)
@@ -227,7 +227,7 @@ func (k *rsaPrivate) decrypt(ct, into []byte) error {
 	}
 	defer clear(em)
 	unpad := unpadOAEP
-	if k.n.BitLen() < oaepBits {
+	if k.n.BitLen() < OAEPBits {
 		unpad = unpadV15
 	}
 	if unpad(em, into) != 1 {

@@ -1,0 +1,13 @@
+//go:build !purego
+
+package aead
+
+import "github.com/klauspost/cpuid/v2"
+
+var (
+	// haveAES says whether our assembly can run; the standard library asks for
+	// no more either.
+	haveAES = cpuid.CPU.Supports(cpuid.AESNI, cpuid.SSSE3, cpuid.SSE4)
+	// haveGCM says whether the standard library's GCM runs on instructions.
+	haveGCM = haveAES && cpuid.CPU.Supports(cpuid.CLMUL)
+)

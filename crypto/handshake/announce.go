@@ -1,0 +1,85 @@
+package handshake
+
+import (
+	"crypto"
+	"errors"
+
+	"uftp/crypto/identity"
+	"uftp/wire"
+)
+
+// ErrClear says that an ANNOUNCE is that of a session in clear.
+var ErrClear = errors.New("handshake: ANNOUNCE offers no encryption")
+
+// Fixed parts of messages, bytes (v4-wire.md 5.1, 5.3).
+const (
+	announceFixed  = wire.HeaderLen + 16 // of the datagram, before the addresses
+	encInfoFixed   = 44
+	clientKeyFixed = 8
+	headerMax      = 255 * 4 // longest message header
+)
+
+// offer is a whole ANNOUNCE with ENC_INFO, taken apart.
+type offer struct {
+	session   Session
+	enc       wire.EncInfo
+	pkt       []byte
+	signature int // where it starts in pkt
+}
+
+// parseOffer takes a whole UDP payload apart. Besides [ErrClear] it returns
+// errors of wire.ParseHeader and wire.ParseAnnounce.
+func parseOffer(pkt []byte) (o offer, err error) {
+	h, msg, err := wire.ParseHeader(pkt)
+	if err != nil {
+		return o, err
+	}
+	ann, err := wire.ParseAnnounce(msg)
+	if err != nil {
+		return o, err
+	}
+	if !ann.HasEnc {
+		return o, ErrClear
+	}
+	at := announceFixed + 8
+	if ann.Flags&wire.AnnounceIPv6 != 0 {
+		at = announceFixed + 32
+	}
+	at += encInfoFixed + len(ann.Enc.PublicKey) + len(ann.Enc.ECDH)
+	return offer{
+		session:   Session{Group: h.Group, Private: ann.Private},
+		enc:       ann.Enc,
+		pkt:       pkt,
+		signature: at,
+	}, nil
+}
+
+// zeros stands for a signature while it is made and checked.
+var zeros [headerMax]byte
+
+// digest returns the digest of the whole datagram with the signature zeroed.
+func (o *offer) digest(h crypto.Hash) []byte {
+	d := h.New()
+	d.Write(o.pkt[:o.signature])
+	d.Write(zeros[:len(o.enc.Signature)])
+	d.Write(o.pkt[o.signature+len(o.enc.Signature):])
+	return d.Sum(nil)
+}
+
+// CheckAnnounce verifies the signature of a whole ANNOUNCE datagram with the key
+// of its sender (v4-crypto.md 4.3). The packet is not changed. There is none with
+// the RSA exchange; asking for it all the same is [ErrSignature].
+func CheckAnnounce(pkt []byte, key *identity.PublicKey) error {
+	o, err := parseOffer(pkt)
+	if err != nil {
+		return err
+	}
+	s := SuiteOf(&o.enc)
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if !s.ECDH() || key.Verify(s.HashFunc(), o.digest(s.HashFunc()), o.enc.Signature) != nil {
+		return ErrSignature
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package handshake
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"uftp/crypto/identity"
+	"uftp/wire"
+)
+
+// What the client side does not do: give verify data before it has the group
+// keys, or make messages of the handshake after it has forgotten the secrets.
+var (
+	ErrNotKeyed = errors.New("handshake: no group keys yet")
+	ErrOver     = errors.New("handshake: over, its secrets are forgotten")
+)
+
+// ClientConfig is what a client is made of.
+type ClientConfig struct {
+	Keys        []*identity.PrivateKey // own keys in order of preference, may be empty
+	Fingerprint *identity.Fingerprint  // that the server must have, nil = any
+	MinStrength identity.Strength      // the least that is accepted
+	RSABitsMax  int                    // of a key to show; 0 = what stock can bear, identity.RSABitsMaxStock
+	Rand        io.Reader
+
+	BehindProxy bool       // a response proxy is configured
+	Proxy       *ProxyKeys // nil until PROXY_KEY came
+}
+
+// Client is the registering side of one session. Not for concurrent use.
+type Client struct {
+	suite      Suite
+	auth       bool
+	server     *identity.PublicKey  // long-term key of ANNOUNCE
+	responder  *identity.PublicKey  // RSA key the premaster goes to; the server's or the proxy's
+	own        *identity.PrivateKey // shown in CLIENT_KEY; nil if not asked for
+	ecdh       *identity.PrivateKey // nil with the RSA exchange
+	random     [wire.RandomLen]byte
+	serverRand [wire.RandomLen]byte
+	premaster  []byte
+	transcript []byte // V
+	signature  []byte // of V, made once
+	keys       KeyBlock
+	rand       io.Reader
+
+	over        bool // the secrets up to here are cleared
+	keyed       bool // the rest is set
+	groupMaster [MasterLen]byte
+	group       KeyBlock
+	verify      [wire.VerifyLen]byte
+}
+
+// NewClient opens a session from pkt, the whole datagram of its first ANNOUNCE.
+// The checks are those of v4-crypto.md section 8 in their order; a [Refusal] is
+// the text of the ABORT to answer with. Other errors are [ErrClear], those of the
+// wire package, and those of the source of randomness.
+//
+// Unlike the stock receiver it asks for an own key only if client authentication
+// is wanted, and then takes one like the server's if there is, else the first one
+// the sender can use.
+func NewClient(pkt []byte, c ClientConfig) (*Client, error) {
+	o, err := parseOffer(pkt)
+	if err != nil {
+		return nil, err
+	}
+	k := &Client{
+		suite: SuiteOf(&o.enc),
+		rand:  c.Rand,
+		auth:  o.enc.Flags&wire.EncClientAuth != 0 || o.enc.SigType == wire.SigKeyExch,
+	}
+	if err := k.suite.Check(); err != nil {
+		return nil, err
+	}
+	copy(k.serverRand[:], o.enc.Random)
+	if err := k.takeServerKey(&o, &c); err != nil {
+		return nil, err
+	}
+	ecdh, err := k.takeExchangeKey(&o, &c)
+	if err != nil {
+		return nil, err
+	}
+	if k.suite.ECDH() && k.server.Verify(k.suite.HashFunc(), o.digest(k.suite.HashFunc()), o.enc.Signature) != nil {
+		return nil, ErrSignature
+	}
+	if err := k.agree(&o, ecdh); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// takeServerKey checks the long-term key of ANNOUNCE and finds the own key for it.
+func (k *Client) takeServerKey(o *offer, c *ClientConfig) error {
+	if c.Fingerprint != nil && identity.BlobFingerprint(o.enc.PublicKey) != *c.Fingerprint {
+		return ErrFingerprint
+	}
+	key, err := identity.ParsePublicKey(o.enc.PublicKey)
+	if err != nil || key.Kind() != k.suite.KeyKind() {
+		return ErrServerKey
+	}
+	if level, _ := k.suite.Strength(key, k.auth); level < c.MinStrength {
+		return ErrStrength
+	}
+	k.server, k.responder = key, key
+	if k.auth {
+		if k.own = k.chooseKey(c); k.own == nil {
+			return ErrNoClientKey
+		}
+	}
+	return nil
+}
+
+// chooseKey returns the own key to show: the first like the server's, else the
+// first that the sender can use, nil if there is none.
+func (k *Client) chooseKey(c *ClientConfig) *identity.PrivateKey {
+	bitsMax := c.RSABitsMax
+	if bitsMax == 0 {
+		bitsMax = identity.RSABitsMaxStock
+	}
+	var second *identity.PrivateKey
+	for _, own := range c.Keys {
+		p := own.Public()
+		switch {
+		case !p.CanSign(k.suite.HashFunc()),
+			p.Kind() == identity.RSA && p.Bits() > bitsMax,
+			p.BlobLen()%4 != 0,
+			clientKeyFixed+p.BlobLen()+p.SignatureLen() > headerMax,
+			k.suite.SigType == wire.SigKeyExch && p.Kind() != k.suite.KeyKind():
+			continue
+		case p.Alike(k.server):
+			return own
+		case second == nil:
+			second = own
+		}
+	}
+	return second
+}
+
+// takeExchangeKey finds the key to agree on a premaster with: that of ANNOUNCE or
+// of the response proxy. It returns nil with the RSA exchange.
+func (k *Client) takeExchangeKey(o *offer, c *ClientConfig) (*identity.PublicKey, error) {
+	if c.BehindProxy {
+		switch {
+		case c.Proxy == nil:
+			return nil, ErrNoProxyKey
+		case !c.Proxy.Key.Alike(k.server):
+			return nil, ErrProxyKey
+		case k.suite.ECDH() && (c.Proxy.ECDH == nil || len(o.enc.ECDH) < 2 || byte(c.Proxy.ECDH.Curve()) != o.enc.ECDH[1]):
+			return nil, ErrProxyECDHKey
+		}
+		k.responder = c.Proxy.Key
+	}
+	if !k.suite.ECDH() {
+		return nil, nil
+	}
+	key, err := identity.ParsePublicKey(o.enc.ECDH)
+	if err != nil || key.Kind() != identity.EC {
+		return nil, ErrECDHKey
+	}
+	if c.BehindProxy {
+		key = c.Proxy.ECDH
+	}
+	return key, nil
+}
+
+// agree draws the client's random number and its part of the premaster, and
+// derives what the server will derive.
+func (k *Client) agree(o *offer, ecdh *identity.PublicKey) error {
+	if _, err := io.ReadFull(k.rand, k.random[:]); err != nil {
+		return err
+	}
+	var err error
+	if ecdh == nil {
+		k.premaster = make([]byte, PremasterRSALen)
+		_, err = io.ReadFull(k.rand, k.premaster)
+	} else if k.ecdh, err = identity.GenerateEC(ecdh.Curve(), k.rand); err == nil {
+		k.premaster, err = ecdhPremaster(k.ecdh, ecdh)
+	}
+	if err != nil {
+		return err
+	}
+	k.transcript = o.session.Transcript(k.serverRand[:], k.random[:], k.premaster)
+	master := k.suite.Master(k.premaster, k.serverRand[:], k.random[:])
+	k.keys = k.suite.ClientKeys(master[:], k.serverRand[:], k.random[:])
+	clear(master[:])
+	return nil
+}
+
+// Random returns the client random for REGISTER.
+func (k *Client) Random() [wire.RandomLen]byte { return k.random }
+
+// AppendRegisterKeyInfo appends the key information of REGISTER: the own ECDH key
+// blob, or the premaster, freshly encrypted at each call. Once keyed it fails with
+// [ErrOver]; there is no need for a REGISTER then.
+func (k *Client) AppendRegisterKeyInfo(b []byte) ([]byte, error) {
+	if k.over {
+		return b, ErrOver
+	}
+	if k.ecdh != nil {
+		return k.ecdh.Public().AppendBlob(b), nil
+	}
+	ct, err := k.responder.EncryptPremaster(k.rand, k.premaster)
+	if err != nil {
+		return b, err
+	}
+	return append(b, ct...), nil
+}
+
+// ClientAuth reports whether CLIENT_KEY has to follow each REGISTER.
+func (k *Client) ClientAuth() bool { return k.auth }
+
+// ClientKey returns the CLIENT_KEY message, the same at each call. It may be asked
+// for only if ClientAuth says so. The first call signs. Once keyed it fails with
+// [ErrOver].
+func (k *Client) ClientKey() (m wire.ClientKey, err error) {
+	if k.over {
+		return m, ErrOver
+	}
+	if k.signature == nil {
+		k.signature, err = k.own.AppendSignature(nil, k.suite.HashFunc(), k.suite.digest(k.transcript))
+		if err != nil {
+			return m, err
+		}
+	}
+	return wire.ClientKey{PublicKey: k.own.Public().AppendBlob(nil), Signature: bytes.Clone(k.signature)}, nil
+}
+
+// OpenKeyInfo opens the client's entry of a KEYINFO with counter ctr from src and
+// derives the keys of the session. It fails with [ErrGroupMaster]. When the keys
+// are there already it does nothing: whatever comes later cannot change them.
+func (k *Client) OpenKeyInfo(src wire.UID, ctr uint64, entry []byte) error {
+	switch {
+	case k.keyed:
+		return nil
+	case k.over:
+		return ErrOver
+	}
+	master, err := k.suite.OpenGroupMaster(&k.keys, src, ctr, entry)
+	if err != nil {
+		return err
+	}
+	var blob []byte
+	if k.auth {
+		blob = k.own.Public().AppendBlob(nil)
+	}
+	k.groupMaster = master
+	clear(master[:])
+	k.group = k.suite.GroupKeys(k.groupMaster[:], k.serverRand[:])
+	k.verify = k.suite.VerifyData(k.transcript, blob, k.groupMaster[:])
+	k.keyed = true
+	k.forget()
+	return nil
+}
+
+// forget clears what is not needed once the group keys are there. REGISTER and
+// CLIENT_KEY are not repeated after that.
+func (k *Client) forget() {
+	k.over = true
+	clear(k.premaster)
+	clear(k.transcript)
+	k.keys.Wipe()
+	if k.ecdh != nil {
+		k.ecdh.Wipe()
+	}
+}
+
+// Keyed reports whether the group keys are there.
+func (k *Client) Keyed() bool { return k.keyed }
+
+// Ack returns the verify data for KEYINFO_ACK, or [ErrNotKeyed].
+func (k *Client) Ack() ([wire.VerifyLen]byte, error) {
+	if !k.keyed {
+		return [wire.VerifyLen]byte{}, ErrNotKeyed
+	}
+	return k.verify, nil
+}
+
+// Suite returns the algorithms of the session.
+func (k *Client) Suite() Suite { return k.suite }
+
+// Group returns the keys of the session's packets, nil before Keyed. They are
+// the client's own.
+func (k *Client) Group() *KeyBlock {
+	if !k.keyed {
+		return nil
+	}
+	return &k.group
+}
+
+// GroupMaster returns the secret all keys of the session come from, for a key log
+// and for a proxy that hands it on; zeros before Keyed.
+func (k *Client) GroupMaster() [MasterLen]byte { return k.groupMaster }
+
+// ServerRandom returns the server random of ANNOUNCE.
+func (k *Client) ServerRandom() [wire.RandomLen]byte { return k.serverRand }
+
+// ServerKey returns the long-term key of ANNOUNCE, which verifies the sender's
+// packets with wire.SigKeyExch.
+func (k *Client) ServerKey() *identity.PublicKey { return k.server }
+
+// Key returns the own key that was shown, which signs packets with
+// wire.SigKeyExch; nil without client authentication.
+func (k *Client) Key() *identity.PrivateKey { return k.own }
+
+// Strength grades the session and lists what is weak in it.
+func (k *Client) Strength() (identity.Strength, []Weakness) {
+	return k.suite.Strength(k.server, k.auth)
+}
+
+// Wipe clears the secrets of the session, but for the long-term keys. The client
+// is of no use afterwards.
+func (k *Client) Wipe() {
+	k.forget()
+	clear(k.groupMaster[:])
+	clear(k.verify[:])
+	k.group.Wipe()
+	k.keyed = false
+}

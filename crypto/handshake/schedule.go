@@ -1,0 +1,132 @@
+package handshake
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"net/netip"
+
+	"uftp/crypto/identity"
+	"uftp/wire"
+)
+
+// Lengths of secrets, bytes (v4-crypto.md 4.1, 4.2, 4.5).
+const (
+	MasterLen        = 48
+	PremasterRSALen  = 48
+	PremasterECDHLen = sha1.Size
+	SaltLen          = 4
+)
+
+// groupMasterVersion is the first byte of every group master. It does not travel.
+const groupMasterVersion = 0x40
+
+// KeyBlock is what PRF output is cut into: the keys of a group, or those under
+// which one client gets the group master.
+type KeyBlock struct {
+	HMACKey []byte // HashLen bytes
+	Key     []byte // KeyLen bytes
+	Salt    []byte // SaltLen bytes
+}
+
+// Master returns the master secret a client and its server agree on.
+func (s Suite) Master(premaster, serverRandom, clientRandom []byte) (master [MasterLen]byte) {
+	s.PRF(master[:], premaster, "master secret", join(serverRandom, clientRandom))
+	return master
+}
+
+// ClientKeys returns the keys that protect the group master on its way to a
+// client. The HMAC key in it is never used.
+func (s Suite) ClientKeys(master, serverRandom, clientRandom []byte) KeyBlock {
+	return s.keyBlock(master, join(serverRandom, clientRandom))
+}
+
+// GroupKeys returns the keys of all packets of a session. groupMaster has its
+// version byte.
+func (s Suite) GroupKeys(groupMaster, serverRandom []byte) KeyBlock {
+	return s.keyBlock(groupMaster, serverRandom)
+}
+
+func (s Suite) keyBlock(secret, seed []byte) KeyBlock {
+	h, k := s.HashLen(), s.KeyLen()
+	b := make([]byte, h+k+SaltLen)
+	s.PRF(b, secret, "key expansion", seed)
+	return KeyBlock{HMACKey: b[:h:h], Key: b[h : h+k : h+k], Salt: b[h+k:]}
+}
+
+// AppendIVBase appends the IV of ivLen bytes (8, 12 or 16) of packets from src
+// for counter 0. The IV for a counter is this with the counter, big-endian, XORed
+// into its last 8 bytes (v4-crypto.md 4.6): in all three forms the counter either
+// stands alone there or is XORed by definition.
+func (k *KeyBlock) AppendIVBase(b []byte, ivLen int, src wire.UID) []byte {
+	salt := binary.BigEndian.Uint32(k.Salt)
+	if ivLen == 12 {
+		return append(binary.BigEndian.AppendUint32(b, salt^uint32(src)), 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	b = binary.BigEndian.AppendUint32(b, salt)
+	b = binary.BigEndian.AppendUint32(b, uint32(src))
+	if ivLen == 16 {
+		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	return b
+}
+
+// AppendIV appends the IV of ivLen bytes of packet ctr from src.
+func (k *KeyBlock) AppendIV(b []byte, ivLen int, src wire.UID, ctr uint64) []byte {
+	b = k.AppendIVBase(b, ivLen, src)
+	last := b[len(b)-8:]
+	binary.BigEndian.PutUint64(last, binary.BigEndian.Uint64(last)^ctr)
+	return b
+}
+
+// Wipe clears the keys.
+func (k *KeyBlock) Wipe() {
+	clear(k.HMACKey)
+	clear(k.Key)
+	clear(k.Salt)
+	*k = KeyBlock{}
+}
+
+// Session is what a handshake is bound to beside its keys: the group ID and the
+// private address of ANNOUNCE, which is the unspecified address of its family in
+// a unicast session. The instance is not part of it.
+type Session struct {
+	Group   uint32
+	Private netip.Addr
+}
+
+// Transcript returns V of v4-crypto.md 4.8, which client signatures and verify
+// data are made over.
+func (x Session) Transcript(serverRandom, clientRandom, premaster []byte) []byte {
+	v := binary.BigEndian.AppendUint32(nil, x.Group)
+	v = append(v, x.Private.AsSlice()...)
+	v = append(v, serverRandom...)
+	v = append(v, clientRandom...)
+	return append(v, premaster...)
+}
+
+// VerifyData returns the content of KEYINFO_ACK. clientKey is the blob of
+// CLIENT_KEY, empty if the client sent none in this session.
+func (s Suite) VerifyData(transcript, clientKey, groupMaster []byte) (verify [wire.VerifyLen]byte) {
+	h := s.HashFunc().New()
+	h.Write(transcript)
+	h.Write(clientKey)
+	h.Write(groupMaster)
+	s.PRF(verify[:], groupMaster, "client finished", h.Sum(nil))
+	return verify
+}
+
+// ecdhPremaster returns the premaster of an ECDH exchange: SHA-1, by protocol, of
+// the whole X coordinate.
+func ecdhPremaster(own *identity.PrivateKey, peer *identity.PublicKey) ([]byte, error) {
+	x, err := own.Shared(peer)
+	if err != nil {
+		return nil, err
+	}
+	premaster := sha1.Sum(x)
+	clear(x)
+	return premaster[:], nil
+}
+
+func join(a, b []byte) []byte {
+	return append(append(make([]byte, 0, len(a)+len(b)), a...), b...)
+}

@@ -1,0 +1,207 @@
+package handshake
+
+import (
+	"crypto"
+	_ "crypto/sha1" // the hashes of crypto.Hash
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+
+	"uftp/crypto/identity"
+	"uftp/wire"
+)
+
+// Refusal is a reason to refuse a session, in the words of the ABORT that is
+// answered (v4-crypto.md section 8).
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+// Reasons to refuse a session, in the order of the checks. ErrStrength is ours:
+// the stock programs have no such limit.
+const (
+	ErrCipher       = Refusal("Keytype invalid or not supported here")
+	ErrHash         = Refusal("Hashtype invalid or not supported here")
+	ErrSigType      = Refusal("Invalid sigtype specified")
+	ErrKeyExch      = Refusal("Invalid keyextype specified")
+	ErrFingerprint  = Refusal("Failed to verify server key fingerprint")
+	ErrServerKey    = Refusal("Failed to load server public key")
+	ErrStrength     = Refusal("Security of the session is below the minimum accepted here")
+	ErrNoClientKey  = Refusal("No client key compatible with server key")
+	ErrNoProxyKey   = Refusal("Response proxy set but haven't gotten key yet")
+	ErrProxyKey     = Refusal("Response proxy key not compatible with server key")
+	ErrProxyECDHKey = Refusal("Response proxy ECDH key not compatible with server ECDH key")
+	ErrECDHKey      = Refusal("Failed to load server public ECDH key")
+	ErrSignature    = Refusal("Signature verification failed")
+	ErrGroupMaster  = Refusal("Decrypt failed for group master")
+)
+
+// Suite is the choice of algorithms of a session, in numbers of ENC_INFO.
+type Suite struct {
+	Cipher  uint8 // wire.CipherDES ...
+	Hash    uint8 // wire.HashSHA1 ...
+	SigType uint8 // wire.SigHMAC, SigKeyExch, SigAuthEnc
+	KeyExch uint8 // wire.KeyExchRSA ...
+}
+
+// SuiteOf returns the suite that an ENC_INFO asks for.
+func SuiteOf(e *wire.EncInfo) Suite {
+	return Suite{Cipher: e.Cipher, Hash: e.Hash, SigType: e.SigType, KeyExch: e.KeyExch}
+}
+
+// ciphers tells names and sizes in bytes by number.
+var ciphers = [...]struct {
+	name        string
+	key, iv     int
+	aead        bool
+	block       int // of the CBC form that KEYINFO uses
+	strength    identity.Strength
+	whyNoStrong string
+}{
+	wire.CipherDES:       {"des", 8, 8, false, 8, identity.Legacy, "DES keys can be searched"},
+	wire.Cipher3DES:      {"3des", 24, 8, false, 8, identity.Medium, "blocks of 64 bits repeat after some gigabytes"},
+	wire.CipherAES128CBC: {"aes128-cbc", 16, 16, false, 16, identity.Strong, ""},
+	wire.CipherAES256CBC: {"aes256-cbc", 32, 16, false, 16, identity.Strong, ""},
+	wire.CipherAES128GCM: {"aes128-gcm", 16, 12, true, 16, identity.Strong, ""},
+	wire.CipherAES256GCM: {"aes256-gcm", 32, 12, true, 16, identity.Strong, ""},
+	wire.CipherAES128CCM: {"aes128-ccm", 16, 12, true, 16, identity.Strong, ""},
+	wire.CipherAES256CCM: {"aes256-ccm", 32, 12, true, 16, identity.Strong, ""},
+}
+
+// hashes tells names by number.
+var hashes = [...]struct {
+	name string
+	hash crypto.Hash
+}{
+	wire.HashSHA1:   {"sha1", crypto.SHA1},
+	wire.HashSHA256: {"sha256", crypto.SHA256},
+	wire.HashSHA384: {"sha384", crypto.SHA384},
+	wire.HashSHA512: {"sha512", crypto.SHA512},
+}
+
+// sigTypes and keyExchs tell names by number. Command lines do not name
+// authenticated encryption: it comes with the cipher.
+var (
+	sigTypes = [...]string{wire.SigHMAC: "hmac", wire.SigKeyExch: "keyex", wire.SigAuthEnc: "authenc"}
+	keyExchs = [...]string{wire.KeyExchRSA: "rsa", wire.KeyExchECDHRSA: "ecdh_rsa", wire.KeyExchECDHECDSA: "ecdh_ecdsa"}
+)
+
+// CipherByName returns the number of a cipher as command lines name it.
+func CipherByName(name string) (uint8, bool) {
+	for i := range ciphers {
+		if name != "" && ciphers[i].name == name {
+			return uint8(i), true
+		}
+	}
+	return 0, false
+}
+
+// HashByName returns the number of a hash as command lines name it.
+func HashByName(name string) (uint8, bool) {
+	for i := range hashes {
+		if name != "" && hashes[i].name == name {
+			return uint8(i), true
+		}
+	}
+	return 0, false
+}
+
+// SigTypeByName returns the number of a signature type: hmac, keyex or authenc.
+func SigTypeByName(name string) (uint8, bool) { return indexOf(sigTypes[:], name) }
+
+// KeyExchByName returns the number of a key exchange: rsa, ecdh_rsa or ecdh_ecdsa.
+func KeyExchByName(name string) (uint8, bool) { return indexOf(keyExchs[:], name) }
+
+func indexOf(names []string, name string) (uint8, bool) {
+	for i, n := range names {
+		if name != "" && n == name {
+			return uint8(i), true
+		}
+	}
+	return 0, false
+}
+
+// Check returns the first reason why the suite cannot be used, in the order and
+// the words of the stock receiver. It is stricter where stock lets pass what no
+// program sends: MD5, and other signature types with GCM and CCM.
+func (s Suite) Check() error {
+	switch {
+	case int(s.Cipher) >= len(ciphers) || ciphers[s.Cipher].name == "":
+		return ErrCipher
+	case int(s.Hash) >= len(hashes) || hashes[s.Hash].name == "":
+		return ErrHash
+	case s.SigType == 0 || int(s.SigType) >= len(sigTypes) || (s.SigType == wire.SigAuthEnc) != s.AEAD():
+		return ErrSigType
+	case s.KeyExch == 0 || int(s.KeyExch) >= len(keyExchs):
+		return ErrKeyExch
+	}
+	return nil
+}
+
+// The rest of the methods are for suites that passed Check.
+
+// KeyLen returns the bytes of a cipher key.
+func (s Suite) KeyLen() int { return ciphers[s.Cipher].key }
+
+// IVLen returns the bytes of an IV of session packets: 8, 12 or 16.
+func (s Suite) IVLen() int { return ciphers[s.Cipher].iv }
+
+// AEAD reports whether the cipher authenticates by itself.
+func (s Suite) AEAD() bool { return ciphers[s.Cipher].aead }
+
+// HashFunc returns the session hash H.
+func (s Suite) HashFunc() crypto.Hash { return hashes[s.Hash].hash }
+
+// HashLen returns the bytes of a digest, an HMAC and an HMAC key.
+func (s Suite) HashLen() int { return s.HashFunc().Size() }
+
+// ECDH reports whether the key exchange is one of the two with ECDH.
+func (s Suite) ECDH() bool { return s.KeyExch != wire.KeyExchRSA }
+
+// KeyKind returns the kind of long-term key the key exchange needs.
+func (s Suite) KeyKind() identity.Kind {
+	if s.KeyExch == wire.KeyExchECDHECDSA {
+		return identity.EC
+	}
+	return identity.RSA
+}
+
+// String names the suite for logs: cipher, hash, signature, key exchange.
+func (s Suite) String() string {
+	if err := s.Check(); err != nil {
+		return err.Error()
+	}
+	return ciphers[s.Cipher].name + " " + hashes[s.Hash].name + " " + sigTypes[s.SigType] + " " + keyExchs[s.KeyExch]
+}
+
+// Weakness is a part of a session that is not strong, with a clause that says why.
+type Weakness struct {
+	Strength identity.Strength
+	Reason   string
+}
+
+// Strength grades a session under server, which may be nil if it is not known
+// yet: the weakest part counts. auth says whether receivers sign. weak lists
+// every part that is not strong, in a fixed order.
+func (s Suite) Strength(server *identity.PublicKey, auth bool) (level identity.Strength, weak []Weakness) {
+	level = identity.Strong
+	part := func(l identity.Strength, reason string) {
+		if l < identity.Strong {
+			weak = append(weak, Weakness{l, reason})
+			level = min(level, l)
+		}
+	}
+	part(ciphers[s.Cipher].strength, ciphers[s.Cipher].whyNoStrong)
+	switch {
+	case s.ECDH() || auth || s.SigType == wire.SigKeyExch:
+		part(identity.SignatureStrength(s.HashFunc()))
+	case s.HashFunc() == crypto.SHA1:
+		part(identity.Medium, "keys are derived with MD5 and SHA-1")
+	}
+	if !s.ECDH() {
+		part(identity.Medium, "the RSA key exchange has no forward secrecy")
+	}
+	if server != nil {
+		part(server.Strength())
+	}
+	return level, weak
+}
