@@ -111,7 +111,11 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		if e.Known {
 			name = e.Client.Name
 		}
-		s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+		if e.Reason == "invalid message" {
+			s.logf(Warnings, at, "Received invalid message %v from %s", e.Func, name)
+		} else {
+			s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+		}
 	case sender.GRTTChanged:
 		s.logf(Detail, at, "grtt = %.6f", e.GRTT.Seconds())
 	case sender.Notice:
