@@ -93,7 +93,7 @@ const (
 	defaultPublic  = "230.4.4.1"
 	defaultPrivate = "230.5.5.x"
 	defaultRate    = 1000
-	defaultBuffer  = 262144
+	defaultBuffer  = 4 << 20 // stock's 262144 overflow when many receivers answer at once
 	defaultRobust  = 20
 	defaultPasses  = 65535
 	maxDestName    = wire.MaxNameLen - 1
@@ -187,7 +187,7 @@ func (o *options) command() *cli.Command {
 				Help: "differentiated services code point (0 to 63, default: 0)"},
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
-				Help: "socket buffers (65536 to 104857600, default: 262144)"},
+				Help: "socket buffers (65536 to 104857600, default: 4194304)"},
 			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, 64, "Invalid number of workers", ""),
 				Help: "threads that read the files (0 to 64; default: 0, the one that sends)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),

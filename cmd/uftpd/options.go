@@ -53,6 +53,7 @@ type options struct {
 	dscp       int
 	noGSO      bool
 	noGRO      bool
+	sharePort  bool
 	portable   bool
 	servers    []receiver.Server
 	heartbeats []netip.AddrPort
@@ -71,7 +72,7 @@ const (
 	defaultPublic  = "230.4.4.1"
 	defaultDest    = "/tmp"
 	defaultLog     = "/tmp/uftpd.log"
-	defaultBuffer  = 262144
+	defaultBuffer  = 16 << 20 // stock's 262144 hold a fast sender for less than a millisecond
 	sessionsMax    = 10_000
 	serversMax     = 100
 	checkpointTime = 2 * time.Second
@@ -136,13 +137,15 @@ func (o *options) command() *cli.Command {
 				Help: "ID of this receiver, hex (default: from the first interface's address)"},
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid buffer size", "bytes"),
-				Help: "receive buffer of the socket (65536 to 104857600, default: 262144)"},
+				Help: "receive buffer of the socket (65536 to 104857600, default: 16777216)"},
 			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
 				Help: "differentiated services code point of answers (0 to 63, default: 0)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
 				Help: "do not let the kernel cut large sends into datagrams"},
 			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
 				Help: "do not let the kernel join datagrams that arrive"},
+			{Name: "share-port", Group: network, Set: cli.Flag(&o.sharePort),
+				Help: "let several receivers on this host, each with its own -U, use the port"},
 			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
 				Help: "use the slower network code that every system has"},
 
@@ -264,7 +267,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 		},
 		Net: netio.Config{
 			Port: port, IPv6: six, RcvBuf: o.bufBytes, TOS: o.dscp << 2,
-			Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
+			SharePort: o.sharePort, Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
 		},
 		Interfaces: oncePerInterface(listen),
 		Sink:       sink,

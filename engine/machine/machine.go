@@ -116,22 +116,22 @@ type FileRef uint32
 type Drop uint8
 
 const (
-	DropNone       Drop = iota // taken
-	DropMalformed              // malformed
-	DropVersion                // wrong version
-	DropGroup                  // no such session
-	DropSource                 // not from the session's sender
-	DropUnknown                // unknown client
-	DropSequence               // outside the sequence window
-	DropPhase                  // not expected in this phase
-	DropNotForUs               // not addressed to this host
-	DropFile                   // other file
-	DropRange                  // section, block or length out of range
-	DropDuplicate              // block already here
-	DropClear                  // clear message in an encrypted session
-	DropSealed                 // cannot be opened or verified
-	DropReplay                 // counter seen before
-	DropLimit                  // a limit of this host is reached
-	DropFunction               // message not for this role or not supported
-	NumDrops       = int(DropFunction) + 1
+	DropNone      Drop = iota // taken
+	DropMalformed             // malformed
+	DropVersion               // wrong version
+	DropGroup                 // no such session
+	DropSource                // not from the session's sender
+	DropUnknown               // unknown client
+	DropSequence              // outside the sequence window
+	DropPhase                 // not expected in this phase
+	DropNotForUs              // not addressed to this host
+	DropFile                  // other file
+	DropRange                 // section, block or length out of range
+	DropDuplicate             // block already here
+	DropClear                 // clear message in an encrypted session
+	DropSealed                // cannot be opened or verified
+	DropReplay                // counter seen before
+	DropLimit                 // a limit of this host is reached
+	DropFunction              // message not for this role or not supported
+	NumDrops      = int(DropFunction) + 1
 )

@@ -23,6 +23,9 @@ var floor = map[string]int{
 	"uftp/engine/netio":         3,
 	"uftp/engine/store":         3,
 	"uftp/pcap":                 3,
+	"uftp/crypto/identity":      1,
+	"uftp/crypto/aead":          1,
+	"uftp/crypto/handshake":     2,
 	"uftp/engine/sender":        4,
 	"uftp/engine/receiver":      4,
 	"uftp/engine/sim":           5,
@@ -182,7 +185,8 @@ func checkUse(t *testing.T, p *packages.Package, pos string, sel *ast.SelectorEx
 	method := fn.Signature().Recv() != nil
 	switch pkg, name := obj.Pkg().Path(), obj.Name(); {
 	case pkg == "time" && !method && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}, name):
-		if p.PkgPath != "uftp/engine" {
+		// netio waits a moment when the system is out of buffers; it asks for no time.
+		if p.PkgPath != "uftp/engine" && !(p.PkgPath == "uftp/engine/netio" && name == "Sleep") {
 			t.Errorf("%s: only package engine knows the time (time.%s)", pos, name)
 		}
 	case pkg == "sync" && method && name == "Go":
