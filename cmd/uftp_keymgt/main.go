@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
+	"uftp/crypto/identity"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// options is what the command line says.
+type options struct {
+	generate *identity.Spec
+	remove   bool
+}
+
+// run is the command; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	var o options
+	cmd := o.command()
+	files, err := cmd.Parse(args)
+	if err == nil {
+		err = o.check(files)
+	}
+	if err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	if o.remove {
+		return cli.ExitOK
+	}
+	if o.generate != nil {
+		files = files[:1]
+		if err := o.store(files[0], stderr); err != nil {
+			fmt.Fprintln(stderr, cli.Clean(err.Error()))
+			fmt.Fprintln(stderr, "Error generating/storing key")
+			return cli.ExitUsage
+		}
+	}
+	code := cli.ExitOK
+	for _, name := range files {
+		k, err := readKey(name, stderr)
+		if err != nil {
+			fmt.Fprintln(stderr, cli.Clean(err.Error()))
+			fmt.Fprintf(stderr, "%s: no such key\n", cli.Clean(name))
+			code = cli.ExitUsage
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: %s\n", cli.Clean(name), k.Public())
+		k.Wipe()
+	}
+	return code
+}
+
+func (o *options) command() *cli.Command {
+	return &cli.Command{
+		Name:     "uftp_keymgt",
+		Purpose:  "Describes the keys in files, or makes a new one.",
+		Operands: "keyfile ...",
+		Version:  version.Version,
+		Examples: "  uftp_keymgt -g ec:prime256v1 server.pem\n  uftp_keymgt server.pem client.pem\n",
+		Options: []cli.Option{
+			{Letter: 'g', Name: "generate", Arg: "rsa:BITS|ec:CURVE", Group: "Keys", Set: o.setGenerate,
+				Help: "make a key, store it in the file and describe it;\n" +
+					fmt.Sprintf("BITS %d to %d, a multiple of 32 to be of use;\n", identity.RSABitsMin, identity.RSABitsMaxStock) +
+					"CURVE one of " + identity.CurveNames()},
+			{Letter: 'd', Name: "delete", Group: "Keys", Set: func(string) error { o.remove = true; return nil },
+				Help: "no effect, for command lines of other systems"},
+			{Letter: 'm', Name: "machine", Group: "Keys", Set: func(string) error { return nil },
+				Help: "no effect, for command lines of other systems"},
+		},
+	}
+}
+
+// setGenerate reads the value of -g; its texts are those of the stock program.
+func (o *options) setGenerate(value string) error {
+	s, err := identity.ParseSpec(value)
+	var curve *identity.CurveError
+	switch {
+	case errors.As(err, &curve):
+		return &cli.Error{Text: "Invalid curve", Allowed: identity.CurveNames() + "; " + curve.Error()}
+	case err == identity.ErrSpecBits:
+		return &cli.Error{Text: "Invalid key size", Allowed: fmt.Sprintf("%d to %d bits", identity.RSABitsMin, identity.RSABitsMaxStock)}
+	case err != nil:
+		return &cli.Error{Text: "Invalid key specification", Allowed: "rsa:BITS or ec:CURVE"}
+	}
+	o.generate = &s
+	return nil
+}
+
+func (o *options) check(files []string) error {
+	switch {
+	case o.generate != nil && o.remove:
+		return cli.Fail("Can't specify both -g and -d")
+	case (o.generate != nil || o.remove) && len(files) == 0:
+		return cli.Fail("No keyfile specified")
+	}
+	return nil
+}
+
+// store makes the key and writes it to a file that must not exist. The file is
+// claimed first, so that a second run cannot come between.
+func (o *options) store(name string, stderr io.Writer) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, identity.FileMode)
+	if errors.Is(err, fs.ErrExist) {
+		return identity.ErrExists
+	}
+	if err != nil {
+		return openError(err)
+	}
+	err = o.fill(f, stderr)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		os.Remove(name)
+	}
+	return err
+}
+
+// fill makes the key and writes it to f.
+func (o *options) fill(f *os.File, stderr io.Writer) error {
+	k, err := identity.Generate(*o.generate)
+	if err != nil {
+		return err
+	}
+	defer k.Wipe()
+	if level, why := k.Public().Strength(); level <= identity.Legacy {
+		fmt.Fprintf(stderr, "Warning: %s\n", why)
+	}
+	if k.Public().BlobLen()%4 != 0 {
+		fmt.Fprintln(stderr, "Warning: no session can use an RSA key whose size is not a multiple of 32 bits")
+	}
+	text, err := k.MarshalPEM()
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// readKey reads a key file and warns if others can read it too.
+func readKey(name string, stderr io.Writer) (*identity.PrivateKey, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, openError(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, identity.PEMLenMax+1))
+	if err != nil {
+		return nil, identity.ErrReadKey
+	}
+	defer clear(text)
+	k, err := identity.ParsePEM(text)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil {
+		if w := identity.ModeWarning(name, info.Mode()); w != "" {
+			fmt.Fprintln(stderr, cli.Clean(w))
+		}
+	}
+	return k, nil
+}
+
+// openError puts the words of the stock program before the reason.
+func openError(err error) error {
+	return fmt.Errorf("%w: %s", identity.ErrOpenKey, cli.ErrText(err))
+}
