@@ -90,8 +90,9 @@ func (e *env) crowd(n int) map[int]int {
 	for i := range n {
 		name := fmt.Sprintf("f%d", i)
 		e.file(name, 60_000+int64(i))
-		// 0.7 s of data each, so that the sessions overlap
-		procs = append(procs, e.txRaw("-I", netlab.Device, "-r", "0.2:0.05:15", "-s", "20", "-R", "700",
+		// 0.7 s of data each, so that the sessions overlap; more time than usual
+		// for answers, because so many programs share the processors.
+		procs = append(procs, e.txRaw("-I", netlab.Device, "-r", "0.2:0.1:15", "-s", "40", "-R", "700",
 			"-U", fmt.Sprintf("0x%X", 0x1000+i), "-P", fmt.Sprintf("230.7.%d.%d", i/200, 1+i%200), hA, name))
 	}
 	codes := make(map[int]int)
