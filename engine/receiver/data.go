@@ -26,7 +26,13 @@ func (r *Receiver) gotFileSeg(now clock.Time, s *session, msg []byte, newest boo
 	f := &s.file
 	l := &f.req.Layout
 	i, ok := l.Index(int(x.Section), int(x.Block))
-	if !ok || len(x.Data) != l.Len(i) {
+	if !ok {
+		return drop(machine.DropRange)
+	}
+	// A stock sender whose source grows fills the last block; the file stays as
+	// long as it was announced.
+	size := l.Len(i)
+	if len(x.Data) < size || len(x.Data) > l.BlockSize {
 		return drop(machine.DropRange)
 	}
 	s.alive(now)
@@ -40,7 +46,7 @@ func (r *Receiver) gotFileSeg(now clock.Time, s *session, msg []byte, newest boo
 	if f.missing.Count() == 0 {
 		r.whole(now, s)
 	}
-	return machine.Verdict{Store: machine.Store{Ref: f.req.Ref, Offset: l.Offset(i), Data: x.Data}}
+	return machine.Verdict{Store: machine.Store{Ref: f.req.Ref, Offset: l.Offset(i), Data: x.Data[:size]}}
 }
 
 // whole asks the host to finish the file: every block has been handed out.

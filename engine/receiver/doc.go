@@ -40,7 +40,8 @@
 //   - An ABORT, and a malformed FILEINFO that would make us abort, counts only if
 //     it comes from the address of the ANNOUNCE. Other messages may come from
 //     another address of the sender: their UID must be right, as in stock.
-//   - Section, block and the length of every block are checked.
+//   - Section, block and the length of every block are checked. A last block that
+//     is too long is cut: stock senders make one when their source grows.
 //   - With a list of servers, address and UID of a sender must stand in one line of it.
 //   - NAKs ask for everything that is known to be missing (see nak).
 //   - A file that fails when it is finished is rejected; the session goes on.

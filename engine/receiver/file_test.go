@@ -318,9 +318,10 @@ func TestBlocksOutOfRange(t *testing.T) {
 		{"short", 0, 0, 999, machine.DropRange},
 		{"long", 0, 0, 1001, machine.DropRange},
 		{"empty", 0, 0, 0, machine.DropRange},
-		{"last too long", 0, 9, 1000, machine.DropRange},
+		{"last longer than a block", 0, 9, 1001, machine.DropRange},
 		{"last too short", 0, 9, 499, machine.DropRange},
-		{"last", 0, 9, 500, machine.DropNone},
+		{"last filled by a source that grew", 0, 9, 1000, machine.DropNone},
+		{"last", 0, 9, 500, machine.DropDuplicate},
 		{"first", 0, 0, 1000, machine.DropNone},
 		{"again", 0, 0, 1000, machine.DropDuplicate},
 	} {
@@ -328,6 +329,9 @@ func TestBlocksOutOfRange(t *testing.T) {
 		w.wantDrop(c.drop, c.name)
 		if stored := w.last.Store.Data != nil; stored != (c.drop == 0) {
 			t.Fatalf("%s: stored %v", c.name, stored)
+		}
+		if end := w.last.Store.Offset + int64(len(w.last.Store.Data)); end > q.Size {
+			t.Fatalf("%s: stores up to byte %d of %d", c.name, end, q.Size)
 		}
 	}
 	seg(2, 0, 1, 1000)
