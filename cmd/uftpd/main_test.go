@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"uftp/cmd/internal/cli"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/wire"
@@ -28,7 +29,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed,
+			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer,
 		},
 	})
 }
@@ -77,6 +78,25 @@ func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "0": 0}[args[1]]
 	ts.Check(p.Signal(sig))
+}
+
+// nicer checks that all threads of the process of a pid file are nicer than we are: nicer FILE N.
+func nicer(ts *testscript.TestScript, _ bool, args []string) {
+	field := func(path string) int64 {
+		b, err := os.ReadFile(path)
+		ts.Check(err)
+		_, after, _ := strings.Cut(string(b), ") ") // the name may hold blanks
+		return cli.Number(strings.Fields(after)[16], 10)
+	}
+	want := min(field("/proc/self/stat")+cli.Number(args[1], 10), 19)
+	tasks := "/proc/" + strings.TrimSpace(ts.ReadFile(args[0])) + "/task"
+	dir, err := os.ReadDir(tasks)
+	ts.Check(err)
+	for _, d := range dir {
+		if got := field(tasks + "/" + d.Name() + "/stat"); got != want {
+			ts.Fatalf("thread %s has nice %d, want %d", d.Name(), got, want)
+		}
+	}
 }
 
 // killed sees to it that the process of a pid file does not outlive the script.

@@ -7,12 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setPriority sets the nice value of all threads: Linux has one for each. Those
-// to come inherit it from the thread that starts them.
+// setPriority adds n to the nice value of all threads: Linux has one for each.
+// Those to come inherit it from the thread that starts them.
 func setPriority(n int) error {
 	if n == 0 {
 		return nil
 	}
+	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	n += 20 - now // the kernel tells 20 less the nice value
+	n = min(max(n, -20), 19)
 	done := map[int]bool{}
 	for {
 		tasks, err := os.ReadDir("/proc/self/task")

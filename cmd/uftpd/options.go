@@ -168,7 +168,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'P', Name: "pid-file", Arg: "FILE", Group: run, Set: cli.String(&o.pidFile),
 				Help: "write the process ID to FILE (not with -d)"},
 			{Letter: 'N', Name: "nice", Arg: "N", Group: run, Set: cli.Int(&o.priority, -20, 19, "Invalid priority value", ""),
-				Help: "priority, from -20 (most) to 19 (least); default: 0"},
+				Help: "be nicer to other programs by N (-20 to 19, default: 0)"},
 			{Letter: 'm', Name: "windows-crypto", Group: run, Set: cli.Flag(&o.windows),
 				Help: "no effect; taken because scripts for Windows give it"},
 
