@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/store"
+	"uftp/wire"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -134,13 +138,36 @@ func (out *outputs) close() {
 	}
 }
 
+// restartClient is the record of a receiver. Its fingerprint, if one was listed or
+// stood in an earlier restart file, is kept for a sender that can use it.
+func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
+	for _, c := range o.resume.Clients {
+		if c.UID == uid && !c.IsProxy {
+			return c
+		}
+	}
+	rec := store.RestartClient{Name: name, UID: uid}
+	for _, h := range o.hosts {
+		if h.UID != uid {
+			continue
+		}
+		sum, err := hex.DecodeString(strings.ReplaceAll(h.Fingerprint, ":", ""))
+		if err == nil && len(sum) == sha1.Size {
+			rec.HasFingerprint = true
+			copy(rec.Fingerprint[:], sum)
+		}
+		break
+	}
+	return rec
+}
+
 // writeRestart leaves a restart file for the receivers that did not get
 // everything (v4-sender.md section 11).
 func (o *options) writeRestart(log *report.Log, res *engine.SendResult, cfg *engine.SendConfig) {
 	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
 	for i, c := range res.Clients {
 		if !c.Proxy && res.States[i].Failed() {
-			x.Clients = append(x.Clients, store.RestartClient{Name: c.Name, UID: c.UID})
+			x.Clients = append(x.Clients, o.restartClient(c.Name, c.UID))
 		}
 	}
 	if len(x.Clients) == 0 {

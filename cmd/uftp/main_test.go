@@ -13,6 +13,7 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/engine/netio"
+	"uftp/engine/store"
 	"uftp/wire"
 )
 
@@ -203,6 +204,22 @@ func TestAddresses(t *testing.T) {
 	if o := parsed(t, "-P 10.0.0.x f"); true {
 		if _, err := o.sendConfig(); err != nil || len(o.resolver.Warnings) != 1 {
 			t.Errorf("a private address that is not multicast: %v, warnings %q, want one warning", err, o.resolver.Warnings)
+		}
+	}
+}
+
+func TestRestartClient(t *testing.T) {
+	list := t.TempDir() + "/list"
+	sum := strings.Repeat("aB:", 19) + "01"
+	if err := os.WriteFile(list, []byte("0x1|"+sum+"\n0x2|"+sum+":02\n0x3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := parsed(t, "-H @"+list+" f")
+	o.resume.Clients = []store.RestartClient{{Name: "kept", UID: 4, HasFingerprint: true}}
+	for uid, want := range map[wire.UID]bool{1: true, 2: false, 3: false, 4: true, 5: false} {
+		c := o.restartClient("n", uid)
+		if c.HasFingerprint != want || uid == 1 && (c.Fingerprint[0] != 0xab || c.Fingerprint[19] != 1 || c.Fingerprint[20] != 0) {
+			t.Errorf("the record of %v is %+v, want a fingerprint: %v", uid, c, want)
 		}
 	}
 }

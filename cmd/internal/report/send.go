@@ -507,6 +507,8 @@ func (s *Sender) statusTotals() {
 
 // Finish prints what stands at the end of the log and the JSON summary.
 func (s *Sender) Finish(at time.Time, res engine.SendResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.Screen.Close()
 	if !s.Log.Stamps {
 		s.where = Where{}
