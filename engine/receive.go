@@ -26,7 +26,7 @@ const (
 
 // Receive runs a receiver until ctx is cancelled: then every session is aborted
 // and what can be resumed is saved. report may be nil. Errors are those of
-// setting up; [store.ErrSetup] tells a directory that will not do from the rest.
+// setting up: directories, socket, memberships.
 func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	sink, err := store.NewSink(cfg.Sink)
 	if err != nil {

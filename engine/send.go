@@ -137,7 +137,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
-	wg.Go(func() { walkLoop(walker, r.offers, r.notes, r.wake, quit) })
+	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })
 
 	r.loop(ctx)
 	r.flush()
@@ -265,12 +265,14 @@ func (r *sendRun) offer(now clock.Time) {
 				r.m.EndOfFiles(now)
 				return
 			}
+			if o.note != nil {
+				r.put(o.note)
+				continue
+			}
 			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {
-				if o.src.src != nil {
-					o.src.src.Close()
-				}
+				o.src.close()
 				if errors.Is(err, sender.ErrNotAsked) { // the session is ending
 					r.wanting = false
 					return
@@ -316,11 +318,10 @@ func (r *sendRun) reap() {
 
 // closeIfIdle closes a source that no slot refers to any more.
 func (r *sendRun) closeIfIdle(s *source) {
-	if s.closing && s.pending == 0 && s.src != nil {
-		if err := s.src.Close(); err != nil {
+	if s.closing && s.pending == 0 {
+		if err := s.close(); err != nil {
 			r.put(SourceFailed{s.path, err})
 		}
-		s.src = nil
 	}
 }
 

@@ -53,6 +53,16 @@ type source struct {
 	closing bool
 }
 
+// close closes the file, if there is one that is open.
+func (s *source) close() error {
+	if s == nil || s.src == nil {
+		return nil
+	}
+	src := s.src
+	s.src = nil
+	return src.Close()
+}
+
 // packet makes the slot a control packet.
 func (s *txSlot) packet(p *machine.Packet) {
 	s.src = nil

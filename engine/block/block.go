@@ -7,6 +7,7 @@ package block
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -33,7 +34,7 @@ type Layout struct {
 // MaxSize is the largest file that blocks of blockSize bytes can carry.
 func MaxSize(blockSize int) int64 {
 	n := int64(MaxSections) * int64(min(8*blockSize, maxPerSection))
-	return min(n, 1<<32-1) * int64(blockSize)
+	return min(n, 1<<32-1, math.MaxInt) * int64(blockSize) // MaxInt matters on 32-bit machines
 }
 
 // NewLayout cuts size bytes, 0 <= size < 2^48, into blocks of blockSize bytes.

@@ -17,7 +17,7 @@ func TestFileInfoRejected(t *testing.T) {
 	}
 	const (
 		empty = "filename is empty"
-		dots  = "filename contains .."
+		dots  = "Rejecting FILEINFO from server: filename contains .."
 		self  = "filename is that of the destination itself"
 	)
 	for _, c := range []struct {

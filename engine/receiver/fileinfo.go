@@ -124,7 +124,7 @@ func checkName(q *Request) string {
 		}
 		switch q.Name[i:j] {
 		case "..":
-			return "filename contains .."
+			return "Rejecting FILEINFO from server: filename contains .."
 		case "", ".":
 		default:
 			names++

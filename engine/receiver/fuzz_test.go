@@ -251,7 +251,7 @@ func (c *checker) check() {
 			}
 		}
 	}
-	if n != c.r.sessions || n != len(c.r.index) || reserved != c.r.blocks {
+	if n != c.r.sessions || n != len(c.r.index) || int64(reserved) != c.r.blocks {
 		c.t.Fatalf("%d sessions, counted %d, found %d; %d blocks reserved, counted %d", n, c.r.sessions, len(c.r.index), reserved, c.r.blocks)
 	}
 	if l := len(c.r.queue) - c.r.head; l > c.r.queueMax()+32*fuzzSessions {

@@ -12,7 +12,7 @@ import (
 // blocksMax is how many blocks the files under way may have altogether: a bit
 // each, 1 GiB in all (twice that with checkpoints), which is the largest file of
 // the protocol once and half. Who announces more is answered "rejected".
-const blocksMax = 1 << 33
+const blocksMax int64 = 1 << 33
 
 // Receiver is the machine of a whole daemon. It is used from one goroutine.
 type Receiver struct {
@@ -23,7 +23,7 @@ type Receiver struct {
 	index     map[uint64]*session // by key; never ranged over
 	recent    *session            // the session of the last packet
 	recentKey uint64              // 0: none, group 0 has no session
-	blocks    int                 // reserved by all sessions, at most blocksMax
+	blocks    int64               // reserved by all sessions, at most blocksMax
 	lastRef   machine.FileRef
 	stopped   bool
 
@@ -264,7 +264,7 @@ func (r *Receiver) Drops() *[machine.NumDrops]int64 { return &r.drops }
 // reserve takes the memory of a file of n blocks from the budget and reports
 // whether there is enough. A session keeps what its largest file took until it ends.
 func (r *Receiver) reserve(s *session, n int) bool {
-	more := n - s.reserved
+	more := int64(n - s.reserved)
 	if more <= 0 {
 		return true
 	}

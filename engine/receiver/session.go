@@ -244,7 +244,7 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 func (r *Receiver) forget(s *session) {
 	delete(r.index, key(s.info.Group, s.info.Instance))
 	r.recent, r.recentKey = nil, 0
-	r.blocks -= s.reserved
+	r.blocks -= int64(s.reserved)
 	r.sessions--
 	kept := session{seq: s.seq, joins: s.joins}
 	if s.lent != 0 {

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"fmt"
 	"math/bits"
 	"time"
 
@@ -321,7 +322,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		return machine.DropPhase
 	}
 	if m.FileID != s.fileID {
-		s.refuse(now, wire.FuncStatus, i, "wrong file ID")
+		s.refuse(now, wire.FuncStatus, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
 		return machine.DropFile
 	}
 	section := int(m.Section)
@@ -397,7 +398,7 @@ func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop 
 		return machine.DropPhase
 	}
 	if m.FileID != s.fileID {
-		s.refuse(now, wire.FuncComplete, i, "wrong file ID")
+		s.refuse(now, wire.FuncComplete, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
 		return machine.DropFile
 	}
 	repeat := c.state == Done

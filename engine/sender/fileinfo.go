@@ -209,7 +209,7 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 		}
 		return machine.DropPhase
 	case m.FileID != s.fileID:
-		s.refuse(now, wire.FuncFileInfoAck, i, "wrong file ID")
+		s.refuse(now, wire.FuncFileInfoAck, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
 		return machine.DropFile
 	}
 	repeat := c.state != Registered
