@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"uftp/crypto/identity"
+)
+
+// KeyOptions gathers -k and -K of the daemons: key files, and keys to be made. A
+// file that stands at the place of a new key is where that key is stored.
+type KeyOptions struct {
+	Files []string
+	New   []identity.Spec
+}
+
+// AddFiles is a Set for -k FILE[,FILE...].
+func (k *KeyOptions) AddFiles(v string) error {
+	k.Files = append(k.Files, SplitList(v)...)
+	return nil
+}
+
+// AddNew is a Set for -K: a list of rsa:BITS and ec:CURVE.
+func (k *KeyOptions) AddNew(v string) error {
+	for _, text := range SplitList(v) {
+		s, err := identity.ParseSpec(text)
+		var curve *identity.CurveError
+		switch {
+		case errors.As(err, &curve):
+			return &Error{Text: "Invalid EC curve: " + curve.Name, Allowed: curveNames(curve)}
+		case err == identity.ErrSpecBits:
+			return &Error{Text: "Invalid RSA key size: " + text[len("rsa:"):], Allowed: rsaSizes(identity.RSABitsMaxStock)}
+		case err != nil:
+			return &Error{Text: "Invalid keyinfo entry: " + text, Allowed: "rsa:bits or ec:curve"}
+		}
+		if err := checkWords(s); err != nil {
+			return err
+		}
+		k.New = append(k.New, s)
+	}
+	return nil
+}
+
+// Check tells whether both lists go together.
+func (k *KeyOptions) Check() error {
+	if len(k.Files) > 0 && len(k.New) > 0 && len(k.Files) != len(k.New) {
+		return Fail("Must list same number of items for -k and -K: %d and %d", len(k.Files), len(k.New))
+	}
+	return nil
+}
+
+// Load reads or makes the keys, in the order in which they were listed. warn takes
+// lines for the user. Errors have exit code 3.
+func (k *KeyOptions) Load(warn func(line string)) ([]*identity.PrivateKey, error) {
+	var keys []*identity.PrivateKey
+	for i := range max(len(k.Files), len(k.New)) {
+		var file string
+		var spec *identity.Spec
+		if i < len(k.Files) {
+			file = k.Files[i]
+		}
+		if i < len(k.New) {
+			spec = &k.New[i]
+		}
+		key, err := LoadKey(file, spec, warn)
+		if err != nil {
+			for _, k := range keys {
+				k.Wipe()
+			}
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// SenderKey reads -K of the sender: bits for the exchanges with an RSA key, a
+// curve for ecdh_ecdsa. More than bitsMax bits are refused.
+func SenderKey(kind identity.Kind, value string, bitsMax int) (identity.Spec, error) {
+	if kind == identity.EC {
+		c, err := identity.CurveByName(value)
+		var curve *identity.CurveError
+		if errors.As(err, &curve) {
+			return identity.Spec{}, &Error{Text: "Invalid curve: -K " + value, Allowed: curveNames(curve)}
+		}
+		return identity.Spec{Kind: kind, Curve: c}, err
+	}
+	s := identity.Spec{Kind: kind, Bits: int(Number(value, 10))}
+	if s.Bits < identity.RSABitsMin || s.Bits > bitsMax {
+		return s, &Error{Text: "Invalid new key length: -K " + value, Allowed: rsaSizes(bitsMax)}
+	}
+	return s, checkWords(s)
+}
+
+func rsaSizes(bitsMax int) string { return fmt.Sprintf("%d to %d bits", identity.RSABitsMin, bitsMax) }
+
+// curveNames tells what is on offer and, for a curve that stock knows, why it is not.
+func curveNames(e *identity.CurveError) string {
+	names := identity.CurveNames()
+	if e.Curve != 0 {
+		names += "; " + e.Error()
+	}
+	return names
+}
+
+// checkWords refuses keys that no message can carry.
+func checkWords(s identity.Spec) error {
+	if s.Kind == identity.RSA && s.Bits%32 != 0 {
+		return &Error{Text: fmt.Sprintf("Invalid RSA key size: %d", s.Bits), Allowed: "a multiple of 32 bits"}
+	}
+	return nil
+}
+
+// LoadKey reads the key in file, makes a new one when there is no file, or makes
+// one and stores it there when both are given. Errors have exit code 3.
+func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *identity.PrivateKey, err error) {
+	switch {
+	case spec == nil:
+		key, err = ReadKeyFile(file, warn)
+	case file == "":
+		key, err = identity.Generate(*spec)
+	default:
+		key, err = MakeKeyFile(file, *spec)
+	}
+	if err != nil {
+		text := "Failed to read/generate private key: " + err.Error()
+		if file != "" {
+			text += " (-k " + file + ")"
+		}
+		return nil, &Error{Code: ExitKey, Text: text}
+	}
+	return key, nil
+}
+
+// MakeKeyFile makes a key and writes it to a file that must not exist. The file
+// is claimed first, so that a second run cannot come between.
+func MakeKeyFile(name string, spec identity.Spec) (*identity.PrivateKey, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, identity.FileMode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, identity.ErrExists
+	case err != nil:
+		return nil, keyFileError(err)
+	}
+	key, err := identity.Generate(spec)
+	if err == nil {
+		err = writeKey(f, key)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		os.Remove(name)
+		if key != nil {
+			key.Wipe()
+		}
+		return nil, err
+	}
+	return key, nil
+}
+
+func writeKey(f *os.File, key *identity.PrivateKey) error {
+	text, err := key.MarshalPEM()
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// ReadKeyFile reads a key file and warns if others can read it too.
+func ReadKeyFile(name string, warn func(line string)) (*identity.PrivateKey, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, keyFileError(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, identity.PEMLenMax+1))
+	defer clear(text)
+	if err != nil {
+		return nil, identity.ErrReadKey
+	}
+	key, err := identity.ParsePEM(text)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil {
+		if w := identity.ModeWarning(name, info.Mode()); w != "" {
+			warn(Clean(w))
+		}
+	}
+	return key, nil
+}
+
+// keyFileError puts the words of the stock programs before the reason.
+func keyFileError(err error) error {
+	return fmt.Errorf("%w: %s", identity.ErrOpenKey, ErrText(err))
+}
+
+// KeyLine is the line of the log about a key in use.
+func KeyLine(key *identity.PublicKey) string {
+	if key.Kind() == identity.RSA {
+		return fmt.Sprintf("Loaded %d bit RSA key with fingerprint %s", key.Bits(), key.Fingerprint())
+	}
+	return fmt.Sprintf("Loaded ECDSA key with curve %s and fingerprint %s", key.Curve(), key.Fingerprint())
+}

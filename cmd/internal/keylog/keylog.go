@@ -1,0 +1,168 @@
+// Package keylog writes and reads key logs: files with the secrets of encrypted
+// sessions, for looking into captures afterwards. docs/keylog.md describes the
+// format.
+//
+// # Contract
+//
+// An [Entry] is one session, a line one entry. Commands append with a [Log],
+// whose file has mode 0600; Parse and Read take such lines back. Whoever has a
+// line can read everything the session has sent, so there is none unless the
+// user names a file.
+//
+// # Limits
+//
+// Only sessions of protocol version 4. Lines of an unknown kind are skipped by
+// Read, so that other versions can add theirs.
+package keylog
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"uftp/crypto/handshake"
+	"uftp/wire"
+)
+
+// label starts every line of version 4.
+const label = "UFTP4"
+
+// lineMax is the longest line that is read, bytes.
+const lineMax = 4096
+
+// ErrLine says that a line is not an entry.
+var ErrLine = errors.New("keylog: not a line of a key log")
+
+// Entry is what opens the packets of one session.
+type Entry struct {
+	Group        uint32
+	Instance     uint8
+	Suite        handshake.Suite
+	ServerRandom [wire.RandomLen]byte
+	GroupMaster  [handshake.MasterLen]byte
+}
+
+// Keys returns the keys of the session's packets.
+func (e *Entry) Keys() handshake.KeyBlock {
+	return e.Suite.GroupKeys(e.GroupMaster[:], e.ServerRandom[:])
+}
+
+// Append appends the entry's line.
+func (e *Entry) Append(b []byte) []byte {
+	suite := strings.ReplaceAll(e.Suite.String(), " ", ":")
+	b = fmt.Appendf(b, "%s %08x %d %s ", label, e.Group, e.Instance, suite)
+	b = hex.AppendEncode(b, e.ServerRandom[:])
+	b = append(b, ' ')
+	b = hex.AppendEncode(b, e.GroupMaster[:])
+	return append(b, '\n')
+}
+
+// Parse reads one line. It fails with [ErrLine].
+func Parse(line string) (e Entry, err error) {
+	f := strings.Fields(line)
+	if len(f) != 6 || f[0] != label || len(f[1]) != 8 {
+		return Entry{}, ErrLine
+	}
+	group, err1 := strconv.ParseUint(f[1], 16, 32)
+	instance, err2 := strconv.ParseUint(f[2], 10, 8)
+	suite, ok := parseSuite(f[3])
+	if err1 != nil || err2 != nil || !ok || !unhex(e.ServerRandom[:], f[4]) || !unhex(e.GroupMaster[:], f[5]) {
+		return Entry{}, ErrLine
+	}
+	e.Group, e.Instance, e.Suite = uint32(group), uint8(instance), suite
+	return e, nil
+}
+
+// parseSuite reads cipher:hash:signature:exchange.
+func parseSuite(text string) (s handshake.Suite, ok bool) {
+	f := strings.Split(text, ":")
+	if len(f) != 4 {
+		return s, false
+	}
+	var all [4]bool
+	s.Cipher, all[0] = handshake.CipherByName(f[0])
+	s.Hash, all[1] = handshake.HashByName(f[1])
+	s.SigType, all[2] = handshake.SigTypeByName(f[2])
+	s.KeyExch, all[3] = handshake.KeyExchByName(f[3])
+	return s, all == [4]bool{true, true, true, true} && s.Check() == nil
+}
+
+func unhex(b []byte, text string) bool {
+	if hex.DecodedLen(len(text)) != len(b) || len(text)%2 != 0 {
+		return false
+	}
+	_, err := hex.Decode(b, []byte(text))
+	return err == nil
+}
+
+// Read returns the entries of a key log, in order. Empty lines, lines that begin
+// with # and lines of other kinds are skipped; a line of ours that is damaged is
+// an error.
+func Read(r io.Reader) ([]Entry, error) {
+	var list []Entry
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, lineMax)
+	for n := 1; lines.Scan(); n++ {
+		if f := strings.Fields(lines.Text()); len(f) == 0 || f[0] != label {
+			continue
+		}
+		e, err := Parse(lines.Text())
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		list = append(list, e)
+	}
+	return list, lines.Err()
+}
+
+// Log is a key log that is written. The nil Log writes nothing.
+type Log struct{ f *os.File }
+
+// Open opens or makes a key log to append to. A file that others can read or
+// write is refused: secrets are not added to it.
+func Open(name string) (*Log, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		err = fmt.Errorf("%s can be read or written by others (mode %04o)", name, info.Mode().Perm())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Log{f}, nil
+}
+
+// Write appends an entry. Lines of several processes do not mix: each is written
+// at once.
+func (l *Log) Write(e *Entry) error {
+	if l == nil {
+		return nil
+	}
+	line := e.Append(nil)
+	defer clear(line)
+	_, err := l.f.Write(line)
+	return err
+}
+
+// Close closes the file.
+func (l *Log) Close() error {
+	if l == nil {
+		return nil
+	}
+	return l.f.Close()
+}
+
+// Warning is the line for the user whose session is logged.
+func Warning(name string) string {
+	return "Warning: whoever reads " + name + " can read the sessions logged there (--keylog)"
+}

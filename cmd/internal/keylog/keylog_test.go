@@ -1,0 +1,116 @@
+package keylog
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"uftp/crypto/handshake"
+	"uftp/wire"
+)
+
+func sample() Entry {
+	e := Entry{
+		Group: 0x39f061c8, Instance: 2,
+		Suite: handshake.Suite{Cipher: wire.CipherAES256GCM, Hash: wire.HashSHA384, SigType: wire.SigAuthEnc, KeyExch: wire.KeyExchECDHECDSA},
+	}
+	for i := range e.ServerRandom {
+		e.ServerRandom[i] = byte(i)
+	}
+	for i := range e.GroupMaster {
+		e.GroupMaster[i] = byte(0x40 + i)
+	}
+	return e
+}
+
+func TestLine(t *testing.T) {
+	e := sample()
+	const want = "UFTP4 39f061c8 2 aes256-gcm:sha384:authenc:ecdh_ecdsa " +
+		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f " +
+		"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f\n"
+	line := string(e.Append(nil))
+	if line != want {
+		t.Fatalf("line\n%swant\n%s", line, want)
+	}
+	back, err := Parse(line)
+	if err != nil || back != e {
+		t.Fatalf("read back %+v, %v, want what was written", back, err)
+	}
+	for n := range len(line) - 1 {
+		if _, err := Parse(line[:n]); err != ErrLine {
+			t.Fatalf("cut to %d bytes: %v, want ErrLine", n, err)
+		}
+	}
+	for _, bad := range []string{
+		strings.Replace(line, "UFTP4", "UFTP5", 1),
+		strings.Replace(line, " 2 ", " 256 ", 1),
+		strings.Replace(line, "39f0", "+9f0", 1),
+		strings.Replace(line, "authenc", "hmac", 1),
+		strings.Replace(line, "sha384", "md5", 1),
+		strings.Replace(line, "0001", "g001", 1),
+		line + " x",
+	} {
+		if _, err := Parse(bad); err != ErrLine {
+			t.Errorf("%q: %v, want ErrLine", bad, err)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "keys")
+	e := sample()
+	for range 2 {
+		l, err := Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(&e); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(name)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
+	}
+	text, _ := os.ReadFile(name)
+	text = append([]byte("# comment\n\nOTHER 1 2\n"), text...)
+	list, err := Read(bytes.NewReader(text))
+	if err != nil || len(list) != 2 || list[0] != e || list[1] != e {
+		t.Errorf("read %d entries, %v, want the two that were written", len(list), err)
+	}
+	if _, err := Read(strings.NewReader("\nUFTP4 1\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a damaged line: %v, want its number", err)
+	}
+	if err := os.Chmod(name, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(name); err == nil || !strings.Contains(err.Error(), "can be read or written by others") {
+		t.Errorf("a log that others can read: %v, want a refusal", err)
+	}
+	var none *Log
+	if none.Write(&e) != nil || none.Close() != nil {
+		t.Error("the nil log fails")
+	}
+}
+
+// FuzzParse wants that whatever is read is written back as it was.
+func FuzzParse(f *testing.F) {
+	e := sample()
+	f.Add(string(e.Append(nil)))
+	f.Add("UFTP4 39f061c8 2 x:y:z:w 00 00")
+	f.Fuzz(func(t *testing.T, line string) {
+		e, err := Parse(line)
+		if err != nil {
+			return
+		}
+		back, err := Parse(string(e.Append(nil)))
+		if err != nil || back != e {
+			t.Errorf("%q becomes %+v, %v", line, back, err)
+		}
+	})
+}
