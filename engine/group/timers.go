@@ -22,6 +22,13 @@ func (ts *Timers) Set(t int, at clock.Time) {
 	ts.armed |= 1 << t
 }
 
+// Hasten arms timer t for the moment at, unless it is armed for an earlier one.
+func (ts *Timers) Hasten(t int, at clock.Time) {
+	if !ts.Armed(t) || at < ts.at[t] {
+		ts.Set(t, at)
+	}
+}
+
 // Stop disarms timer t.
 func (ts *Timers) Stop(t int) { ts.armed &^= 1 << t }
 

@@ -85,9 +85,12 @@ type Train struct {
 	To     netip.AddrPort
 	Head   wire.Header // Func is FILESEG; Seq is that of the first datagram
 	FileID uint16
-	Layout *block.Layout // fixed for the file; stays valid while trains of it are under way
-	N      int           // blocks, 1..MaxTrainBlocks
-	Block  [MaxTrainBlocks]uint32
+	// Counter is that of the first datagram in an encrypted session, where datagram i
+	// is sealed with Counter+i; 0 in clear.
+	Counter uint64
+	Layout  *block.Layout // fixed for the file; stays valid while trains of it are under way
+	N       int           // blocks, 1..MaxTrainBlocks
+	Block   [MaxTrainBlocks]uint32
 }
 
 // Event is a request to the host or a report for the user; the types are those

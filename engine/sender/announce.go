@@ -3,6 +3,7 @@ package sender
 import (
 	"net/netip"
 
+	"uftp/crypto/handshake"
 	"uftp/engine/clock"
 	"uftp/engine/group"
 	"uftp/engine/machine"
@@ -14,6 +15,9 @@ import (
 // announceRound sends the set of one cycle.
 func (s *Sender) announceRound() {
 	s.attempt++
+	if s.sec != nil {
+		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+	}
 	s.confirmRegisters(s.attempt)
 	if !s.closed || s.in(Mute) > 0 {
 		s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed})
@@ -47,6 +51,9 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 	if !s.cfg.Unicast {
 		m.Public, m.Private = s.cfg.Public.Addr().WithZone(""), s.cfg.Private.Addr().WithZone("")
 	}
+	if s.sec != nil {
+		m.Enc, m.HasEnc = s.sec.enc, true
+	}
 	return m.Append(b)
 }
 
@@ -57,6 +64,9 @@ func (s *Sender) early() bool {
 
 // allIn reports whether nobody is waited for any more.
 func (s *Sender) allIn() bool {
+	if s.in(Registered) > 0 {
+		return false // the keys are under way
+	}
 	if s.closed {
 		return s.in(Mute) == 0
 	}
@@ -67,12 +77,19 @@ func (s *Sender) stepAnnounce(now clock.Time) progress {
 	switch {
 	case s.late || s.allIn():
 		return s.stepAllIn(now)
+	case s.keysNow():
+		s.keyInfoNow(now)
+		return moved
 	case s.early() && s.unconfirmed > 0:
 		// Who waits for few wants them soon: with the measured GRTT, and at once.
 		s.updateGRTT()
 		s.confirmRegisters(s.attempt + 1)
 		return moved
 	case s.timers.Due(timerQuiet, now):
+		if s.keying() {
+			s.timers.Set(timerQuiet, now.Add(s.length(timerCycle)))
+			return moved
+		}
 		s.reports.must(Notice{RegistrationCut})
 		s.endAnnounce(now)
 		return moved
@@ -84,6 +101,11 @@ func (s *Sender) stepAnnounce(now clock.Time) progress {
 		case s.unconfirmed > 0:
 			s.confirmRegisters(s.attempt + 1)
 			s.timers.Set(timerCycle, now) // look again when it has left
+		case s.attempt < 2*s.cfg.Robust && s.keying():
+			// Who came in the last rounds gets as many chances as the others.
+			s.attempt++
+			s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+			s.armWhenSent(timerCycle)
 		default:
 			s.endAnnounce(now)
 		}
@@ -112,6 +134,12 @@ func (s *Sender) stepAllIn(now clock.Time) progress {
 		s.armWhenSent(timerLate)
 		s.confirmRegisters(s.attempt + 1)
 		return moved
+	case s.hurry && s.lates < s.cfg.Robust:
+		// A client was started again.
+		s.lates++
+		s.keyInfoNow(now)
+		s.armWhenSent(timerLate)
+		return moved
 	case s.in(Active) == 0 || s.timers.Due(timerLate, now):
 		if !s.closed {
 			s.reports.must(Notice{RegistrationCut})
@@ -125,6 +153,7 @@ func (s *Sender) stepAllIn(now clock.Time) progress {
 func (s *Sender) endAnnounce(now clock.Time) {
 	s.updateGRTT()
 	s.grtt.NextPhase()
+	s.lose(Registered, LostRegister)
 	nobody := s.in(Active) == 0
 	dropped := s.cfg.QuitOnError && s.failed() > 0
 	if dropped && !nobody {
@@ -139,6 +168,7 @@ func (s *Sender) endAnnounce(now clock.Time) {
 		e.OK = append(e.OK, c.state == Active)
 	}
 	s.reports.must(e)
+	s.forgetPeers()
 	switch {
 	case nobody:
 		s.reports.must(Notice{AnnounceTimedOut})
@@ -160,13 +190,15 @@ const (
 func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
 	m, err := wire.ParseRegister(msg)
 	if err != nil {
-		return s.badRegister(now, from, s.roster.UID(i), err)
+		return s.badRegister(now, from, s.roster.UID(i), wire.FuncRegister, err)
 	}
 	c := s.roster.At(i)
 	switch {
 	case c.proxy || len(m.Clients) > 0:
 		s.refuse(now, wire.FuncRegister, i, noProxies)
 		return machine.DropFunction
+	case s.sec != nil && s.phase == Announcing && (!c.state.Failed() || c.state == Mute):
+		return s.registerKeys(now, from, i, &m)
 	case s.phase == Announcing && c.state == Mute:
 		s.register(now, from, i, &m)
 		return machine.DropNone
@@ -189,12 +221,19 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.UID, msg []byte) machine.Drop {
 	m, err := wire.ParseRegister(msg)
 	if err != nil {
-		return s.badRegister(now, from, uid, err)
+		return s.badRegister(now, from, uid, wire.FuncRegister, err)
 	}
 	if len(m.Clients) > 0 {
 		s.refuseStranger(now, wire.FuncRegister, uid, noProxies)
 		s.deny(now, from, uid, noProxies)
 		return machine.DropFunction
+	}
+	var p handshake.Peer
+	if s.sec != nil && s.roster.Len() < MaxClients {
+		if d := s.agree(now, &p, &m); d != machine.DropNone {
+			s.refuseStranger(now, wire.FuncRegister, uid, badPremaster(d))
+			return d
+		}
 	}
 	i, err := s.roster.Add(uid, client{confirmed: true})
 	if err == group.ErrFull {
@@ -205,7 +244,13 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	c := s.roster.At(i)
 	c.name = uid.String()
 	s.count[kind(c)][Mute]++
-	s.register(now, from, i, &m)
+	if s.sec == nil {
+		s.register(now, from, i, &m)
+	} else {
+		s.takePeer(c, from, p)
+		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: s.measure(now, c, m.Time)})
+		s.checkReady(c)
+	}
 	if s.cfg.RegisterQuiet > 0 {
 		s.timers.Set(timerQuiet, now.Add(s.cfg.RegisterQuiet))
 	}
@@ -221,10 +266,10 @@ func (s *Sender) register(now clock.Time, from netip.AddrPort, i int, m *wire.Re
 	s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: s.measure(now, c, m.Time)})
 }
 
-// badRegister answers a REGISTER that cannot be read.
-func (s *Sender) badRegister(now clock.Time, from netip.AddrPort, uid wire.UID, err error) machine.Drop {
+// badRegister answers a REGISTER or CLIENT_KEY that cannot be read.
+func (s *Sender) badRegister(now clock.Time, from netip.AddrPort, uid wire.UID, fn wire.Func, err error) machine.Drop {
 	if err != wire.ErrFunc {
-		s.refuseStranger(now, wire.FuncRegister, uid, "invalid message size")
+		s.refuseStranger(now, fn, uid, "invalid message size")
 		s.deny(now, from, uid, badMessage)
 	}
 	return machine.DropMalformed

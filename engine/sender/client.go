@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/identity"
 	"uftp/engine/clock"
 	"uftp/engine/group"
 	"uftp/wire"
@@ -19,6 +20,8 @@ type client struct {
 	state     State
 	confirmed bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
 	addr      netip.AddrPort // where its first REGISTER came from
+	want      *identity.Fingerprint
+	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
 	excess    int // STATUS messages above MaxNAKPct in this session
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/identity"
 	"uftp/engine/clock"
 	"uftp/wire"
 )
@@ -23,7 +24,7 @@ type Config struct {
 	BlockSize int            // 512..8800
 	Robust    int            // 10..50
 	Rate      int64          // bytes/s of IP packets, 0 = as fast as the way out takes it
-	Overhead  int            // bytes around a block that Rate counts: headers of FILESEG, UDP and IP
+	Overhead  int            // bytes around a block that Rate counts: headers of FILESEG, UDP and IP, and Security.Overhead
 
 	GRTT, MinGRTT, MaxGRTT time.Duration
 
@@ -44,6 +45,8 @@ type Config struct {
 	Sync        bool
 	Preview     bool
 
+	Security *Security // nil = in clear; for this machine alone
+
 	TrainBlocks int           // most blocks in one Train, 1..machine.MaxTrainBlocks; the machine shortens it to about 1 ms of Rate
 	Lookahead   time.Duration // how long before its departure a train may be planned
 }
@@ -53,6 +56,9 @@ type Host struct {
 	UID     wire.UID
 	Name    string // as the user wrote it
 	IsProxy bool
+	// Fingerprint is what the host's key must have, nil = any. It is looked at only
+	// when hosts have to show a key.
+	Fingerprint *identity.Fingerprint
 }
 
 // File is what the host offers as the next file of the session.

@@ -175,6 +175,9 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.Layout = s.layout
 	t.N = n
 	s.seq += uint16(n)
+	if s.sec != nil {
+		t.Counter = s.sec.take(n)
+	}
 	p.flight[(p.flightHead+p.inFlight)%maxFlight] = uint16(section)
 	p.inFlight++
 

@@ -28,9 +28,9 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 		return machine.DropMalformed
 	case h.Group != s.cfg.Group || h.Instance != s.cfg.Instance:
 		return machine.DropGroup
-	case h.Func == wire.FuncEncrypted:
+	case h.Func == wire.FuncEncrypted && s.sec == nil:
 		return machine.DropSealed
-	case !forSender(h.Func):
+	case h.Func != wire.FuncEncrypted && !forSender(h.Func):
 		return machine.DropFunction
 	case s.phase == Ended || s.quit.wanted:
 		return machine.DropPhase
@@ -39,9 +39,37 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 	if !known {
 		return s.handleStranger(now, from, &h, msg)
 	}
-	switch h.Func {
+	if h.Func == wire.FuncEncrypted {
+		return s.handleSealed(now, from, i, pkt)
+	}
+	if s.sec != nil && !s.mayBeClear(i, h.Func) {
+		return machine.DropClear
+	}
+	return s.dispatch(now, from, h.Func, i, msg)
+}
+
+// mayBeClear reports whether client i may say fn in clear in an encrypted session:
+// what comes before the keys, and an ABORT as long as it does not have them.
+func (s *Sender) mayBeClear(i int, fn wire.Func) bool {
+	switch fn {
+	case wire.FuncRegister, wire.FuncClientKey:
+		return true
+	case wire.FuncAbort:
+		k := s.roster.At(i).keys
+		return k == nil || !k.acked
+	}
+	return false
+}
+
+// dispatch hands a message of client i on, which is opened if it was sealed.
+func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i int, msg []byte) machine.Drop {
+	switch fn {
 	case wire.FuncRegister:
 		return s.handleRegister(now, from, i, msg)
+	case wire.FuncClientKey:
+		if s.sec != nil {
+			return s.handleClientKey(now, from, i, msg)
+		}
 	case wire.FuncFileInfoAck:
 		return s.handleFileInfoAck(now, i, msg)
 	case wire.FuncStatus:
@@ -51,7 +79,7 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 	case wire.FuncAbort:
 		return s.handleAbort(now, from, i, msg)
 	}
-	return machine.DropFunction // keys and congestion control
+	return machine.DropFunction // congestion control, and keys in clear
 }
 
 // forSender reports whether receivers send fn to senders.
@@ -84,6 +112,10 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 		return machine.DropUnknown
 	case wire.FuncClientKey:
 		return machine.DropUnknown
+	case wire.FuncEncrypted:
+		if s.phase == Announcing {
+			return machine.DropUnknown // there is nobody else who could have the keys
+		}
 	}
 	if !open {
 		s.refuseStranger(now, h.Func, h.Src, "not in host list")

@@ -25,6 +25,7 @@ type round struct {
 	next   int  // place in the roster to go on from
 	bare   bool // has no list, or is sent even if the list is empty
 	all    bool // DONE_CONF: also who was confirmed before
+	first  bool // KEYINFO: only who had none yet
 }
 
 // queue puts a round behind those that wait.
@@ -54,8 +55,10 @@ func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
 
 // sendPart builds one datagram of r, if there is anything to say.
 func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
-	b := s.header(r.fn).Append(p.Buffer())
+	sealed := s.sealed(r.fn)
+	b := s.begin(p, r.fn, sealed)
 	to := s.cfg.Private
+	fixed := len(b)
 	switch r.fn {
 	case wire.FuncAnnounce:
 		to = s.cfg.Public
@@ -71,17 +74,21 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 			m.FileID = max(s.fileID, 1) // 0 would mean the end of the session
 		}
 		b = m.Append(b)
+	case wire.FuncKeyInfo:
+		if b = s.appendKeyInfo(r, b); len(b) == fixed {
+			return false
+		}
 	default:
 		m := wire.HostList{Func: r.fn}
 		b = m.Append(b)
 	}
 	open := r.fn == wire.FuncAnnounce && !s.closed
 
-	if !open {
+	if !open && r.fn != wire.FuncKeyInfo {
 		// A datagram may be longer than a block by its header, but not longer than
 		// receivers read.
-		room := min(wire.MaxUIDs(s.cfg.BlockSize), (wire.MaxDatagram-len(b))/4)
-		fixed := len(b)
+		room := min(wire.MaxUIDs(s.cfg.BlockSize), (s.longest(sealed)-len(b))/4)
+		fixed = len(b)
 		for ; r.next < s.roster.Len() && room > 0; r.next++ {
 			if c := s.roster.At(r.next); s.lists(r, c) {
 				b = wire.AppendUID(b, s.roster.UID(r.next))
@@ -95,11 +102,13 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 			return false
 		}
 	}
-	s.commit(p, to, b)
+	if r.fn == wire.FuncAnnounce && s.sec != nil {
+		s.sec.sign(b)
+	}
+	s.commit(p, to, b, sealed)
 	r.part++
 	if s.cfg.Rate > 0 {
-		wireLen := len(b) + s.cfg.Overhead - wire.HeaderLen - wire.FileSegLen
-		s.partAt = now.Add(time.Duration(int64(wireLen) * 1e9 / s.cfg.Rate))
+		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / s.cfg.Rate))
 	}
 	s.report(Sent{Func: r.fn, Round: r.number, Part: r.part, Open: open})
 	return true
@@ -133,8 +142,30 @@ func (s *Sender) header(fn wire.Func) wire.Header {
 	}
 }
 
-// commit makes b, built with header, the datagram that leaves next.
-func (s *Sender) commit(p *machine.Packet, to netip.AddrPort, b []byte) {
+// begin starts a datagram: its header and, when it is to be sealed, the room that
+// the seal needs before the message.
+func (s *Sender) begin(p *machine.Packet, fn wire.Func, sealed bool) []byte {
+	b := s.header(fn).Append(p.Buffer())
+	if sealed {
+		b = b[:s.sec.sealer.Lead()]
+	}
+	return b
+}
+
+// longest is how long a datagram that begin has started may become, bytes, for
+// receivers to read it.
+func (s *Sender) longest(sealed bool) int {
+	if sealed {
+		return wire.MaxDatagram - s.sec.sealer.Trailer(0) // which is the most
+	}
+	return wire.MaxDatagram
+}
+
+// commit makes b, started with begin, the datagram that leaves next.
+func (s *Sender) commit(p *machine.Packet, to netip.AddrPort, b []byte, sealed bool) {
+	if sealed {
+		b = s.sec.seal(b)
+	}
 	p.To, p.Data = to, b
 	s.seq++
 	s.counters.Control++
@@ -145,8 +176,20 @@ type abort struct {
 	to    netip.AddrPort
 	uid   wire.UID // 0 = everybody
 	flags uint8
+	form  form
 	text  string
 }
+
+// form says how an ABORT travels in an encrypted session: sealed to who has the
+// keys, who does not take it in clear any more; in clear to who has not; both ways
+// when that is not known, or differs (v4-wire.md sections 4 and 11).
+type form uint8
+
+const (
+	inClear form = iota
+	bothWays
+	inSeal
+)
 
 // abortRing holds aborts in order. Full, it takes no more: whoever is not told
 // runs into its own time limit.
@@ -165,21 +208,39 @@ func (r *abortRing) push(a abort) bool {
 	return true
 }
 
+// pop takes the oldest one out, or of one that travels both ways the first half.
 func (r *abortRing) pop() abort {
 	a := r.buf[r.head]
+	if a.form == bothWays {
+		r.buf[r.head].form = inSeal
+		return a
+	}
 	r.head = (r.head + 1) % len(r.buf)
 	r.n--
 	return a
 }
 
-// shoutAbort tells everybody, before anything else is sent.
+// shoutAbort tells everybody, before anything else is sent. What concerns a file
+// does not concern those without keys.
 func (s *Sender) shoutAbort(flags uint8, text string) {
-	s.shout = abort{to: s.cfg.Private, flags: flags, text: text}
+	s.shout = abort{to: s.cfg.Private, flags: flags, form: s.form(flags&wire.AbortCurrentFile != 0), text: text}
+}
+
+// form returns how an ABORT travels to hosts that all have the keys, or may have not.
+func (s *Sender) form(keyed bool) form {
+	switch {
+	case s.sec == nil:
+		return inClear
+	case keyed:
+		return inSeal
+	}
+	return bothWays
 }
 
 // tell aborts client i.
 func (s *Sender) tell(i int, text string) {
-	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), text: text})
+	k := s.roster.At(i).keys
+	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), form: s.form(k != nil && k.acked), text: text})
 }
 
 // deny aborts a host that has no place here, at the address it wrote from.
@@ -196,7 +257,10 @@ func (s *Sender) sendAbort(now clock.Time, p *machine.Packet) bool {
 	var a abort
 	switch {
 	case s.shout.text != "":
-		a, s.shout = s.shout, abort{}
+		a = s.shout
+		if s.shout.form = inSeal; a.form != bothWays {
+			s.shout = abort{}
+		}
 	case s.replies.n > 0:
 		a = s.replies.pop()
 	case s.tells.n > 0 && now >= s.tellAt:
@@ -206,7 +270,9 @@ func (s *Sender) sendAbort(now clock.Time, p *machine.Packet) bool {
 		return false
 	}
 	m := wire.Abort{Flags: a.flags, Host: a.uid, Text: []byte(a.text)}
-	s.commit(p, a.to, m.Append(s.header(wire.FuncAbort).Append(p.Buffer())))
-	s.report(SentAbort{UID: a.uid, Text: a.text})
+	s.commit(p, a.to, m.Append(s.begin(p, wire.FuncAbort, a.form == inSeal)), a.form == inSeal)
+	if a.form != bothWays {
+		s.report(SentAbort{UID: a.uid, Text: a.text})
+	}
 	return true
 }

@@ -66,8 +66,16 @@ type Sender struct {
 	rounds    [3]round
 	numRounds int
 	partAt    clock.Time // earliest moment of the next part of a round
-	replyRate cc.Bucket  // replies
-	eventRate cc.Bucket  // Refused and GotAbort
+	sec       *Security
+	around    int       // bytes of lower layers around a datagram
+	replyRate cc.Bucket // replies
+	eventRate cc.Bucket // Refused and GotAbort
+
+	// Public-key operations, in µs.
+	keyRate     cc.Bucket
+	failRate    cc.Bucket
+	farFailRate cc.Bucket
+	hurry       bool // somebody has become ready for KEYINFO
 
 	reports  reportQueue
 	counters Counters
@@ -97,6 +105,15 @@ func New(cfg Config, now clock.Time) *Sender {
 		layout:    new(block.Layout),
 		replyRate: cc.NewBucket(repliesPerSecond, replyBurst),
 		eventRate: cc.NewBucket(refusalsPerSecond, refusalBurst),
+
+		sec:         cfg.Security,
+		around:      cfg.Overhead - cfg.Security.Overhead() - wire.HeaderLen - wire.FileSegLen,
+		keyRate:     cc.NewBucket(keyWork, keyWorkBurst),
+		failRate:    cc.NewBucket(failWork, failWorkBurst),
+		farFailRate: cc.NewBucket(farFailWork, failWorkBurst),
+	}
+	if s.sec != nil {
+		s.sec.peer = s.verifierOf
 	}
 	if cfg.Rate > 0 {
 		s.interval = time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / cfg.Rate)
@@ -104,7 +121,7 @@ func New(cfg Config, now clock.Time) *Sender {
 	s.pass.init(&cfg, s.interval)
 	for _, h := range cfg.Hosts {
 		// A host listed twice is one host; a list beyond MaxClients is cut.
-		if i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true}); err == nil {
+		if i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true, want: h.Fingerprint}); err == nil {
 			s.count[kind(s.roster.At(i))][Mute]++
 		}
 	}

@@ -1,0 +1,132 @@
+package sender
+
+import (
+	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
+	"uftp/wire"
+)
+
+// Security is what protects an encrypted session: the sender's side of the key
+// agreement and the keys of the packets. It serves one session and one machine,
+// which calls it from its goroutine; only NewSealer is for others, before the
+// session starts.
+//
+// It hands out the counters, so that no machine made with it repeats one
+// (v4-crypto.md section 5): one row of numbers for KEYINFO, control packets and
+// data, in the order in which they leave.
+type Security struct {
+	server  *handshake.Server
+	keys    aead.Keys
+	sigLen  int // of SigKeyExch
+	counter aead.Counter
+	sealer  *aead.Sealer // of control packets
+	opener  *aead.Opener
+	enc     wire.EncInfo
+	peer    func(wire.UID) aead.Verifier // set by New
+}
+
+// NewSecurity makes the Security of the one session that server is for. It fails
+// with an error of package aead.
+func NewSecurity(server *handshake.Server) (*Security, error) {
+	suite, group := server.Suite(), server.Group()
+	x := &Security{
+		server: server,
+		keys: aead.Keys{
+			Cipher: suite.Cipher, SigType: suite.SigType, Hash: suite.Hash,
+			Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
+		},
+		counter: aead.NewCounter(1),
+		enc:     server.EncInfo(),
+	}
+	if suite.SigType != wire.SigHMAC {
+		x.keys.HMACKey = nil
+	}
+	var peer func(wire.UID) aead.Verifier
+	if suite.SigType == wire.SigKeyExch {
+		x.sigLen = server.Key().Public().SignatureLen()
+		peer = func(src wire.UID) aead.Verifier { return x.peer(src) }
+	}
+	var err error
+	if x.sealer, err = x.NewSealer(); err != nil {
+		return nil, err
+	}
+	x.opener, err = aead.NewOpener(x.keys, peer)
+	return x, err
+}
+
+// NewSealer makes a sealer for the trains of the session. Each goroutine that
+// seals needs its own.
+func (x *Security) NewSealer() (*aead.Sealer, error) {
+	if x.sigLen > 0 {
+		return aead.NewSealer(x.keys, x.server.Key(), x.sigLen)
+	}
+	return aead.NewSealer(x.keys, nil, 0)
+}
+
+// Overhead is what Config.Overhead grows by, bytes: stock counts the ENCRYPTED
+// header, the signature and 16 bytes for padding or tag (v4-sender.md section 6).
+// Of a nil Security it is 0.
+func (x *Security) Overhead() int {
+	if x == nil {
+		return 0
+	}
+	const tag = 16
+	return x.sealer.Lead() - wire.HeaderLen + tag
+}
+
+// BlockSizeMax is the largest block size whose datagrams receivers can read.
+func (x *Security) BlockSizeMax() int {
+	n := wire.MaxBlockSize
+	for x.sealer.Size(wire.FileSegLen+n) > wire.MaxDatagram {
+		n--
+	}
+	return n
+}
+
+// Wipe clears the secrets of the session; nothing can be sent or heard any more.
+// The long-term key stays.
+func (x *Security) Wipe() {
+	if x == nil {
+		return
+	}
+	x.sealer.Wipe()
+	x.opener.Wipe()
+	x.server.Wipe()
+	x.keys.Wipe()
+}
+
+// take takes n counters and returns the first.
+func (x *Security) take(n int) uint64 {
+	first, err := x.counter.Take(n)
+	if err != nil {
+		panic(err) // 2^64 datagrams take centuries
+	}
+	return first
+}
+
+// seal seals a control packet of which b holds everything but the seal, Lead
+// bytes and the message, and returns the datagram.
+func (x *Security) seal(b []byte) []byte {
+	total, err := x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.take(1))
+	if err != nil {
+		panic(err) // signing does not depend on what is signed: the key itself is broken
+	}
+	return b[:total]
+}
+
+// sign puts the signature into a whole ANNOUNCE, if the exchange has one.
+func (x *Security) sign(pkt []byte) {
+	if err := x.server.SignAnnounce(pkt); err != nil {
+		panic(err) // see seal
+	}
+}
+
+// sealed reports whether messages fn of the sender travel inside ENCRYPTED in
+// this session (v4-wire.md section 4).
+func (s *Sender) sealed(fn wire.Func) bool {
+	switch fn {
+	case wire.FuncAnnounce, wire.FuncRegConf, wire.FuncKeyInfo:
+		return false
+	}
+	return s.sec != nil
+}
