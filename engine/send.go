@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -31,7 +32,8 @@ const (
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx
-// ends it as a signal does: receivers are told. report may be nil. The error is
+// ends it as a signal does: receivers are told. The Security of cfg is used up
+// afterwards, its secrets are wiped. report may be nil. The error is
 // that of setting up (socket, addresses); how the session went is in the result.
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
 	conn, err := netio.Listen(cfg.Net)
@@ -88,14 +90,26 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	if sc.Group == 0 {
 		sc.Group = randomGroup()
 	}
+	workers := max(1, cfg.Workers)
+	sealers := make([]*aead.Sealer, workers) // nil in a session in clear
 	stride := wire.HeaderLen + wire.FileSegLen + sc.BlockSize
+	if sec := sc.Security; sec != nil {
+		defer sec.Wipe()
+		for i := range sealers {
+			var err error
+			if sealers[i], err = sec.NewSealer(); err != nil {
+				return SendResult{}, fmt.Errorf("setting up encryption: %w", err)
+			}
+			defer sealers[i].Wipe()
+		}
+		stride = sealers[0].Size(wire.FileSegLen + sc.BlockSize)
+	}
 	if sc.TrainBlocks == 0 {
 		sc.TrainBlocks = max(1, min(caps.MaxSegs, caps.MaxTrainBytes/stride, machine.MaxTrainBlocks))
 	}
 	if sc.Lookahead == 0 {
 		sc.Lookahead = lookahead
 	}
-	workers := max(1, cfg.Workers)
 
 	r := &sendRun{
 		wall: w, conn: conn, tick: cfg.Tick, trace: cfg.Trace,
@@ -131,10 +145,10 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, quit) })
 	if cfg.Workers > 0 {
 		for i := range workers {
-			wg.Go(func() { fillLoop(out.Hand(1, i), r.failed, quit) })
+			wg.Go(func() { fillLoop(out.Hand(1, i), sealers[i], r.failed, quit) })
 		}
 	}
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, trace: cfg.Trace, quit: quit}
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
 	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })

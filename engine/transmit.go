@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -18,11 +19,16 @@ import (
 //
 //  1. the core plans a train into a free slot (send.go);
 //  2. a worker, or the transmitter when there are none, reads the blocks straight
-//     behind the places of their headers and writes the headers;
+//     behind the places of their headers, writes the headers and, in an encrypted
+//     session, seals the datagrams where they lie;
 //  3. the transmitter waits for the departure and sends what is due, one system
 //     call for up to txBatch trains.
 //
-// Control packets take the same way, so the order on the wire is that of the plan.
+// Control packets take the same way, so the order on the wire is that of the plan,
+// and with it that of the counters. The machine has sealed them already.
+//
+// A sealed datagram lies in its slot as package aead wants it: common header,
+// ENCRYPTED header, signature, FILESEG header and data, tag or padding.
 
 // slotState says how far a slot has come.
 type slotState uint8
@@ -70,20 +76,30 @@ func (s *txSlot) packet(p *machine.Packet) {
 	s.seg, s.to, s.state = 0, p.To, slotFilled
 }
 
-// fill reads the blocks of the slot's train and writes their headers.
-func (s *txSlot) fill() error {
+// fill reads the blocks of the slot's train, writes their headers and seals them
+// if sealer is not nil.
+func (s *txSlot) fill(sealer *aead.Sealer) error {
 	t := &s.train
-	const lead = wire.HeaderLen + wire.FileSegLen
+	lead := wire.HeaderLen + wire.FileSegLen
 	stride := lead + t.Layout.BlockSize
+	if sealer != nil {
+		lead = sealer.Lead() + wire.FileSegLen
+		stride = sealer.Size(wire.FileSegLen + t.Layout.BlockSize)
+	}
 	h := t.Head
-	end := 0
+	end, last := 0, 0
 	for i := range t.N {
 		b := int(t.Block[i])
 		sec, in := t.Layout.Section(b)
 		at := i * stride
-		wire.PutFileSeg(s.buf[at:], h, t.FileID, uint16(sec), uint16(in))
+		plain := at + lead - wire.FileSegLen - wire.HeaderLen
+		wire.PutFileSeg(s.buf[plain:], h, t.FileID, uint16(sec), uint16(in))
+		if plain > at {
+			copy(s.buf[at:at+wire.HeaderLen], s.buf[plain:])
+		}
 		h.Seq++
-		end = at + lead + t.Layout.Len(b)
+		last = t.Layout.Len(b)
+		end = at + lead + last
 		s.bufs[i] = s.buf[at+lead : end]
 	}
 	for i := 0; i < t.N; {
@@ -97,12 +113,20 @@ func (s *txSlot) fill() error {
 		}
 		i = j
 	}
+	if sealer != nil {
+		var err error
+		end, err = sealer.SealBatch(s.buf, t.N, wire.FileSegLen+t.Layout.BlockSize, wire.FileSegLen+last, t.Counter)
+		if err != nil {
+			s.state = slotBroken
+			return err
+		}
+	}
 	s.n, s.seg, s.to, s.state = end, stride, t.To, slotFilled
 	return nil
 }
 
 // fillLoop is one worker of the fill stage.
-func fillLoop(h *ring.Hand[txSlot], failed *mailbox[fileFailure], quit <-chan struct{}) {
+func fillLoop(h *ring.Hand[txSlot], sealer *aead.Sealer, failed *mailbox[fileFailure], quit <-chan struct{}) {
 	for {
 		if !h.Ready() {
 			select {
@@ -112,16 +136,16 @@ func fillLoop(h *ring.Hand[txSlot], failed *mailbox[fileFailure], quit <-chan st
 				return
 			}
 		}
-		fillSlot(h.Slot(), failed)
+		fillSlot(h.Slot(), sealer, failed)
 		h.Done(1)
 	}
 }
 
-func fillSlot(s *txSlot, failed *mailbox[fileFailure]) {
+func fillSlot(s *txSlot, sealer *aead.Sealer, failed *mailbox[fileFailure]) {
 	if s.state != slotPlanned {
 		return
 	}
-	if err := s.fill(); err != nil {
+	if err := s.fill(sealer); err != nil {
 		failed.put(fileFailure{s.src, err})
 	}
 }
@@ -132,7 +156,8 @@ type transmitter struct {
 	conn   netio.Conn
 	notes  *mailbox[machine.Event]
 	failed *mailbox[fileFailure]
-	inline bool // read blocks here
+	inline bool // read blocks here, and seal them
+	sealer *aead.Sealer
 	trace  bool
 	quit   <-chan struct{}
 
@@ -170,7 +195,7 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 	for k < txBatch && h.Ahead(k) {
 		s := h.Peek(k)
 		if t.inline {
-			fillSlot(s, t.failed)
+			fillSlot(s, t.sealer, t.failed)
 		}
 		if s.src != nil && s.train.Depart > now {
 			now = t.wall.now()
