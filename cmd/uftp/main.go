@@ -43,19 +43,34 @@ func run(args []string, stdout, stderr *os.File) int {
 		return cmd.Finish(err, stdout, stderr)
 	}
 	defer out.close()
+	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
+	keys, err := o.prepare(warn)
+	if err != nil {
+		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", err)
+		return cli.ExitCode(err)
+	}
 	cfg, err := o.sendConfig()
+	if err == nil {
+		err = o.secure(&cfg, keys)
+	}
 	for _, w := range o.resolver.Warnings {
-		out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", w)
+		warn(w)
 	}
 	if err != nil {
 		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", err)
 		return cli.ExitCode(err)
 	}
+	if keys != nil {
+		defer keys.key.Wipe()
+		for _, w := range keys.warnings(&o.cryptOptions) {
+			warn(w)
+		}
+	}
 	if out.screen != nil {
 		cfg.Tick = screenTick
 	}
 	rep := &report.Sender{
-		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session,
+		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Keys: keys.lines(),
 	}
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()

@@ -10,6 +10,8 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
+	"uftp/crypto/aead"
+	"uftp/crypto/identity"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
 	"uftp/engine/store"
@@ -70,22 +72,16 @@ type options struct {
 	txWeight    int
 	tfmcc       bool
 	ccText      string
-	cipher      string
-	hash        string
-	signature   string
-	exchange    string
-	newKey      string
-	keyFile     string
-	clientAuth  bool
-	windows     bool // -y: without effect, as in the stock sender on other systems than Windows
-	logFile     string
-	logSizeMB   int
-	logCount    int
-	logLevel    int
-	stamps      bool
-	statusFile  string
-	json        bool
-	noProgress  bool
+	cryptOptions
+	windows    bool // -y: without effect, as in the stock sender on other systems than Windows
+	logFile    string
+	logSizeMB  int
+	logCount   int
+	logLevel   int
+	stamps     bool
+	statusFile string
+	json       bool
+	noProgress bool
 }
 
 // Defaults (v4-cli.md section 1).
@@ -107,7 +103,7 @@ func newOptions(ifs []netio.Interface) *options {
 		rateKbps: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
 		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
 		maxPasses: defaultPasses, maxNAKPct: 100, maxNAKCount: 1,
-		cipher: "none", logLevel: 2, logCount: 5,
+		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logCount: 5,
 	}
 }
 
@@ -115,6 +111,8 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp -R 102400 disk.img
   Send a directory to two receivers only and leave a file to resume from:
       uftp -R 102400 -f -H 10.0.0.5,10.0.0.6 photos/
+  Send it encrypted, to receivers whose keys are known (hosts: lines of ID|FINGERPRINT):
+      uftp -Y aes256-gcm -c -H @hosts disk.img
   Send the rest to those that did not get everything:
       uftp -R 102400 -F _group_1A2B3C4D_restart
 `
@@ -126,11 +124,12 @@ func (o *options) command() *cli.Command {
 		who     = "Who receives"
 		network = "Network"
 		pace    = "Rate, repair and patience"
-		crypt   = "Encryption and congestion control (not supported yet: checked, then refused)"
+		secret  = "Encryption"
+		ignored = " (ignored without -Y)"
 		output  = "Output"
 	)
 	return &cli.Command{
-		Name: "uftp", Version: version.Version,
+		Name: "uftp", Version: version.Version, About: "cipher instructions: " + aead.Features(),
 		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
 		Operands: "{ -i list_file | file... }",
 		Examples: examples,
@@ -219,23 +218,28 @@ func (o *options) command() *cli.Command {
 			{Letter: 'W', Name: "max-time", Arg: "PERCENT", Group: pace,
 				Set:  cli.Int(&o.txWeight, 110, 10000, "Invalid txweight", "percent"),
 				Help: "time a file may take, percent of the time that its size and -R give\n(110 to 10000, default: no limit)"},
+			{Letter: 'C', Name: "congestion-control", Arg: "TYPE", Group: pace, Set: o.setCC,
+				Help: "none or tfmcc[:min=KBPS][:init=KBPS][:max=KBPS], which is not supported\nyet (default: none)"},
 
-			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: crypt, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
-				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + " (default: none)"},
-			{Letter: 'h', Name: "hash", Arg: "HASH", Group: crypt, Set: cli.OneOf(&o.hash, cli.Hashes, "Invalid hashtype"),
-				Help: strings.Join(cli.Hashes, ", ") + " (ignored without -Y)"},
-			{Letter: 'w', Name: "signature", Arg: "TYPE", Group: crypt, Set: cli.OneOf(&o.signature, cli.Signatures, "Invalid sigtype"),
-				Help: strings.Join(cli.Signatures, ", ") + " (ignored without -Y)"},
-			{Letter: 'e', Name: "key-exchange", Arg: "TYPE[:CURVE]", Group: crypt, Set: cli.Exchange(&o.exchange),
-				Help: strings.Join(cli.Exchanges, ", ") + " (ignored without -Y)"},
-			{Letter: 'c', Name: "client-auth", Group: crypt, Set: cli.Flag(&o.clientAuth),
-				Help: "receivers must show a key (ignored without -Y)"},
-			{Letter: 'k', Name: "key-file", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyFile),
-				Help: "private key of this sender (ignored without -Y)"},
-			{Letter: 'K', Name: "new-key", Arg: "BITS|CURVE", Group: crypt, Set: cli.String(&o.newKey),
-				Help: "make a new key (ignored without -Y)"},
-			{Letter: 'C', Name: "congestion-control", Arg: "TYPE", Group: crypt, Set: o.setCC,
-				Help: "none or tfmcc[:min=KBPS][:init=KBPS][:max=KBPS] (default: none)"},
+			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: secret, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
+				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + ",\naes256-gcm is a good choice (default: none)"},
+			{Letter: 'h', Name: "hash", Arg: "HASH", Group: secret, Set: cli.OneOf(&o.hash, cli.Hashes, "Invalid hashtype"),
+				Help: strings.Join(cli.Hashes, ", ") + ignored + "\n(default: sha256)"},
+			{Letter: 'w', Name: "signature", Arg: "TYPE", Group: secret, Set: cli.OneOf(&o.signature, cli.Signatures, "Invalid sigtype"),
+				Help: "hmac, or keyex: each datagram signed with a key, slow\n(ignored without -Y and with GCM and CCM; default: hmac)"},
+			{Letter: 'e', Name: "key-exchange", Arg: "TYPE[:CURVE]", Group: secret, Set: cli.Exchange(&o.exchange),
+				Help: strings.Join(cli.Exchanges, ", ") + ignored + "; CURVE one of\n" + identity.CurveNames() +
+					"\n(default: ecdh_ecdsa:prime256v1, or ecdh_rsa with an RSA key)"},
+			{Letter: 'c', Name: "client-auth", Group: secret, Set: cli.Flag(&o.clientAuth),
+				Help: "receivers must show a key, that of their fingerprint if -H lists one\n(ignored without -Y)"},
+			{Letter: 'k', Name: "key-file", Arg: "FILE", Group: secret, Set: cli.String(&o.keyFile),
+				Help: "private key of this sender, PEM (ignored without -Y; default: a new\nkey, gone at the end)"},
+			{Letter: 'K', Name: "new-key", Arg: "BITS|CURVE", Group: secret, Set: cli.String(&o.newKey),
+				Help: "make a new key: 512 to 2048 bits of RSA, or a curve; with -k, store it\nthere (ignored without -Y; default: prime256v1, 2048 for RSA)"},
+			{Name: "allow-large-rsa", Group: secret, Set: cli.Flag(&o.largeRSA),
+				Help: "take RSA keys of up to 4096 bits, which crash stock receivers"},
+			{Name: "keylog", Arg: "FILE", Group: secret, Set: cli.String(&o.keyLog),
+				Help: "append what opens captures of this session to FILE; whoever reads it\ncan read them"},
 
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
 				Help: "0 errors, 1 warnings, 2 normal, 3 round-trip times and repair,\n4 addresses, 5 every datagram (default: 2)"},
@@ -297,11 +301,8 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 
 // checkFeatures refuses what the protocol has and this version has not.
 func (o *options) checkFeatures() error {
-	if o.cipher != "none" {
-		if err := o.checkNewKey(); err != nil {
-			return err
-		}
-		return cli.Unsupported("-Y", o.cipher, "encrypted sessions are")
+	if err := o.cryptOptions.check(); err != nil {
+		return err
 	}
 	if o.tfmcc {
 		return cli.Unsupported("-C", o.ccText, "congestion control is")
@@ -314,20 +315,6 @@ func (o *options) checkFeatures() error {
 	}
 	if proxies > 0 {
 		return cli.Unsupported("proxies", "", "sessions through proxies are")
-	}
-	return nil
-}
-
-func (o *options) checkNewKey() error {
-	ec := strings.HasPrefix(o.exchange, "ecdh_ecdsa")
-	if o.newKey == "" {
-		return nil
-	}
-	if ec && !cli.IsCurve(o.newKey) {
-		return cli.Fail("Invalid curve: -K %s (allowed: %s)", o.newKey, strings.Join(cli.Curves, ", "))
-	}
-	if n := cli.Number(o.newKey, 10); !ec && (n < 512 || n > 2048) {
-		return cli.Fail("Invalid new key length: -K %s (allowed: 512 to 2048 bits)", o.newKey)
 	}
 	return nil
 }

@@ -94,6 +94,9 @@ func (c *Command) Finish(err error, out, errw io.Writer) int {
 		return ExitOK
 	case ErrVersion:
 		fmt.Fprintf(out, "%s %s\n", c.Name, c.Version)
+		if c.About != "" {
+			fmt.Fprintln(out, c.About)
+		}
 		return ExitOK
 	}
 	fmt.Fprintln(errw, err)

@@ -36,6 +36,7 @@ type Command struct {
 	Operands string // as shown after the options
 	Examples string
 	Version  string
+	About    string // what --version says besides, if anything
 	Options  []Option
 }
 

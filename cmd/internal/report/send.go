@@ -22,6 +22,7 @@ type Sender struct {
 	Screen  *Screen // nil: none
 	Name    string  // of the command
 	Session *sender.Config
+	Keys    []string // lines about the keys in use
 
 	mu      sync.Mutex // Report and Interrupted come from different goroutines
 	where   Where
@@ -153,6 +154,9 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	if !s.Log.Stamps {
 		s.logf(Normal, at, "Starting at %s", at.Format(time.ANSIC))
 	}
+	for _, line := range s.Keys {
+		s.logf(Normal, at, "%s", line)
+	}
 	if r := s.Session.Rate; r <= 0 {
 		s.logf(Normal, at, "Transfer rate: full interface speed")
 	} else {
@@ -262,9 +266,12 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 	if e.Repeat {
 		again = "+"
 	}
-	if e.Func == wire.FuncComplete {
+	switch e.Func {
+	case wire.FuncComplete:
 		s.logf(Normal, at, "Got %v%s%s from client %s", e.Func, again, statusSuffix(e.Status), e.Client.Name)
-	} else {
+	case wire.FuncClientKey, wire.FuncKeyInfoAck:
+		s.logf(Normal, at, "Received %v%s from %s", e.Func, again, e.Client.Name)
+	default:
 		s.logf(Normal, at, "Received %v%s from client %s", e.Func, again, e.Client.Name)
 	}
 	if e.RTT > 0 {

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/keylog"
+	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/engine"
+	"uftp/engine/sender"
+	"uftp/wire"
+)
+
+// cryptOptions is what the command line says about encryption. What is not said
+// is safe: sha256, ecdh_ecdsa with prime256v1, a fresh key (v4-cli.md section 1
+// has what stock does: sha1, rsa, 512 bits).
+type cryptOptions struct {
+	cipher     string
+	hash       string
+	signature  string
+	exchange   string // with a curve behind a colon, or not
+	newKey     string
+	keyFile    string
+	clientAuth bool
+	largeRSA   bool
+	keyLog     string
+}
+
+// rsaBitsFresh is the size of a key that is made when only the exchange was named.
+const rsaBitsFresh = 2048
+
+// crypt is an encrypted session before its addresses are known.
+type crypt struct {
+	suite handshake.Suite
+	curve identity.Curve
+	key   *identity.PrivateKey
+	auth  bool
+}
+
+func (o *cryptOptions) on() bool { return o.cipher != "none" }
+
+func (o *cryptOptions) bitsMax() int {
+	if o.largeRSA {
+		return identity.RSABitsMax
+	}
+	return identity.RSABitsMaxStock
+}
+
+// check tells what is wrong with the options as they stand together.
+func (o *cryptOptions) check() error {
+	if !o.on() || o.newKey == "" {
+		return nil
+	}
+	_, err := cli.SenderKey(o.keyKind(), o.newKey, o.bitsMax())
+	return err
+}
+
+// keyKind is the kind of key the options ask for. Command lines for stock may name
+// a size and leave the exchange to the default, which was one with an RSA key.
+func (o *cryptOptions) keyKind() identity.Kind {
+	switch {
+	case o.exchange == "" && cli.Number(o.newKey, 10) != 0,
+		strings.HasPrefix(o.exchange, "rsa"), strings.HasPrefix(o.exchange, "ecdh_rsa"):
+		return identity.RSA
+	}
+	return identity.EC
+}
+
+// prepare reads or makes the key. Errors have exit code 3. warn takes lines for
+// the user.
+func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
+	if !o.on() {
+		return nil, nil
+	}
+	c := &crypt{auth: o.clientAuth, curve: identity.P256}
+	var spec *identity.Spec
+	switch {
+	case o.newKey != "":
+		s, err := cli.SenderKey(o.keyKind(), o.newKey, o.bitsMax())
+		if err != nil {
+			return nil, err
+		}
+		spec = &s
+	case o.keyFile == "":
+		spec = &identity.Spec{Kind: o.keyKind(), Bits: rsaBitsFresh, Curve: identity.P256}
+	}
+	var err error
+	if c.key, err = cli.LoadKey(o.keyFile, spec, warn); err != nil {
+		return nil, err
+	}
+
+	hash, exchange := o.hash, o.exchange
+	if hash == "" {
+		hash = "sha256"
+	}
+	if exchange == "" {
+		exchange = "ecdh_ecdsa"
+		if c.key.Public().Kind() == identity.RSA {
+			exchange = "ecdh_rsa"
+		}
+	}
+	exchange, curve, hasCurve := strings.Cut(exchange, ":")
+	c.suite.Cipher, _ = handshake.CipherByName(o.cipher)
+	c.suite.Hash, _ = handshake.HashByName(hash)
+	c.suite.KeyExch, _ = handshake.KeyExchByName(exchange)
+	switch {
+	case c.suite.AEAD():
+		c.suite.SigType = wire.SigAuthEnc
+	case o.signature == "keyex":
+		c.suite.SigType = wire.SigKeyExch
+	default:
+		c.suite.SigType = wire.SigHMAC
+	}
+	if hasCurve && c.suite.ECDH() {
+		if c.curve, err = identity.CurveByName(curve); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.checkKey(o)
+}
+
+// checkKey tells whether the key fits the exchange.
+func (c *crypt) checkKey(o *cryptOptions) error {
+	key := c.key.Public()
+	problem := ""
+	switch {
+	case key.Kind() != c.suite.KeyKind():
+		problem = fmt.Sprintf("-e %s needs an %v key, this is an %v key", o.exchange, c.suite.KeyKind(), key.Kind())
+	case key.Kind() == identity.RSA && key.Bits() > o.bitsMax():
+		problem = fmt.Sprintf("%d bits are more than stock receivers can take, it crashes them; --allow-large-rsa if there are none", key.Bits())
+	}
+	if problem == "" {
+		return nil
+	}
+	if o.keyFile != "" {
+		problem += " (-k " + o.keyFile + ")"
+	}
+	return &cli.Error{Code: cli.ExitKey, Text: "Failed to read/generate private key: " + problem}
+}
+
+// lines are those of the log about the keys in use; none in clear.
+func (c *crypt) lines() []string {
+	if c == nil {
+		return nil
+	}
+	list := []string{cli.KeyLine(c.key.Public())}
+	if c.suite.ECDH() {
+		list = append(list, "Loaded ECDH key with curve "+c.curve.String())
+	}
+	return list
+}
+
+// warnings are lines about what is weak in the session, or slow.
+func (c *crypt) warnings(o *cryptOptions) []string {
+	var list, weak []string
+	_, parts := c.suite.Strength(c.key.Public(), c.auth)
+	for _, w := range parts {
+		if w.Strength <= identity.Legacy {
+			weak = append(weak, w.Reason)
+		}
+	}
+	if len(weak) > 0 {
+		list = append(list, "Warning: weak encryption: "+strings.Join(weak, "; "))
+	}
+	if !aead.Accelerated(c.suite.Cipher) {
+		list = append(list, "Warning: this processor does not help with "+o.cipher+", which makes it slow")
+	}
+	if bits := c.key.Public().Bits(); c.key.Public().Kind() == identity.RSA && bits > identity.RSABitsMaxStock {
+		list = append(list, fmt.Sprintf("Warning: an RSA key of %d bits crashes stock receivers", bits))
+	}
+	return list
+}
+
+// secure makes cfg an encrypted session, unless c is nil, and writes the key log.
+func (o *options) secure(cfg *engine.SendConfig, c *crypt) error {
+	if c == nil {
+		return nil
+	}
+	s := &cfg.Session
+	within := handshake.Session{Group: s.Group, Private: s.Private.Addr().WithZone("")}
+	if s.Unicast {
+		within.Private = netip.IPv4Unspecified()
+		if s.Public.Addr().Is6() {
+			within.Private = netip.IPv6Unspecified()
+		}
+	}
+	server, err := handshake.NewServer(handshake.ServerConfig{
+		Suite: c.suite, ClientAuth: c.auth, Session: within, Key: c.key, Curve: c.curve, RSABitsMax: o.bitsMax(), Rand: rand.Reader,
+	})
+	if err != nil {
+		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + strings.TrimPrefix(err.Error(), handshake.ErrConfig.Error()+": ")}
+	}
+	if s.Security, err = sender.NewSecurity(server); err != nil {
+		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + err.Error()}
+	}
+	if most := s.Security.BlockSizeMax(); s.BlockSize > most {
+		return &cli.Error{Text: fmt.Sprintf("Invalid blocksize: -b %d", s.BlockSize), Allowed: fmt.Sprintf("512 to %d bytes with signatures of this key", most)}
+	}
+	s.Overhead += s.Security.Overhead()
+	if err := o.fingerprints(s, server.ClientAuth()); err != nil {
+		return err
+	}
+	if o.keyLog == "" {
+		return nil
+	}
+	entry := keylog.Entry{Group: s.Group, Instance: s.Instance, Suite: c.suite, ServerRandom: server.Random(), GroupMaster: server.GroupMaster()}
+	defer clear(entry.GroupMaster[:])
+	l, err := keylog.Open(o.keyLog)
+	if err == nil {
+		err = errors.Join(l.Write(&entry), l.Close())
+	}
+	if err != nil {
+		return &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open key log: %s (--keylog %s)", cli.ErrText(err), o.keyLog)}
+	}
+	o.resolver.Warnings = append(o.resolver.Warnings, keylog.Warning(o.keyLog))
+	return nil
+}
+
+// fingerprints takes those of the lists over, if hosts have to show their keys.
+func (o *options) fingerprints(s *sender.Config, auth bool) error {
+	listed := 0
+	for i, h := range o.hosts {
+		if h.Fingerprint == "" {
+			continue
+		}
+		listed++
+		f, err := identity.ParseFingerprint(h.Fingerprint)
+		if err != nil && auth {
+			return cli.Fail("Invalid fingerprint of host %s: %s (allowed: 20 hex numbers with colons between)", h.Name, h.Fingerprint)
+		}
+		s.Hosts[i].Fingerprint = &f
+	}
+	for i, c := range o.resume.Clients {
+		if !c.HasFingerprint {
+			continue
+		}
+		listed++
+		f := identity.Fingerprint(c.Fingerprint[:identity.FingerprintLen])
+		s.Hosts[len(o.hosts)+i].Fingerprint = &f
+	}
+	if listed > 0 && !auth {
+		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: fingerprints are compared only with -c")
+	}
+	return nil
+}
