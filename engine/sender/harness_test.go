@@ -35,6 +35,7 @@ type rig struct {
 	cfg   Config
 	s     *Sender
 	out   machine.Out
+	sec   *secrets // of an encrypted session
 
 	from    netip.AddrPort // of the last datagram delivered
 	seq     uint16         // that the next datagram must have
@@ -60,8 +61,13 @@ func newRig(t *testing.T, set func(*Config)) *rig {
 	if set != nil {
 		set(&cfg)
 	}
+	if n := cfg.Security.Overhead(); n > 0 {
+		cfg.Overhead += n
+		cfg.Rate += cfg.Rate / 1_052_000 * 1000 * int64(n)
+	}
 	r := &rig{t: t, start: clock.Time(1_700_000_000_123_456_000), cfg: cfg}
 	r.now = r.start
+	r.sec = newSecrets(cfg.Security)
 	r.s = New(cfg, r.now)
 	r.drain()
 	return r
@@ -155,6 +161,9 @@ func (r *rig) packet(p *machine.Packet) {
 		r.t.Fatalf("sent %d bytes, more than receivers read", len(p.Data))
 	}
 	r.header(h, 1)
+	if r.sec != nil {
+		h.Func, msg = r.unseal(h.Func, p.Data, msg)
+	}
 	to := private
 	var line string
 	switch h.Func {
@@ -163,6 +172,8 @@ func (r *rig) packet(p *machine.Packet) {
 		r.check(err)
 		to = r.cfg.Public
 		line = "ANNOUNCE " + list(m.Hosts)
+	case wire.FuncKeyInfo:
+		line = "KEYINFO " + r.keyInfo(msg)
 	case wire.FuncRegConf, wire.FuncDoneConf:
 		m, err := wire.ParseHostList(msg)
 		r.check(err)
@@ -215,6 +226,7 @@ func (r *rig) train(t *machine.Train) {
 		}
 	}
 	r.header(t.Head, t.N)
+	r.counters(t.Counter, t.N)
 	r.planned = append(r.planned, *t)
 	r.wire = append(r.wire, fmt.Sprintf("%sTRAIN f%d %s", r.at(t.Depart), t.FileID, ranges(t.Block[:t.N])))
 	r.depart = append(r.depart, t.Depart)
