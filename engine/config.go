@@ -47,6 +47,9 @@ type ReceiveConfig struct {
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
 	Ready      func() // called once, when the receiver listens
+	// KeyLog is given what opens the packets of each encrypted session, once; nil =
+	// nobody is. It is called from goroutines of its own, several at a time.
+	KeyLog func(receiver.Session, receiver.Secrets)
 }
 
 // Events of the engine itself.

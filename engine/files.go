@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
@@ -36,6 +37,7 @@ const (
 	answerAbandoned
 	answerWriteFailed
 	answerEnded
+	answerKeyMade
 )
 
 // answer is the outcome of a request, or a failed write, on its way to the core.
@@ -43,8 +45,9 @@ type answer struct {
 	kind   answerKind
 	ref    machine.FileRef
 	opened receiver.Opened
-	text   string // error, "" if none
-	group  uint32 // answerEnded
+	text   string               // error, "" if none
+	group  uint32               // answerEnded
+	key    *identity.PrivateKey // answerKeyMade; nil if it failed
 	events []machine.Event
 }
 
@@ -155,6 +158,16 @@ func open(s *store.Session, ev *receiver.Open, f *openFile) answer {
 		return a
 	}
 	f.sink, f.opened = sink, time.Now()
+	return a
+}
+
+// makeKey carries out a KeyWanted.
+func makeKey(spec identity.Spec) answer {
+	key, err := identity.Generate(spec)
+	a := answer{kind: answerKeyMade, key: key}
+	if err != nil {
+		a.events = failure(receiver.Session{}, "making a key of type "+spec.String(), err)
+	}
 	return a
 }
 

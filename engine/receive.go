@@ -62,11 +62,14 @@ type receiveRun struct {
 	answers *mailbox[answer]
 	writer  writer
 
+	pkts     [slotWritesMax][]byte // datagrams of one slot
+	verdicts [slotWritesMax]machine.Verdict
+
 	files   map[machine.FileRef]*openFile
 	lastRef machine.FileRef // of the last block stored, and its file
 	last    *openFile
 	workers map[uint32]*worker // by group
-	busy    sync.WaitGroup     // workers
+	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
 	pending int                // answers to come
 }
@@ -180,30 +183,40 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 		if step <= 0 {
 			step = max(1, s.n)
 		}
-		for at, k := 0, 0; at < s.n && k < slotWritesMax; at, k = at+step, k+1 {
-			r.datagram(now, s, s.buf[at:min(at+step, s.n)])
+		k := 0
+		for at := 0; at < s.n && k < slotWritesMax; at += step {
+			r.pkts[k] = s.buf[at:min(at+step, s.n)]
+			k++
 		}
+		r.datagrams(now, s, r.pkts[:k])
 		r.rx.Done(1)
 	}
 	return busy
 }
 
-func (r *receiveRun) datagram(now clock.Time, s *rxSlot, pkt []byte) {
+// datagrams gives the machine those of one slot together: it can open sealed ones
+// side by side.
+func (r *receiveRun) datagrams(now clock.Time, s *rxSlot, pkts [][]byte) {
 	if r.cfg.Trace {
-		r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+		for _, pkt := range pkts {
+			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+		}
 	}
-	v := r.m.Handle(now, s.from, pkt)
-	if v.Drop != machine.DropNone {
-		r.drops.add(v.Drop)
-		return
+	r.m.HandleBatch(now, s.from, pkts, r.verdicts[:len(pkts)])
+	for i := range pkts {
+		v := &r.verdicts[i]
+		if v.Drop != machine.DropNone {
+			r.drops.add(v.Drop)
+			continue
+		}
+		if v.Store.Data == nil {
+			continue
+		}
+		if v.Store.Ref != r.lastRef {
+			r.lastRef, r.last = v.Store.Ref, r.files[v.Store.Ref]
+		}
+		s.writes.add(write{r.last, v.Store.Offset, v.Store.Data})
 	}
-	if v.Store.Data == nil {
-		return
-	}
-	if v.Store.Ref != r.lastRef {
-		r.lastRef, r.last = v.Store.Ref, r.files[v.Store.Ref]
-	}
-	s.writes.add(write{r.last, v.Store.Offset, v.Store.Data})
 }
 
 // take gives the machine what workers and writer have done.
@@ -224,6 +237,8 @@ func (r *receiveRun) take(now clock.Time) {
 		case answerCheckpointed:
 			r.m.CheckpointDone(now, a.ref)
 		case answerAbandoned:
+		case answerKeyMade:
+			r.m.KeyMade(a.key)
 		case answerWriteFailed:
 			r.m.StoreFailed(now, a.ref, a.text)
 			continue // nobody asked for it
@@ -288,6 +303,14 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
 		r.forget(ev.Ref)
 		return
+	case receiver.KeyWanted:
+		r.pending++
+		r.busy.Go(func() { r.answers.put(makeKey(ev.Spec)) })
+		return
+	case receiver.Keyed:
+		if secrets, ok := r.m.Secrets(ev.Session.SessionID); ok && r.cfg.KeyLog != nil {
+			r.busy.Go(func() { r.cfg.KeyLog(ev.Session, secrets) })
+		}
 	case receiver.SessionStarted:
 		w := r.workers[ev.Session.Group]
 		if w == nil {

@@ -96,7 +96,7 @@ func (r *reports) close() {
 func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
-		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused,
+		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
 		Opened, Offered, Stored, Moved, SourceFailed, Skipped:
 		return true
 	}

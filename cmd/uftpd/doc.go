@@ -8,7 +8,8 @@
 //	0  started in the background
 //	1  an option, a list, a directory, the status or the pid file
 //	2  addresses, interfaces, socket, joining a group
-//	4  the log file
+//	3  keys
+//	4  the log file, the key log
 //	5  the background process could not be started
 //	6  ended by SIGINT or SIGTERM
 //
@@ -24,6 +25,14 @@
 // SIGHUP makes the daemon open its log file anew. A second SIGINT or SIGTERM ends
 // it at once.
 //
+// # Keys
+//
+// Receivers need a key of their own only when a sender asks for one (uftp -c, -w
+// keyex). Without -k and -K one is made then: prime256v1, which senders of all kinds
+// take, or RSA of 2048 bits where packets are signed with RSA keys. It is lost when
+// the daemon ends, so it is no good for a host list with fingerprints. Stock makes a
+// 512-bit RSA key at every start and refuses senders with a key of another size.
+//
 // # Scripts
 //
 // The post-receive script is started in the background, with /dev/null as its
@@ -31,7 +40,7 @@
 //
 // # Limits
 //
-// Encryption and proxies are recognised and refused. Running in the background,
+// Proxies are recognised and refused. Running in the background,
 // -N and the umask need a Unix system; elsewhere they are refused. -t changes
 // nothing: a file appears under its name only when it is whole in any case.
 package main

@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/keylog"
 	"uftp/cmd/internal/report"
+	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/receiver"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -57,6 +60,25 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
 		return code
 	}
+	warn := func(line string) { fmt.Fprintln(stderr, line) }
+	keys, err := o.keys.Load(warn)
+	if err != nil {
+		return o.command().Finish(err, stdout, stderr)
+	}
+	cfg.Receiver.Keys = keys
+	for _, k := range keys {
+		if s, reason := k.Public().Strength(); s <= identity.Legacy {
+			warn("Warning: " + reason)
+		}
+	}
+	var secrets *keylog.Log
+	if o.keyLog != "" {
+		if secrets, err = keylog.Open(o.keyLog); err != nil {
+			return fail(cli.ExitLog, "Can't open key log: %s (--keylog %s)", cli.ErrText(err), o.keyLog)
+		}
+		defer secrets.Close()
+		warn(keylog.Warning(o.keyLog))
+	}
 	if child != nil {
 		if err := child.detach(); err != nil {
 			return fail(cli.ExitSystem, "Couldn't detach: %s", cli.ErrText(err))
@@ -92,6 +114,9 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
 	}
 	rep := &report.Receiver{Log: log, Screen: screen, UID: cfg.Receiver.UID, MaxSessions: cfg.Receiver.MaxSessions}
+	for _, k := range keys {
+		rep.Keys = append(rep.Keys, k.Public())
+	}
 	if !o.quiet {
 		rep.Names = report.NewNames()
 	}
@@ -128,7 +153,15 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 			child.ready(file)
 		}
 	}
-	err := engine.Receive(ctx, cfg, tell)
+	if secrets != nil {
+		cfg.KeyLog = func(in receiver.Session, s receiver.Secrets) {
+			e := keylog.Entry{Group: in.Group, Instance: in.Instance, Suite: s.Suite, ServerRandom: s.ServerRandom, GroupMaster: s.GroupMaster}
+			if err := secrets.Write(&e); err != nil {
+				log.Printf(report.Errors, time.Now(), report.Where{}, "Can't write key log: %s", cli.ErrText(err))
+			}
+		}
+	}
+	err = engine.Receive(ctx, cfg, tell)
 	rep.Close()
 	if err != nil {
 		text, code := setupError(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"uftp/cmd/internal/cli"
+	"uftp/crypto/identity"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/wire"
@@ -172,7 +173,7 @@ func TestTableOfOptions(t *testing.T) {
 func TestReceiveConfig(t *testing.T) {
 	dest, temp := t.TempDir(), t.TempDir()
 	list := t.TempDir() + "/servers"
-	if err := os.WriteFile(list, []byte("# allowed\n0A580064|10.88.0.100\r\n\n0x65|10.88.0.101|AA:BB\n"), 0o644); err != nil {
+	if err := os.WriteFile(list, []byte("# allowed\n0A580064|10.88.0.100\r\n\n0x65|10.88.0.101|00:11:22:33:44:55:66:77:88:99:aa:BB:CC:DD:EE:FF:0:1:2:3\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	o := newOptions(testInterfaces)
@@ -193,11 +194,11 @@ func TestReceiveConfig(t *testing.T) {
 		{"UID", r.UID, wire.UID(0x55)},
 		{"sessions", r.MaxSessions, 7},
 		{"public addresses", r.Public[0].String() + " " + r.Public[1].String(), "232.1.1.1 ff3e::1"},
-		{"encrypted only, restart", [2]bool{r.RequireEncrypted, r.Restart}, [2]bool{true, true}},
+		{"encrypted only, restart", [2]bool{r.MinSecurity == identity.Legacy, r.Restart}, [2]bool{true, true}},
 		{"checkpoints", r.CheckpointEvery, checkpointTime},
 		{"servers", len(r.Servers), 2},
 		{"first server", r.Servers[0], receiver.Server{UID: 0x0A580064, Addr: netip.MustParseAddr("10.88.0.100")}},
-		{"second server", r.Servers[1], receiver.Server{UID: 0x65, Addr: netip.MustParseAddr("10.88.0.101")}},
+		{"second server", r.Servers[1].Addr.String() + " " + r.Servers[1].Fingerprint.String(), "10.88.0.101 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:01:02:03"},
 		{"heartbeats", r.Heartbeats[0].String() + " " + r.Heartbeats[1].String(), "10.0.0.9:1044 10.0.0.8:1055"},
 		{"heartbeat interval", r.HeartbeatEvery, 30 * time.Second},
 		{"socket", [4]int{int(cfg.Net.Port), cfg.Net.RcvBuf, cfg.Net.TOS, cfg.CacheBytes}, [4]int{2044, 100000, 0x28, 20000}},

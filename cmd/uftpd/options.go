@@ -11,6 +11,7 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
+	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -60,10 +61,10 @@ type options struct {
 	hbSeconds  int
 
 	maxSessions int
-	encrypted   bool // -E
+	minSecurity identity.Strength // -E, --min-security
 	proxy       string
-	keyFiles    []string
-	newKeys     []string
+	keys        cli.KeyOptions
+	keyLog      string
 	windows     bool // -m: without effect
 }
 
@@ -101,7 +102,7 @@ func (o *options) command() *cli.Command {
 		who     = "Who may send"
 		run     = "Running"
 		output  = "Output"
-		crypt   = "Encryption (not supported yet: checked, then refused)"
+		crypt   = "Encryption"
 	)
 	return &cli.Command{
 		Name: "uftpd", Version: version.Version,
@@ -150,8 +151,8 @@ func (o *options) command() *cli.Command {
 				Help: "use the slower network code that every system has"},
 
 			{Letter: 'S', Name: "server-list", Arg: "FILE", Group: who, Set: o.setServers,
-				Help: "only the senders that FILE lists, UID|ADDRESS one a line; needs\nsource-specific multicast addresses in -M"},
-			{Letter: 'E', Name: "encrypted-only", Group: who, Set: cli.Flag(&o.encrypted),
+				Help: "only the senders that FILE lists, UID|ADDRESS or\nUID|ADDRESS|FINGERPRINT one a line; needs source-specific multicast\naddresses in -M"},
+			{Letter: 'E', Name: "encrypted-only", Group: who, Set: o.setEncrypted,
 				Help: "refuse sessions that are not encrypted"},
 			{Name: "max-sessions", Arg: "N", Group: who, Set: cli.Int(&o.maxSessions, 1, sessionsMax, "Invalid number of sessions", "sessions"),
 				Help: "sessions at the same time (1 to 10000, default: 100)"},
@@ -189,10 +190,14 @@ func (o *options) command() *cli.Command {
 			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
 				Help: "log lines instead of the live display on a terminal"},
 
-			{Letter: 'k', Name: "key-file", Arg: "FILE[,FILE...]", Group: crypt, Set: cli.List(&o.keyFiles),
-				Help: "private keys of this receiver"},
-			{Letter: 'K', Name: "new-key", Arg: "TYPE[,TYPE...]", Group: crypt, Set: cli.NewKeys(&o.newKeys),
-				Help: "make new keys: rsa:BITS or ec:CURVE"},
+			{Letter: 'k', Name: "key-file", Arg: "FILE[,FILE...]", Group: crypt, Set: o.keys.AddFiles,
+				Help: "private keys to show to senders that ask who receives (default: made\nwhen a sender asks, and gone at the end)"},
+			{Letter: 'K', Name: "new-key", Arg: "TYPE[,TYPE...]", Group: crypt, Set: o.keys.AddNew,
+				Help: "make new keys, rsa:BITS or ec:CURVE; with -k, store them there"},
+			{Name: "min-security", Arg: "LEVEL", Group: crypt, Set: o.setMinSecurity,
+				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which takes sessions in clear too)"},
+			{Name: "keylog", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyLog),
+				Help: "append what opens captures of encrypted sessions to FILE; whoever\nreads it can read them"},
 		},
 	}
 }
@@ -206,14 +211,10 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if len(operands) > 0 {
 		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: ignoring "+strings.Join(operands, " ")))
 	}
-	if len(o.keyFiles) > 0 && len(o.newKeys) > 0 && len(o.keyFiles) != len(o.newKeys) {
-		return cli.Fail("Must list same number of items for -k and -K: %d and %d", len(o.keyFiles), len(o.newKeys))
+	if err := o.keys.Check(); err != nil {
+		return err
 	}
 	switch {
-	case len(o.keyFiles) > 0:
-		return cli.Unsupported("-k", strings.Join(o.keyFiles, ","), "keys for encrypted sessions are")
-	case len(o.newKeys) > 0:
-		return cli.Unsupported("-K", strings.Join(o.newKeys, ","), "keys for encrypted sessions are")
 	case o.proxy != "":
 		return cli.Unsupported("-R", o.proxy, "response proxies are")
 	case o.json && !o.foreground:
@@ -262,7 +263,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
 			UID: uid, MaxSessions: o.maxSessions, Public: public,
-			RequireEncrypted: o.encrypted, Restart: o.temp != "", Servers: o.servers,
+			MinSecurity: o.minSecurity, MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "", Servers: o.servers,
 			Heartbeats: o.heartbeats, HeartbeatEvery: time.Duration(o.hbSeconds) * time.Second,
 		},
 		Net: netio.Config{
@@ -447,7 +448,25 @@ func (o *options) setProxy(v string) error {
 	return nil
 }
 
-// setServers reads lines of UID|IP-or-name[|fingerprint].
+const securityLevels = "none, legacy, medium or strong"
+
+func (o *options) setMinSecurity(v string) error {
+	level, ok := identity.StrengthByName(v)
+	if !ok {
+		return &cli.Error{Text: "Invalid security level", Allowed: securityLevels}
+	}
+	o.minSecurity = max(o.minSecurity, level)
+	return nil
+}
+
+// setEncrypted is the weaker form of --min-security.
+func (o *options) setEncrypted(string) error {
+	o.minSecurity = max(o.minSecurity, identity.Legacy)
+	return nil
+}
+
+// setServers reads lines of UID|IP-or-name[|fingerprint]. Other than stock it does
+// not take a text for a fingerprint that no key can have.
 func (o *options) setServers(v string) error {
 	lines, err := store.ReadHostList(v)
 	if err != nil {
@@ -459,7 +478,7 @@ func (o *options) setServers(v string) error {
 		if err := cli.UID(&uid)(l.Name); err != nil || uid == 0 || uid == 0xffffffff {
 			return &cli.Error{Text: "Invalid server UID " + l.Name, Allowed: allowed}
 		}
-		host, _, _ := strings.Cut(l.Fingerprint, "|")
+		host, print, pinned := strings.Cut(l.Fingerprint, "|")
 		a, err := o.resolver.Addr("ip", host)
 		if err != nil {
 			return &cli.Error{Text: fmt.Sprintf("Invalid server name/address %s: %s", host, err), Allowed: allowed}
@@ -467,7 +486,15 @@ func (o *options) setServers(v string) error {
 		if len(o.servers) == serversMax {
 			return &cli.Error{Text: "Exceeded maximum server count", Allowed: fmt.Sprintf("at most %d", serversMax)}
 		}
-		o.servers = append(o.servers, receiver.Server{UID: uid, Addr: a})
+		s := receiver.Server{UID: uid, Addr: a}
+		if pinned && print != "" {
+			f, err := identity.ParseFingerprint(print)
+			if err != nil {
+				return &cli.Error{Text: fmt.Sprintf("Invalid server fingerprint %s: %s", print, err), Allowed: allowed}
+			}
+			s.Fingerprint = &f
+		}
+		o.servers = append(o.servers, s)
 	}
 	return nil
 }

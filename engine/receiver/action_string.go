@@ -65,11 +65,14 @@ func _() {
 	_ = x[TimedOut-9]
 	_ = x[NotListed-10]
 	_ = x[TooMany-11]
+	_ = x[ClientKeySent-12]
+	_ = x[GotKeyInfo-13]
+	_ = x[KeyInfoAckSent-14]
 }
 
-const _Step_name = "REGISTER sentRegistration confirmedFILEINFO_ACK sentFile transfer completeCOMPLETE sentGroup completeGroup file transfer confirmedRegistration unconfirmed by serverCompletion unconfirmed by serverTransfer timed outName not in host listmaximum number of incoming files exceeded"
+const _Step_name = "REGISTER sentRegistration confirmedFILEINFO_ACK sentFile transfer completeCOMPLETE sentGroup completeGroup file transfer confirmedRegistration unconfirmed by serverCompletion unconfirmed by serverTransfer timed outName not in host listmaximum number of incoming files exceededCLIENT_KEY sentReceived KEYINFOKEYINFO_ACK sent"
 
-var _Step_index = [...]uint16{0, 13, 35, 52, 74, 87, 101, 130, 164, 196, 214, 235, 276}
+var _Step_index = [...]uint16{0, 13, 35, 52, 74, 87, 101, 130, 164, 196, 214, 235, 276, 291, 307, 323}
 
 func (i Step) String() string {
 	idx := int(i) - 0

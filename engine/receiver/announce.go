@@ -4,13 +4,15 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
 
 // gotAnnounce takes an ANNOUNCE of an unknown session (v4-receiver.md section 3).
-func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Drop {
+func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Header, pkt, msg []byte) machine.Drop {
 	if h.Group == 0 {
 		return machine.DropGroup
 	}
@@ -42,7 +44,19 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		}
 		return machine.DropLimit
 	}
-	if text := r.objection(h, &a, err, from.Addr()); text != "" {
+	var sec *secrets
+	text := r.objection(h, &a, err, from.Addr())
+	if text == "" && a.HasEnc {
+		if !r.budget.take(now, time.Duration(handshake.AnnounceCostUs(&a.Enc))*time.Microsecond) {
+			return machine.DropLimit
+		}
+		if sec, err = r.agree(pkt, h, &a, from.Addr()); err == errNoKeyYet {
+			return machine.DropNone // the sender will ask again
+		} else if err != nil {
+			text = err.Error()
+		}
+	}
+	if text != "" {
 		if r.refusals.allow(now) {
 			it := r.packet(&session{info: id}, wire.FuncAbort)
 			it.s, it.text = nil, text
@@ -51,7 +65,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		}
 		return machine.DropNone
 	}
-	r.accept(now, id, h, &a)
+	r.accept(now, id, h, &a, sec)
 	return machine.DropNone
 }
 
@@ -62,14 +76,12 @@ func (r *Receiver) objection(h wire.Header, a *wire.Announce, err error, from ne
 		return "Invalid header size"
 	case err == wire.ErrExtension:
 		return "Invalid extension size"
-	case a.HasEnc:
-		return "Encrypted sessions are not supported by this receiver yet"
-	case r.cfg.RequireEncrypted:
+	case !a.HasEnc && (r.cfg.MinSecurity > identity.None || r.encrypted(h.Group)):
 		return "No unencrypted transfers allowed"
 	case a.CC == wire.CCTFMCC:
 		// Silence instead would stall the sender, who waits for feedback.
 		return "Congestion control is not supported by this receiver yet"
-	case !r.knownServer(h.Src, from):
+	case !a.HasEnc && !r.knownServer(h.Src, from):
 		return "Sender is not in the server list"
 	case h.Instance > 0 && r.cfg.Restart && a.Flags&(wire.AnnounceSync|wire.AnnouncePreview) != 0:
 		return "Sync mode and restart mode incompatible"
@@ -121,7 +133,7 @@ func sourceSpecific(a netip.Addr) bool {
 }
 
 // accept opens a session in a free slot, which there is.
-func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Announce) {
+func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Announce, sec *secrets) {
 	slot := 0
 	for r.slots[slot].phase != Free {
 		slot++
@@ -136,6 +148,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		preview:   a.Flags&wire.AnnouncePreview != 0,
 		stamp:     a.Time,
 		heard:     now,
+		sec:       sec,
 		joins:     s.joins,
 		spare:     s.spare,
 		lent:      s.lent,
@@ -247,6 +260,10 @@ func (r *Receiver) register(now clock.Time, s *session) {
 	it.stamp, it.heard = s.stamp, s.heard
 	r.push(it)
 	r.step(s, RegisterSent)
+	if s.sec != nil && s.sec.client.ClientAuth() {
+		r.push(r.packet(s, wire.FuncClientKey))
+		r.step(s, ClientKeySent)
+	}
 	r.arm(s, retryTimer, now, 4*s.grtt)
 }
 
@@ -275,12 +292,14 @@ func (r *Receiver) gotRegConf(now clock.Time, s *session, msg []byte) machine.Dr
 // older instances; who could forge that could forge an ABORT, so the address
 // counts as it does there.
 func (r *Receiver) confirm(now clock.Time, s *session) {
-	r.step(s, Confirmed)
+	if s.sec == nil {
+		r.step(s, Confirmed)
+	}
 	r.enter(now, s, MidGroup)
 	for i := range r.slots {
 		o := &r.slots[i]
 		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance &&
-			o.info.Sender == s.info.Sender && sameAddr(o.info.From, s.info.From) {
+			o.info.Sender == s.info.Sender && sameAddr(o.info.From, s.info.From) && (s.sec != nil || o.sec == nil) {
 			r.end(now, o, EndSuperseded)
 		}
 	}

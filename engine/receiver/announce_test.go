@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"uftp/crypto/identity"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -55,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	ssm := func(c *Config) {
-		c.Servers = []Server{{other, senderAddr.Addr()}, {them, senderAddr.Addr()}}
+		c.Servers = []Server{{UID: other, Addr: senderAddr.Addr()}, {UID: them, Addr: senderAddr.Addr()}}
 	}
 	for _, c := range []struct {
 		name     string
@@ -64,8 +65,8 @@ func TestRefusals(t *testing.T) {
 		instance uint8
 		text     string
 	}{
-		{"-E", func(c *Config) { c.RequireEncrypted = true }, nil, 0, "No unencrypted transfers allowed"},
-		{"encryption", nil, enc, 0, "Encrypted sessions are not supported by this receiver yet"},
+		{"-E", func(c *Config) { c.MinSecurity = identity.Legacy }, nil, 0, "No unencrypted transfers allowed"},
+		{"encryption", nil, enc, 0, "Keytype invalid or not supported here"},
 		{"TFMCC", nil, func(a *wire.Announce) { a.CC = wire.CCTFMCC }, 0, "Congestion control is not supported by this receiver yet"},
 		{"reserved congestion control", nil, func(a *wire.Announce) { a.CC = 1 }, 0, ""},
 		{"private address", nil, private("10.1.2.3"), 0, "Invalid multicast address"},
@@ -78,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		{"-S, IPv6", ssm, private("ff02::5"), 0, "Invalid source specific multicast address"},
 		{"-S, source-specific", ssm, private("232.1.2.3"), 0, ""},
 		{"-S, source-specific IPv6", ssm, private("ff3e::5"), 0, ""},
-		{"-S, UID not in the list", func(c *Config) { c.Servers = []Server{{other, senderAddr.Addr()}} }, private("232.1.2.3"), 0,
+		{"-S, UID not in the list", func(c *Config) { c.Servers = []Server{{UID: other, Addr: senderAddr.Addr()}} }, private("232.1.2.3"), 0,
 			"Sender is not in the server list"},
 		{"restart with sync", func(c *Config) { c.Restart = true }, func(a *wire.Announce) { a.Flags = wire.AnnounceSync }, 1,
 			"Sync mode and restart mode incompatible"},
@@ -158,7 +159,7 @@ func TestRefusals(t *testing.T) {
 		w.wantSilence("unknown address")
 	})
 	t.Run("not more than 64 at once and 100 a second", func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.RequireEncrypted = true })
+		w := newWorld(t, func(c *Config) { c.MinSecurity = identity.Legacy })
 		for i := range 1000 {
 			w.group = uint32(i + 1)
 			w.announce()

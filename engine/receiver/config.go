@@ -1,9 +1,11 @@
 package receiver
 
 import (
+	"io"
 	"net/netip"
 	"time"
 
+	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -14,21 +16,26 @@ const DefaultMaxSessions = 100
 
 // Config is all that a receiver is told before it starts.
 type Config struct {
-	UID              wire.UID
-	MaxSessions      int          // sessions at once, >= 1; memory of the machine is proportional to it
-	Public           []netip.Addr // groups joined for good: a private address equal to one is neither joined nor left
-	RequireEncrypted bool         // refuse clear sessions
-	Restart          bool         // a temporary directory is in use: partial files of a session survive
-	Servers          []Server     // not empty: only these senders, source-specific multicast only
-	Heartbeats       []netip.AddrPort
-	HeartbeatEvery   time.Duration
-	CheckpointEvery  time.Duration // how often the missing set of a file under way is handed out; 0 = never
+	UID             wire.UID
+	MaxSessions     int          // sessions at once, >= 1; memory of the machine is proportional to it
+	Public          []netip.Addr // groups joined for good: a private address equal to one is neither joined nor left
+	Restart         bool         // a temporary directory is in use: partial files of a session survive
+	Servers         []Server     // not empty: only these senders, source-specific multicast only
+	Heartbeats      []netip.AddrPort
+	HeartbeatEvery  time.Duration
+	CheckpointEvery time.Duration // how often the missing set of a file under way is handed out; 0 = never
+
+	MinSecurity identity.Strength      // the least a session must have; above None no session in clear is taken
+	Keys        []*identity.PrivateKey // to show to senders that ask who we are, in order of preference
+	MakeKeys    bool                   // when a sender asks and no key will do, make one for the life of the machine
+	Rand        io.Reader              // nil = crypto/rand.Reader
 }
 
 // Server is one allowed sender.
 type Server struct {
-	UID  wire.UID
-	Addr netip.Addr
+	UID         wire.UID
+	Addr        netip.Addr
+	Fingerprint *identity.Fingerprint // of its key, in encrypted sessions; nil = any
 }
 
 // SessionID names a session for the life of a machine.

@@ -3,6 +3,8 @@ package receiver
 import (
 	"net/netip"
 
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -48,6 +50,9 @@ type (
 		Ref     machine.FileRef
 		Missing *block.Set
 	}
+	// KeyWanted asks for a new key to show to senders, which takes too long to make
+	// it here; the host answers with KeyMade.
+	KeyWanted struct{ Spec identity.Spec }
 	// SessionEnded ends a session. OK: by DONE_CONF or the completion limit; the
 	// host may now move what a temporary directory holds.
 	SessionEnded struct {
@@ -67,6 +72,17 @@ type (
 		Sync    bool
 		Preview bool
 	}
+	// Keyed tells that the keys of an encrypted session are there. Nothing in it is secret.
+	Keyed struct {
+		Session    Session
+		Suite      handshake.Suite
+		Server     *identity.PublicKey // key of the sender
+		ClientAuth bool                // the sender asked for a key of ours
+		Strength   identity.Strength
+		Weak       []handshake.Weakness
+	}
+	// HaveKey tells that a key was made because a sender asked for one.
+	HaveKey struct{ Key *identity.PublicKey }
 	// Stepped is a step that has no data of its own.
 	Stepped struct {
 		Session Session
@@ -134,6 +150,9 @@ const (
 	TimedOut                    // Transfer timed out
 	NotListed                   // Name not in host list
 	TooMany                     // maximum number of incoming files exceeded
+	ClientKeySent               // CLIENT_KEY sent
+	GotKeyInfo                  // Received KEYINFO
+	KeyInfoAckSent              // KEYINFO_ACK sent
 )
 
 // EndReason says why a session ended.
@@ -157,6 +176,9 @@ func (Checkpoint) MachineEvent()     {}
 func (Abandon) MachineEvent()        {}
 func (SessionEnded) MachineEvent()   {}
 func (SessionStarted) MachineEvent() {}
+func (KeyWanted) MachineEvent()      {}
+func (Keyed) MachineEvent()          {}
+func (HaveKey) MachineEvent()        {}
 func (Stepped) MachineEvent()        {}
 func (FileStarted) MachineEvent()    {}
 func (GotDone) MachineEvent()        {}

@@ -19,6 +19,8 @@ type item struct {
 	to   netip.AddrPort
 	head wire.Header
 	s    *session // whose sequence number counts; nil: number 0
+	sec  *secrets // of the session; nil in clear
+	lead int      // bytes before the message: more than the common header if it will be sealed
 
 	stamp    wire.Stamp // REGISTER, FILEINFO_ACK: the sender's stamp, and when it came
 	heard    clock.Time
@@ -40,7 +42,12 @@ func (r *Receiver) queueMax() int { return 256 + 4*len(r.slots) }
 
 func (r *Receiver) full() bool { return len(r.queue)-r.head >= r.queueMax() }
 
-func (r *Receiver) push(it item) { r.queue = append(r.queue, it) }
+func (r *Receiver) push(it item) {
+	if it.sec != nil {
+		it.sec.uses++
+	}
+	r.queue = append(r.queue, it)
+}
 
 func (r *Receiver) emit(e machine.Event) { r.push(item{event: e}) }
 
@@ -49,8 +56,9 @@ func (r *Receiver) step(s *session, what Step) { r.emit(Stepped{Session: s.info,
 // packet starts the item of a packet of a session.
 func (r *Receiver) packet(s *session, f wire.Func) item {
 	return item{
-		to: s.info.From,
-		s:  s,
+		to:  s.info.From,
+		s:   s,
+		sec: s.sec,
 		head: wire.Header{
 			Version:  wire.Version4,
 			Func:     f,
@@ -63,6 +71,9 @@ func (r *Receiver) packet(s *session, f wire.Func) item {
 
 // pop removes the first item and drops what it refers to.
 func (r *Receiver) pop() {
+	if c := r.queue[r.head].sec; c != nil {
+		c.release()
+	}
 	r.queue[r.head] = item{}
 	r.head++
 	if r.head == len(r.queue) {
@@ -89,15 +100,19 @@ func (r *Receiver) take(now clock.Time, out *machine.Out) machine.Kind {
 			}
 			r.pop()
 		default:
-			it.build(now, &out.Packet)
+			ok := it.build(now, &out.Packet)
 			r.pop()
-			return machine.PacketKind
+			if ok {
+				return machine.PacketKind
+			}
 		}
 	}
 	return machine.Idle
 }
 
-// begin writes the common header with the session's next number.
+// begin writes the common header with the session's next number, and leaves room
+// for what sealing puts behind it. REGISTER and CLIENT_KEY belong to the time
+// before the keys; everything else is sealed once they are there.
 func (it *item) begin(p *machine.Packet) []byte {
 	p.To = it.to
 	h := it.head
@@ -105,15 +120,53 @@ func (it *item) begin(p *machine.Packet) []byte {
 		h.Seq = it.s.seq
 		it.s.seq++
 	}
-	return h.Append(p.Buffer())
+	b := h.Append(p.Buffer())
+	it.lead = len(b)
+	if it.sec.keyed() {
+		it.lead = it.sec.lead()
+	}
+	return b[:it.lead]
 }
 
-// build writes every packet but STATUS.
-func (it *item) build(now clock.Time, p *machine.Packet) {
+// finish seals the packet if need be, and reports whether it can be sent.
+func (it *item) finish(p *machine.Packet, b []byte) (ok bool) {
+	if it.sec.keyed() {
+		if b, ok = it.sec.seal(b); !ok {
+			return false
+		}
+	}
+	p.Data = b
+	return true
+}
+
+// build writes every packet but STATUS. It reports false if there is nothing to
+// send any more.
+func (it *item) build(now clock.Time, p *machine.Packet) bool {
 	b := it.begin(p)
 	switch it.head.Func {
 	case wire.FuncRegister:
 		x := wire.Register{Time: age(it.stamp, now.Sub(it.heard))}
+		if it.sec != nil {
+			var err error
+			if x.KeyInfo, err = it.sec.client.AppendRegisterKeyInfo(nil); err != nil {
+				return false // keyed meanwhile
+			}
+			random := it.sec.client.Random()
+			x.Random = random[:]
+		}
+		b = x.Append(b)
+	case wire.FuncClientKey:
+		x, err := it.sec.client.ClientKey()
+		if err != nil {
+			return false
+		}
+		b = x.Append(b)
+	case wire.FuncKeyInfoAck:
+		verify, err := it.sec.client.Ack()
+		if err != nil {
+			return false
+		}
+		x := wire.KeyInfoAck{Verify: verify[:]}
 		b = x.Append(b)
 	case wire.FuncFileInfoAck:
 		x := wire.FileInfoAck{FileID: it.fileID, Partial: it.partial, Time: age(it.stamp, now.Sub(it.heard))}
@@ -128,7 +181,7 @@ func (it *item) build(now clock.Time, p *machine.Packet) {
 		x := wire.HBReq{}
 		b = x.Append(b)
 	}
-	p.Data = b
+	return it.finish(p, b)
 }
 
 // status writes the next STATUS of an item and reports whether there was one.
@@ -145,13 +198,13 @@ func (r *Receiver) status(now clock.Time, it *item, p *machine.Packet) bool {
 		}
 		it.next = section + 1
 		n := block.NAKBytes(l.SectionBlocks(section))
-		r.statusHead(it, section, p)
+		b := it.statusHead(section, p)
 		for range n {
-			p.Data = append(p.Data, 0)
+			b = append(b, 0)
 		}
-		p.Data[len(p.Data)-n+place/8] |= 1 << (place % 8)
+		b[len(b)-n+place/8] |= 1 << (place % 8)
 		r.after = SentStatus{Session: s.info, Section: section, NAKs: 1}
-		return true
+		return it.finish(p, b)
 	case s.phase != Receiving || it.signLife || f.req.Ref != it.ref:
 		return false
 	}
@@ -169,18 +222,17 @@ func (r *Receiver) status(now clock.Time, it *item, p *machine.Packet) bool {
 	it.next = section + 1
 	it.sent++
 	first, n := l.First(section), l.SectionBlocks(section)
-	r.statusHead(it, section, p)
-	p.Data = f.missing.AppendBitmap(p.Data, first, n)
+	b := f.missing.AppendBitmap(it.statusHead(section, p), first, n)
 	count := f.missing.CountRange(first, n)
 	s.naks += int64(count)
 	r.after = SentStatus{Session: s.info, Section: section, NAKs: count}
-	return true
+	return it.finish(p, b)
 }
 
 // statusHead writes a STATUS up to its bitmap.
-func (r *Receiver) statusHead(it *item, section int, p *machine.Packet) {
+func (it *item) statusHead(section int, p *machine.Packet) []byte {
 	x := wire.Status{FileID: it.fileID, Section: uint16(section)}
-	p.Data = x.Append(it.begin(p))
+	return x.Append(it.begin(p))
 }
 
 // age returns the stamp that is to be echoed after d: the sender subtracts it

@@ -1,8 +1,12 @@
 package receiver
 
 import (
+	"crypto/rand"
 	"net/netip"
+	"slices"
 
+	"uftp/crypto/aead"
+	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -35,6 +39,11 @@ type Receiver struct {
 	beat     clock.Time // next heartbeat
 	expected []bool     // per heartbeat host: an answer is outstanding
 	refusals refusals
+	budget   budget                 // of public-key work for strangers
+	own      []*identity.PrivateKey // keys to show: the configured ones, then those made here
+	made     madeKeys
+
+	opened [batchMax]aead.Opened // of HandleBatch
 
 	drops [machine.NumDrops]int64
 }
@@ -51,8 +60,13 @@ func New(cfg Config, now clock.Time) *Receiver {
 		index:    make(map[uint64]*session, cfg.MaxSessions),
 		expected: make([]bool, len(cfg.Heartbeats)),
 		beat:     clock.Never,
+		own:      slices.Clone(cfg.Keys),
+	}
+	if r.cfg.Rand == nil {
+		r.cfg.Rand = rand.Reader
 	}
 	r.refusals.start(now)
+	r.budget.start(now)
 	if len(cfg.Heartbeats) > 0 {
 		r.beat = now
 	}
@@ -106,16 +120,27 @@ func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte) machi
 	}
 	s := r.find(h.Group, h.Instance)
 	if s == nil {
-		return drop(r.stranger(now, from, h, msg))
+		return drop(r.stranger(now, from, h, pkt, msg))
 	}
 	// The stock receiver looks at the sequence number and GRTT first. Strangers
 	// must not move either.
 	if h.Src != s.info.Sender {
 		return drop(machine.DropSource)
 	}
-	if s.ended {
+	switch {
+	case s.ended:
 		return drop(machine.DropPhase)
+	case s.sec == nil:
+		return r.gotMessage(now, from, s, h, msg)
+	case h.Func == wire.FuncEncrypted:
+		return r.gotSealed(now, from, s, h, pkt)
 	}
+	return drop(r.gotClear(now, from, s, h, msg))
+}
+
+// gotMessage takes a message of a session, in clear or opened; h.Func is that of
+// the message.
+func (r *Receiver) gotMessage(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Verdict {
 	newest := false
 	if h.Func != wire.FuncAbort && h.Func != wire.FuncKeyInfo {
 		var ok bool
@@ -136,13 +161,13 @@ func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte) machi
 }
 
 // stranger takes a message that belongs to no session.
-func (r *Receiver) stranger(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Drop {
+func (r *Receiver) stranger(now clock.Time, from netip.AddrPort, h wire.Header, pkt, msg []byte) machine.Drop {
 	if r.full() {
 		return machine.DropLimit
 	}
 	switch h.Func {
 	case wire.FuncAnnounce:
-		return r.gotAnnounce(now, from, h, msg)
+		return r.gotAnnounce(now, from, h, pkt, msg)
 	case wire.FuncHBResp:
 		return r.gotHBResp(from, msg)
 	case wire.FuncHBReq, wire.FuncKeyReq, wire.FuncProxyKey:

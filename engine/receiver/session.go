@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/handshake"
 	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -64,6 +65,8 @@ type session struct {
 	stamp    wire.Stamp // last stamp of the sender, and when it came
 	heard    clock.Time
 	limit    clock.Time // Joining, Registering, Completing: when to give up
+
+	sec *secrets // nil in a clear session
 
 	start [numTimers]clock.Time // when it was set
 	due   [numTimers]clock.Time // Never = off
@@ -204,8 +207,12 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 		r.complete(s, finished{})
 		r.arm(s, retryTimer, now, 4*s.grtt)
 	case late:
+		text := "Registration unconfirmed"
+		if s.sec != nil && s.sec.bad {
+			text = string(handshake.ErrGroupMaster)
+		}
 		r.step(s, Unconfirmed)
-		r.abort(now, s, "Registration unconfirmed", EndTimeout)
+		r.abort(now, s, text, EndTimeout)
 	default:
 		r.register(now, s)
 	}
@@ -246,6 +253,9 @@ func (r *Receiver) forget(s *session) {
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= int64(s.reserved)
 	r.sessions--
+	if s.sec != nil {
+		s.sec.release()
+	}
 	kept := session{seq: s.seq, joins: s.joins}
 	if s.lent != 0 {
 		kept.spare, kept.lent = s.spare, s.lent

@@ -177,6 +177,14 @@ type (
 		Sync    bool   `json:"sync"`
 		Preview bool   `json:"preview"`
 	}
+	jsonKeyed struct {
+		head
+		Sender      string   `json:"sender"`
+		Suite       string   `json:"suite"`
+		Security    string   `json:"security"`
+		Fingerprint string   `json:"fingerprint"`
+		Weak        []string `json:"weak,omitempty"`
+	}
 	jsonStored struct {
 		head
 		FileID  uint16  `json:"file_id"`

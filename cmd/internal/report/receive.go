@@ -8,6 +8,8 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
+	"uftp/crypto/aead"
+	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
@@ -24,7 +26,8 @@ type Receiver struct {
 	Names  *Names  // nil: senders are shown by address only
 	UID    wire.UID
 
-	MaxSessions int // for the line about one too many
+	Keys        []*identity.PublicKey // loaded at the start
+	MaxSessions int                   // for the line about one too many
 
 	mu      sync.Mutex
 	waiting bool // for the name of the sender of the first event in held
@@ -117,6 +120,10 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		r.logf(Warnings, at, Where{}, "Warning: %d log events lost, output is too slow", e.Count)
 	case receiver.SessionStarted:
 		r.sessionStarted(at, e)
+	case receiver.Keyed:
+		r.keyed(at, e)
+	case receiver.HaveKey:
+		r.logf(Normal, at, Where{}, "Made %s for senders that ask for one", strings.TrimPrefix(cli.KeyLine(e.Key), "Loaded "))
 	case receiver.Stepped:
 		if e.Step == receiver.TooMany {
 			r.logf(Errors, at, whereOf(e.Session), "%v: %d", e.Step, r.MaxSessions)
@@ -169,6 +176,9 @@ func (r *Receiver) opened(at time.Time, e engine.Opened) {
 	r.logf(Normal, at, Where{}, "%s", banner())
 	// Replies are few and small: only the receive buffer matters.
 	e.WantSndBuf = 0
+	for _, k := range r.Keys {
+		r.logf(Normal, at, Where{}, "%s", cli.KeyLine(k))
+	}
 	warnBuffers(r.Log, at, Where{}, e)
 	r.Screen.Draw(at, idleLine)
 	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), version.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
@@ -188,6 +198,26 @@ func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
 	r.logf(Normal, at, in, "Using private multicast address %s", e.Private)
 	r.Status.Printf("CONNECT;%s;%s;%08X;%s;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, ip, name)
 	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), e.Session.Sender.String(), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
+}
+
+// keyed tells how well a session is protected. Only what is weak is worth a line
+// at the normal level.
+func (r *Receiver) keyed(at time.Time, e receiver.Keyed) {
+	in := whereOf(e.Session)
+	r.logf(Detail, at, in, "Encrypted with %s: %v security; the sender's key is %s", e.Suite, e.Strength, e.Server)
+	var weak []string
+	for _, w := range e.Weak {
+		if w.Strength <= identity.Legacy {
+			weak = append(weak, w.Reason)
+		}
+	}
+	if len(weak) > 0 {
+		r.logf(Warnings, at, in, "Warning: weak encryption: %s", strings.Join(weak, "; "))
+	}
+	if !aead.Accelerated(e.Suite.Cipher) {
+		r.logf(Warnings, at, in, "Warning: this processor does not help with the cipher of this session, which makes it slow")
+	}
+	r.JSON.write(jsonKeyed{newHead(at, "keyed", in), e.Session.Sender.String(), e.Suite.String(), e.Strength.String(), e.Server.Fingerprint().String(), weak})
 }
 
 func statusTime(at time.Time) string { return at.Format("2006/01/02-15:04:05") }

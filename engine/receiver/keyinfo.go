@@ -1,0 +1,151 @@
+package receiver
+
+import (
+	"net/netip"
+
+	"uftp/crypto/handshake"
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// gotSealed takes an ENCRYPTED datagram of an encrypted session. A counter that
+// came before is refused unopened: that costs nothing.
+func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h wire.Header, pkt []byte) machine.Verdict {
+	if d := s.sec.refuse(pkt); d != machine.DropNone {
+		return drop(d)
+	}
+	msg, ctr, err := s.sec.opener.Open(pkt)
+	return r.gotOpened(now, from, s, h, msg, ctr, err)
+}
+
+// gotOpened takes what an ENCRYPTED datagram held. Only here, where it has proved
+// to be authentic and new, it may change anything.
+func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte, ctr uint64, err error) machine.Verdict {
+	switch {
+	case err != nil:
+		return drop(machine.DropSealed)
+	case !s.sec.replay.Mark(ctr):
+		return drop(machine.DropReplay)
+	case len(msg) < wire.MinDatagram-wire.HeaderLen:
+		return drop(machine.DropMalformed)
+	}
+	if !s.sec.begun {
+		s.sec.begun = true
+		s.win.start(h.Seq - 1)
+	}
+	h.Func = wire.Func(msg[0])
+	return r.gotMessage(now, from, s, h, msg)
+}
+
+// gotClear takes a message in clear that belongs to an encrypted session
+// (v4-wire.md section 10). None of them is authentic: ANNOUNCE and KEYINFO count
+// only if they come from the address of the session, and change the round trip
+// time only until there are keys; the sequence window is none of their business.
+func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Drop {
+	if r.full() {
+		return machine.DropLimit
+	}
+	switch h.Func {
+	case wire.FuncAnnounce, wire.FuncKeyInfo:
+	case wire.FuncAbort:
+		if s.sec.keyed() {
+			return machine.DropClear
+		}
+		return r.gotAbort(now, from, s, msg)
+	case wire.FuncRegConf:
+		return machine.DropPhase // for receivers behind a proxy
+	default:
+		return machine.DropClear
+	}
+	if !sameAddr(from, s.info.From) {
+		return machine.DropSource
+	}
+	if h.GRTT != s.grttCode && !s.sec.keyed() {
+		r.setGRTT(s, h.GRTT)
+	}
+	if h.Func == wire.FuncKeyInfo {
+		return r.gotKeyInfo(now, s, h.Src, msg)
+	}
+	if s.phase != MidGroup {
+		return machine.DropPhase
+	}
+	s.alive(now)
+	return machine.DropNone
+}
+
+// gotKeyInfo takes KEYINFO: the first one that opens gives the keys of the session
+// and confirms the registration; those that follow are answered again. Unlike the
+// stock receiver it does not end the session over an entry that does not open:
+// nobody knows who sent it. If no better one comes, the registration times out.
+func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []byte) machine.Drop {
+	if s.phase != Registering && s.phase != MidGroup {
+		return machine.DropPhase
+	}
+	x, err := wire.ParseKeyInfo(msg)
+	if err != nil {
+		return machine.DropMalformed
+	}
+	entry := entryOf(&x, r.cfg.UID)
+	c := s.sec
+	if c.keyed() {
+		s.alive(now)
+	}
+	if entry == nil {
+		return machine.DropNotForUs
+	}
+	if !c.keyed() {
+		if err := c.client.OpenKeyInfo(src, x.Counter, entry); err != nil {
+			c.bad = true
+			return machine.DropSealed
+		}
+		if err := c.take(now); err != nil {
+			r.abort(now, s, string(handshake.ErrGroupMaster), EndRefused)
+			return machine.DropNone
+		}
+		r.step(s, GotKeyInfo)
+		r.emit(keyed(s))
+		r.confirm(now, s)
+	} else {
+		r.step(s, GotKeyInfo)
+	}
+	r.push(r.packet(s, wire.FuncKeyInfoAck))
+	r.step(s, KeyInfoAckSent)
+	return machine.DropNone
+}
+
+// entryOf returns the entry of KEYINFO for a host, nil if there is none.
+func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
+	for i := range x.Len() {
+		if u, entry := x.At(i); u == uid {
+			return entry
+		}
+	}
+	return nil
+}
+
+// keyed describes the protection that a session has now.
+func keyed(s *session) Keyed {
+	c := s.sec.client
+	k := Keyed{Session: s.info, Suite: c.Suite(), Server: c.ServerKey(), ClientAuth: c.ClientAuth()}
+	k.Strength, k.Weak = c.Strength()
+	return k
+}
+
+// Secrets returns what opens the packets of a session, for a key log. ok is false
+// if there is no such session or it has no keys.
+func (r *Receiver) Secrets(id SessionID) (s Secrets, ok bool) {
+	se := r.find(id.Group, id.Instance)
+	if se == nil || !se.sec.keyed() {
+		return s, false
+	}
+	c := se.sec.client
+	return Secrets{Suite: c.Suite(), ServerRandom: c.ServerRandom(), GroupMaster: c.GroupMaster()}, true
+}
+
+// Secrets is what all packets of a session can be opened with.
+type Secrets struct {
+	Suite        handshake.Suite
+	ServerRandom [wire.RandomLen]byte
+	GroupMaster  [handshake.MasterLen]byte
+}
