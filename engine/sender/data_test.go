@@ -371,7 +371,8 @@ func TestExcessiveNAKs(t *testing.T) {
 		{"few enough do not count", 4, 3, [][]int{{24}, five, {24}, five}, ActiveNAK, 6},
 		{"the third is too much", 4, 3, [][]int{five, {24}, five, five}, Aborted, 6},
 		{"100 is never excessive", 100, 1, [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24}}, ActiveNAK, 25},
-		{"small sections count, too", 10, 1, [][]int{{24}, {22, 23, 24}}, Aborted, 1},
+		{"blocks of the last, unfilled byte do not count, as in stock", 0, 1, [][]int{{24}}, ActiveNAK, 1},
+		{"those of whole bytes do", 0, 1, [][]int{{23}}, Aborted, 0},
 	} {
 		r := begin(t, with(fast, func(g *Config) { g.MaxNAKPct, g.MaxNAKCount = c.pct, c.count }), 25_000, 1, 2)
 		r.advance(ms)

@@ -101,6 +101,9 @@ func (r *rig) drain() {
 		switch r.s.Poll(r.now, &r.out) {
 		case machine.Idle:
 			checkSane(r.t, r.s)
+			if d := r.s.Deadline(); d <= r.now {
+				r.t.Fatalf("Idle at %v, but the deadline is %v ago: the host would spin", r.now, r.now.Sub(d))
+			}
 			return
 		case machine.PacketKind:
 			r.packet(&r.out.Packet)

@@ -262,13 +262,14 @@ func (s *Sender) Deadline() clock.Time {
 
 // nextWake returns when something happens without input.
 func (s *Sender) nextWake() clock.Time {
-	next := s.timers.Next()
-	if s.numRounds > 0 {
-		next = clock.Min(next, s.partAt)
-	}
+	next := clock.Never
 	if s.tells.n > 0 {
-		next = clock.Min(next, s.tellAt)
+		next = s.tellAt
 	}
+	if s.numRounds > 0 { // no decision is taken before they have left
+		return clock.Min(next, s.partAt)
+	}
+	next = clock.Min(next, s.timers.Next())
 	if s.phase == Data {
 		next = clock.Min(next, s.pass.wakeAt)
 	}
