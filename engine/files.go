@@ -100,6 +100,7 @@ func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *r
 			if err := rq.file.sink.Abandon(&all); err != nil {
 				a.events = failure(ev.Session, "giving up the file", err)
 			}
+			rq.file.sink = nil
 			a.text = err.Error()
 			return a
 		}

@@ -6,9 +6,12 @@ import (
 	"uftp/engine/ring"
 )
 
+// spareMax is the capacity that a mailbox keeps after a burst.
+const spareMax = 4096
+
 // mailbox is a queue off the data path: putting never blocks, so no two
-// goroutines can wait for each other. What goes in is bounded by the protocol (a
-// session has few requests under way), not by the mailbox.
+// goroutines can wait for each other. What goes in is bounded by who puts it in
+// (a session has few requests under way, reports are counted), not here.
 type mailbox[T any] struct {
 	mu    sync.Mutex
 	items []T
@@ -31,7 +34,10 @@ func (m *mailbox[T]) take() []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	items := m.items
-	clear(m.spare[:cap(m.spare)])
+	if cap(m.spare) > spareMax {
+		m.spare = nil // a burst is over
+	}
+	clear(m.spare)
 	m.items, m.spare = m.spare[:0], items
 	return items
 }

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -71,7 +69,11 @@ type receiveRun struct {
 	workers map[uint32]*worker // by group
 	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
-	pending int                // answers to come
+
+	interfaces func() ([]netio.Interface, error)
+	nextLook   clock.Time
+
+	pending int // answers to come
 }
 
 func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) error {
@@ -86,16 +88,20 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		timer:   time.NewTimer(time.Hour),
 		files:   map[machine.FileRef]*openFile{},
 		workers: map[uint32]*worker{},
-	}
-	for _, g := range cfg.Receiver.Public {
-		if err := r.join(g); err != nil {
-			return err
-		}
+
+		interfaces: netio.Interfaces,
+		nextLook:   w.now().Add(lookEvery),
 	}
 	r.m = receiver.New(cfg.Receiver, w.now())
 	r.notes = newMailbox[machine.Event](r.wake)
 	r.answers = newMailbox[answer](r.wake)
 	r.reports = newReports(report)
+	for _, g := range cfg.Receiver.Public {
+		if err := r.joinAll(g, receiver.Session{}); err != nil {
+			r.reports.close()
+			return err
+		}
+	}
 
 	// Memory: CacheBytes of slots, fixed from here on. A slot holds what the kernel
 	// joins, or one datagram when it does not.
@@ -141,33 +147,38 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 // loop drives the machine until ctx is cancelled and everything is put away.
 func (r *receiveRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
-	stopping := false
-	var limit clock.Time
+	stopping, limit := false, clock.Never
 	for {
 		now := r.wall.now()
+		select {
+		case <-cancelled:
+			cancelled, stopping = nil, true
+			limit = now.Add(flushWait)
+			r.m.Stop(now)
+		default:
+		}
+		if now >= limit {
+			// The way out is stuck: what is left to say cannot be said.
+			limit = clock.Never
+			r.conn.Close()
+		}
 		busy := r.handle(now)
 		r.take(now)
-		if r.poll(now) || busy {
-			continue
-		}
+		busy = r.poll(now) || busy
 		for _, ev := range r.notes.take() {
 			r.put(ev)
 		}
 		r.drops.report(now, r.put)
+		if busy {
+			continue
+		}
 		r.ticks(now)
-		if stopping && r.pending == 0 && (r.tx.Idle() || now >= limit) {
+		if stopping && r.pending == 0 && r.tx.Idle() {
 			r.stopWorkers()
 			return
 		}
-		until := r.m.Deadline()
-		if stopping {
-			until = clock.Min(until, max(limit, now.Add(10*time.Millisecond)))
-		}
-		if !r.sleep(until, cancelled) {
-			cancelled, stopping = nil, true
-			limit = r.wall.now().Add(flushWait)
-			r.m.Stop(r.wall.now())
-		}
+		r.lookAtInterfaces(now)
+		r.sleep(clock.Min(r.m.Deadline(), clock.Min(limit, r.nextLook)), cancelled)
 	}
 }
 
@@ -179,12 +190,12 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 		}
 		busy = true
 		s := r.rx.Slot()
-		step := s.seg
-		if step <= 0 {
-			step = max(1, s.n)
-		}
-		k := 0
-		for at := 0; at < s.n && k < slotWritesMax; at += step {
+		step, k := s.step(), 0
+		for at := 0; at < s.n; at += step {
+			if k == slotWritesMax {
+				r.drops.add(machine.DropLimit)
+				continue
+			}
 			r.pkts[k] = s.buf[at:min(at+step, s.n)]
 			k++
 		}
@@ -278,14 +289,13 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	switch ev := ev.(type) {
 	case receiver.Join:
 		text := ""
-		if err := r.join(ev.Group); err != nil {
+		if err := r.joinAll(ev.Group, ev.Session); err != nil {
 			text = err.Error()
-			r.put(Note{ev.Session, 0, text})
 		}
 		r.m.Joined(now, ev.Session.SessionID, text)
 		return
 	case receiver.Leave:
-		r.leave(ev.Group)
+		r.leaveAll(ev.Group)
 		return
 	case receiver.Open:
 		// Known from now on: the session may be given up before the answer comes.
@@ -347,48 +357,12 @@ func (r *receiveRun) stopWorkers() {
 	r.busy.Wait()
 }
 
-// join makes all interfaces of the group's family members of it.
-func (r *receiveRun) join(group netip.Addr) error {
-	joined := false
-	for _, ifi := range r.cfg.Interfaces {
-		if ifi.Addr.Is4() != group.Is4() {
-			continue
-		}
-		if err := r.conn.Join(group, ifi, r.sources(group)); err != nil {
-			r.leave(group)
-			return fmt.Errorf("joining multicast group %v on %s: %w", group, ifi.Name, err)
-		}
-		joined = true
+// sleep waits for work, for until, or for ctx to be cancelled.
+func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) {
+	now := r.wall.now()
+	if until <= now && !r.tx.Ready() {
+		until = now.Add(flushWait) // the way out is full; its end wakes us
 	}
-	if !joined {
-		return fmt.Errorf("joining multicast group %v: %w", group, errNoInterface)
-	}
-	return nil
-}
-
-var errNoInterface = errors.New("no interface of its address family")
-
-func (r *receiveRun) leave(group netip.Addr) {
-	for _, ifi := range r.cfg.Interfaces {
-		if ifi.Addr.Is4() == group.Is4() {
-			// What was not joined cannot be left: that is all that can go wrong here.
-			_ = r.conn.Leave(group, ifi, r.sources(group))
-		}
-	}
-}
-
-// sources returns the addresses of the allowed senders, for a source-specific membership.
-func (r *receiveRun) sources(group netip.Addr) (list []netip.Addr) {
-	for _, s := range r.cfg.Receiver.Servers {
-		if s.Addr.Is4() == group.Is4() {
-			list = append(list, s.Addr)
-		}
-	}
-	return list
-}
-
-// sleep waits for work or for until; false means that ctx was cancelled.
-func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
 	if r.cfg.Tick > 0 && r.live > 0 {
 		until = clock.Min(until, r.nextTic)
 	}
@@ -396,20 +370,15 @@ func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
 		until = clock.Min(until, r.drops.next)
 	}
 	d := until.Sub(r.wall.now())
-	if d <= 0 && r.tx.Ready() {
-		return true
-	}
 	if d <= 0 {
-		d = time.Hour
+		return
 	}
 	r.timer.Reset(d)
 	select {
 	case <-r.wake:
 	case <-r.timer.C:
 	case <-cancelled:
-		return false
 	}
-	return true
 }
 
 func (r *receiveRun) ticks(now clock.Time) {

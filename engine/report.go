@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"sync"
 	"time"
 
 	"uftp/engine/clock"
@@ -39,18 +38,23 @@ type timed struct {
 	ev machine.Event
 }
 
+// reporterWait is how long a Reporter may take for what is left at the end. One
+// that hangs for longer is left alone.
+const reporterWait = 10 * time.Second
+
 // reports carries events to the Reporter, in order, on a goroutine of its own.
 type reports struct {
 	box  *mailbox[timed]
 	lost int64 // by the core, told with the next report that fits
 	quit chan struct{}
-	done sync.WaitGroup
+	done chan struct{}
 }
 
 func newReports(fn Reporter) *reports {
 	wake := make(chan struct{}, 1)
-	r := &reports{box: newMailbox[timed](wake), quit: make(chan struct{})}
-	r.done.Go(func() {
+	r := &reports{box: newMailbox[timed](wake), quit: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
 		for {
 			items := r.box.take()
 			for _, it := range items {
@@ -69,7 +73,7 @@ func newReports(fn Reporter) *reports {
 				return
 			}
 		}
-	})
+	}()
 	return r
 }
 
@@ -86,10 +90,15 @@ func (r *reports) put(at time.Time, ev machine.Event) {
 	r.box.put(timed{at, ev})
 }
 
-// close waits until all events are told.
+// close waits until all events are told, or the Reporter hangs.
 func (r *reports) close() {
 	close(r.quit)
-	r.done.Wait()
+	timer := time.NewTimer(reporterWait)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+	case <-timer.C:
+	}
 }
 
 // result reports whether ev tells an outcome: the last to be lost.

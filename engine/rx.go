@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -19,9 +20,30 @@ type rxSlot struct {
 	writes writeList // receiver: what the core found to store
 }
 
-// receiveInto fills slots from the socket until it is closed.
+// ReadFailed tells that the socket could not be read; it is tried again.
+type ReadFailed struct{ Err error }
+
+func (ReadFailed) MachineEvent() {}
+
+// Waits after a failed read double from the first to the longest.
+const (
+	readRetryFirst = time.Millisecond
+	readRetryMax   = time.Second
+)
+
+// step returns the size of the datagrams in the slot, but for the last.
+func (s *rxSlot) step() int {
+	if s.seg > 0 {
+		return s.seg
+	}
+	return max(1, s.n)
+}
+
+// receiveInto fills slots from the socket until it is closed. Any other error is
+// told and the read tried again: a process that goes deaf helps nobody.
 func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.Event], quit <-chan struct{}) {
 	var batch [rxBatch]netio.RxSlot
+	var retry time.Duration
 	for {
 		k := 0
 		for k < rxBatch && h.Ahead(k) {
@@ -37,12 +59,22 @@ func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.E
 			}
 		}
 		n, err := conn.ReadBatch(batch[:k])
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				notes.put(SendFailed{Err: err})
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if err != nil {
+			if retry == 0 {
+				notes.put(ReadFailed{err})
+			}
+			retry = min(max(2*retry, readRetryFirst), readRetryMax)
+			select {
+			case <-time.After(retry):
+				continue
+			case <-quit:
+				return
+			}
+		}
+		retry = 0
 		for i := range n {
 			s, b := h.Peek(i), &batch[i]
 			s.n, s.seg, s.from = b.N, b.Seg, b.From

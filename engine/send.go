@@ -21,14 +21,15 @@ import (
 
 // Fixed sizes of a sender.
 const (
-	txSlots   = 64        // trains and control packets planned but not sent; 4 MiB of buffers
-	ctlSlots  = 256       // datagrams from receivers not yet handled
-	ctlBytes  = 16 * 1024 // one of them; anything longer than wire.MaxDatagram is refused
-	rxBatch   = 16        // datagrams of one system call
-	txBatch   = 16        // trains of one system call
+	txSlots   = 64 // trains and control packets planned but not sent; 4 MiB of buffers
+	ctlSlots  = 64 // receive buffers; one holds a datagram or what the kernel has joined
+	rxBatch   = 16 // datagrams of one system call
+	txBatch   = 16 // trains of one system call
 	lookahead = 5 * time.Millisecond
-	// flushWait is how long the last packets may take to leave when a session has ended.
+	// flushWait is how long the last packets may take to leave when a session has
+	// ended, stopWait how long the whole end may take after a signal.
 	flushWait = 2 * time.Second
+	stopWait  = 5 * time.Second
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx
@@ -69,6 +70,7 @@ type sendRun struct {
 	wanting bool    // the machine waits for an Offer
 	current *source // of the file announced last
 	ended   bool
+	killAt  clock.Time // after a signal: when to end without telling anybody
 	result  SendResult
 }
 
@@ -116,6 +118,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		wake:   make(chan struct{}, 1),
 		timer:  time.NewTimer(time.Hour),
 		offers: make(chan offer, 1),
+		killAt: clock.Never,
 	}
 	r.m = sender.New(*sc, began)
 	r.reports = newReports(report)
@@ -127,14 +130,14 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
 	})
 
-	// Memory: txSlots*MaxTrainBytes + ctlSlots*ctlBytes, about 8 MiB, fixed from here on.
+	// Memory: (txSlots + ctlSlots) * 64 KiB, about 8 MiB, fixed from here on.
 	bufBytes := max(sc.TrainBlocks*stride, machine.MaxPacket)
 	stages := []int{1, 1}
 	if cfg.Workers > 0 {
 		stages = []int{1, workers, 1}
 	}
 	out := ring.New(txSlots, func(_ int, s *txSlot) { s.buf = make([]byte, bufBytes) }, stages...)
-	in := ring.New(ctlSlots, func(_ int, s *rxSlot) { s.buf = make([]byte, ctlBytes) }, 1, 1)
+	in := ring.New(ctlSlots, func(_ int, s *rxSlot) { s.buf = make([]byte, netio.SlotBytes) }, 1, 1)
 	r.tx = out.Hand(0, 0)
 	r.tx.SetWake(r.wake)
 	r.rx = in.Hand(1, 0)
@@ -161,13 +164,9 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.reap()
 	r.result.Elapsed = w.now().Sub(began)
 	r.result.Net = conn.Stats()
-	if r.current != nil {
-		r.current.src.Close()
-	}
+	r.current.close()
 	for o := range r.offers {
-		if o.src != nil {
-			o.src.src.Close()
-		}
+		o.src.close()
 	}
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
@@ -180,6 +179,18 @@ func (r *sendRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
 	for !r.ended {
 		now := r.wall.now()
+		select {
+		case <-cancelled:
+			cancelled = nil
+			r.killAt = now.Add(stopWait)
+			r.m.Stop(now)
+		default:
+		}
+		if now >= r.killAt {
+			// The way out is stuck: nobody can be told any more.
+			r.killAt = clock.Never
+			r.conn.Close()
+		}
 		r.handle(now)
 		r.reap()
 		for _, f := range r.failed.take() {
@@ -195,17 +206,7 @@ func (r *sendRun) loop(ctx context.Context) {
 		}
 		r.drops.report(now, r.put)
 		r.ticks(now)
-		select {
-		case <-cancelled:
-			cancelled = nil
-			r.m.Stop(now)
-			continue
-		default:
-		}
-		if !r.sleep(r.m.Deadline(), cancelled) {
-			cancelled = nil
-			r.m.Stop(r.wall.now())
-		}
+		r.sleep(r.m.Deadline(), cancelled)
 	}
 }
 
@@ -216,10 +217,13 @@ func (r *sendRun) handle(now clock.Time) {
 			return
 		}
 		s := r.rx.Slot()
-		if r.trace {
-			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(s.buf[:s.n])})
+		for at, step := 0, s.step(); at < s.n; at += step {
+			pkt := s.buf[at:min(at+step, s.n)]
+			if r.trace {
+				r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+			}
+			r.drops.add(r.m.Handle(now, s.from, pkt).Drop)
 		}
-		r.drops.add(r.m.Handle(now, s.from, s.buf[:s.n]).Drop)
 		r.rx.Done(1)
 	}
 }
@@ -339,8 +343,12 @@ func (r *sendRun) closeIfIdle(s *source) {
 	}
 }
 
-// sleep waits for work or for until; false means that ctx was cancelled.
-func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
+// sleep waits for work, for until, or for ctx to be cancelled.
+func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
+	if until <= r.wall.now() && !r.room() {
+		until = clock.Never // the way out is full; only its end wakes us
+	}
+	until = clock.Min(until, r.killAt)
 	if r.tick > 0 {
 		until = clock.Min(until, r.nextTic)
 	}
@@ -348,21 +356,15 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) bool {
 		until = clock.Min(until, r.drops.next)
 	}
 	d := until.Sub(r.wall.now())
-	if d <= 0 && r.room() {
-		return true
-	}
 	if d <= 0 {
-		// The way out is full; only its end wakes us.
-		d = time.Hour
+		return
 	}
 	r.timer.Reset(d)
 	select {
 	case <-r.wake:
 	case <-r.timer.C:
 	case <-cancelled:
-		return false
 	}
-	return true
 }
 
 func (r *sendRun) ticks(now clock.Time) {

@@ -120,7 +120,13 @@ func (w *writer) fence(k int) bool {
 func (w *writer) pass() {
 	done := 0
 	for done < len(w.queue) && w.queue[done].pos <= w.hand.Pos() {
-		w.queue[done].to.box.put(w.queue[done].req)
+		f := &w.queue[done]
+		if ev, ok := f.req.ev.(receiver.Checkpoint); ok && f.req.file.broken != nil {
+			// Its set calls a block present that could not be written.
+			w.answers.put(answer{kind: answerCheckpointed, ref: ev.Ref})
+		} else {
+			f.to.box.put(f.req)
+		}
 		done++
 	}
 	if done > 0 {

@@ -110,6 +110,9 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
+	case engine.ReadFailed:
+		r.logf(Errors, at, Where{}, "Error receiving: %s", cli.ErrText(e.Err))
+		r.JSON.write(jsonText{head: newHead(at, "read_failed", Where{}), Text: cli.ErrText(e.Err)})
 	case engine.ReceiveTick:
 		r.tick(at, e.Sessions)
 	case engine.Traced:

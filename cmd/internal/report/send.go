@@ -61,6 +61,9 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
+	case engine.ReadFailed:
+		s.logf(Errors, at, "Error receiving: %s", cli.ErrText(e.Err))
+		s.JSON.write(jsonText{head: newHead(at, "read_failed", s.where), Text: cli.ErrText(e.Err)})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})

@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/engine/receiver"
+	"uftp/engine/ring"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// fakeConn is a socket whose far end is the test.
+type fakeConn struct {
+	in     chan netio.RxSlot // what arrives
+	fail   chan error        // what ReadBatch returns instead
+	stuck  bool              // WriteBatch waits for Close
+	closed chan struct{}
+	once   sync.Once
+
+	mu   sync.Mutex
+	sent [][]byte
+
+	join func(netip.Addr, netio.Interface) error
+}
+
+func newFakeConn() *fakeConn {
+	return &fakeConn{in: make(chan netio.RxSlot, 64), fail: make(chan error, 64), closed: make(chan struct{})}
+}
+
+func (c *fakeConn) ReadBatch(slots []netio.RxSlot) (int, error) {
+	select {
+	case s := <-c.in:
+		slots[0].N = copy(slots[0].Buf, s.Buf)
+		slots[0].Seg, slots[0].From, slots[0].Truncated = s.Seg, s.From, false
+		return 1, nil
+	case err := <-c.fail:
+		return 0, err
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
+	if c.stuck {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range trains {
+		step := t.Seg
+		if step == 0 {
+			step = len(t.Buf)
+		}
+		for at := 0; at < len(t.Buf); at += step {
+			c.sent = append(c.sent, append([]byte(nil), t.Buf[at:min(at+step, len(t.Buf))]...))
+		}
+	}
+	return len(trains), nil
+}
+
+func (c *fakeConn) Join(g netip.Addr, i netio.Interface, _ []netip.Addr) error {
+	if c.join != nil {
+		return c.join(g, i)
+	}
+	return nil
+}
+func (c *fakeConn) Leave(netip.Addr, netio.Interface, []netip.Addr) error { return nil }
+func (c *fakeConn) SetReadDeadline(time.Time) error                       { return nil }
+func (c *fakeConn) LocalPort() uint16                                     { return 1044 }
+func (c *fakeConn) Stats() netio.Stats                                    { return netio.Stats{} }
+func (c *fakeConn) Caps() netio.Caps {
+	return netio.Caps{GRO: true, GSO: true, MaxTrainBytes: netio.MaxTrainBytes, MaxSegs: netio.MaxTrainSegs}
+}
+func (c *fakeConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+// count returns how many datagrams of a function were sent so far.
+func (c *fakeConn) count(fn wire.Func) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.sent {
+		if h, _, err := wire.ParseHeader(p); err == nil && h.Func == fn {
+			n++
+		}
+	}
+	return n
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+// sendOnFake runs a sender of one small file to group 7 on c.
+func sendOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*SendConfig)) <-chan SendResult {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 3000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.MustParseAddrPort("230.4.4.1:1044")
+	cfg := SendConfig{
+		Session: sender.Config{
+			UID: 0x99, Group: 7, Public: to, Private: to, BlockSize: 1300, Robust: 20, Rate: 1e7, Overhead: 52,
+			GRTT: 20 * time.Millisecond, MinGRTT: 10 * time.Millisecond, MaxGRTT: time.Second,
+			MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 10,
+		},
+		Walk: store.WalkConfig{Operands: []string{path}},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	done := make(chan SendResult, 1)
+	go func() {
+		res, err := sendOn(ctx, cfg, c, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- res
+	}()
+	return done
+}
+
+// message returns a datagram of receiver uid to group 7.
+func message(uid wire.UID, fn wire.Func, m interface{ Append([]byte) []byte }) []byte {
+	h := wire.Header{Version: wire.Version4, Func: fn, Src: uid, Group: 7}
+	return m.Append(h.Append(nil))
+}
+
+// TestJoinedControlMessages lets the kernel join what several receivers behind one
+// address say: each datagram must count for itself.
+func TestJoinedControlMessages(t *testing.T) {
+	c := newFakeConn()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := sendOnFake(t, ctx, c, func(cfg *SendConfig) { cfg.Session.RegisterCount = 3 })
+	eventually(t, "ANNOUNCE", func() bool { return c.count(wire.FuncAnnounce) > 0 })
+	var run []byte
+	seg := 0
+	for uid := range wire.UID(3) {
+		p := message(uid+1, wire.FuncRegister, &wire.Register{})
+		run, seg = append(run, p...), len(p)
+	}
+	c.in <- netio.RxSlot{Buf: run, Seg: seg, From: netip.MustParseAddrPort("10.0.0.1:1044")}
+	eventually(t, "FILEINFO, which needs all three", func() bool { return c.count(wire.FuncFileInfo) > 0 })
+	cancel()
+	res := <-done
+	if len(res.Clients) != 3 {
+		t.Errorf("%d receivers registered, want 3: %v", len(res.Clients), res.Clients)
+	}
+}
+
+// TestReadErrorsAreSurvived fails some reads; what comes afterwards still counts.
+func TestReadErrorsAreSurvived(t *testing.T) {
+	c := newFakeConn()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := sendOnFake(t, ctx, c, func(cfg *SendConfig) { cfg.Session.RegisterCount = 1 })
+	for range 3 {
+		c.fail <- errors.New("out of memory")
+	}
+	eventually(t, "the errors read", func() bool { return len(c.fail) == 0 })
+	c.in <- netio.RxSlot{Buf: message(1, wire.FuncRegister, &wire.Register{}), From: netip.MustParseAddrPort("10.0.0.1:1044")}
+	eventually(t, "FILEINFO", func() bool { return c.count(wire.FuncFileInfo) > 0 })
+	cancel()
+	<-done
+}
+
+// TestStopWithStuckSocket cancels a sender whose socket takes nothing.
+func TestStopWithStuckSocket(t *testing.T) {
+	c := newFakeConn()
+	c.stuck = true
+	ctx, cancel := context.WithCancel(context.Background())
+	done := sendOnFake(t, ctx, c, nil)
+	time.Sleep(100 * time.Millisecond)
+	cancel()
+	select {
+	case res := <-done:
+		if res.Exit != sender.ExitSignal {
+			t.Errorf("exit %d, want %d", res.Exit, sender.ExitSignal)
+		}
+	case <-time.After(3*stopWait + flushWait):
+		t.Fatal("a signal must end a sender whose socket is stuck")
+	}
+}
+
+// receiveOnFake runs a receiver on c.
+func receiveOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*ReceiveConfig), report Reporter) <-chan error {
+	t.Helper()
+	cfg := ReceiveConfig{
+		Receiver: receiver.Config{UID: 1, MaxSessions: 4, Public: []netip.Addr{netip.MustParseAddr("230.4.4.1")}},
+		Sink:     store.SinkConfig{Dests: []string{t.TempDir()}},
+		Interfaces: []netio.Interface{
+			{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.1")},
+			{Name: "two", Index: 2, Addr: netip.MustParseAddr("10.0.1.1")},
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	sink, err := store.NewSink(cfg.Sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- receiveOn(ctx, cfg, sink, c, report) }()
+	return done
+}
+
+// announce returns an ANNOUNCE of sender 0x99 for group 7.
+func announce() []byte {
+	h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Src: 0x99, Group: 7, GRTT: wire.EncodeGRTT(0.05)}
+	m := wire.Announce{Robust: 20, BlockSize: 1300, Public: netip.MustParseAddr("230.4.4.1"), Private: netip.MustParseAddr("230.5.5.5")}
+	return m.Append(h.Append(nil))
+}
+
+// TestOneInterfaceGone loses one of two interfaces: sessions through the other go on.
+func TestOneInterfaceGone(t *testing.T) {
+	c := newFakeConn()
+	var mu sync.Mutex
+	gone := false
+	c.join = func(_ netip.Addr, i netio.Interface) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if gone && i.Index == 2 {
+			return errors.New("no such device")
+		}
+		return nil
+	}
+	var notes []string
+	ctx, cancel := context.WithCancel(context.Background())
+	done := receiveOnFake(t, ctx, c, nil, func(_ time.Time, ev machine.Event) {
+		if n, ok := ev.(Note); ok {
+			mu.Lock()
+			notes = append(notes, n.Text)
+			mu.Unlock()
+		}
+	})
+	mu.Lock()
+	gone = true
+	mu.Unlock()
+	time.Sleep(50 * time.Millisecond)
+	c.in <- netio.RxSlot{Buf: announce(), From: netip.MustParseAddrPort("10.0.0.9:5000")}
+	eventually(t, "REGISTER through the interface that is left", func() bool { return c.count(wire.FuncRegister) > 0 })
+	if n := c.count(wire.FuncAbort); n > 0 {
+		t.Errorf("%d ABORTs sent, want none", n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(notes) == 0 {
+		t.Error("the user must be told which interface failed")
+	}
+}
+
+// TestInterfaceComesBack gives an interface another index: the public group is
+// joined there.
+func TestInterfaceComesBack(t *testing.T) {
+	c := newFakeConn()
+	r := &receiveRun{wall: newWall(), conn: c, cfg: &ReceiveConfig{
+		Receiver:   receiver.Config{Public: []netip.Addr{netip.MustParseAddr("230.4.4.1"), netip.MustParseAddr("ff02::1:2:3")}},
+		Interfaces: []netio.Interface{{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.1")}},
+	}}
+	var told []string
+	r.reports = newReports(func(_ time.Time, ev machine.Event) { told = append(told, ev.(Note).Text) })
+	var joined []int
+	c.join = func(g netip.Addr, i netio.Interface) error {
+		if !g.Is4() {
+			t.Errorf("joined %v on an IPv4 address", g)
+		}
+		joined = append(joined, i.Index)
+		return nil
+	}
+	index := 1
+	r.interfaces = func() ([]netio.Interface, error) {
+		return []netio.Interface{{Name: "one", Index: index, Addr: netip.MustParseAddr("10.0.0.1")}}, nil
+	}
+	now := r.wall.now()
+	r.lookAtInterfaces(now)
+	index = 9
+	r.lookAtInterfaces(now.Add(time.Second)) // too early to look again
+	if len(joined) != 0 {
+		t.Fatalf("joined on %v, want nothing yet", joined)
+	}
+	r.lookAtInterfaces(now.Add(lookEvery))
+	r.lookAtInterfaces(now.Add(2 * lookEvery))
+	r.reports.close()
+	if len(joined) != 1 || joined[0] != 9 || len(told) != 1 {
+		t.Errorf("joined on %v, told %q, want the new index once", joined, told)
+	}
+}
+
+// TestNoCheckpointAfterFailedWrite: a set that calls a lost block present must
+// never reach the disk.
+func TestNoCheckpointAfterFailedWrite(t *testing.T) {
+	in := ring.New[rxSlot](2, nil, 1, 1, 1)
+	wk := &worker{box: newMailbox[request](make(chan struct{}, 1))}
+	w := writer{
+		hand: in.Hand(2, 0), requests: newMailbox[fenced](make(chan struct{}, 1)), answers: newMailbox[answer](make(chan struct{}, 1)),
+	}
+	good, bad := &openFile{ref: 1}, &openFile{ref: 2, broken: errors.New("disk full")}
+	for _, f := range []*openFile{good, bad} {
+		w.queue = append(w.queue, fenced{to: wk, req: request{ev: receiver.Checkpoint{Ref: f.ref}, file: f}})
+	}
+	w.pass()
+	if got := wk.box.take(); len(got) != 1 || got[0].file != good {
+		t.Errorf("the worker got %d requests, want that of the sound file", len(got))
+	}
+	if got := w.answers.take(); len(got) != 1 || got[0].kind != answerCheckpointed || got[0].ref != 2 {
+		t.Errorf("answers %+v, want the other one answered at once", got)
+	}
+}
