@@ -149,9 +149,12 @@ func (h *Host) Unplug() error {
 	return err
 }
 
-// Plug puts the cable back.
+// Plug puts the cable back and waits until the bridge has noticed.
 func (h *Host) Plug() error {
 	_, err := h.lab.bridge.tool("", "ip", "link", "set", h.port, "up")
+	if err == nil {
+		err = h.waitForwarding()
+	}
 	h.cut = h.cut && err != nil
 	return err
 }
@@ -167,6 +170,11 @@ func (h *Host) Down(down bool) error {
 	if err := ipBatch(h.ns, lines); err != nil {
 		return err
 	}
+	return h.waitForwarding()
+}
+
+// waitForwarding returns when the bridge passes packets of the host's port.
+func (h *Host) waitForwarding() error {
 	for limit := time.Now().Add(noticeMax); ; time.Sleep(pollEvery) {
 		text, err := h.lab.bridge.tool("", "bridge", "link", "show", "dev", h.port)
 		if err != nil || strings.Contains(text, "state forwarding") {
