@@ -1,28 +1,20 @@
 package cli
 
 import (
+	"errors"
 	"slices"
 	"strings"
+
+	"uftp/crypto/identity"
 )
 
-// The vocabulary of the options for encryption. Their values are checked in
-// every version of the commands, so that a command line that is wrong today does
-// not become wrong only when the feature arrives.
+// The vocabulary of the options for encryption.
 var (
 	Ciphers    = []string{"none", "des", "3des", "aes128-cbc", "aes256-cbc", "aes128-gcm", "aes256-gcm", "aes128-ccm", "aes256-ccm"}
 	Hashes     = []string{"sha1", "sha256", "sha384", "sha512"}
 	Signatures = []string{"hmac", "keyex"}
 	Exchanges  = []string{"rsa", "ecdh_rsa", "ecdh_ecdsa"}
-	Curves     = []string{
-		"sect163k1", "sect163r1", "sect163r2", "sect193r1", "sect193r2", "sect233k1", "sect233r1", "sect239k1",
-		"sect283k1", "sect283r1", "sect409k1", "sect409r1", "sect571k1", "sect571r1", "secp160k1", "secp160r1",
-		"secp160r2", "secp192k1", "secp192r1", "prime192v1", "secp224r1", "secp256k1", "secp256r1", "prime256v1",
-		"secp384r1", "secp521r1",
-	}
 )
-
-// IsCurve reports whether name is a curve of the stock programs.
-func IsCurve(name string) bool { return slices.Contains(Curves, name) }
 
 // OneOf returns a Set for a word out of a list.
 func OneOf(p *string, words []string, text string) func(string) error {
@@ -43,33 +35,14 @@ func Exchange(p *string) func(string) error {
 		if !slices.Contains(Exchanges, name) {
 			return &Error{Text: "Invalid keyextype", Allowed: "rsa, ecdh_rsa[:curve], ecdh_ecdsa[:curve]"}
 		}
-		if hasCurve && name != "rsa" && !IsCurve(curve) {
-			return &Error{Text: "Invalid curve", Allowed: strings.Join(Curves, ", ")}
+		if hasCurve && name != "rsa" {
+			_, err := identity.CurveByName(curve)
+			var bad *identity.CurveError
+			if errors.As(err, &bad) {
+				return &Error{Text: "Invalid curve", Allowed: curveNames(bad)}
+			}
 		}
 		*p = v
-		return nil
-	}
-}
-
-// NewKeys returns a Set for -K of the daemons: a list of rsa:bits and ec:curve.
-func NewKeys(p *[]string) func(string) error {
-	return func(v string) error {
-		for _, k := range SplitList(v) {
-			kind, what, _ := strings.Cut(k, ":")
-			switch kind {
-			case "rsa":
-				if n := Number(what, 10); n < 512 || n > 2048 {
-					return &Error{Text: "Invalid RSA key size: " + what, Allowed: "512 to 2048 bits"}
-				}
-			case "ec":
-				if !IsCurve(what) {
-					return &Error{Text: "Invalid EC curve: " + what, Allowed: strings.Join(Curves, ", ")}
-				}
-			default:
-				return &Error{Text: "Invalid keyinfo entry: " + k, Allowed: "rsa:bits or ec:curve"}
-			}
-			*p = append(*p, k)
-		}
 		return nil
 	}
 }
