@@ -12,18 +12,13 @@ import (
 // maxBackups is how many objects of one name a session keeps; more fail.
 const maxBackups = 100
 
-// errGuarded refuses to touch a directory of the configuration.
-func errGuarded(path string) error {
-	return stockError(fmt.Sprintf("Rejecting file: %s is or holds a directory of this receiver", path))
-}
-
-// displace takes away what stands at p, the last element of which lies in in: to
+// displace takes away fi, which stands at p, the last element of which lies in in: to
 // the backup directory if there is one, else it is removed, directories with all
 // they hold. Links are never followed. On an error it is still there, except
 // that a directory may be removed in part. To put something else in its place,
 // use install.
-func (s *Session) displace(in dir, p place, log *[]string) error {
-	if s.k.guards(p.path()) {
+func (s *Session) displace(in dir, fi fs.FileInfo, p place, log *[]string) error {
+	if s.keeps(fi) {
 		return errGuarded(p.path())
 	}
 	if len(s.k.cfg.Backups) == 0 {
@@ -45,7 +40,7 @@ func (s *Session) install(from dir, name string, in dir, p place, log *[]string)
 	if err != nil {
 		return err
 	}
-	if s.k.guards(p.path()) {
+	if s.keeps(old) {
 		return errGuarded(p.path())
 	}
 	if len(s.k.cfg.Backups) > 0 {

@@ -24,8 +24,11 @@
 //   - A link is made only if its text cannot lead out: relative, ".." at its start
 //     only, and not above the destination. x/../y is refused even where it stays
 //     inside, because x may be a link. AllowOutsideLinks lifts this.
-//   - Directories of the configuration are never deleted, replaced or moved away,
-//     if one lies in another.
+//   - If directories of the configuration lie in one another, no name deletes,
+//     replaces or moves one away, and none leads into the temporary directory or a
+//     backup directory, where things of other sessions are. They are known by
+//     identity, not by name, so that links, mounts and the case of letters make no
+//     way round. A destination in a destination is open to both kinds of names.
 //   - A preview changes nothing on disk.
 //   - A backup never destroys an older backup: B/YYYYMMDD/HHMMSS/path, and path.1
 //     to path.99 when a session replaces one name again.

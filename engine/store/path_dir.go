@@ -21,8 +21,9 @@ var (
 // dir is an open directory.
 type dir struct {
 	*os.Root
-	path  string // absolute, for logs and scripts
-	owned bool   // close is to close it
+	path  string        // absolute, for logs and scripts
+	shut  []fs.FileInfo // directories that sub refuses
+	owned bool          // close is to close it
 }
 
 func (d dir) close() {
@@ -35,7 +36,8 @@ func (d dir) close() {
 func (d dir) join(name string) string { return filepath.Join(d.path, name) }
 
 // sub opens a directory in d: fs.ErrNotExist if there is no such entry,
-// errNotDir if it is something else. A link is an error of its own.
+// errNotDir if it is something else. A link is an error of its own, and so is a
+// directory that is shut.
 func (d dir) sub(name string) (dir, error) {
 	before, err := d.Lstat(name)
 	switch {
@@ -45,6 +47,8 @@ func (d dir) sub(name string) (dir, error) {
 		return dir{}, fmt.Errorf("%s is a link: links are not followed", d.join(name))
 	case !before.IsDir():
 		return dir{}, errNotDir
+	case among(d.shut, before):
+		return dir{}, errGuarded(d.join(name))
 	}
 	r, err := d.OpenRoot(name)
 	if err != nil {
@@ -54,7 +58,7 @@ func (d dir) sub(name string) (dir, error) {
 		r.Close()
 		return dir{}, fmt.Errorf("%s: %w", d.join(name), errSwapped)
 	}
-	return dir{Root: r, path: d.join(name), owned: true}, nil
+	return dir{Root: r, path: d.join(name), shut: d.shut, owned: true}, nil
 }
 
 // reach walks from d through elems as far as there are directories. It returns

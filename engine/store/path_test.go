@@ -295,46 +295,6 @@ func TestParentRace(t *testing.T) {
 	h.wantTree("outside", "nothing went out")
 }
 
-func TestGuardedDirectories(t *testing.T) {
-	h := newHall(t, func(c *SinkConfig) { c.Temp = "dest/sub/temp" })
-	_ = h
-	t.Run("temporary directory below the destination", func(t *testing.T) {
-		h.receive(h.file("sub/f", "x"), "x")
-		h.receive(h.file("other", "y"), "y")
-		moved, _, err := h.s.End(true)
-		if err == nil {
-			t.Error("sub cannot replace what holds the temporary directory: want an error")
-		}
-		if !slices.Equal(moved, []string{h.at("dest/other")}) {
-			t.Errorf("moved %v, want the other file only", moved)
-		}
-		if got, _ := os.ReadFile(h.at("dest/sub/temp/_group_0BADCAFE/sub/f")); string(got) != "x" {
-			t.Error("what could not be moved must stay where it is")
-		}
-	})
-	t.Run("backup and second destination below the destination", func(t *testing.T) {
-		h := newHall(t, nil)
-		h.mkdir("dest/two")
-		h.mkdir("dest/x/bk")
-		h.mkdir("bk2")
-		k, err := NewSink(SinkConfig{Dests: []string{h.at("dest"), h.at("dest/two")}, Backups: []string{h.at("dest/x/bk"), h.at("bk2")}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.k = k
-		h.begin(0)
-		before := h.tree(".")
-		for _, name := range []string{"two", "x", "x/bk"} {
-			h.wantStatus(h.complete(h.request(wire.TypeDelete, name, 0)), wire.StatusRejected, "delete of "+name)
-			h.wantStatus(h.complete(h.file(name, "text")), wire.StatusRejected, "file called "+name)
-			link := h.request(wire.TypeLink, name, 0)
-			link.Link = "l"
-			h.wantStatus(h.complete(link), wire.StatusRejected, "link called "+name)
-		}
-		h.wantTree(".", "nothing changed", before...)
-	})
-}
-
 func FuzzName(f *testing.F) {
 	for _, s := range []string{"f1", "./f1", "rem//s/f1", "../up", "a..b/../../evil", `a\..\b`, "/dest/x", "/destevil", "\x00", "."} {
 		f.Add(s, "x")

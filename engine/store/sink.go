@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 	"unicode"
 
@@ -36,7 +35,6 @@ type SinkConfig struct {
 type Sink struct {
 	cfg     SinkConfig
 	durable bool
-	guarded []string // directories that no sender may remove, move away or replace
 }
 
 // SessionKey says which session it is.
@@ -170,15 +168,6 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 			return nil, err
 		}
 	}
-	for _, d := range append(append([]string{k.cfg.Temp}, k.cfg.Dests...), k.cfg.Backups...) {
-		if d == "" {
-			continue
-		}
-		k.guarded = append(k.guarded, d)
-		if real, err := filepath.EvalSymlinks(d); err == nil && real != d {
-			k.guarded = append(k.guarded, real)
-		}
-	}
 	return k, nil
 }
 
@@ -238,23 +227,13 @@ func probePair(from, to string, same error) error {
 	return nil
 }
 
-// guards reports whether path is a directory that must stay where it is, or holds one.
-func (k *Sink) guards(path string) bool {
-	path = filepath.Clean(path)
-	for _, g := range k.guarded {
-		if g == path || strings.HasPrefix(g, path+string(filepath.Separator)) {
-			return true
-		}
-	}
-	return false
-}
-
 // Session is the files of one session. Its methods, and those of its files,
 // must not be called from two goroutines at once.
 type Session struct {
 	k     *Sink
 	key   SessionKey
 	roots map[string]*os.Root // directories of the configuration, opened when first needed
+	guard *guard              // set with the first of roots
 	open  *File               // the file being received
 	vec   vec
 	past  past // what an earlier instance left
@@ -269,6 +248,9 @@ func (k *Sink) Begin(key SessionKey) *Session {
 // root returns directory name of the configuration, opened. Directories are
 // opened per session, so that one that was made anew or mounted meanwhile is seen.
 func (s *Session) root(name string) (dir, error) {
+	if s.guard == nil {
+		s.guard = newGuard(&s.k.cfg)
+	}
 	r := s.roots[name]
 	if r == nil {
 		var err error
@@ -277,7 +259,7 @@ func (s *Session) root(name string) (dir, error) {
 		}
 		s.roots[name] = r
 	}
-	return dir{Root: r, path: name}, nil
+	return dir{Root: r, path: name, shut: s.guard.shut(&s.k.cfg, name)}, nil
 }
 
 // closeRoots closes what root opened.

@@ -286,3 +286,19 @@ func TestReplaceFifo(t *testing.T) {
 	h.receive(h.file("p/f", "x"), "x")
 	h.wantTree("dest", "also in the way of a parent", "fifo = x", "p/", "p/f = x")
 }
+
+// TestGuardThroughMount reaches a backup directory by way of a mount.
+func TestGuardThroughMount(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("backup", 0, "size=1m")
+	h.mkdir("dest/alias")
+	if err := unix.Mount(h.at("backup"), h.at("dest/alias"), "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(h.at("dest/alias"), unix.MNT_DETACH)
+	h.write("backup/20200101/f", "precious", oldStamp)
+	h.k = &Sink{cfg: SinkConfig{Dests: []string{h.at("dest")}, Backups: []string{h.at("backup")}}} // NewSink would refuse another disk
+	h.begin(0)
+	h.wantRefused("alias/20200101/f", "backup directory", everything...)
+	h.wantRefused("alias", "backup directory", wire.TypeFile, wire.TypeLink, wire.TypeDelete)
+}

@@ -54,6 +54,11 @@ func (s *Session) answer(req Request, a *Answer) (*File, error) {
 	if p.isRoot() && (req.Type == wire.TypeFile || req.Type == wire.TypeLink || req.Type == wire.TypeDelete) {
 		return nil, errNameSelf
 	}
+	if p.skip > 0 && !p.isRoot() && (req.Type == wire.TypeFile || req.Type == wire.TypeLink || req.Type == wire.TypeDir) {
+		if err := s.movable(p, req.Type); err != nil {
+			return nil, err
+		}
+	}
 	switch req.Type {
 	case wire.TypeFile:
 		return s.answerFile(req, p, a)
@@ -151,7 +156,7 @@ func (s *Session) answerDelete(req Request, p place, a *Answer) error {
 	if fi == nil || req.Preview {
 		return nil
 	}
-	if err := s.displace(in, p, &a.Log); err != nil {
+	if err := s.displace(in, fi, p, &a.Log); err != nil {
 		return err
 	}
 	return s.settle(in)
@@ -198,7 +203,7 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 		a.Log = append(a.Log, logPreview)
 		return nil, nil
 	}
-	if fi != nil && s.k.guards(p.path()) {
+	if fi != nil && s.keeps(fi) {
 		return nil, errGuarded(p.path())
 	}
 	if p.skip > 0 {
