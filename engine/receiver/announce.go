@@ -65,6 +65,13 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		}
 		return machine.DropNone
 	}
+	if r.joinFailed && !a.Private.IsUnspecified() && !r.refusals.allow(now) {
+		// It would only fail again, with an ABORT each time.
+		if sec != nil {
+			sec.release()
+		}
+		return machine.DropLimit
+	}
 	r.accept(now, id, h, &a, sec)
 	return machine.DropNone
 }
@@ -232,6 +239,7 @@ func (r *Receiver) Joined(now clock.Time, id SessionID, errText string) {
 		return // that session is history
 	}
 	s.member = noMember
+	r.joinFailed = errText != ""
 	group := s.private
 	for i := range r.slots {
 		o := &r.slots[i]

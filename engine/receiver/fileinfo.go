@@ -148,6 +148,7 @@ func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 	}
 	f := &s.file
 	if o.Action != Receive {
+		r.unreserve(s)
 		r.enter(now, s, MidGroup)
 		if o.Action == Abort {
 			r.abort(now, s, o.Text, EndRefused)
@@ -159,6 +160,7 @@ func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 		}
 		return
 	}
+	s.held = s.reserved
 	f.status = o.Status
 	f.partial = o.Partial
 	// A set over other blocks cannot be about this file: better too much twice.

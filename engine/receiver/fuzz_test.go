@@ -383,7 +383,7 @@ func (c *checker) finish() {
 		}
 	}
 	for i := range c.r.slots {
-		if s := &c.r.slots[i]; s.lent != 0 || s.spare.Len() > 0 || s.file.missing.Len() > 0 {
+		if s := &c.r.slots[i]; s.lent != 0 || s.spare != nil || s.file.missing.Len() > 0 {
 			c.t.Fatal("memory is left in a free slot")
 		}
 	}

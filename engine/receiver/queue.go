@@ -43,6 +43,11 @@ func (r *Receiver) queueMax() int { return 256 + 4*len(r.slots) }
 func (r *Receiver) full() bool { return len(r.queue)-r.head >= r.queueMax() }
 
 func (r *Receiver) push(it item) {
+	if r.head > 0 && len(r.queue) == cap(r.queue) { // make room at the end before taking more memory
+		n := copy(r.queue, r.queue[r.head:])
+		clear(r.queue[n:])
+		r.queue, r.head = r.queue[:n], 0
+	}
 	if it.sec != nil {
 		it.sec.uses++
 	}

@@ -35,13 +35,14 @@ type Receiver struct {
 	head  int           // first item of the queue
 	after machine.Event // goes out before the queue
 
-	wake     clock.Time // no timer runs out before
-	beat     clock.Time // next heartbeat
-	expected []bool     // per heartbeat host: an answer is outstanding
-	refusals refusals
-	budget   budget                 // of public-key work for strangers
-	own      []*identity.PrivateKey // keys to show: the configured ones, then those made here
-	made     madeKeys
+	wake       clock.Time // no timer runs out before
+	beat       clock.Time // next heartbeat
+	expected   []bool     // per heartbeat host: an answer is outstanding
+	refusals   refusals
+	joinFailed bool                   // the last Join did
+	budget     budget                 // of public-key work for strangers
+	own        []*identity.PrivateKey // keys to show: the configured ones, then those made here
+	made       madeKeys
 
 	opened [batchMax]aead.Opened // of HandleBatch
 
@@ -287,7 +288,8 @@ func (r *Receiver) Stats(buf []Stats) []Stats {
 func (r *Receiver) Drops() *[machine.NumDrops]int64 { return &r.drops }
 
 // reserve takes the memory of a file of n blocks from the budget and reports
-// whether there is enough. A session keeps what its largest file took until it ends.
+// whether there is enough. A session keeps what the largest file it received took until it
+// ends.
 func (r *Receiver) reserve(s *session, n int) bool {
 	more := int64(n - s.reserved)
 	if more <= 0 {
@@ -301,6 +303,12 @@ func (r *Receiver) reserve(s *session, n int) bool {
 	return true
 }
 
+// unreserve gives back what a file that is not received has reserved.
+func (r *Receiver) unreserve(s *session) {
+	r.blocks -= int64(s.reserved - s.held)
+	s.reserved = s.held
+}
+
 // checkpoint hands out a copy of the missing set, unless the host still has the
 // last one or nothing came since.
 func (r *Receiver) checkpoint(now clock.Time, s *session) {
@@ -310,9 +318,12 @@ func (r *Receiver) checkpoint(now clock.Time, s *session) {
 		return
 	}
 	f.checkpointed = f.missing.Count()
+	if s.spare == nil {
+		s.spare = new(block.Set)
+	}
 	s.spare.CopyFrom(&f.missing)
 	s.lent = f.req.Ref
-	r.emit(Checkpoint{Session: s.info, Ref: s.lent, Missing: &s.spare})
+	r.emit(Checkpoint{Session: s.info, Ref: s.lent, Missing: s.spare})
 }
 
 // CheckpointDone gives back the set of a Checkpoint.
@@ -324,7 +335,7 @@ func (r *Receiver) CheckpointDone(now clock.Time, ref machine.FileRef) {
 		}
 		s.lent = 0
 		if s.phase == Free {
-			s.spare = block.Set{}
+			s.spare = nil
 		}
 		return
 	}

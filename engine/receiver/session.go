@@ -15,6 +15,10 @@ import (
 const (
 	// timeoutMin is the floor of every give-up timer (v4-receiver.md section 2.3).
 	timeoutMin = time.Second
+
+	// timeoutMax is their ceiling: GRTT and robust factor come from whoever sends
+	// an ANNOUNCE, and up to 1000 s times 255 they would hold a slot for days.
+	timeoutMax = time.Hour
 	// grttMin is what a smaller GRTT counts as. Senders count a round trip below
 	// 1 ms as 1 ms too, and a header that says 1 µs must not make us send a
 	// REGISTER every 4 µs.
@@ -77,11 +81,12 @@ type session struct {
 	reason   EndReason
 
 	reserved int   // blocks of the largest file so far: this much of the budget is ours
+	held     int   // so many of them have memory
 	naks     int64 // blocks asked for
 
 	// What the host still owes to the slot, whichever session has it.
 	joins int             // Joins without answer
-	spare block.Set       // the copy that Checkpoint hands out
+	spare *block.Set      // the copy that Checkpoint hands out
 	lent  machine.FileRef // not 0: the host has spare, on behalf of this file
 }
 
@@ -142,7 +147,7 @@ func (s *session) quiet() {
 
 // patience is the length of the limits of registration and completion.
 func (s *session) patience() time.Duration {
-	return max(timeoutMin, 4*time.Duration(s.robust)*s.grtt)
+	return min(max(timeoutMin, 4*time.Duration(s.robust)*s.grtt), timeoutMax)
 }
 
 // arm sets a timer.
@@ -170,7 +175,7 @@ func (r *Receiver) setGRTT(s *session, code uint8) {
 		return
 	}
 	s.grtt = g
-	s.idle = max(timeoutMin, time.Duration(s.robust)*g)
+	s.idle = min(max(timeoutMin, time.Duration(s.robust)*g), timeoutMax)
 	switch s.phase {
 	case Registering, Completing:
 		r.arm(s, retryTimer, s.start[retryTimer], 4*g)
