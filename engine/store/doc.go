@@ -45,6 +45,8 @@
 //     Checkpoint, after the data were synced, so it holds after kill -9 and after
 //     a crash of the machine. Without a record a temporary file is worth nothing:
 //     it is replaced or, at the end, removed.
+//   - Data that no record names, because nothing was received or the disk is too
+//     full for a record, are removed when the session gives the file up.
 //   - Abandon, the orderly end, also gives the partial file its final name and
 //     writes the record so that a stock daemon can go on from it; until then a
 //     stock daemon takes our record for one of no file. The stamp of such a file

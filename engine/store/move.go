@@ -16,7 +16,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 	defer s.closeRoots()
 	if f := s.open; f != nil {
 		// Nobody says what is missing: the last checkpoint, if any, has to do.
-		if f.place.skip == 0 || ok {
+		if !f.recorded() || ok {
 			f.discard()
 		}
 		f.release()

@@ -126,7 +126,9 @@ func (f *File) Checkpoint(missing *block.Set) error {
 }
 
 // Abandon gives the file up. It is removed; with a temporary directory it is kept
-// for a later instance of the session, with a record of the blocks of missing.
+// for a later instance of the session, with a record of the blocks of missing. It
+// is removed there, too, if all blocks are missing or no record can be written
+// nor was by Checkpoint: nobody could use it, and the disk may be full of it.
 func (f *File) Abandon(missing *block.Set) error {
 	if f.h == nil {
 		return errClosed
@@ -136,15 +138,24 @@ func (f *File) Abandon(missing *block.Set) error {
 		f.discard()
 		return nil
 	}
-	err := syncData(f.h)
-	if err == nil {
+	var err error
+	if missing.Count() == missing.Len() {
+		f.discard()
+		err = f.s.forget(f)
+	} else if err = syncData(f.h); err == nil {
 		err = f.s.remember(f, missing, true)
+	}
+	if !f.recorded() {
+		f.discard()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Path(), err)
 	}
 	return nil
 }
+
+// recorded reports whether the record on disk tells what is missing of f.
+func (f *File) recorded() bool { return f.place.skip > 0 && f.s.past.disk == f.rel() }
 
 // close closes the handle only.
 func (f *File) close() error {

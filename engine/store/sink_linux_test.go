@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,22 +84,88 @@ func TestDiskFull(t *testing.T) {
 			for i := range req.Layout.Blocks {
 				left.Add(i)
 			}
-			if err := f.Abandon(left); err != nil && !temp {
+			if err := f.Abandon(left); err != nil {
 				t.Errorf("Abandon = %v", err)
 			}
-			if err := os.Remove(h.at("disk/other")); err != nil {
-				t.Fatal(err)
-			}
-			var kept []string
-			for _, l := range h.tree(where) {
-				if !strings.Contains(l, "~uftp") {
-					kept = append(kept, l)
-				}
-			}
-			if !slices.Equal(kept, []string{"done = done", "f = old"}) {
-				t.Errorf("%s holds %q: nothing finished may be lost", where, kept)
-			}
+			h.wantTree(where, "nothing finished is lost, what nobody can use is gone", "done = done", "f = old")
+			h.end(false)
 		})
+	}
+}
+
+// TestAbandonOnFullDisk cuts a file when not even its record can be written.
+func TestAbandonOnFullDisk(t *testing.T) {
+	for _, checkpoint := range []bool{false, true} {
+		for _, abandon := range []bool{false, true} {
+			t.Run(fmt.Sprintf("checkpoint %v, abandon %v", checkpoint, abandon), func(t *testing.T) {
+				h := newHall(t, nil)
+				h.mount("disk", 0, "size=1m")
+				h.mkdir("disk/dest")
+				h.mkdir("disk/temp")
+				h.configure(SinkConfig{Dests: []string{h.at("disk/dest")}, Temp: h.at("disk/temp")})
+				h.receive(h.file("done", "done"), "done")
+				text := body(500 * testBlock)
+				req := h.file("f", text)
+				f, left := h.cut(req, text, 0, 1, 2)
+				if checkpoint {
+					if err := f.Checkpoint(left); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := 3; i < 300; i++ {
+					if err := f.WriteAt([][]byte{[]byte(text[i*testBlock : (i+1)*testBlock])}, int64(i*testBlock)); err != nil {
+						t.Fatal(err)
+					}
+					left.Remove(i)
+				}
+				h.fillDisk("disk/other")
+				if abandon {
+					if err := f.Abandon(left); !isNoSpace(err) {
+						t.Errorf("Abandon = %v, want the full disk told", err)
+					}
+				}
+				h.s.End(false) // may fail for the same reason
+				for _, l := range h.tree("disk/temp/_group_0BADCAFE") {
+					if l != "done = done" && !checkpoint {
+						t.Errorf("%s is left: it has no record and fills the disk", l)
+					}
+				}
+				if err := os.Remove(h.at("disk/other")); err != nil {
+					t.Fatal(err)
+				}
+				h.begin(1)
+				a, f := h.s.Open(h.resume(req))
+				if f == nil || a.Partial != checkpoint {
+					t.Fatalf("Open = %+v, want what the last checkpoint tells", a)
+				}
+				if checkpoint {
+					if a.Missing.Has(2) || !a.Missing.Has(3) {
+						t.Error("want the blocks of the checkpoint, and no more")
+					}
+					h.finishRest(a, f, req, text)
+				}
+				h.end(true)
+				if got, _ := os.ReadFile(h.at("disk/dest/f")); checkpoint && string(got) != text {
+					t.Error("the resumed file differs")
+				}
+			})
+		}
+	}
+}
+
+// fillDisk writes to name until the disk is full.
+func (h *hall) fillDisk(name string) {
+	h.t.Helper()
+	f, err := os.Create(h.at(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !isNoSpace(err) {
+		h.t.Fatal(err)
 	}
 }
 

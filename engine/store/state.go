@@ -320,7 +320,7 @@ func (s *Session) writeState(root dir) error {
 
 // forget removes the record of f, which has got its final name.
 func (s *Session) forget(f *File) error {
-	if s.past.disk != f.rel() {
+	if !f.recorded() {
 		return nil
 	}
 	s.past.disk = ""

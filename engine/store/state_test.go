@@ -408,6 +408,63 @@ func TestAbandonWhereFinalIsTaken(t *testing.T) {
 	h.end(false)
 }
 
+// TestAbandonOfNothing abandons a file of which nothing is there.
+func TestAbandonOfNothing(t *testing.T) {
+	for _, checkpoint := range []bool{false, true} {
+		h := newHall(t, withTemp)
+		text := body(3 * testBlock)
+		f, left := h.cut(h.file("d/f", text), text)
+		if checkpoint {
+			if err := f.Checkpoint(missing(3, 1, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Abandon(left); err != nil {
+			t.Fatal(err)
+		}
+		h.wantTree("temp", "neither data nor a record is left", "_group_0BADCAFE/")
+		h.end(false)
+		h.begin(1)
+		req := h.resume(h.file("d/f", text))
+		a, f := h.s.Open(req)
+		if f == nil || a.Partial {
+			t.Fatalf("Open = %+v, want all of it", a)
+		}
+		if err := f.WriteAt([][]byte{[]byte(text)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		h.end(true)
+		h.wantTree("dest", "received anew", "d/", "d/f = 3000 bytes")
+	}
+
+	// An older partial file is still of use.
+	h := newHall(t, withTemp)
+	text := body(3 * testBlock)
+	first := h.file("first", text)
+	f, left := h.cut(first, text, 1)
+	if err := f.Abandon(left); err != nil {
+		t.Fatal(err)
+	}
+	h.end(false)
+	h.begin(1)
+	f, left = h.cut(h.resume(h.file("second", text)), text)
+	if err := f.Abandon(left); err != nil {
+		t.Fatal(err)
+	}
+	h.end(false)
+	h.begin(2)
+	a, f := h.s.Open(h.resume(first))
+	if f == nil || !a.Partial {
+		t.Fatalf("Open = %+v, want the older partial file resumed", a)
+	}
+	h.finishRest(a, f, first, text)
+	h.end(true)
+	h.wantTree("dest", "resumed", "first = 3000 bytes")
+}
+
 // TestShortData resumes data that lost their end.
 func TestShortData(t *testing.T) {
 	h := newHall(t, withTemp)
