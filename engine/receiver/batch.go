@@ -48,8 +48,10 @@ func (r *Receiver) HandleBatch(now clock.Time, from netip.AddrPort, pkts [][]byt
 }
 
 // alike returns the session and the number of the first datagrams that can be
-// opened together: all sealed, of one session, and not to be refused before that.
+// opened together: all sealed, of one session, not to be refused before that, and
+// in order, so that none of them is a replay of another.
 func (r *Receiver) alike(pkts [][]byte) (s *session, n int) {
+	var last uint64
 	for _, pkt := range pkts {
 		h, _, err := wire.ParseHeader(pkt)
 		if err != nil || h.Func != wire.FuncEncrypted {
@@ -59,7 +61,11 @@ func (r *Receiver) alike(pkts [][]byte) (s *session, n int) {
 		if o == nil || s != nil && o != s || o.sec == nil || o.ended || h.Src != o.info.Sender || o.sec.refuse(pkt) != machine.DropNone {
 			break
 		}
-		s = o
+		ctr := counterOf(pkt)
+		if n > 0 && ctr <= last {
+			break
+		}
+		s, last = o, ctr
 		n++
 	}
 	return s, n

@@ -18,7 +18,7 @@ func segments(w *world, n, blockSize int) [][]byte {
 		h.Seq = w.seq
 		w.seq++
 		x := wire.FileSeg{FileID: 1, Section: uint16(s), Block: uint16(b), Data: make([]byte, blockSize)}
-		list = append(list, x.Append(h.Append(nil)))
+		list = append(list, w.packet(h, x.Append(nil)))
 	}
 	return list
 }

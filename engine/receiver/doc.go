@@ -49,7 +49,27 @@
 //     without a temporary directory, if sender and address are the same.
 //   - The DONE that ends the session is ignored while a file is not whole: the
 //     sender must not believe that all is well.
-//   - Encrypted sessions and TFMCC are refused with an ABORT.
+//   - TFMCC is refused with an ABORT.
+//
+// # Encrypted sessions
+//
+// The handshake (package handshake) takes the place of REG_CONF: REGISTER, with
+// CLIENT_KEY behind it if the sender asks, then KEYINFO, which confirms. From then
+// on everything we send is sealed, an ABORT at shutdown too, and of what comes only
+// sealed packets that are authentic and not replayed change anything: the window of
+// sequence numbers, GRTT and all timers included, but for the idle timer, which
+// ANNOUNCE and KEYINFO from the sender's address restart between files. Before that
+// the sender's address counts for KEYINFO and ABORT. Each refusal has its counter.
+//
+//   - A key of ours is needed only when the sender asks for one, and then of any
+//     kind and size that it can use. With Config.MakeKeys one is made.
+//   - Counters of our packets begin at the Unix time in nanoseconds, so a receiver
+//     that comes back within a session does not use one twice, unless the clock of
+//     its host was set back meanwhile.
+//   - A KEYINFO that does not open is ignored; stock ends the session over it.
+//   - A session in clear neither restarts nor ends an encrypted one of its group.
+//   - Public-key work for ANNOUNCEs that prove nothing is limited to a quarter of
+//     the time of one core.
 //
 // # Limits
 //
@@ -59,6 +79,11 @@
 // GRTT), and the missing sets. These are allocated only when the host has opened
 // the file, which is when it has found the space for it, and altogether hold at
 // most 2^33 blocks.
+//
+// KEYINFO has no signature: who can send from the sender's address, or pretend to,
+// can make us take wrong keys, or abort us before we have any. The session then
+// fails; nothing can be read. An ANNOUNCE whose offer of encryption was removed is
+// one of a session in clear: only Config.MinSecurity keeps those out.
 //
 // In clear sessions nobody can tell a forged packet from a true one. Who knows
 // group and UID can spoil a file; who can send at all can make us answer one

@@ -51,6 +51,8 @@ type world struct {
 
 	disk map[machine.FileRef][]byte // what Verdict.Store said
 	last machine.Verdict
+
+	far *far // of an encrypted session; nil in clear
 }
 
 type sentPacket struct {
@@ -93,6 +95,9 @@ func (w *world) poll() {
 			if err != nil {
 				w.t.Fatalf("sent a packet that cannot be parsed: %v", err)
 			}
+			if w.far != nil {
+				h.Func, msg = w.far.open(w, h.Func, p.Data, msg)
+			}
 			if h.Func != wire.Func(msg[0]) || h.Src != w.r.cfg.UID || h.GRTT != 0 || h.GroupSize != 0 {
 				w.t.Fatalf("bad header of a packet of ours: %s", wire.Describe(p.Data))
 			}
@@ -110,7 +115,16 @@ func (w *world) send(f wire.Func, msg []byte) machine.Verdict {
 	w.t.Helper()
 	h := wire.Header{Version: wire.Version4, Func: f, Seq: w.seq, Src: w.src, Group: w.group, Instance: w.instance, GRTT: w.grtt}
 	w.seq++
-	return w.raw(append(h.Append(nil), msg...))
+	return w.raw(w.packet(h, msg))
+}
+
+// packet makes the datagram of a message: sealed, if the session is and has its keys.
+func (w *world) packet(h wire.Header, msg []byte) []byte {
+	w.t.Helper()
+	if w.far != nil && w.far.sealer != nil && h.Func != wire.FuncAnnounce && h.Func != wire.FuncKeyInfo {
+		return w.far.seal(w, h, msg)
+	}
+	return append(h.Append(nil), msg...)
 }
 
 // raw hands in a datagram and carries out what is to be stored.
@@ -342,10 +356,18 @@ func (w *world) joined(errText string) {
 // toMidGroup registers.
 func (w *world) toMidGroup(change ...func(*wire.Announce)) {
 	w.t.Helper()
-	w.announce(change...)
-	w.joined("")
-	w.wantRegister("after the join")
-	w.regConf(us)
+	if w.far != nil {
+		w.announceSealed(change...)
+		w.joined("")
+		w.wantRegisterSealed("after the join")
+		w.keyInfo()
+		w.wantKeyInfoAck("the keys are there")
+	} else {
+		w.announce(change...)
+		w.joined("")
+		w.wantRegister("after the join")
+		w.regConf(us)
+	}
 	w.wantPhase(MidGroup)
 }
 

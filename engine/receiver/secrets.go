@@ -67,11 +67,14 @@ func (c *secrets) refuse(pkt []byte) machine.Drop {
 		return machine.DropPhase
 	case len(pkt) < wire.HeaderLen+wire.EncryptedLen:
 		return machine.DropSealed
-	case !c.replay.Check(binary.BigEndian.Uint64(pkt[wire.HeaderLen:])):
+	case !c.replay.Check(counterOf(pkt)):
 		return machine.DropReplay
 	}
 	return machine.DropNone
 }
+
+// counterOf reads the counter of an ENCRYPTED datagram that is long enough.
+func counterOf(pkt []byte) uint64 { return binary.BigEndian.Uint64(pkt[wire.HeaderLen:]) }
 
 // lead is how many bytes of a packet stand before its message.
 func (c *secrets) lead() int { return c.sealer.Lead() }

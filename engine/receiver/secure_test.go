@@ -1,0 +1,700 @@
+package receiver
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/engine/block"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// wholeSession takes a file of 9 blocks, two of them in the second pass.
+func wholeSession(w *world) {
+	w.t.Helper()
+	w.toMidGroup()
+	q := w.toReceiving(1, 8500)
+	l := &q.Layout
+	for i := range 9 {
+		if i != 3 && i != 8 {
+			w.data(1, l, 0, i)
+		}
+	}
+	w.done(1, 0, us)
+	w.advance(20 * time.Millisecond)
+	w.wantStatus(0, "0801", "blocks 3 and 8 are missing")
+	w.data(1, l, 0, 3)
+	w.data(1, l, 0, 8)
+	w.closed("")
+	w.done(1, 0, us)
+	w.wantComplete(1, wire.StatusNormal, "the file is whole")
+	if !bytes.Equal(w.disk[q.Ref], pattern(l)) {
+		w.t.Fatal("the file is not what was sent")
+	}
+	w.done(0, 0, us)
+	w.wantComplete(0, wire.StatusNormal, "the session is over")
+	w.doneConf(us)
+	w.wantEnded(true, EndConfirmed)
+	w.wantSilence("after the end")
+}
+
+// Every cipher, hash, signature type and exchange, with and without a key of ours.
+func TestSuites(t *testing.T) {
+	for cipher := uint8(wire.CipherDES); cipher <= wire.CipherAES256CCM; cipher++ {
+		for hash := uint8(wire.HashSHA1); hash <= wire.HashSHA512; hash++ {
+			for exch := uint8(wire.KeyExchRSA); exch <= wire.KeyExchECDHECDSA; exch++ {
+				for typ := uint8(wire.SigHMAC); typ <= wire.SigAuthEnc; typ++ {
+					s := handshake.Suite{Cipher: cipher, Hash: hash, SigType: typ, KeyExch: exch}
+					if s.Check() != nil {
+						continue
+					}
+					for _, auth := range []bool{false, true} {
+						t.Run(fmt.Sprintf("%v auth=%v", s, auth), func(t *testing.T) {
+							w := newSecureWorld(t, s, auth)
+							wholeSession(w)
+							k := event[Keyed](w, "the user hears how well the session is protected")
+							if k.Suite != s || k.ClientAuth != (auth || typ == wire.SigKeyExch) || !k.Server.Equal(keysFor(s)[0].Public()) {
+								t.Errorf("%+v", k)
+							}
+							noEvent[HaveKey](w, "there is a key")
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestHandshakeRepeats(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, rsa} {
+		w := newSecureWorld(t, s, true)
+		w.announceSealed()
+		w.joined("")
+		w.wantRegisterSealed("the first")
+		w.announceSealed()
+		w.wantDrop(machine.DropPhase, "a repeated ANNOUNCE changes nothing")
+		w.wantSilence("REGISTER is repeated by the timer only")
+		w.advance(50 * time.Millisecond)
+		w.wantRegisterSealed("after 4·GRTT, with the same random number")
+		w.send(wire.FuncKeyInfo, w.keyInfoFor(other))
+		w.wantDrop(machine.DropNotForUs, "KEYINFO for others")
+		w.keyInfo()
+		w.wantKeyInfoAck("first")
+		w.keyInfo()
+		w.wantKeyInfoAck("the sender has not got the first")
+		w.wantSilence("and no more")
+		w.advance(900 * time.Millisecond)
+		w.announceSealed()
+		w.advance(900 * time.Millisecond)
+		w.wantPhase(MidGroup) // ANNOUNCE for others keeps us waiting
+		w.send(wire.FuncKeyInfo, w.keyInfoFor(other))
+		w.advance(900 * time.Millisecond)
+		w.wantPhase(MidGroup)
+		w.advance(200 * time.Millisecond)
+		w.wantAbort("Transfer timed out", "sealed, like everything")
+		w.wantEnded(false, EndTimeout)
+	}
+}
+
+// A KEYINFO that does not open changes nothing; when no better one comes the
+// sender hears why.
+func TestBadKeyInfo(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.announceSealed()
+	w.joined("")
+	w.wantRegisterSealed("register")
+	good := w.keyInfoFor(us)
+	// All that tells a bad entry is its padding, which the last 16 bytes decide.
+	for i := len(good) - 16; i < len(good); i++ {
+		bad := bytes.Clone(good)
+		bad[i] ^= 1
+		w.send(wire.FuncKeyInfo, bad)
+		w.wantDrop(machine.DropSealed, "a bit is flipped")
+	}
+	for n := range good {
+		w.send(wire.FuncKeyInfo, good[:n])
+		if w.last.Drop == machine.DropNone {
+			t.Fatalf("KEYINFO cut to %d bytes is taken", n)
+		}
+	}
+	w.wantSilence("nothing is answered")
+	w.wantPhase(Registering)
+	w.from = addrOf("10.88.0.66:40000")
+	w.send(wire.FuncKeyInfo, good)
+	w.wantDrop(machine.DropSource, "KEYINFO from elsewhere")
+	w.from = senderAddr
+	w.advance(1100 * time.Millisecond)
+	for len(w.packets) > 1 {
+		w.next(wire.FuncRegister)
+	}
+	w.wantAbort("Decrypt failed for group master", "no key came")
+}
+
+// snapshot is what no refused datagram may change.
+type snapshot struct {
+	phase   Phase
+	info    Session
+	win     window
+	grtt    time.Duration
+	seq     uint16
+	due     [numTimers]int64
+	missing int
+	nak     nak
+	fin     finished
+	queue   int
+}
+
+func (w *world) snapshot() (s snapshot) {
+	se := w.session()
+	if se == nil {
+		return s
+	}
+	s = snapshot{se.phase, se.info, se.win, se.grtt, se.seq, [numTimers]int64{}, se.file.missing.Count(), se.file.nak, se.finished, len(w.packets) + len(w.events)}
+	for i, d := range se.due {
+		s.due[i] = int64(d)
+	}
+	return s
+}
+
+// hostile hands in pkt and wants it refused without a trace.
+func (w *world) hostile(pkt []byte, why string) machine.Drop {
+	w.t.Helper()
+	before := w.snapshot()
+	v := w.r.Handle(w.now, w.from, bytes.Clone(pkt))
+	w.poll()
+	if v.Drop == machine.DropNone || v.Store.Data != nil {
+		w.t.Fatalf("%s: taken", why)
+	}
+	if after := w.snapshot(); after != before {
+		w.t.Fatalf("%s: refused (%v), but the session is\n%+v, was\n%+v", why, v.Drop, after, before)
+	}
+	return v.Drop
+}
+
+// Every message of a sender, at a time when it would have an effect: in clear, with
+// any bit flipped, cut anywhere, and replayed, it has none.
+func TestHostilePackets(t *testing.T) {
+	messages := []struct {
+		f    wire.Func
+		msg  func(w *world) []byte
+		keep bool // the session goes on
+	}{
+		{wire.FuncFileInfo, func(w *world) []byte {
+			x := wire.FileInfo{FileID: 2, Size: 5000, Name: []byte("evil"), Hosts: uids(us)}
+			return x.Append(nil)
+		}, true},
+		{wire.FuncFileSeg, func(w *world) []byte {
+			x := wire.FileSeg{FileID: 1, Block: 4, Data: make([]byte, 1000)}
+			return x.Append(nil)
+		}, true},
+		{wire.FuncDone, func(w *world) []byte {
+			x := wire.Done{FileID: 1, Hosts: uids(us)}
+			return x.Append(nil)
+		}, true},
+		{wire.FuncCongCtrl, func(w *world) []byte {
+			x := wire.CongCtrl{CCSeq: 1}
+			return x.Append(nil)
+		}, true},
+		{wire.FuncDoneConf, func(w *world) []byte {
+			x := wire.HostList{Func: wire.FuncDoneConf, Hosts: uids(us)}
+			return x.Append(nil)
+		}, true},
+		{wire.FuncAbort, func(w *world) []byte {
+			x := wire.Abort{Text: []byte("enough")}
+			return x.Append(nil)
+		}, false},
+	}
+	for _, s := range []handshake.Suite{gcm, ccm, cbc, sig} {
+		for _, m := range messages {
+			t.Run(fmt.Sprintf("%v/%v", s, m.f), func(t *testing.T) {
+				w := newSecureWorld(t, s, false)
+				w.toMidGroup()
+				q := w.toReceiving(1, 8500)
+				w.data(1, &q.Layout, 0, 0)
+				w.forget()
+				h := wire.Header{Version: wire.Version4, Func: m.f, Seq: w.seq + 3, Src: them, Group: w.group, GRTT: code500ms}
+				msg := m.msg(w)
+				if d := w.hostile(append(h.Append(nil), msg...), "in clear"); d != machine.DropClear {
+					t.Fatalf("in clear: %v, want %v", d, machine.DropClear)
+				}
+				pkt := w.far.seal(w, h, msg)
+				step := max(1, len(pkt)/97) // signatures take their time
+				for i := 0; i < len(pkt); i += step {
+					bad := bytes.Clone(pkt)
+					bad[i] ^= 1 << (i % 8)
+					if i >= wire.HeaderLen || s.AEAD() || i < 12 {
+						w.hostile(bad, fmt.Sprintf("bit flipped in byte %d", i))
+					}
+					w.hostile(pkt[:i], fmt.Sprintf("cut to %d bytes", i))
+				}
+				w.hostile(append(bytes.Clone(pkt), 0), "one byte too many")
+				if v := w.raw(bytes.Clone(pkt)); v.Drop != machine.DropNone && v.Drop != machine.DropPhase {
+					t.Fatalf("the real one is refused: %v", v.Drop)
+				}
+				w.forget()
+				d := w.hostile(pkt, "replayed")
+				if m.keep && d != machine.DropReplay || !m.keep && d != machine.DropGroup {
+					t.Fatalf("replayed: %v", d)
+				}
+				if m.keep {
+					w.wantPhase(Receiving)
+				}
+			})
+		}
+	}
+}
+
+// Before there are keys an ABORT in clear counts, afterwards it does not; and what
+// is sealed does not count before.
+func TestKeysDivideClearAndSealed(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.announceSealed()
+	w.joined("")
+	w.wantRegisterSealed("register")
+	w.far.key(t)
+	x := wire.FileInfo{FileID: 1, Size: 10, Name: []byte("f"), Hosts: uids(us)}
+	w.send(wire.FuncFileInfo, x.Append(nil))
+	w.wantDrop(machine.DropPhase, "sealed, and no keys yet")
+	h := wire.Header{Version: wire.Version4, Func: wire.FuncFileInfo, Src: them, Group: w.group, Seq: w.seq}
+	w.hostile(x.Append(h.Append(nil)), "in clear FILEINFO does not stand for a confirmation")
+	h.Func = wire.FuncRegConf
+	c := wire.HostList{Func: wire.FuncRegConf, Hosts: uids(us)}
+	w.hostile(c.Append(h.Append(nil)), "nor does REG_CONF")
+	a := wire.Abort{Text: []byte("no")}
+	h.Func = wire.FuncAbort
+	w.raw(a.Append(h.Append(nil)))
+	w.wantEnded(false, EndAborted)
+}
+
+// Once there are keys, packets in clear do not move what they move in clear sessions.
+func TestClearHeadersMoveNothing(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.announceSealed()
+	w.joined("")
+	w.wantRegisterSealed("register")
+	w.grtt = code100ms
+	w.keyInfo()
+	w.wantKeyInfoAck("keys")
+	if g := w.session().grtt; g < 100*time.Millisecond {
+		t.Fatalf("GRTT %v: KEYINFO carries the first one that was measured", g)
+	}
+	before := w.session().win
+	w.seq, w.grtt = 30000, code10ms
+	w.announceSealed()
+	w.keyInfo()
+	if w.session().win != before || w.session().grtt < 100*time.Millisecond {
+		t.Fatal("ANNOUNCE and KEYINFO in clear moved the window or the GRTT")
+	}
+	w.forget()
+	w.seq, w.grtt = 9, code100ms
+	w.fileInfo(1, 5000)
+	w.wantDrop(machine.DropNone, "the window begins with what is authentic")
+	w.from = addrOf("10.88.0.66:40000")
+	w.announceSealed()
+	w.wantDrop(machine.DropSource, "ANNOUNCE from elsewhere does not keep the session alive")
+}
+
+// The session goes on to seal what is left to say when it has ended, and its
+// secrets are wiped after that.
+func TestSecretsAreWiped(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.toMidGroup()
+	sec := w.session().sec
+	w.r.Stop(w.now)
+	if sec.uses != 1 || !sec.client.Keyed() {
+		t.Fatal("the ABORT in the queue needs the keys")
+	}
+	w.poll()
+	w.wantAbort("Client shutting down", "sealed")
+	w.wantEnded(false, EndShutdown)
+	if sec.uses != 0 || sec.client.Keyed() {
+		t.Fatal("the secrets of a session that has ended are kept")
+	}
+}
+
+// A receiver that comes back within a session gets the same keys again: its
+// counters go on above all that it has used.
+func TestCountersAfterRestart(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.toMidGroup()
+	w.toReceiving(1, 8500)
+	first := w.far.least
+	if first < uint64(w.now.Add(-time.Second)) {
+		t.Fatalf("counter %d, want one of this second", first)
+	}
+	again := newWorld(t, func(c *Config) { c.Rand = seeded(9) })
+	again.now, again.far, again.seq = w.now.Add(time.Second), w.far, w.seq
+	again.far.peer.Wipe()
+	again.announceSealed()
+	again.joined("")
+	again.wantRegisterSealed("with another random number")
+	again.keyInfo()
+	again.wantKeyInfoAck("the keys are the same") // far.open compares the counters
+}
+
+// A restarted session has new keys. It takes the place of an encrypted one, but
+// a session in clear does not.
+func TestRestartOfEncrypted(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.toMidGroup()
+	w.toReceiving(1, 8500)
+	w.forget()
+
+	clear := w.far
+	w.far = nil
+	w.instance = 1
+	w.announce()
+	w.wantAbort("No unencrypted transfers allowed", "a restart in clear of an encrypted session")
+	w.instance = 0
+	w.far = clear
+	w.wantPhase(Receiving)
+
+	w.instance = 1
+	w.far.start(t)
+	w.announceSealed()
+	w.wantRegisterSealed("the group is joined already")
+	w.keyInfo()
+	w.wantKeyInfoAck("new keys")
+	if e := event[SessionEnded](w, "the older one"); e.Reason != EndSuperseded || e.Session.Instance != 0 {
+		t.Fatalf("%+v", e)
+	}
+	w.wantPhase(MidGroup)
+}
+
+// A session in clear that was there before the encrypted one does not end it.
+func TestClearDoesNotSupersede(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	f := w.far
+	w.far, w.instance = nil, 1
+	w.announce()
+	w.joined("")
+	w.wantRegister("in clear")
+	w.far, w.instance = f, 0
+	w.announceSealed()
+	w.wantRegisterSealed("encrypted")
+	w.keyInfo()
+	w.wantKeyInfoAck("keys")
+	w.far, w.instance = nil, 1
+	w.regConf(us)
+	w.wantPhase(MidGroup)
+	w.far, w.instance = f, 0
+	w.wantPhase(MidGroup)
+}
+
+func TestEncryptedRefusals(t *testing.T) {
+	good := keysFor(gcm)[0].Public().Fingerprint()
+	list := func(uid wire.UID, f *identity.Fingerprint) func(*Config) {
+		return func(c *Config) { c.Servers = []Server{{UID: uid, Addr: senderAddr.Addr(), Fingerprint: f}} }
+	}
+	twice := func(c *Config) {
+		c.Servers = []Server{
+			{UID: them, Addr: senderAddr.Addr(), Fingerprint: &identity.Fingerprint{1}},
+			{UID: them, Addr: senderAddr.Addr(), Fingerprint: &good},
+		}
+	}
+	enc := func(change func(*wire.EncInfo)) func(*wire.Announce) {
+		return func(a *wire.Announce) { change(&a.Enc) }
+	}
+	for _, c := range []struct {
+		name   string
+		suite  handshake.Suite
+		auth   bool
+		config func(*Config)
+		change func(*wire.Announce)
+		text   string // "" = taken
+	}{
+		{"as it is", gcm, false, nil, nil, ""},
+		{"cipher 9", gcm, false, nil, enc(func(e *wire.EncInfo) { e.Cipher = 9 }), "Keytype invalid or not supported here"},
+		{"MD5", gcm, false, nil, enc(func(e *wire.EncInfo) { e.Hash = 1 }), "Hashtype invalid or not supported here"},
+		{"HMAC with GCM", gcm, false, nil, enc(func(e *wire.EncInfo) { e.SigType = 1 }), "Invalid sigtype specified"},
+		{"exchange 4", gcm, false, nil, enc(func(e *wire.EncInfo) { e.KeyExch = 4 }), "Invalid keyextype specified"},
+		{"fingerprint", gcm, false, list(them, &good), nil, ""},
+		{"one of two fingerprints", gcm, false, twice, nil, ""},
+		{"any key of a known sender", gcm, false, list(them, nil), nil, ""},
+		{"other fingerprint", gcm, false, list(them, &identity.Fingerprint{1}), nil, "Failed to verify server key fingerprint"},
+		{"other UID", gcm, false, list(other, &good), nil, "Failed to verify server key fingerprint"},
+		{"point off the curve", gcm, false, nil, enc(func(e *wire.EncInfo) { e.PublicKey[20] ^= 1 }), "Failed to load server public key"},
+		{"RSA garbage", rsa, false, nil, enc(func(e *wire.EncInfo) { clear(e.PublicKey[4:]) }), "Failed to load server public key"},
+		{"ECDH point off the curve", gcm, false, nil, enc(func(e *wire.EncInfo) { e.ECDH[20] ^= 1 }), "Failed to load server public ECDH key"},
+		{"client authentication without a key", gcm, true, func(c *Config) { c.Keys = nil }, nil, "No client key compatible with server key"},
+		{"no key, nobody asks", gcm, false, func(c *Config) { c.Keys = nil }, nil, ""},
+		{"a key of another size will do", gcm, true, func(c *Config) { c.Keys = p384Keys()[1:] }, nil, ""},
+		{"medium wanted, RSA exchange has it not", rsa, false, func(c *Config) { c.MinSecurity = identity.Strong }, nil, string(handshake.ErrStrength)},
+		{"strong wanted and got", gcm, false, func(c *Config) { c.MinSecurity = identity.Strong }, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.config == nil {
+				c.config = func(*Config) {}
+			}
+			if c.change == nil {
+				c.change = func(*wire.Announce) {}
+			}
+			w := newSecureWorld(t, c.suite, c.auth, c.config, func(cfg *Config) {
+				if len(cfg.Servers) > 0 {
+					cfg.Public = append(cfg.Public, privateAddr)
+				}
+			})
+			ssm := func(a *wire.Announce) {
+				if len(w.r.cfg.Servers) > 0 {
+					a.Private = addrOf("232.5.5.9:1").Addr()
+				}
+			}
+			w.announceSealed(ssm, c.change)
+			if c.text == "" {
+				w.wantPhase(Joining)
+				return
+			}
+			w.wantPhase(Free)
+			w.wantAbort(c.text, "in clear: there are no keys")
+			if e := event[Refused](w, "the user hears it"); e.Text != c.text {
+				t.Fatalf("%+v", e)
+			}
+		})
+	}
+}
+
+// An ANNOUNCE that anybody has touched is refused: its signature covers it all.
+func TestForgedAnnounce(t *testing.T) {
+	// With encryption demanded: a flipped extension type makes an ANNOUNCE in clear.
+	w := newSecureWorld(t, gcm, false, func(c *Config) { c.MinSecurity = identity.Legacy })
+	pkt := w.announcement()
+	for i := range pkt {
+		bad := bytes.Clone(pkt)
+		bad[i] ^= 1
+		w.now = w.now.Add(time.Second) // for the answers and the work
+		w.raw(bad)
+		if w.r.sessions != 0 {
+			t.Fatalf("taken with a bit flipped in byte %d", i)
+		}
+	}
+	for n := range pkt {
+		w.now = w.now.Add(time.Second)
+		w.raw(pkt[:n])
+		if w.r.sessions != 0 {
+			t.Fatalf("taken though cut to %d bytes", n)
+		}
+	}
+	w.forget()
+	w.raw(pkt)
+	w.wantPhase(Joining)
+}
+
+// A flood of ANNOUNCEs gets a part of the time, not all of it.
+func TestAnnounceBudget(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	pkt := w.announcement(func(a *wire.Announce) { a.Robust = 9 })
+	pkt[19]++ // after signing
+	refused := 0
+	for range 5000 {
+		w.raw(bytes.Clone(pkt))
+		if w.last.Drop == machine.DropLimit {
+			refused++
+		}
+		w.forget()
+		w.now = w.now.Add(10 * time.Microsecond)
+	}
+	if refused < 3000 || refused > 4900 {
+		t.Fatalf("%d of 5000 ANNOUNCEs within 50 ms are refused unseen, want most but not all", refused)
+	}
+	w.now = w.now.Add(time.Second)
+	w.announceSealed()
+	w.wantPhase(Joining)
+}
+
+// A receiver without keys makes one when it is asked who it is.
+func TestMakeKeys(t *testing.T) {
+	none := func(c *Config) { c.Keys, c.MakeKeys = nil, true }
+	w := newSecureWorld(t, gcm, true, none)
+	wholeSession(w)
+	if k := event[HaveKey](w, "a key was made").Key; k.Curve() != identity.P256 {
+		t.Fatalf("made %v", k)
+	}
+
+	rsaSigned := handshake.Suite{Cipher: wire.CipherAES128CBC, Hash: wire.HashSHA512, SigType: wire.SigKeyExch, KeyExch: wire.KeyExchRSA}
+	w = newSecureWorld(t, rsaSigned, true, none)
+	for range 2 {
+		w.announceSealed()
+		w.wantSilence("the key is not there yet")
+		w.wantPhase(Free)
+	}
+	want := event[KeyWanted](w, "the host has to make an RSA key")
+	noEvent[KeyWanted](w, "once")
+	if want.Spec.Kind != identity.RSA {
+		t.Fatalf("%v wanted", want.Spec)
+	}
+	w.r.KeyMade(nil)
+	w.announceSealed()
+	event[KeyWanted](w, "it failed, so it is asked for again")
+	w.r.KeyMade(rsaKeys()[1])
+	w.poll()
+	wholeSession(w)
+	if k := event[HaveKey](w, "a key was made").Key; k.Kind() != identity.RSA {
+		t.Fatalf("made %v", k)
+	}
+}
+
+// Secrets are for a key log only, and there when there are keys.
+func TestSecretsForKeyLog(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.announceSealed()
+	id := event[SessionStarted](w, "accepted").Session.SessionID
+	if _, ok := w.r.Secrets(id); ok {
+		t.Fatal("there are none yet")
+	}
+	w.joined("")
+	w.wantRegisterSealed("register")
+	w.keyInfo()
+	s, ok := w.r.Secrets(id)
+	if !ok || s.Suite != gcm || s.GroupMaster != w.far.server.GroupMaster() || s.ServerRandom != w.far.server.Random() {
+		t.Fatal("not the secrets of the session")
+	}
+	w.abort(wire.Abort{Text: []byte("over")})
+	if _, ok := w.r.Secrets(id); ok {
+		t.Fatal("the session is over")
+	}
+}
+
+// HandleBatch comes to the same as Handle, whatever stands in the batch.
+func TestHandleBatch(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
+		t.Run(s.String(), func(t *testing.T) {
+			one, many := newSecureWorld(t, s, false), newSecureWorld(t, s, false)
+			var lists [2][][]byte
+			for k, w := range []*world{one, many} {
+				w.toMidGroup()
+				q := w.toReceiving(1, 99_500)
+				w.forget()
+				lists[k] = hostileBatch(w, &q.Layout)
+			}
+			if len(lists[0]) < 150 {
+				t.Fatal("the batch is too short")
+			}
+			out := make([]machine.Verdict, len(lists[0]))
+			many.r.HandleBatch(many.now, many.from, lists[1], out)
+			for i, pkt := range lists[0] {
+				v := one.r.Handle(one.now, one.from, pkt)
+				if v.Drop != out[i].Drop || v.Store.Offset != out[i].Store.Offset || !bytes.Equal(v.Store.Data, out[i].Store.Data) {
+					t.Fatalf("datagram %d: %v with %d bytes, want %v with %d", i, out[i].Drop, len(out[i].Store.Data), v.Drop, len(v.Store.Data))
+				}
+			}
+			if *one.r.Drops() != *many.r.Drops() {
+				t.Fatalf("counted %v, want %v", many.r.Drops(), one.r.Drops())
+			}
+			one.poll()
+			many.poll()
+			if one.eventNames() != many.eventNames() {
+				t.Fatalf("events %s, want %s", many.eventNames(), one.eventNames())
+			}
+		})
+	}
+}
+
+// hostileBatch mixes blocks of a file with everything that has to be told apart
+// from them; in its middle the sender aborts the session.
+func hostileBatch(w *world, l *block.Layout) (list [][]byte) {
+	add := func(f wire.Func, msg []byte) []byte {
+		h := wire.Header{Version: wire.Version4, Func: f, Seq: w.seq, Src: them, Group: w.group, GRTT: w.grtt}
+		w.seq++
+		list = append(list, w.packet(h, msg))
+		return list[len(list)-1]
+	}
+	seg := func(i int) []byte {
+		x := wire.FileSeg{FileID: 1, Block: uint16(i), Data: make([]byte, l.Len(i))}
+		return add(wire.FuncFileSeg, x.Append(nil))
+	}
+	for i := range l.Blocks {
+		p := seg(i)
+		switch i {
+		case 5:
+			list = append(list, bytes.Clone(p)) // twice in one batch
+		case 9:
+			list = append(list, bytes.Clone(p[:30]), bytes.Clone(list[2]))
+		case 12:
+			p[40] ^= 1
+		case 20:
+			x := wire.Done{FileID: 1}
+			add(wire.FuncDone, x.Append(nil))
+		case 25:
+			q := bytes.Clone(p)
+			q[4] ^= 1 // another source
+			r := bytes.Clone(p)
+			r[9] ^= 1 // another group
+			c := bytes.Clone(p)
+			c[1] = byte(wire.FuncFileSeg)
+			list = append(list, q, r, c, nil)
+		}
+	}
+	for i := range 40 {
+		seg(i) // again
+		if i == 30 {
+			a := wire.Abort{Text: []byte("enough")}
+			add(wire.FuncAbort, a.Append(nil))
+		}
+	}
+	for i := range 12 {
+		seg(i)
+	}
+	return list
+}
+
+func TestSealedDataPathAllocatesNothing(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
+		t.Run(s.String(), func(t *testing.T) {
+			w := newSecureWorld(t, s, false)
+			w.toMidGroup(func(a *wire.Announce) { a.BlockSize = 512 })
+			const n, batch = 8000, 16
+			w.fileInfo(1, n*512)
+			w.opened(Opened{Action: Receive})
+			w.forget()
+			list := segments(w, n, 512)
+			out := make([]machine.Verdict, batch)
+			var stored, i int
+			if a := testing.AllocsPerRun(200, func() {
+				w.r.HandleBatch(w.now, w.from, list[i:i+batch], out)
+				i += batch
+				for j := range out {
+					if out[j].Store.Data != nil {
+						stored++
+					}
+				}
+				if w.r.Handle(w.now, w.from, list[i]).Store.Data != nil {
+					stored++
+				}
+				i++
+				w.r.Poll(w.now, &w.out)
+				w.now += 1000
+			}); a != 0 {
+				t.Fatalf("%v allocations for %d blocks", a, batch+1)
+			}
+			if stored != i {
+				t.Fatalf("%d of %d blocks stored", stored, i)
+			}
+		})
+	}
+}
+
+// FuzzSealed lets a stranger who knows everything but the keys talk to a session
+// that has its keys: he changes nothing but the timer of ANNOUNCE and KEYINFO.
+func FuzzSealed(f *testing.F) {
+	f.Add([]byte{}, byte(wire.FuncEncrypted))
+	f.Add(make([]byte, 300), byte(wire.FuncEncrypted))
+	f.Add(make([]byte, 60), byte(wire.FuncKeyInfo))
+	x := wire.Encrypted{Counter: 9, Payload: make([]byte, 32)}
+	f.Add(x.Append(nil), byte(wire.FuncEncrypted))
+	a := wire.Abort{Text: []byte("no")}
+	f.Add(a.Append(nil), byte(wire.FuncAbort))
+	f.Fuzz(func(t *testing.T, msg []byte, fn byte) {
+		for _, s := range []handshake.Suite{gcm, ccm, cbc} {
+			w := newSecureWorld(t, s, false)
+			w.toMidGroup()
+			w.toReceiving(1, 8500)
+			w.forget()
+			h := wire.Header{Version: wire.Version4, Func: wire.Func(fn), Src: them, Group: theGroup, Seq: 500, GRTT: code500ms}
+			w.hostile(append(h.Append(nil), msg...), "without a key")
+		}
+	})
+}
