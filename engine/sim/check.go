@@ -58,9 +58,36 @@ func (s *Sender) checkSent(p *packet, at clock.Time) {
 		s.w.Fail("%s starts with number %d, stock receivers want 0", s, h.Seq)
 	}
 	s.seq, s.started = h.Seq+1, true
+	s.checkCounter(h.Func, p.data[wire.HeaderLen:])
 	if (h.Func == wire.FuncAnnounce) != (p.to == s.Config.Public) && s.Config.Public != s.Config.Private && p.to.Addr().IsMulticast() {
 		s.w.Fail("%s sends %v to %v", s, h.Func, p.to)
 	}
+}
+
+// checkCounter wants that no counter of a key comes twice, and that they stand in
+// the order of the line. A killed sender may have taken some that never left.
+func (s *Sender) checkCounter(fn wire.Func, msg []byte) {
+	sec := s.Config.Security
+	if sec == nil {
+		return
+	}
+	var counter uint64
+	switch fn {
+	case wire.FuncEncrypted:
+		m, _ := wire.ParseEncrypted(msg)
+		counter = m.Counter
+	case wire.FuncKeyInfo:
+		m, _ := wire.ParseKeyInfo(msg)
+		counter = m.Counter
+	case wire.FuncAnnounce, wire.FuncAbort:
+		return
+	default:
+		s.w.Fail("%s says %v in clear", s, fn)
+	}
+	if counter <= s.counter {
+		s.w.Fail("%s uses counter %d after %d", s, counter, s.counter)
+	}
+	s.counter = counter
 }
 
 // checkSent checks a packet of a receiver: its form, its number and its share.
@@ -135,6 +162,12 @@ func parse(f wire.Func, msg []byte) (err error) {
 		_, err = wire.ParseComplete(msg)
 	case wire.FuncAbort:
 		_, err = wire.ParseAbort(msg)
+	case wire.FuncClientKey:
+		_, err = wire.ParseClientKey(msg)
+	case wire.FuncKeyInfo:
+		_, err = wire.ParseKeyInfo(msg)
+	case wire.FuncEncrypted:
+		_, err = wire.ParseEncrypted(msg)
 	case wire.FuncHBReq:
 		_, err = wire.ParseHBReq(msg)
 	default:

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
@@ -45,8 +46,10 @@ type Sender struct {
 	leaving bool       // an event for the head of the queue is under way
 	line    clock.Time // when the line is free
 
-	seq     uint16 // next
-	started bool   // seq is valid
+	sealer  *aead.Sealer // of an encrypted session
+	counter uint64       // the last one on the line
+	seq     uint16       // next
+	started bool         // seq is valid
 	pace    pace
 }
 
@@ -108,7 +111,7 @@ func Defaults(cfg sender.Config) sender.Config {
 	num(&cfg.MaxPasses, 65535)
 	num(&cfg.TrainBlocks, machine.MaxTrainBlocks)
 	if cfg.Overhead == 0 {
-		cfg.Overhead = wire.HeaderLen + wire.FileSegLen + udpHeaders
+		cfg.Overhead = wire.HeaderLen + wire.FileSegLen + udpHeaders + cfg.Security.Overhead()
 	}
 	if !cfg.Public.IsValid() {
 		cfg.Public = Public
@@ -124,6 +127,12 @@ func Defaults(cfg sender.Config) sender.Config {
 
 // StartNow switches the sender on.
 func (s *Sender) StartNow() {
+	if sec := s.Config.Security; sec != nil {
+		var err error
+		if s.sealer, err = sec.NewSealer(); err != nil {
+			s.w.Fail("%s cannot be set up: %v", s, err)
+		}
+	}
 	s.m = sender.New(s.Config, s.w.now)
 	s.begin(s.m)
 	s.byID = map[uint16]*File{}
@@ -316,23 +325,38 @@ func (s *Sender) sendTrain(t *machine.Train) {
 	for _, i := range t.Block[:t.N] {
 		if f.FailAt > 0 && t.Layout.Offset(int(i))+int64(t.Layout.Len(int(i))) > f.FailAt {
 			s.seq += uint16(t.N)
+			s.counter += uint64(t.N)
 			s.m.FileFailed(s.w.now, t.FileID, "the file became shorter while it was sent")
 			return
 		}
 	}
-	const head = wire.HeaderLen + wire.FileSegLen
+	head := wire.HeaderLen + wire.FileSegLen
+	if s.sealer != nil {
+		head = s.sealer.Lead() + wire.FileSegLen
+	}
 	h := t.Head
 	for k, i := range t.Block[:t.N] {
 		p := s.w.packet(s.addr, t.To, nil)
 		n := head + t.Layout.Len(int(i))
+		if s.sealer != nil {
+			n = s.sealer.Size(wire.FileSegLen + t.Layout.Len(int(i)))
+		}
 		p.data = grow(p.data, n)
 		section, place := t.Layout.Section(int(i))
 		h.Seq = t.Head.Seq + uint16(k)
-		wire.PutFileSeg(p.data, h, t.FileID, uint16(section), uint16(place))
+		clear := p.data[head-wire.FileSegLen-wire.HeaderLen:]
+		wire.PutFileSeg(clear, h, t.FileID, uint16(section), uint16(place))
 		p.file, p.off = f, t.Layout.Offset(int(i))
-		f.read(p.data[head:], p.off)
+		data := p.data[head : head+t.Layout.Len(int(i))]
+		f.read(data, p.off)
+		if s.sealer != nil {
+			copy(p.data[:wire.HeaderLen], clear)
+			if _, err := s.sealer.Seal(p.data, wire.FileSegLen+len(data), t.Counter+uint64(k)); err != nil {
+				s.w.Fail("%s cannot seal: %v", s, err)
+			}
+		}
 		s.checkSent(p, s.line)
-		s.pace.took(s, s.line, n-head)
+		s.pace.took(s, s.line, len(data))
 		s.w.send(p, s.line, nil)
 		s.line = s.line.Add(s.onLine(n))
 	}

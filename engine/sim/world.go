@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -278,7 +279,11 @@ func (w *World) toSender(p *packet) {
 	for _, s := range w.senders {
 		if s.up && s.addr == p.to {
 			s.onTime()
-			s.mach.Handle(w.now, p.from, p.data)
+			data := p.data
+			if len(data) > 1 && wire.Func(data[1]) == wire.FuncEncrypted {
+				data = bytes.Clone(data) // opened in place, and there may be another copy under way
+			}
+			s.mach.Handle(w.now, p.from, data)
 			s.settle()
 			return
 		}

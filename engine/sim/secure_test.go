@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/engine/receiver"
+	"uftp/engine/sender"
+	"uftp/wire"
+)
+
+// encrypted makes cfg an encrypted session. Equal seeds give equal secrets.
+func encrypted(cfg sender.Config, seed byte, s handshake.Suite, auth bool) sender.Config {
+	random := rand.NewChaCha8([32]byte{seed})
+	cfg = Defaults(cfg)
+	cfg.Group = 0xE0000000 + uint32(seed)
+	key, err := identity.GenerateEC(identity.P256, random)
+	if err == nil {
+		var srv *handshake.Server
+		srv, err = handshake.NewServer(handshake.ServerConfig{
+			Suite: s, ClientAuth: auth, Session: handshake.Session{Group: cfg.Group, Private: private(&cfg)},
+			Key: key, Curve: identity.P256, Rand: random,
+		})
+		if err == nil {
+			cfg.Security, err = sender.NewSecurity(srv)
+		}
+	}
+	if err != nil {
+		panic(err)
+	}
+	cfg.Overhead += cfg.Security.Overhead()
+	return cfg
+}
+
+func private(cfg *sender.Config) netip.Addr {
+	if cfg.Unicast {
+		return netip.IPv4Unspecified()
+	}
+	return cfg.Private.Addr()
+}
+
+// secretReceiver is a receiver that makes its keys when asked.
+func secretReceiver(seed byte) receiver.Config {
+	return receiver.Config{MakeKeys: true, MinSecurity: identity.Medium, Rand: rand.NewChaCha8([32]byte{seed, 1})}
+}
+
+// TestSecret: encrypted sessions survive what a link may do, and no counter comes
+// twice (the checkers of the world see to that).
+func TestSecret(t *testing.T) {
+	gcm := handshake.Suite{Cipher: wire.CipherAES256GCM, Hash: wire.HashSHA256, SigType: wire.SigAuthEnc, KeyExch: wire.KeyExchECDHECDSA}
+	ccm, hmac, keyex := gcm, gcm, gcm
+	ccm.Cipher = wire.CipherAES128CCM
+	hmac.Cipher, hmac.SigType = wire.CipherAES128CBC, wire.SigHMAC
+	keyex.Cipher, keyex.SigType = wire.CipherAES128CBC, wire.SigKeyExch
+	rough := Path{Delay: 20 * ms, Jitter: 10 * ms, Loss: 0.05, Burst: Bursts(0.05, 2), Dup: 0.05, Reorder: 0.05, Corrupt: 0.02}
+	for _, c := range []struct {
+		name  string
+		suite handshake.Suite
+		auth  bool
+		path  Path
+		size  int64
+	}{
+		{"clean", gcm, true, Path{Delay: ms}, 700_000},
+		{"loss_10", ccm, false, Path{Delay: ms, Loss: 0.1}, 700_000},
+		{"loss_30", gcm, true, Path{Delay: ms, Loss: 0.3}, 100_000},
+		{"reordering", hmac, false, Path{Delay: ms, Dup: 0.3, Reorder: 0.3, ReorderBy: 20 * ms}, 300_000},
+		{"delay_600", gcm, false, Path{Delay: 300 * ms, Loss: 0.05}, 300_000},
+		{"everything", hmac, true, rough, 300_000},
+		{"signed", keyex, true, rough, 40_000},
+	} {
+		for seed := uint64(1); seed <= 2; seed++ {
+			t.Run(fmt.Sprintf("%s_%d", c.name, seed), func(t *testing.T) {
+				run(t, seed, func(w *World) (time.Duration, func() error) {
+					for i := range 4 {
+						w.AddReceiverOn(secretReceiver(byte(i)), c.path, c.path)
+					}
+					cfg := fast()
+					if seed > 1 {
+						cfg = closed(w, cfg)
+					}
+					if c.path.Delay >= 100*ms {
+						cfg.GRTT = 500 * ms
+					}
+					s := w.AddSender(encrypted(cfg, byte(seed), c.suite, c.auth), file("a", c.size), file("b", 0), file("c", 4000))
+					return 4 * time.Minute, everybodyHas(w, s)
+				})
+			})
+		}
+	}
+}
