@@ -8,7 +8,8 @@
 //	 0  the session reached its end and a receiver took at least one file
 //	 1  an option, a list, a restart file or the status file
 //	 2  addresses, interface or socket
-//	 4  the log file
+//	 3  key file, or keys that do not fit what is asked for
+//	 4  the log file or the key log
 //	 6  interrupted by SIGINT or SIGTERM, in whatever phase
 //	 7  nobody registered
 //	 8  nobody answered the announcement of a file
@@ -17,14 +18,13 @@
 //
 // # Flow
 //
-//	options ──► log, status file ──► addresses ──► engine.Send ──► table, restart file
-//	                                                  │ events
-//	                                                  ▼
-//	                                   report: log, status, JSON, live display
+//	options ──► log, status file ──► keys ──► addresses ──► engine.Send ──► table, restart file
+//	                                                           │ events
+//	                                                           ▼
+//	                                            report: log, status, JSON, live display
 //
 // # Limits
 //
-// Encryption, proxies and congestion control are recognised and refused. On a
-// terminal the live display takes the place of log lines of level 2; -T, -L, -x 3
+// Proxies and congestion control are recognised and refused. On a terminal the live display takes the place of log lines of level 2; -T, -L, -x 3
 // or --no-progress bring those back.
 package main

@@ -70,7 +70,7 @@ func run(args []string, stdout, stderr *os.File) int {
 		cfg.Tick = screenTick
 	}
 	rep := &report.Sender{
-		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Keys: keys.lines(),
+		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Secret: keys.secret(),
 	}
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()

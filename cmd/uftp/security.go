@@ -9,6 +9,7 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/keylog"
+	"uftp/cmd/internal/report"
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
@@ -144,28 +145,36 @@ func (c *crypt) checkKey(o *cryptOptions) error {
 	return &cli.Error{Code: cli.ExitKey, Text: "Failed to read/generate private key: " + problem}
 }
 
-// lines are those of the log about the keys in use; none in clear.
-func (c *crypt) lines() []string {
+// secret is what the reports tell about the session; nil in clear.
+func (c *crypt) secret() *report.Secret {
 	if c == nil {
 		return nil
 	}
-	list := []string{cli.KeyLine(c.key.Public())}
-	if c.suite.ECDH() {
-		list = append(list, "Loaded ECDH key with curve "+c.curve.String())
+	x := &report.Secret{
+		Lines: []string{cli.KeyLine(c.key.Public())},
+		Suite: c.suite.String(), Fingerprint: c.key.Public().Fingerprint(),
 	}
-	return list
+	if c.suite.ECDH() {
+		x.Lines = append(x.Lines, "Loaded ECDH key with curve "+c.curve.String())
+	}
+	x.Strength, x.Weak = c.strength()
+	return x
 }
 
-// warnings are lines about what is weak in the session, or slow.
-func (c *crypt) warnings(o *cryptOptions) []string {
-	var list, weak []string
-	_, parts := c.suite.Strength(c.key.Public(), c.auth)
+// strength grades the session and tells what can be broken in it.
+func (c *crypt) strength() (level identity.Strength, weak []string) {
+	level, parts := c.suite.Strength(c.key.Public(), c.auth)
 	for _, w := range parts {
 		if w.Strength <= identity.Legacy {
 			weak = append(weak, w.Reason)
 		}
 	}
-	if len(weak) > 0 {
+	return level, weak
+}
+
+// warnings are lines about what is weak in the session, or slow.
+func (c *crypt) warnings(o *cryptOptions) (list []string) {
+	if _, weak := c.strength(); len(weak) > 0 {
 		list = append(list, "Warning: weak encryption: "+strings.Join(weak, "; "))
 	}
 	if !aead.Accelerated(c.suite.Cipher) {

@@ -396,3 +396,50 @@ func TestSignatureFlood(t *testing.T) {
 	r.wantDrop("from elsewhere the limit is reached", r.deliverFrom(far, bad), machine.DropLimit)
 	r.wantDrop("from where the client lives it is not", r.deliver(1, good), machine.DropNone)
 }
+
+// FuzzSealedSession hands an encrypted session whatever there may be, in every
+// phase, as a REGISTER, a CLIENT_KEY, in a seal and below a seal that is right.
+func FuzzSealedSession(f *testing.F) {
+	f.Add(byte(0), []byte{2, 11, 0, 0})
+	f.Add(byte(1), []byte{3, 2, 0, 0, 0, 68, 0, 68})
+	f.Add(byte(2), bytes.Repeat([]byte{0}, 60))
+	f.Add(byte(7), []byte{6, 4, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+	f.Add(byte(11), []byte{11, 2, 0, 1, 0, 0, 0, 0, 255})
+	f.Fuzz(func(t *testing.T, how byte, data []byte) {
+		if len(data) > 9000 {
+			return
+		}
+		var r *rig
+		var all []*host
+		switch phase := how >> 2 % 3; phase {
+		case 0:
+			r = newRig(t, with(hosts(1, 2), encrypted(gcm, true)))
+			h := r.host(1, ecKeys()[1])
+			h.register()
+			h.clientKey()
+			g := r.host(2, ecKeys()[2])
+			g.register()
+			g.clientKey()
+			r.advance(2 * ms)
+			all = []*host{h.keyed(), g.keyed()}
+		case 1:
+			r, all = joinSealed(t, gcm, true, nothing, 1, 2)
+		default:
+			r, all = beginSealed(t, gcm, true, nothing, 5500, 1, 2)
+		}
+		fns := []wire.Func{wire.FuncRegister, wire.FuncClientKey, wire.FuncEncrypted}
+		if how&3 == 3 {
+			r.deliver(1, all[0].sealed(append(message(1, wire.FuncEncrypted), data...)))
+		} else {
+			fn := fns[how&3]
+			r.deliver(1, append(message(1, fn), data...))
+			r.deliver(9, append(message(9, fn), data...))
+			if fn == wire.FuncEncrypted {
+				if i, _ := r.s.roster.Find(1); r.s.roster.At(i).state.Failed() {
+					t.Fatal("a seal that is not right has put a client out")
+				}
+			}
+		}
+		r.advance(100 * ms)
+	})
+}

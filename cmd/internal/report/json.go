@@ -67,6 +67,11 @@ type (
 		SndBuf    int    `json:"send_buffer"`
 		GSO       bool   `json:"gso"`
 		GRO       bool   `json:"gro"`
+
+		Suite       string   `json:"suite,omitempty"`
+		Security    string   `json:"security,omitempty"`
+		Fingerprint string   `json:"fingerprint,omitempty"`
+		Weak        []string `json:"weak,omitempty"`
 	}
 	jsonClient struct {
 		head

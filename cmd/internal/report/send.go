@@ -8,6 +8,8 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
@@ -22,7 +24,7 @@ type Sender struct {
 	Screen  *Screen // nil: none
 	Name    string  // of the command
 	Session *sender.Config
-	Keys    []string // lines about the keys in use
+	Secret  *Secret // nil: in clear
 
 	mu      sync.Mutex // Report and Interrupted come from different goroutines
 	where   Where
@@ -36,7 +38,22 @@ type Sender struct {
 	files   int  // FileEnded heard
 	results results
 	view    sendView
+	hinted  bool // about receivers without a fitting key
 }
+
+// Secret is what there is to say about an encrypted session.
+type Secret struct {
+	Lines       []string // about the keys in use
+	Suite       string
+	Strength    identity.Strength
+	Weak        []string // reasons
+	Fingerprint identity.Fingerprint
+}
+
+// keyHint helps with stock receivers, which do not take part without a key like
+// the sender's.
+const keyHint = "Stock receivers want a private key of the kind and size of this sender's (uftpd -K ec:prime256v1); " +
+	"those that were given none have an RSA key of 512 bits, which -K 512 fits"
 
 // total is what STATS tells of one client.
 type total struct {
@@ -72,7 +89,11 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.Traced:
 		s.logf(Packets, at, "%s", traceText(e))
 	case engine.Dropped:
-		s.logf(Peers, at, "Dropped %d datagrams: %v", e.Count, e.Reason)
+		level := Peers
+		if e.Reason == machine.DropClear || e.Reason == machine.DropSealed {
+			level = Warnings // somebody tries something
+		}
+		s.logf(level, at, "Dropped %d datagrams: %v", e.Count, e.Reason)
 	case engine.Lost:
 		s.logf(Warnings, at, "Warning: %d log events lost, output is too slow", e.Count)
 	case sender.PhaseStarted:
@@ -103,6 +124,10 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 			name = fmt.Sprintf("%08X", uint32(e.Client.UID))
 		}
 		s.logf(Warnings, at, "Transfer aborted by %s: %s", name, e.Text)
+		if e.Text == handshake.ErrNoClientKey.Error() && !s.hinted {
+			s.hinted = true
+			s.logf(Warnings, at, "%s", keyHint)
+		}
 		s.JSON.write(s.client(at, "receiver_aborted", e.Client, "", e.Text))
 	case sender.SentAbort:
 		if e.UID == 0 {
@@ -157,8 +182,10 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	if !s.Log.Stamps {
 		s.logf(Normal, at, "Starting at %s", at.Format(time.ANSIC))
 	}
-	for _, line := range s.Keys {
-		s.logf(Normal, at, "%s", line)
+	if s.Secret != nil {
+		for _, line := range s.Secret.Lines {
+			s.logf(Normal, at, "%s", line)
+		}
 	}
 	if r := s.Session.Rate; r <= 0 {
 		s.logf(Normal, at, "Transfer rate: full interface speed")
@@ -169,11 +196,16 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	}
 	s.logf(Normal, at, "Using private multicast address %s  Group ID: %08X", e.PrivateAddress, e.Group)
 	warnBuffers(s.Log, at, s.where, e)
-	s.JSON.write(jsonSendStart{
-		newHead(at, "session_started", s.where), version.Version, s.Session.Public.String(), s.Session.Private.String(),
-		s.Session.Rate, s.Session.BlockSize, s.Session.Closed || len(s.Session.Hosts) > 0,
-		e.Caps.RcvBuf, e.Caps.SndBuf, e.Caps.GSO, e.Caps.GRO,
-	})
+	line := jsonSendStart{
+		head: newHead(at, "session_started", s.where), Version: version.Version,
+		Public: s.Session.Public.String(), Private: s.Session.Private.String(),
+		Rate: s.Session.Rate, BlockSize: s.Session.BlockSize, Closed: s.Session.Closed || len(s.Session.Hosts) > 0,
+		RcvBuf: e.Caps.RcvBuf, SndBuf: e.Caps.SndBuf, GSO: e.Caps.GSO, GRO: e.Caps.GRO,
+	}
+	if x := s.Secret; x != nil {
+		line.Suite, line.Security, line.Fingerprint, line.Weak = x.Suite, x.Strength.String(), x.Fingerprint.String(), x.Weak
+	}
+	s.JSON.write(line)
 }
 
 // warnBuffers tells when the kernel gave smaller socket buffers than asked for.
@@ -282,6 +314,9 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 		s.logf(Detail, at, "send time = %d.%06d", from.Unix(), from.Nanosecond()/1000)
 		s.logf(Detail, at, "rx time = %d.%06d", at.Unix(), at.Nanosecond()/1000)
 		s.logf(Detail, at, "  rtt = %.6f", e.RTT.Seconds())
+	}
+	if e.Func == wire.FuncKeyInfoAck && !e.Repeat {
+		s.JSON.write(s.client(at, "keyed", e.Client, "", ""))
 	}
 	if e.Func == wire.FuncRegister && !e.Repeat {
 		line := s.client(at, "registered", e.Client, "", "")
