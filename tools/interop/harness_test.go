@@ -54,7 +54,7 @@ type scenario struct {
 // groups is every scenario there is, by the name of its test.
 var groups = map[string][]scenario{
 	"Basics": basics, "Membership": membership, "Names": names, "Existing": existing,
-	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard,
+	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard, "Crypt": crypt,
 }
 
 func TestBasics(t *testing.T)     { runGroup(t, basics) }
@@ -208,9 +208,8 @@ func TestMain(m *testing.M) {
 
 // notHere are the numbers of the list that this package leaves out, and why.
 var notHere = map[string]string{
-	"36": "encryption", "37": "encryption", "38": "encryption", "81": "encryption",
 	"122": "response proxy",
-	"124": "encryption", "125": "encryption", "126": "encryption", "127": "encryption", "128": "encryption",
+	"128": "TestCryptSend and TestCryptRecv run the combinations",
 	"133": "more than 65535 files take longer than a test may",
 }
 
