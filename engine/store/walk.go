@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"uftp/wire"
@@ -51,7 +52,8 @@ type Skip struct {
 }
 
 // Walker lists what is sent, one at a time: it looks at the file system only as
-// far as it is asked to.
+// far as it is asked to. It holds the names in each directory on the way to where
+// it is, no more.
 type Walker struct {
 	cfg     WalkConfig
 	dest    string
@@ -64,9 +66,9 @@ type Walker struct {
 // openDir is a directory under way.
 type openDir struct {
 	spot
-	info    fs.FileInfo
-	entries []fs.DirEntry
-	next    int
+	info  fs.FileInfo
+	names []string // of its entries, sorted
+	next  int
 }
 
 // spot is a place in the tree under its three names.
@@ -103,12 +105,12 @@ func (w *Walker) Next() (e Entry, skip *Skip, more bool) {
 		var found bool
 		if n := len(w.stack); n > 0 {
 			d := &w.stack[n-1]
-			if d.next == len(d.entries) {
+			if d.next == len(d.names) {
 				w.stack = w.stack[:n-1]
 				continue
 			}
 			d.next++
-			e, skip, found = w.visit(d.child(d.entries[d.next-1].Name()))
+			e, skip, found = w.visit(d.child(d.names[d.next-1]))
 		} else if w.next < len(w.cfg.Operands) {
 			w.next++
 			e, skip, found = w.operand(w.cfg.Operands[w.next-1])
@@ -224,18 +226,31 @@ func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip, bool) {
 			return w.skip(1, p.path, "Skipping "+p.path+": directory loop through a symbolic link")
 		}
 	}
-	entries, err := os.ReadDir(p.local)
+	names, err := readNames(p.local)
 	if err != nil {
 		return w.skip(0, p.path, "Failed to open directory "+p.path+": "+reason(err))
 	}
-	if len(entries) > 0 {
-		w.stack = append(w.stack, openDir{spot: p, info: info, entries: entries})
+	if len(names) > 0 {
+		w.stack = append(w.stack, openDir{spot: p, info: info, names: names})
 		return Entry{}, nil, false
 	}
 	if p.name == "" {
 		return w.skip(1, p.path, "Skipping "+p.path+": no name is left without its base")
 	}
 	return Entry{Path: p.path, Local: p.local, Type: wire.TypeDir, Name: p.name}, nil, true
+}
+
+// readNames returns the names in a directory, sorted. All of them: there is no
+// sorted order in less memory. What they are is looked at when their turn comes.
+func readNames(path string) ([]string, error) {
+	f, err := openRead(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }
 
 func (w *Walker) noBase(op string) (Entry, *Skip, bool) {

@@ -38,17 +38,21 @@ func TestFileBecomesFifo(t *testing.T) {
 	if err := syscall.Mkfifo("f", 0o644); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() {
 		_, err := OpenSource(e)
 		done <- err
+		_, err = readNames("f") // had it been a directory
+		done <- err
 	}()
-	select {
-	case err := <-done:
-		if !errors.Is(err, ErrChanged) {
-			t.Errorf("opening gives %v, want ErrChanged", err)
+	for _, want := range []error{ErrChanged, syscall.ENOTDIR} {
+		select {
+		case err := <-done:
+			if !errors.Is(err, want) {
+				t.Errorf("opening gives %v, want %v", err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("opening a fifo hangs")
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("opening a fifo hangs")
 	}
 }
