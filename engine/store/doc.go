@@ -64,24 +64,33 @@
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable
 // is set, a crash of the machine (not of the process) may leave a file whose last
-// seconds are zeros. On Windows the moves between directories go by name, not by
+// seconds are zeros. The move out of T lists directories whole, about 100 bytes an
+// entry and the name. On Windows the moves between directories go by name, not by
 // handle, and a stranger with write access to the destination can misguide them.
 //
 // # Sending
 //
 // A [Walker] turns the operands of the user into entries with their names on the
-// wire, one at a time, so that a tree of any size costs no memory and an entry is
-// looked at just before it is sent. It differs from the stock sender where that
-// one does harm: entries of a directory come sorted by name, bases (-E) match
-// whole components and leave no leading slash, an operand that is too long is
-// skipped instead of cut, a delete that would empty the destination is refused,
-// a link whose text does not fit is skipped, and links that lead back into
-// their own directory are not followed again.
+// wire, one at a time. It differs from the stock sender where that one does harm:
+// entries of a directory come sorted by name, bases (-E) match whole components
+// and leave no leading slash, an operand that is too long is skipped instead of
+// cut, a delete that would empty the destination is refused, a link whose text
+// does not fit is skipped, and links that lead back into their own directory are
+// not followed again.
 //
-// A [Source] reads the blocks of one file. The size is that of the walk: a file
-// that grows is delivered at its old length, one that shrinks fails, and Close
-// tells of every change in between. A change at equal size and equal time stamp
-// goes unnoticed, and what is read before a change is noticed has been sent.
+// The order costs memory: the names in every directory on the way to where the
+// walk is, 16 bytes and the name for each entry, so 8 MB and about 0.1 s for a
+// directory of 200,000. What else the tree holds costs nothing.
+//
+// An entry tells what the walk found when it got there. The engine walks and opens
+// up to two files ahead of the one being sent; [Source.Check] tells what became of
+// a file since, without reading it.
+//
+// A [Source] is one open file, the blocks of which are read. The size is that of
+// the walk: a file that grows is delivered at its old length, one that shrinks
+// fails, and Check and Close tell of every change in between. A change at equal
+// size and equal time stamp goes unnoticed, and what is read before a change is
+// noticed has been sent.
 //
 // [SendRestart] is the restart file of the stock sender, byte for byte;
 // [ReadList] and [ReadHostList] read what the options -i, -X, -H and -j name.

@@ -95,16 +95,27 @@ func (s *Source) read(bufs [][]byte, off int64) error {
 	return nil
 }
 
-// Close closes the file. It returns [ErrChanged] when size or modification time
-// are not those of the walk: what was delivered then has the announced size but
-// may mix old and new bytes.
-func (s *Source) Close() error {
+// Check looks at the file again, with one call of the system and no read: time may
+// have passed since the walk. [ErrShrunk] says that it has fewer bytes than e.Size,
+// so that to announce it is of no use; [ErrChanged] that size or modification time
+// are not those of the walk, as of a file that is appended to all the time. It
+// can still be sent as it was announced, but may mix old and new bytes.
+func (s *Source) Check() error {
 	info, err := s.f.Stat()
-	if err == nil && (info.Size() != s.seen.Size() || !info.ModTime().Equal(s.seen.ModTime())) {
-		err = fmt.Errorf("%s: %w", s.e.Path, ErrChanged)
+	switch {
+	case err != nil:
+		return err
+	case info.Size() < s.e.Size:
+		return fmt.Errorf("%s: %w", s.e.Path, ErrShrunk)
+	case info.Size() != s.seen.Size() || !info.ModTime().Equal(s.seen.ModTime()):
+		return fmt.Errorf("%s: %w", s.e.Path, ErrChanged)
 	}
-	return errors.Join(err, s.f.Close())
+	return nil
 }
+
+// Close closes the file. It returns what [Source.Check] finds: if that is an
+// error, what was delivered may mix old and new bytes.
+func (s *Source) Close() error { return errors.Join(s.Check(), s.f.Close()) }
 
 // openRead opens a file for reading without waiting: what was a file a moment ago
 // may be a fifo that nobody writes to.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,8 +132,8 @@ func TestSourceShrinks(t *testing.T) {
 			t.Errorf("reading %d bytes from %d of 5000 gives %v, want ErrShrunk", c.n, c.off, err)
 		}
 	}
-	if err := s.Close(); !errors.Is(err, ErrChanged) {
-		t.Errorf("closing gives %v, want ErrChanged", err)
+	if err := s.Close(); !errors.Is(err, ErrShrunk) {
+		t.Errorf("closing gives %v, want ErrShrunk", err)
 	}
 	if _, err := OpenSource(e); !errors.Is(err, ErrShrunk) {
 		t.Errorf("opening a file that has become shorter gives %v, want ErrShrunk", err)
@@ -164,6 +165,45 @@ func TestSourceGrows(t *testing.T) {
 	}
 	if err := s.Close(); !errors.Is(err, ErrChanged) {
 		t.Errorf("closing gives %v, want ErrChanged", err)
+	}
+}
+
+// TestSourceCheck looks at a file between the walk and the announcement.
+func TestSourceCheck(t *testing.T) {
+	rewrite := func(n int) func() error { return func() error { return os.WriteFile("f", make([]byte, n), 0o644) } }
+	for _, c := range []struct {
+		what   string
+		change func() error
+		want   error
+	}{
+		{"nobody touched it", func() error { return nil }, nil},
+		{"its mode does not matter", func() error { return os.Chmod("f", 0o600) }, nil},
+		{"who opened it keeps it", func() error { return os.Remove("f") }, nil},
+		{"it became shorter", func() error { return os.Truncate("f", 999) }, ErrShrunk},
+		{"it became empty", func() error { return os.Truncate("f", 0) }, ErrShrunk},
+		{"it was rewritten shorter", rewrite(500), ErrShrunk},
+		{"it grew", rewrite(1001), ErrChanged},
+		{"it was rewritten at equal size", rewrite(1000), ErrChanged},
+		{"its time stamp changed", func() error { return os.Chtimes("f", time.Time{}, time.Unix(oldStamp, 0)) }, ErrChanged},
+	} {
+		s, err := OpenSource(sourceEntry(t, testBytes(1000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.change(); err != nil {
+			t.Logf("not run: %s: %v", c.what, err)
+			s.Close()
+			continue
+		}
+		if err := s.Check(); !errors.Is(err, c.want) || err != nil && !strings.HasPrefix(err.Error(), "f: ") {
+			t.Errorf("%s: Check gives %v, want %v and the path", c.what, err, c.want)
+		}
+		if err := s.Close(); !errors.Is(err, c.want) {
+			t.Errorf("%s: Close gives %v, want %v", c.what, err, c.want)
+		}
+		if err := s.Check(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Check after Close gives %v, want that of the system", err)
+		}
 	}
 }
 
