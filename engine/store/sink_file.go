@@ -111,7 +111,9 @@ func (f *File) finish(log *[]string) error {
 
 // Checkpoint makes what has been written durable and records that only the blocks
 // of missing are not, so that a later instance of the session goes on from there
-// even if this process is killed. Without a temporary directory it does nothing.
+// even if this process is killed. WriteAt may run meanwhile: what it writes may or
+// may not reach the disk, and counts as missing if missing says so. Without a
+// temporary directory Checkpoint does nothing.
 func (f *File) Checkpoint(missing *block.Set) error {
 	if f.h == nil {
 		return errClosed

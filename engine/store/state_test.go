@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -406,6 +408,58 @@ func TestAbandonWhereFinalIsTaken(t *testing.T) {
 		}
 	}
 	h.end(false)
+}
+
+// TestCheckpointWhileWriting writes a file from one goroutine and saves its state
+// from another, as the engine does; the race detector watches. Whatever checkpoint
+// is the last, what it does not call missing is there.
+func TestCheckpointWhileWriting(t *testing.T) {
+	const n, run = 600, 3
+	h := newHall(t, withTemp)
+	text := body(n * testBlock)
+	req := h.file("f", text)
+	_, f := h.s.Open(req)
+	var written atomic.Int64 // blocks
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		bufs := make([][]byte, run)
+		for i := 0; i < n; i += run {
+			for j := range bufs {
+				bufs[j] = []byte(text[(i+j)*testBlock : (i+j+1)*testBlock])
+			}
+			if err := f.WriteAt(bufs, int64(i*testBlock)); err != nil {
+				t.Error(err)
+				return
+			}
+			written.Store(int64(i + run))
+		}
+	})
+	saved := int64(0)
+	for saved < n && !t.Failed() {
+		saved = written.Load()
+		left := missing(n)
+		for i := saved; i < n; i++ {
+			left.Add(int(i))
+		}
+		if err := f.Checkpoint(left); err != nil {
+			t.Fatal(err)
+		}
+		if saved > n/2 {
+			break
+		}
+	}
+	writer.Wait()
+	h.kill()
+	h.begin(1)
+	a, f := h.s.Open(h.resume(req))
+	if f == nil || !a.Partial || a.Missing.Count() != n-int(saved) {
+		t.Fatalf("Open = %+v, want all but %d blocks missing", a, saved)
+	}
+	h.finishRest(a, f, req, text)
+	h.end(true)
+	if got, err := os.ReadFile(h.at("dest/f")); err != nil || string(got) != text {
+		t.Errorf("the file differs (%v)", err)
+	}
 }
 
 // TestAbandonOfNothing abandons a file of which nothing is there.
