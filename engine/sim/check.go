@@ -104,6 +104,7 @@ func (r *Receiver) checkSent(p *packet) {
 			r.w.Fail("%s sends number %d, want %d: %s", r, h.Seq, next, wire.Describe(p.data))
 		}
 		r.seqs[key] = h.Seq + 1
+		r.checkCounter(key, h.Func, p.data[wire.HeaderLen:])
 	}
 	// Every control packet heard may be answered at once and once more later, for
 	// each section; what is said unasked is limited by timers of 4 GRTT, and the
@@ -117,6 +118,22 @@ func (r *Receiver) checkSent(p *packet) {
 		r.w.Fail("%s has sent %d packets after hearing %d: %s", r, r.said, r.heard, wire.Describe(p.data))
 		r.said = -1 << 40 // say it once
 	}
+}
+
+// checkCounter wants that counters rise, also when the receiver was off between,
+// and that once something was sealed nothing of this life is said in clear.
+func (r *Receiver) checkCounter(key uint64, fn wire.Func, msg []byte) {
+	if fn != wire.FuncEncrypted {
+		if r.sealed[key] {
+			r.w.Fail("%s says %v in clear", r, fn)
+		}
+		return
+	}
+	m, _ := wire.ParseEncrypted(msg)
+	if m.Counter <= r.keyed[key] {
+		r.w.Fail("%s uses counter %d after %d", r, m.Counter, r.keyed[key])
+	}
+	r.keyed[key], r.sealed[key] = m.Counter, true
 }
 
 // sections returns the most sections of an open file, at least 1.

@@ -36,10 +36,12 @@ type Receiver struct {
 	life     int  // how often it was started: what belongs to an earlier life is void
 	stopping bool // goes off when nothing is due any more
 
-	seqs  map[uint64]uint16 // next number of each session
-	heard int64             // control packets taken since the start
-	said  int64             // packets sent
-	since clock.Time        // start of this life
+	seqs   map[uint64]uint16 // next number of each session
+	sealed map[uint64]bool   // sessions that have said something sealed
+	keyed  map[uint64]uint64 // last counter of each session, of all lives: they have the same key
+	heard  int64             // control packets taken since the start
+	said   int64             // packets sent
+	since  clock.Time        // start of this life
 }
 
 // AddReceiver adds a receiver with the same path in both directions.
@@ -59,7 +61,7 @@ func (w *World) AddReceiverOn(cfg receiver.Config, down, up Path) *Receiver {
 	if cfg.Public == nil {
 		cfg.Public = []netip.Addr{Public.Addr()}
 	}
-	r := &Receiver{Config: cfg, index: n, Statuses: map[string]wire.CompleteStatus{}}
+	r := &Receiver{Config: cfg, index: n, Statuses: map[string]wire.CompleteStatus{}, keyed: map[uint64]uint64{}}
 	r.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)}), wire.DefaultPort)
 	r.w, r.name = w, fmt.Sprintf("receiver %d", n)
 	r.room = func() bool { return true }
@@ -95,7 +97,7 @@ func (r *Receiver) Start() {
 	r.m = receiver.New(r.Config, r.w.now)
 	r.life++
 	r.since, r.heard, r.said = r.w.now, 0, 0
-	r.seqs = map[uint64]uint16{}
+	r.seqs, r.sealed = map[uint64]uint16{}, map[uint64]bool{}
 	r.member = [maxGroups]int{}
 	for _, g := range r.Config.Public {
 		r.member[r.w.group(g)]++
@@ -202,6 +204,8 @@ func (r *Receiver) event(ev machine.Event) {
 			}
 			r.member[g]--
 		})
+	case receiver.KeyWanted:
+		r.w.Fail("%s wants a key that cannot be made the same way twice: %v", r, ev.Spec)
 	case receiver.Open:
 		r.Disk.openRequest(&ev)
 	case receiver.Close:
@@ -216,6 +220,7 @@ func (r *Receiver) event(ev machine.Event) {
 	case receiver.SessionEnded:
 		r.Ends = append(r.Ends, ev.Reason)
 		delete(r.seqs, uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance))
+		delete(r.sealed, uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance))
 		r.Disk.sessionEnded(&ev)
 	}
 	if r.Hook != nil {

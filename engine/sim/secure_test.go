@@ -9,6 +9,7 @@ import (
 
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
 	"uftp/wire"
@@ -91,5 +92,54 @@ func TestSecret(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestSecretReceiverDies: a receiver that comes back while the session is announced
+// is given the same key a second time, and goes on with other counters (the
+// checkers see to that); one that comes back later does no harm to the others.
+func TestSecretReceiverDies(t *testing.T) {
+	suite := handshake.Suite{Cipher: wire.CipherAES256GCM, Hash: wire.HashSHA256, SigType: wire.SigAuthEnc, KeyExch: wire.KeyExchECDHECDSA}
+	for _, c := range []struct {
+		kill, back time.Duration
+		has        bool // the file, in the end
+	}{
+		{165 * ms, 170 * ms, true},
+		{600 * ms, 700 * ms, false},
+	} {
+		t.Run(c.kill.String(), func(t *testing.T) {
+			run(t, 1, func(w *World) (time.Duration, func() error) {
+				for i := range 3 {
+					w.AddReceiverOn(secretReceiver(byte(i)), Path{Delay: 5 * ms}, Path{Delay: 5 * ms})
+				}
+				r := w.receivers[0]
+				keyed := 0
+				r.Hook = func(ev machine.Event) {
+					if _, ok := ev.(receiver.Keyed); ok {
+						keyed++
+					}
+				}
+				w.At(c.kill, r.Kill)
+				w.At(c.back, r.Start)
+				cfg := fast()
+				cfg.Rate = mbit(8)
+				f := file("a", 700_000)
+				s := w.AddSender(encrypted(cfg, 7, suite, false), f)
+				return time.Minute, func() error {
+					for i, o := range w.receivers {
+						if o.Disk.Has(f) != (c.has || i > 0) {
+							return fmt.Errorf("receiver %d has the file: %v", i, o.Disk.Has(f))
+						}
+					}
+					if c.has && keyed != 2 {
+						return fmt.Errorf("the receiver was given keys %d times, want twice", keyed)
+					}
+					if !s.Done() {
+						return fmt.Errorf("the sender goes on for ever")
+					}
+					return nil
+				}
+			})
+		})
 	}
 }
