@@ -17,6 +17,7 @@ func (s *Sender) announceRound() {
 	s.attempt++
 	if s.sec != nil {
 		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+		s.hurry = false
 	}
 	s.confirmRegisters(s.attempt)
 	if !s.closed || s.in(Mute) > 0 {
@@ -208,7 +209,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		s.refuse(now, wire.FuncRegister, i, "registration is over")
 		s.deny(now, from, s.roster.UID(i), "Registration is over")
 		return machine.DropPhase
-	case c.state.Failed() || s.phase == Data || s.phase == Finishing:
+	case c.state.Failed() || s.phase == Data || s.phase == Finishing || s.sec != nil:
 		s.refuse(now, wire.FuncRegister, i, "invalid message")
 		return machine.DropPhase
 	}

@@ -274,6 +274,8 @@ func TestHostileData(t *testing.T) {
 			r.wantDrop("in clear: "+m.fn.String(), r.deliver(1, m.m.Append(message(1, m.fn))), machine.DropClear)
 			r.wantState("nothing changed", 1, Active)
 		}
+		reg := wire.Register{Time: r.echo(time.Minute), Random: make([]byte, 32), KeyInfo: make([]byte, 68)}
+		r.wantDrop("REGISTER when registration is over", r.deliver(1, reg.Append(message(1, wire.FuncRegister))), machine.DropPhase)
 		r.wantDrop("REGISTER in a seal", a.say(wire.FuncRegister, &wire.Register{}), machine.DropPhase)
 		r.wantDrop("the STATUS itself", r.deliver(1, good), machine.DropNone)
 		r.wantDrop("the STATUS again", r.deliver(1, good), machine.DropReplay)
@@ -343,8 +345,16 @@ func TestReceiverRestarts(t *testing.T) {
 	again.register()
 	again.clientKey()
 	r.wantState("until it has proved itself nothing changes", 1, Active)
+	grtt := r.s.Stats().GRTT
+	m := wire.Register{Time: r.echo(10 * time.Second), Random: make([]byte, 32), KeyInfo: make([]byte, 68)}
+	random := again.client.Random()
+	copy(m.Random, random[:])
+	r.deliver(1, m.Append(message(1, wire.FuncRegister)))
 	r.advance(40 * ms)
 	again.keyed()
+	if g := r.s.Stats().GRTT; g > grtt {
+		t.Errorf("what anybody can repeat in clear moves the round-trip time from %v to %v", grtt, g)
+	}
 	r.wantDrop("what the last one said", r.deliver(1, old), machine.DropReplay)
 	r.wantDrop("a message without the proof", again.complete(0), machine.DropReplay)
 	r.wantDrop("the proof", again.ack(), machine.DropNone)
