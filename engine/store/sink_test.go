@@ -690,28 +690,49 @@ func TestWriteAtAllocatesNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkWriteAt goes through a file again and again, in runs of neighbouring
+// blocks as they come from the wire.
 func BenchmarkWriteAt(b *testing.B) {
-	k, err := NewSink(SinkConfig{Dests: []string{b.TempDir()}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := k.Begin(SessionKey{Group: 1})
-	const n, size = 64, wire.MaxBlockSize
-	l, _ := block.NewLayout(n*size, size)
-	_, f := s.Open(Request{FileID: 1, Name: "f", Size: n * size, Layout: l})
-	bufs := make([][]byte, n)
-	for i := range bufs {
-		bufs[i] = make([]byte, size)
-	}
-	b.SetBytes(n * size)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := f.WriteAt(bufs, 0); err != nil {
-			b.Fatal(err)
+	for _, size := range []int{1300, 8800} {
+		for _, run := range []int{1, 8, 64, 1024} {
+			b.Run(fmt.Sprintf("block=%d/run=%d", size, run), func(b *testing.B) {
+				k, err := NewSink(SinkConfig{Dests: []string{b.TempDir()}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s := k.Begin(SessionKey{Group: 1})
+				part := int64(size * run)
+				whole := (64 << 20) / part * part
+				l, err := block.NewLayout(whole, size)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, f := s.Open(Request{FileID: 1, Type: wire.TypeFile, Name: "f", Size: whole, Layout: l})
+				bufs := cutBlocks(make([]byte, part), size)
+				write := func(off int64) {
+					if err := f.WriteAt(bufs, off); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for off := int64(0); off < whole; off += part { // the pages are there
+					write(off)
+				}
+				b.SetBytes(part)
+				b.ReportAllocs()
+				off := int64(0)
+				for b.Loop() {
+					write(off)
+					if off += part; off == whole {
+						off = 0
+					}
+				}
+				if err := f.Abandon(nil); err != nil {
+					b.Fatal(err)
+				}
+				s.End(false)
+			})
 		}
 	}
-	f.Abandon(nil)
-	s.End(false)
 }
 
 func TestDestinationMadeAnew(t *testing.T) {
