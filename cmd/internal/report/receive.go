@@ -118,7 +118,14 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case engine.Traced:
 		r.logf(Packets, at, Where{}, "%s", traceText(e))
 	case engine.Dropped:
-		r.logf(Peers, at, Where{}, "Dropped %d datagrams: %v", e.Count, e.Reason)
+		level := Peers
+		switch e.Reason {
+		case machine.DropClear, machine.DropSealed:
+			level = Warnings // somebody tries something
+		case machine.DropReplay:
+			level = Detail // or the network delivers twice
+		}
+		r.logf(level, at, Where{}, "Dropped %d datagrams: %v", e.Count, e.Reason)
 	case engine.Lost:
 		r.logf(Warnings, at, Where{}, "Warning: %d log events lost, output is too slow", e.Count)
 	case receiver.SessionStarted:
