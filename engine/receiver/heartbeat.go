@@ -3,18 +3,18 @@ package receiver
 import (
 	"net/netip"
 
+	"uftp/crypto/handshake"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
 
 // heartbeat sends a HB_REQ to each configured host (v4-receiver.md section 14).
-// It carries no key: there is none before encryption exists.
+// It carries no key: one is shown only to a host that asks for it.
 func (r *Receiver) heartbeat(now clock.Time) {
-	for i, to := range r.cfg.Heartbeats {
-		r.expected[i] = true
-		r.push(item{to: to, head: wire.Header{Version: wire.Version4, Func: wire.FuncHBReq, Src: r.cfg.UID}})
-		r.emit(Heartbeat{Peer: to})
+	for i := range r.cfg.Heartbeats {
+		r.sendHeartbeat(i, nil)
+		r.shown[i] = false
 	}
 	r.beat = clock.Never
 	if r.cfg.HeartbeatEvery > 0 {
@@ -22,7 +22,27 @@ func (r *Receiver) heartbeat(now clock.Time) {
 	}
 }
 
-// gotHBResp takes HB_RESP, one for each HB_REQ.
+// sendHeartbeat sends HB_REQ to one host, with a signature over its challenge if
+// there is one.
+func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
+	to := r.cfg.Heartbeats[i]
+	it := item{to: to, head: wire.Header{Version: wire.Version4, Func: wire.FuncHBReq, Src: r.cfg.UID}}
+	if challenge != nil {
+		key := r.cfg.Keys[0]
+		sig, err := handshake.AppendNonceSignature(nil, key, *challenge)
+		if err != nil {
+			return // the host hears no more than before
+		}
+		it.beat = wire.HBReq{Nonce: *challenge, PublicKey: key.Public().AppendBlob(nil), Signature: sig}
+	}
+	r.expected[i] = true
+	r.push(it)
+	r.emit(Heartbeat{Peer: to})
+}
+
+// gotHBResp takes HB_RESP, one for each HB_REQ. A challenge is answered at once
+// with the first key (v4-receiver.md section 14), once between two heartbeats:
+// whoever asks can make us sign.
 func (r *Receiver) gotHBResp(from netip.AddrPort, msg []byte) machine.Drop {
 	for i, to := range r.cfg.Heartbeats {
 		if !r.expected[i] || to.Port() != from.Port() || !sameAddr(to, from) {
@@ -34,6 +54,10 @@ func (r *Receiver) gotHBResp(from netip.AddrPort, msg []byte) machine.Drop {
 		}
 		r.expected[i] = false
 		r.emit(Heartbeat{Peer: to, Response: true, Result: x.Result})
+		if x.Result == wire.HBChallenge && len(r.cfg.Keys) > 0 && !r.shown[i] {
+			r.shown[i] = true
+			r.sendHeartbeat(i, &x.Nonce)
+		}
 		return machine.DropNone
 	}
 	return machine.DropSource

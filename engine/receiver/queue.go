@@ -28,6 +28,7 @@ type item struct {
 	partial  bool   // FILEINFO_ACK
 	answer   finished
 	text     string          // ABORT
+	beat     wire.HBReq      // HB_REQ
 	ref      machine.FileRef // STATUS: for this file, sections next..end-1; sign: only the last block
 	next     int
 	end      int
@@ -183,8 +184,7 @@ func (it *item) build(now clock.Time, p *machine.Packet) bool {
 		x := wire.Abort{Text: []byte(it.text)}
 		b = x.Append(b)
 	case wire.FuncHBReq:
-		x := wire.HBReq{}
-		b = x.Append(b)
+		b = it.beat.Append(b)
 	}
 	return it.finish(p, b)
 }

@@ -38,6 +38,7 @@ type Receiver struct {
 	wake       clock.Time // no timer runs out before
 	beat       clock.Time // next heartbeat
 	expected   []bool     // per heartbeat host: an answer is outstanding
+	shown      []bool     // per heartbeat host: it was shown a key since the last heartbeat
 	refusals   refusals
 	joinFailed bool                   // the last Join did
 	budget     budget                 // of public-key work for strangers
@@ -60,6 +61,7 @@ func New(cfg Config, now clock.Time) *Receiver {
 		slots:    make([]session, cfg.MaxSessions),
 		index:    make(map[uint64]*session, cfg.MaxSessions),
 		expected: make([]bool, len(cfg.Heartbeats)),
+		shown:    make([]bool, len(cfg.Heartbeats)),
 		beat:     clock.Never,
 		own:      slices.Clone(cfg.Keys),
 	}

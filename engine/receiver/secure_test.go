@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -697,4 +698,43 @@ func FuzzSealed(f *testing.F) {
 			w.hostile(append(h.Append(nil), msg...), "without a key")
 		}
 	})
+}
+
+// A host that wants to know who sends heartbeats gets one signature for each.
+func TestHeartbeatChallenge(t *testing.T) {
+	peer := addrOf("10.0.0.9:1044")
+	key := ecKeys()[1]
+	w := newWorld(t, func(c *Config) {
+		c.Heartbeats, c.HeartbeatEvery = []netip.AddrPort{peer}, 20*time.Second
+		c.Keys = []*identity.PrivateKey{key, rsaKeys()[1]}
+	})
+	w.from, w.group = peer, 0
+	answer := func(x wire.HBResp) { w.send(wire.FuncHBResp, x.Append(nil)) }
+	for range 2 {
+		w.poll()
+		if x, err := wire.ParseHBReq(w.next(wire.FuncHBReq).msg); err != nil || x.Nonce != 0 || len(x.PublicKey) != 0 {
+			t.Fatalf("the first HB_REQ shows something: %+v %v", x, err)
+		}
+		answer(wire.HBResp{Result: wire.HBChallenge, Nonce: 0xCAFE0001})
+		p := w.next(wire.FuncHBReq)
+		x, err := wire.ParseHBReq(p.msg)
+		if err != nil || p.to != peer || x.Nonce != 0xCAFE0001 || identity.BlobFingerprint(x.PublicKey) != key.Public().Fingerprint() {
+			t.Fatalf("%+v %v, want the first key and the nonce that was given", x, err)
+		}
+		if err := handshake.CheckNonce(key.Public(), x.Nonce, x.Signature); err != nil {
+			t.Fatal(err)
+		}
+		answer(wire.HBResp{Result: wire.HBChallenge, Nonce: 7})
+		w.wantSilence("it has got its answer")
+		answer(wire.HBResp{Result: wire.HBOK})
+		w.wantSilence("nor does it get another")
+		w.advance(20 * time.Second)
+	}
+
+	w = newWorld(t, func(c *Config) { c.Heartbeats, c.MakeKeys = []netip.AddrPort{peer}, true })
+	w.from, w.group = peer, 0
+	w.poll()
+	w.next(wire.FuncHBReq)
+	answer(wire.HBResp{Result: wire.HBChallenge, Nonce: 1})
+	w.wantSilence("there is no key to show")
 }
