@@ -25,6 +25,7 @@ var floor = map[string]int{
 	"uftp/pcap":                 3,
 	"uftp/crypto/identity":      1,
 	"uftp/crypto/aead":          1,
+	"uftp/crypto/keylog":        3,
 	"uftp/crypto/handshake":     2,
 	"uftp/engine/sender":        4,
 	"uftp/engine/receiver":      4,

@@ -1,13 +1,11 @@
-// Package keylog writes and reads key logs: files with the secrets of encrypted
-// sessions, for looking into captures afterwards. docs/keylog.md describes the
-// format.
+// Package keylog is the format of key logs: files with the secrets of encrypted
+// sessions, for looking into captures afterwards. docs/keylog.md describes it.
 //
 // # Contract
 //
-// An [Entry] is one session, a line one entry. Commands append with a [Log],
-// whose file has mode 0600; Parse and Read take such lines back. Whoever has a
-// line can read everything the session has sent, so there is none unless the
-// user names a file.
+// An [Entry] is one session, a line one entry: Append writes it, Parse and Read
+// take it back. Whoever has a line can read everything the session has sent, so
+// commands write none unless the user names a file.
 //
 // # Limits
 //
@@ -21,8 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -119,50 +115,4 @@ func Read(r io.Reader) ([]Entry, error) {
 		list = append(list, e)
 	}
 	return list, lines.Err()
-}
-
-// Log is a key log that is written. The nil Log writes nothing.
-type Log struct{ f *os.File }
-
-// Open opens or makes a key log to append to. A file that others can read or
-// write is refused: secrets are not added to it.
-func Open(name string) (*Log, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		err = fmt.Errorf("%s can be read or written by others (mode %04o)", name, info.Mode().Perm())
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Log{f}, nil
-}
-
-// Write appends an entry. Lines of several processes do not mix: each is written
-// at once.
-func (l *Log) Write(e *Entry) error {
-	if l == nil {
-		return nil
-	}
-	line := e.Append(nil)
-	defer clear(line)
-	_, err := l.f.Write(line)
-	return err
-}
-
-// Close closes the file.
-func (l *Log) Close() error {
-	if l == nil {
-		return nil
-	}
-	return l.f.Close()
-}
-
-// Warning is the line for the user whose session is logged.
-func Warning(name string) string {
-	return "Warning: whoever reads " + name + " can read the sessions logged there (--keylog)"
 }
