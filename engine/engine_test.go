@@ -395,3 +395,26 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 		t.Errorf("%.4f allocations per additional data packet, want none", per)
 	}
 }
+
+// TestSourceShrinksBeforeItsTurn truncates the second file while the first is sent:
+// it is left out, and everything else arrives.
+func TestSourceShrinksBeforeItsTurn(t *testing.T) {
+	p := startReceiver(t, nil)
+	second := p.file("second", 1<<20)
+	cfg := p.config(2e6, 1300, p.file("first", 2<<20), second, p.file("third", 5000))
+	time.AfterFunc(400*time.Millisecond, func() { os.Truncate(second, 1000) })
+	res, events := send(t, context.Background(), cfg)
+	if res.Exit != sender.ExitOK {
+		t.Errorf("exit %d, want 0", res.Exit)
+	}
+	p.wantSame("first", "third")
+	told := 0
+	for _, ev := range events {
+		if f, ok := ev.(SourceFailed); ok && strings.Contains(f.Path, "second") {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times that the second file shrank, want once", told)
+	}
+}

@@ -287,6 +287,11 @@ func (r *sendRun) offer(now clock.Time) {
 				r.put(o.note)
 				continue
 			}
+			if err := o.src.check(); err != nil {
+				r.put(SourceFailed{o.entry.Path, err})
+				o.src.close()
+				continue
+			}
 			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {

@@ -69,6 +69,19 @@ func (s *source) close() error {
 	return src.Close()
 }
 
+// check reports whether the file has shrunk since it was found, which may be long
+// ago: then it is left out, while a shrinking file that was announced has to be
+// aborted at every receiver. One that grew is sent as long as it was.
+func (s *source) check() error {
+	if s == nil || s.src == nil {
+		return nil
+	}
+	if err := s.src.Check(); errors.Is(err, store.ErrShrunk) {
+		return err
+	}
+	return nil
+}
+
 // packet makes the slot a control packet.
 func (s *txSlot) packet(p *machine.Packet) {
 	s.src = nil
