@@ -1,7 +1,6 @@
 package pcap
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -19,13 +18,14 @@ const (
 // per frame 16 bytes (seconds, fraction, length here, length on the link) and
 // the frame.
 type classicReader struct {
-	r     *bufio.Reader
+	r     *source
 	order binary.ByteOrder
 	unit  time.Duration // of the fraction
-	buf   []byte        // of the present frame, reused
+	link  uint16
+	buf   []byte // of the present frame, reused
 }
 
-func newClassic(r *bufio.Reader) (*classicReader, error) {
+func newClassic(r *source) (*classicReader, error) {
 	var head [24]byte
 	if _, err := io.ReadFull(r, head[:]); err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil, fmt.Errorf("%w: shorter than a head", ErrFormat)
@@ -52,13 +52,15 @@ func newClassic(r *bufio.Reader) (*classicReader, error) {
 	}
 	// The snapshot length at 16 is often wrong; it must not set our limit. The
 	// upper half of the link type tells about check sums behind the frame.
-	if link := c.order.Uint32(head[20:]) & 0xffff; link != linkEthernet {
-		return nil, fmt.Errorf("%w but %d", ErrLinkType, link)
+	c.link = uint16(c.order.Uint32(head[20:]))
+	if !knownLink(c.link) {
+		return nil, fmt.Errorf("%w: %d", ErrLinkType, c.link)
 	}
 	return c, nil
 }
 
 func (c *classicReader) next() (frame, error) {
+	c.r.mark()
 	var head [16]byte
 	if _, err := io.ReadFull(c.r, head[:]); err != nil {
 		return frame{}, err // io.EOF only at a frame boundary
@@ -75,7 +77,7 @@ func (c *classicReader) next() (frame, error) {
 		return frame{}, cut(err)
 	}
 	fraction := time.Duration(c.order.Uint32(head[4:])) * c.unit
-	return frame{time: time.Unix(int64(c.order.Uint32(head[:])), int64(fraction)).UTC(), data: c.buf}, nil
+	return frame{time: time.Unix(int64(c.order.Uint32(head[:])), int64(fraction)).UTC(), link: c.link, data: c.buf}, nil
 }
 
 // cut turns the end of the stream within a frame into what it is.

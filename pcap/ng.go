@@ -1,7 +1,6 @@
 package pcap
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -40,7 +39,7 @@ type ngIface struct {
 // ngReader reads the frames of a pcapng stream, which consists of blocks:
 // type, length, body padded to words, length again.
 type ngReader struct {
-	r      *bufio.Reader
+	r      *source
 	order  binary.ByteOrder
 	ifaces []ngIface
 	body   []byte // of the present block, reused
@@ -70,28 +69,28 @@ func (n *ngReader) next() (frame, error) {
 				return frame{}, ngError("packet of unknown interface %d", id)
 			}
 			ifc := &n.ifaces[id]
-			if ifc.link != linkEthernet {
-				return frame{}, fmt.Errorf("%w but %d", ErrLinkType, ifc.link)
+			if !knownLink(ifc.link) {
+				return frame{}, fmt.Errorf("%w: %d", ErrLinkType, ifc.link)
 			}
 			size := n.order.Uint32(b[12:])
 			if uint64(size) > uint64(len(b)-20) {
 				return frame{}, ngError("packet of %d bytes in a block of %d", size, len(b))
 			}
 			stamp := uint64(n.order.Uint32(b[4:]))<<32 | uint64(n.order.Uint32(b[8:]))
-			return frame{time: ifc.time(stamp), data: b[20 : 20+size]}, nil
+			return frame{time: ifc.time(stamp), link: ifc.link, data: b[20 : 20+size]}, nil
 		case ngSimple:
 			if len(b) < 4 || len(n.ifaces) == 0 {
 				return frame{}, ngError("simple packet block of %d bytes", len(b))
 			}
-			if n.ifaces[0].link != linkEthernet {
-				return frame{}, fmt.Errorf("%w but %d", ErrLinkType, n.ifaces[0].link)
+			if !knownLink(n.ifaces[0].link) {
+				return frame{}, fmt.Errorf("%w: %d", ErrLinkType, n.ifaces[0].link)
 			}
 			// The captured length is not told: the least of three bounds.
 			size := min(int64(n.order.Uint32(b)), int64(len(b)-4))
 			if snap := n.ifaces[0].snap; snap != 0 {
 				size = min(size, int64(snap))
 			}
-			return frame{data: b[4 : 4+size]}, nil
+			return frame{link: n.ifaces[0].link, data: b[4 : 4+size]}, nil
 		}
 	}
 }
@@ -100,6 +99,7 @@ func (n *ngReader) next() (frame, error) {
 // its type; the others and section headers are handled on the way.
 func (n *ngReader) readBlock() (typ uint32, err error) {
 	for {
+		n.r.mark()
 		var head [12]byte
 		if _, err := io.ReadFull(n.r, head[:8]); err != nil {
 			return 0, err // io.EOF only at a block boundary

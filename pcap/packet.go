@@ -37,30 +37,6 @@ type packet struct {
 	more     bool // not the last part
 }
 
-// parseFrame takes an Ethernet frame apart down to UDP. Padding behind the IP
-// packet is cut off.
-func parseFrame(b []byte) (packet, error) {
-	if len(b) < 14 {
-		return packet{}, errBroken
-	}
-	typ := binary.BigEndian.Uint16(b[12:])
-	b = b[14:]
-	for typ == etherVLAN || typ == etherQinQ {
-		if len(b) < 4 {
-			return packet{}, errBroken
-		}
-		typ = binary.BigEndian.Uint16(b[2:])
-		b = b[4:]
-	}
-	switch typ {
-	case etherIPv4:
-		return parseIPv4(b)
-	case etherIPv6:
-		return parseIPv6(b)
-	}
-	return packet{}, errOther
-}
-
 func parseIPv4(b []byte) (p packet, err error) {
 	if len(b) < 20 || b[0]>>4 != 4 {
 		return p, errBroken

@@ -15,19 +15,17 @@ import (
 // What can be wrong with a capture.
 var (
 	ErrFormat   = errors.New("pcap: not a capture or a damaged one")
-	ErrLinkType = errors.New("pcap: link type is not Ethernet")
+	ErrLinkType = errors.New("pcap: link type not supported")
 )
 
 // frameLenMax is the longest frame read, bytes; tcpdump has the same limit.
 const frameLenMax = 256 << 10
 
-// linkEthernet is the one link type understood, in both formats.
-const linkEthernet = 1
-
 // Datagram is one UDP datagram of a capture.
 type Datagram struct {
 	Time     time.Time // of its last frame; zero when the capture does not say
 	Frame    int       // number of its last frame in the capture, from 1
+	Offset   int64     // of that frame's record in the capture (unpacked if that was packed), bytes
 	Src, Dst netip.AddrPort
 	Payload  []byte // never shared, the caller may keep and change it
 }
@@ -37,23 +35,48 @@ type Stats struct {
 	Frames    int // read
 	Datagrams int // returned
 	Fragments int // frames that held a part of a datagram only
-	Other     int // frames skipped: not UDP over IP over Ethernet
+	Other     int // frames skipped: not UDP over IP
 	Broken    int // frames skipped: lengths contradict each other, or cut by the capture
 	Unmade    int // fragmented datagrams given up: parts missing or contradicting
+	Super     int // super-packets that were split
 }
 
 // frame is one captured packet of a file. Data is valid until the next one is read.
 type frame struct {
 	time time.Time
+	link uint16 // a known one
 	data []byte
 }
 
 // Reader takes datagrams out of one capture. Not for concurrent use.
 type Reader struct {
+	src   *source
 	next  func() (frame, error) // io.EOF at a clean end
 	parts fragments
 	stats Stats
+
+	// What is left of a super-packet: its first datagram, and the rest of the
+	// payload, cut every size bytes.
+	first Datagram
+	rest  []byte
+	size  int
 }
+
+// source counts the bytes that are taken of a stream.
+type source struct {
+	r     *bufio.Reader
+	n     int64
+	start int64 // of the present record
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	s.n += int64(n)
+	return n, err
+}
+
+// mark says that a record begins.
+func (s *source) mark() { s.start = s.n }
 
 // NewReader reads the head of a capture. It fails with [ErrFormat] or
 // [ErrLinkType], wrapped, or with an error of r.
@@ -71,29 +94,38 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	if len(magic) == 4 && binary.LittleEndian.Uint32(magic) == ngSection {
-		ng := &ngReader{r: br}
-		return &Reader{next: ng.next}, nil
+		src := &source{r: br}
+		ng := &ngReader{r: src}
+		return &Reader{src: src, next: ng.next}, nil
 	}
 
-	classic, err := newClassic(br)
+	src := &source{r: br}
+	classic, err := newClassic(src)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{next: classic.next}, nil
+	return &Reader{src: src, next: classic.next}, nil
 }
 
 // Next returns the next datagram, or [io.EOF] when the capture ends after a
 // whole frame, [io.ErrUnexpectedEOF] when it ends within one, [ErrFormat]
-// (wrapped) when it is damaged.
+// when it is damaged. All but io.EOF come wrapped with the number of the packet
+// and where it begins. After [ErrSuper], and no other error, reading can go on.
+//
+// A super-packet is split: its datagrams come one by one, with the time and the
+// number of the one frame they were in.
 func (r *Reader) Next() (Datagram, error) {
 	for {
+		if len(r.rest) > 0 {
+			return r.cut(), nil
+		}
 		f, err := r.next()
 		if err != nil {
 			r.stats.Unmade += r.parts.drop()
-			return Datagram{}, err
+			return Datagram{}, r.located(r.stats.Frames+1, err)
 		}
 		r.stats.Frames++
-		p, err := parseFrame(f.data)
+		p, err := parseFrame(f.link, f.data)
 		switch err {
 		case nil:
 		case errOther:
@@ -117,15 +149,41 @@ func (r *Reader) Next() (Datagram, error) {
 			r.stats.Broken++
 			continue
 		}
-		r.stats.Datagrams++
-		return Datagram{
+		d := Datagram{
 			Time:    f.time,
 			Frame:   r.stats.Frames,
+			Offset:  r.src.start,
 			Src:     netip.AddrPortFrom(p.src, src),
 			Dst:     netip.AddrPortFrom(p.dst, dst),
 			Payload: append([]byte(nil), payload...),
-		}, nil
+		}
+		if r.size, err = super(d.Payload); err != nil {
+			return Datagram{}, r.located(d.Frame, fmt.Errorf("%w: %d bytes from %v", err, len(d.Payload), d.Src))
+		}
+		if r.size > 0 {
+			r.stats.Super++
+			r.first, r.rest = d, d.Payload
+			continue
+		}
+		r.stats.Datagrams++
+		return d, nil
 	}
+}
+
+// cut takes the next datagram of a super-packet.
+func (r *Reader) cut() Datagram {
+	d, n := r.first, min(r.size, len(r.rest))
+	d.Payload, r.rest = r.rest[:n:n], r.rest[n:]
+	r.stats.Datagrams++
+	return d
+}
+
+// located adds to an error where in the capture it is.
+func (r *Reader) located(frame int, err error) error {
+	if err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("packet %d at offset %d: %w", frame, r.src.start, err)
 }
 
 // All iterates over the datagrams that are left. An error other than the end of
