@@ -229,26 +229,14 @@ func (k *Client) ClientKey() (m wire.ClientKey, err error) {
 // derives the keys of the session. It fails with [ErrGroupMaster]. When the keys
 // are there already it does nothing: whatever comes later cannot change them.
 func (k *Client) OpenKeyInfo(src wire.UID, ctr uint64, entry []byte) error {
-	switch {
-	case k.keyed:
+	if k.keyed {
 		return nil
-	case k.over:
-		return ErrOver
 	}
-	master, err := k.suite.OpenGroupMaster(&k.keys, src, ctr, entry)
+	c, err := k.TryKeyInfo(src, ctr, entry)
 	if err != nil {
 		return err
 	}
-	var blob []byte
-	if k.auth {
-		blob = k.own.Public().AppendBlob(nil)
-	}
-	k.groupMaster = master
-	clear(master[:])
-	k.group = k.suite.GroupKeys(k.groupMaster[:], k.serverRand[:])
-	k.verify = k.suite.VerifyData(k.transcript, blob, k.groupMaster[:])
-	k.keyed = true
-	k.forget()
+	k.Settle(c)
 	return nil
 }
 

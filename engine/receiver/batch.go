@@ -28,7 +28,7 @@ func (r *Receiver) HandleBatch(now clock.Time, from netip.AddrPort, pkts [][]byt
 			continue
 		}
 		c := s.sec
-		c.opener.OpenBatch(pkts[i:i+n], r.opened[:n])
+		c.keys[0].opener.OpenBatch(pkts[i:i+n], r.opened[:n])
 		for j := range n {
 			o := &r.opened[j]
 			v := drop(machine.DropGroup) // what came before has ended the session
@@ -58,7 +58,7 @@ func (r *Receiver) alike(pkts [][]byte) (s *session, n int) {
 			break
 		}
 		o := r.find(h.Group, h.Instance)
-		if o == nil || s != nil && o != s || o.sec == nil || o.ended || h.Src != o.info.Sender || o.sec.refuse(pkt) != machine.DropNone {
+		if o == nil || s != nil && o != s || o.sec == nil || !o.sec.settled || o.ended || h.Src != o.info.Sender || o.sec.refuse(pkt) != machine.DropNone {
 			break
 		}
 		ctr := counterOf(pkt)

@@ -66,7 +66,9 @@
 //   - Counters of our packets begin at the Unix time in nanoseconds, so a receiver
 //     that comes back within a session does not use one twice, unless the clock of
 //     its host was set back meanwhile.
-//   - A KEYINFO that does not open is ignored; stock ends the session over it.
+//   - A KEYINFO that does not open is ignored; stock ends the session over it. One
+//     that opens, which a changed one mostly does too, is believed when a packet of
+//     the sender was opened with its keys; until then several are remembered.
 //   - A session in clear neither restarts nor ends an encrypted one of its group.
 //   - Public-key work for ANNOUNCEs that prove nothing is limited to a quarter of
 //     the time of one core.
@@ -81,7 +83,7 @@
 // most 2^33 blocks.
 //
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
-// can make us take wrong keys, or abort us before we have any. The session then
+// can keep us busy with wrong keys, or abort us before we have any. The session then
 // fails; nothing can be read. An ANNOUNCE whose offer of encryption was removed is
 // one of a session in clear: only Config.MinSecurity keeps those out.
 //

@@ -72,7 +72,8 @@ type (
 		Sync    bool
 		Preview bool
 	}
-	// Keyed tells that the keys of an encrypted session are there. Nothing in it is secret.
+	// Keyed tells that the sender has proved the keys of an encrypted session. Nothing
+	// in it is secret.
 	Keyed struct {
 		Session    Session
 		Suite      handshake.Suite

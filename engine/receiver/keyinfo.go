@@ -15,7 +15,12 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 	if d := s.sec.refuse(pkt); d != machine.DropNone {
 		return drop(d)
 	}
-	msg, ctr, err := s.sec.opener.Open(pkt)
+	settled := s.sec.settled
+	msg, ctr, err := s.sec.open(pkt)
+	if !settled && s.sec.settled {
+		s.win.start(h.Seq - 1)
+		r.emit(keyed(s))
+	}
 	return r.gotOpened(now, from, s, h, msg, ctr, err)
 }
 
@@ -29,10 +34,6 @@ func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h 
 		return drop(machine.DropReplay)
 	case len(msg) < wire.MinDatagram-wire.HeaderLen:
 		return drop(machine.DropMalformed)
-	}
-	if !s.sec.begun {
-		s.sec.begun = true
-		s.win.start(h.Seq - 1)
 	}
 	h.Func = wire.Func(msg[0])
 	return r.gotMessage(now, from, s, h, msg)
@@ -74,10 +75,11 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 	return machine.DropNone
 }
 
-// gotKeyInfo takes KEYINFO: the first one that opens gives the keys of the session
-// and confirms the registration; those that follow are answered again. Unlike the
-// stock receiver it does not end the session over an entry that does not open:
-// nobody knows who sent it. If no better one comes, the registration times out.
+// gotKeyInfo takes KEYINFO: the first one that opens confirms the registration;
+// each is answered with the keys it gave. Nobody knows who made it, so until the
+// first sealed packet of the sender shows which keys are right, others may follow,
+// and unlike the stock receiver we do not end the session over one that does not
+// open. If no better one comes, the registration times out.
 func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []byte) machine.Drop {
 	if s.phase != Registering && s.phase != MidGroup {
 		return machine.DropPhase
@@ -94,20 +96,19 @@ func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []by
 	if entry == nil {
 		return machine.DropNotForUs
 	}
-	if !c.keyed() {
-		if err := c.client.OpenKeyInfo(src, x.Counter, entry); err != nil {
+	if !c.settled {
+		candidate, err := c.client.TryKeyInfo(src, x.Counter, entry)
+		if err == nil {
+			err = c.take(now, candidate)
+		}
+		if err != nil {
 			c.bad = true
 			return machine.DropSealed
 		}
-		if err := c.take(now); err != nil {
-			r.abort(now, s, string(handshake.ErrGroupMaster), EndRefused)
-			return machine.DropNone
-		}
-		r.step(s, GotKeyInfo)
-		r.emit(keyed(s))
+	}
+	r.step(s, GotKeyInfo)
+	if s.phase == Registering {
 		r.confirm(now, s)
-	} else {
-		r.step(s, GotKeyInfo)
 	}
 	r.push(r.packet(s, wire.FuncKeyInfoAck))
 	r.step(s, KeyInfoAckSent)
@@ -136,7 +137,7 @@ func keyed(s *session) Keyed {
 // if there is no such session or it has no keys.
 func (r *Receiver) Secrets(id SessionID) (s Secrets, ok bool) {
 	se := r.find(id.Group, id.Instance)
-	if se == nil || !se.sec.keyed() {
+	if se == nil || se.sec == nil || !se.sec.settled {
 		return s, false
 	}
 	c := se.sec.client

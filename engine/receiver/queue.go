@@ -153,26 +153,28 @@ func (it *item) build(now clock.Time, p *machine.Packet) bool {
 	case wire.FuncRegister:
 		x := wire.Register{Time: age(it.stamp, now.Sub(it.heard))}
 		if it.sec != nil {
+			if it.sec.keyed() {
+				return false
+			}
 			var err error
 			if x.KeyInfo, err = it.sec.client.AppendRegisterKeyInfo(nil); err != nil {
-				return false // keyed meanwhile
+				return false
 			}
 			random := it.sec.client.Random()
 			x.Random = random[:]
 		}
 		b = x.Append(b)
 	case wire.FuncClientKey:
+		if it.sec.keyed() {
+			return false // it has been taken
+		}
 		x, err := it.sec.client.ClientKey()
 		if err != nil {
 			return false
 		}
 		b = x.Append(b)
 	case wire.FuncKeyInfoAck:
-		verify, err := it.sec.client.Ack()
-		if err != nil {
-			return false
-		}
-		x := wire.KeyInfoAck{Verify: verify[:]}
+		x := wire.KeyInfoAck{Verify: it.sec.current().verify[:]}
 		b = x.Append(b)
 	case wire.FuncFileInfoAck:
 		x := wire.FileInfoAck{FileID: it.fileID, Partial: it.partial, Time: age(it.stamp, now.Sub(it.heard))}

@@ -135,6 +135,61 @@ func TestBadKeyInfo(t *testing.T) {
 	w.wantAbort("Decrypt failed for group master", "no key came")
 }
 
+// A KEYINFO that a stranger has changed mostly opens, to keys that are nobody's.
+// Whatever comes before and after the real one, the real one counts.
+func TestForgedKeyInfo(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, cbc, sig} {
+		w := newSecureWorld(t, s, false)
+		w.announceSealed()
+		w.joined("")
+		w.wantRegisterSealed("register")
+		w.far.key(t)
+		w.far.deaf = true // to what is sealed with other keys
+		good := w.keyInfoFor(us)
+		entry := len(good) - handshake.EntryLen
+		taken := 0
+		for i := range good {
+			if i >= 12 && i < entry-4 {
+				continue // entry for others
+			}
+			bad := bytes.Clone(good)
+			bad[i] ^= 1
+			w.send(wire.FuncKeyInfo, bad)
+			if w.last.Drop == machine.DropNone {
+				taken++
+			}
+		}
+		if taken < 20 {
+			t.Fatalf("%d changed entries open, want most of those whose padding is whole", taken)
+		}
+		if n := len(w.session().sec.keys); n != keySetsMax {
+			t.Fatalf("%d sets of keys are kept, want at most %d", n, keySetsMax)
+		}
+		w.forgetPackets()
+		w.send(wire.FuncKeyInfo, good)
+		w.wantKeyInfoAck("the real one")
+		for i := range keySetsMax - 1 {
+			bad := bytes.Clone(good)
+			bad[entry+i] ^= 1
+			w.send(wire.FuncKeyInfo, bad)
+		}
+		w.forgetPackets()
+		w.far.deaf = false
+		w.fileInfo(1, 8500)
+		w.wantDrop(machine.DropNone, "the sender's packet shows which keys are right")
+		w.opened(Opened{Action: Receive})
+		w.wantAck(1, false, "sealed with them")
+		if n := len(w.session().sec.keys); n != 1 {
+			t.Fatalf("%d sets of keys are left", n)
+		}
+		w.done(0, 0)
+		bad := bytes.Clone(good)
+		bad[entry] ^= 1
+		w.send(wire.FuncKeyInfo, bad)
+		w.wantPhase(Receiving)
+	}
+}
+
 // snapshot is what no refused datagram may change.
 type snapshot struct {
 	phase   Phase
@@ -304,6 +359,9 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 func TestSecretsAreWiped(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.toMidGroup()
+	w.fileInfo(1, 8500)
+	w.opened(Opened{Action: Complete})
+	w.forget()
 	sec := w.session().sec
 	w.r.Stop(w.now)
 	if sec.uses != 1 || !sec.client.Keyed() {
@@ -549,6 +607,13 @@ func TestSecretsForKeyLog(t *testing.T) {
 	w.joined("")
 	w.wantRegisterSealed("register")
 	w.keyInfo()
+	if _, ok := w.r.Secrets(id); ok {
+		t.Fatal("nobody has proved yet that they are right")
+	}
+	noEvent[Keyed](w, "nor is it told")
+	w.fileInfo(1, 100)
+	event[Keyed](w, "the sender has proved it")
+	w.opened(Opened{Action: Complete})
 	s, ok := w.r.Secrets(id)
 	if !ok || s.Suite != gcm || s.GroupMaster != w.far.server.GroupMaster() || s.ServerRandom != w.far.server.Random() {
 		t.Fatal("not the secrets of the session")

@@ -113,10 +113,10 @@ func TestSecretReceiverDies(t *testing.T) {
 					w.AddReceiverOn(secretReceiver(byte(i)), Path{Delay: 5 * ms}, Path{Delay: 5 * ms})
 				}
 				r := w.receivers[0]
-				keyed := 0
+				keyed := map[int]bool{} // by life
 				r.Hook = func(ev machine.Event) {
-					if _, ok := ev.(receiver.Keyed); ok {
-						keyed++
+					if e, ok := ev.(receiver.Stepped); ok && e.Step == receiver.KeyInfoAckSent {
+						keyed[r.life] = true
 					}
 				}
 				w.At(c.kill, r.Kill)
@@ -131,8 +131,8 @@ func TestSecretReceiverDies(t *testing.T) {
 							return fmt.Errorf("receiver %d has the file: %v", i, o.Disk.Has(f))
 						}
 					}
-					if c.has && keyed != 2 {
-						return fmt.Errorf("the receiver was given keys %d times, want twice", keyed)
+					if c.has && len(keyed) != 2 {
+						return fmt.Errorf("the receiver was given keys in %d lives, want two", len(keyed))
 					}
 					if !s.Done() {
 						return fmt.Errorf("the sender goes on for ever")
