@@ -51,7 +51,7 @@ var crypt = []scenario{
 			code       int
 		}{
 			{uidS, print, 0},
-			{uidS, "00" + print[2:], 7},
+			{uidS, otherPrint(print), 7},
 			{"0x999", print, 7},
 		} {
 			os.Remove(e.dest(e.A, "f"))
@@ -121,13 +121,30 @@ func (e *env) key(name, spec string) *identity.PrivateKey {
 	return k
 }
 
+// dropAnswers loses a share of what receivers send, REGISTER excepted: a CLIENT_KEY
+// without the REGISTER before it makes the stock sender crash (v4-wire.md 5.3).
+func (e *env) dropAnswers(percent float64) {
+	e.t.Helper()
+	e.drop(e.S, netlab.Match{}.Func(3), netlab.Percent(percent))
+	e.drop(e.S, netlab.Match{}.Func(encrypted), netlab.Percent(percent))
+}
+
+// otherPrint is a fingerprint with another last digit.
+func otherPrint(print string) string {
+	n := len(print) - 1
+	if print[n] == '0' {
+		return print[:n] + "1"
+	}
+	return print[:n] + "0"
+}
+
 // lossy is a line of section I: 3 % loss both ways.
 func lossy(line string) func(t *testing.T, e *env) {
 	return func(t *testing.T, e *env) {
 		e.file("f", 600_000)
 		e.rx(e.A, "-K", "rsa:512,ec:prime256v1")
 		e.drop(e.A, netlab.Match{}, netlab.Percent(3))
-		e.drop(e.S, netlab.Match{}, netlab.Percent(3))
+		e.dropAnswers(3)
 		e.txCode(0, append(strings.Fields(line), "-s", "20", hA, "f")...)
 		e.got("f", e.A)
 		e.dropped(e.A)
@@ -212,9 +229,10 @@ var cryptRecv = []scenario{
 		for _, h := range all {
 			e.rx(h, "-K", "rsa:1024,ec:prime256v1")
 		}
-		for _, h := range append(all, e.S) {
+		for _, h := range all {
 			e.drop(h, netlab.Match{}, netlab.Percent(10))
 		}
+		e.dropAnswers(10)
 		for i, line := range []string{"-Y aes256-gcm -e ecdh_ecdsa", "-Y aes128-ccm -e ecdh_rsa -K 1024 -c", "-Y aes128-cbc -e rsa -K 1024", "-Y aes256-cbc -w keyex -e ecdh_ecdsa", "-Y aes128-cbc -w keyex -e rsa -K 1024"} {
 			name := fmt.Sprint("f", i)
 			e.file(name, 300_000)
