@@ -5,7 +5,7 @@ BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X uftp/cmd/internal/version.Version=$(VERSION)
 
-.PHONY: all build demo test check cross fuzz bench clean
+.PHONY: all build demo test check cross fuzz bench compare clean
 
 all: build
 
@@ -36,6 +36,12 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . ./...
+
+# Ours, the stock programs and iperf3 side by side, as root; results of the day
+# are kept. COMPARE="-rounds 3 -blocks 8800" restricts it.
+compare:
+	@mkdir -p bench/results
+	$(GO) run ./bench/compare -results bench/results $(COMPARE)
 
 clean:
 	rm -rf $(BIN)

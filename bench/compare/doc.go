@@ -1,0 +1,43 @@
+//go:build linux
+
+// Command compare runs our programs, the stock ones and iperf3 side by side, each
+// in network namespaces of its own, and tells how fast they were.
+//
+//	go run ./bench/compare                              every case, 5 rounds
+//	go run ./bench/compare -blocks 8800 -rounds 3       some of them
+//	go run ./bench/compare -pacing                      how evenly our sender sends
+//
+// # What is compared
+//
+// A case is a block size, a cipher, a number of receivers and a loss. In each
+// case run: our programs and the stock ones, both with the socket buffers they
+// take by themselves and with -B 104857600; and iperf3 over UDP with datagrams of
+// the same size, where there is one receiver and neither cipher nor loss, for that
+// is all it can do.
+//
+// First each program is run once at each rate, from slow to fast, to find the rate
+// at which it is best. Then come the rounds: every program once at its best rate,
+// one after the other, again and again, so that whatever else the machine does
+// meets all of them alike. A round counts only if the sender ended with 0 and every
+// receiver has every byte.
+//
+// The time is what the sender reports for the file, from the start of its data to
+// the last COMPLETE; the whole command is told besides. For iperf3 it is what
+// its server received per second.
+//
+// # Output
+//
+// One line a run in the format of Go benchmarks, for benchstat; then a table with
+// the median, the lowest and the highest of each program, and the medians as
+// multiples of stock's. With -results both go to a file named after the day too.
+//
+// # Limits
+//
+// Linux, root, and what package netlab needs. Sender, receivers and the
+// network between them share the processors of one machine: a figure says what
+// the whole costs, not what two machines would do. Files lie in memory. Where there
+// is loss, the sender's kernel cuts large sends into datagrams before the network,
+// as a line would, because rules would else lose whole trains of ours and single
+// datagrams of others; this costs our sender speed and takes joined datagrams from
+// our receiver.
+package main

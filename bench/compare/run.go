@@ -1,0 +1,308 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"uftp/tools/netlab"
+)
+
+const (
+	port      = 1044
+	iperfPort = 5201
+	startMax  = 5 * time.Second
+	iperfTime = 2 // seconds of one run
+)
+
+// unlimited is the rate, Mbit/s, of a run that is as fast as the program can.
+const unlimited = 0
+
+var (
+	errFailed  = errors.New("did not end with 0")
+	errMissing = errors.New("a receiver has not got the file")
+	errOutput  = errors.New("no figures in the output")
+)
+
+// measurement is what one run has shown.
+type measurement struct {
+	bytes   int64         // that each receiver got
+	elapsed time.Duration // for them
+	whole   time.Duration // the whole command
+}
+
+// gbps is the rate in Gbit/s (10^9) of file bytes to each receiver.
+func (m measurement) gbps() float64 {
+	if m.elapsed <= 0 {
+		return 0
+	}
+	return float64(m.bytes) * 8 / float64(m.elapsed.Nanoseconds())
+}
+
+// bench runs programs.
+type bench struct {
+	bin     string // of our programs
+	dir     string // in memory
+	file    string
+	size    int64
+	timeout time.Duration
+	lab     *netlab.Lab
+	labOf   labConfig
+}
+
+// labConfig is what a lab depends on.
+type labConfig struct{ mtu, receivers int }
+
+// openLab gives the case a clean network.
+func (b *bench) openLab(c testCase) error {
+	want := labConfig{c.mtu(), c.receivers}
+	if b.lab == nil || b.labOf != want {
+		if err := b.closeLab(); err != nil {
+			return err
+		}
+		lab, err := netlab.Open(netlab.Config{Receivers: c.receivers, MTU: want.mtu})
+		if err != nil {
+			return err
+		}
+		b.lab, b.labOf = lab, want
+	}
+	if err := b.lab.Reset(); err != nil {
+		return err
+	}
+	segs := "65535"
+	if c.lossPct > 0 {
+		segs = "1" // see doc.go
+		for _, h := range b.lab.Receivers() {
+			if err := h.Drop(netlab.Match{}, netlab.Percent(c.lossPct)); err != nil {
+				return err
+			}
+		}
+	}
+	return b.gso(segs)
+}
+
+// gso sets how many segments the sender's interface takes at once.
+func (b *bench) gso(segs string) error {
+	res, err := b.lab.Sender().Run(startMax, "ip", "link", "set", "dev", netlab.Device, "gso_max_segs", segs)
+	if err == nil && res.Code != 0 {
+		err = fmt.Errorf("%s: %w: %s", res.Command, errFailed, res.Stderr)
+	}
+	return err
+}
+
+func (b *bench) closeLab() error {
+	if b.lab == nil {
+		return nil
+	}
+	lab := b.lab
+	b.lab = nil
+	return lab.Close()
+}
+
+// run runs a variant once at a rate in Mbit/s (10^6).
+func (b *bench) run(c testCase, v variant, rate int) (measurement, error) {
+	if v.kind == iperf {
+		return b.runIperf(c, rate)
+	}
+	return b.runTransfer(c, v, rate, nil)
+}
+
+// path is where the program of a variant is.
+func (b *bench) path(v variant, program string) string {
+	if v.kind == ours {
+		return filepath.Join(b.bin, program)
+	}
+	return program
+}
+
+// kbps is a rate in Mbit/s as -R takes it.
+func kbps(rate int) string {
+	if rate == unlimited {
+		return "-1"
+	}
+	return strconv.Itoa(rate * 1_000_000 / 1024)
+}
+
+// runTransfer sends the file and checks that it came to all. during, if it is
+// not nil, is called before the sender starts; what it returns, after it has ended.
+func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (after func() error, err error)) (m measurement, err error) {
+	buffer := []string{}
+	if v.buffer > 0 {
+		buffer = []string{"-B", strconv.Itoa(v.buffer)}
+	}
+	uids, dests := "", []string{}
+	for i, h := range b.lab.Receivers() {
+		dest := filepath.Join(b.dir, fmt.Sprintf("dest%d", i))
+		if err := os.Mkdir(dest, 0o755); err != nil {
+			return m, err
+		}
+		defer os.RemoveAll(dest)
+		dests = append(dests, dest)
+		argv := append([]string{b.path(v, "uftpd"), "-d", "-q", "-I", netlab.Device, "-D", dest}, buffer...)
+		p, err := h.Start(netlab.Spec{Argv: argv, Dir: b.dir})
+		if err != nil {
+			return m, err
+		}
+		defer p.Kill()
+		if err := p.WaitUDP(port, startMax); err != nil {
+			return m, fmt.Errorf("%w: %s", err, p.Stderr())
+		}
+		if i > 0 {
+			uids += ","
+		}
+		uids += h.UID()
+	}
+	time.Sleep(50 * time.Millisecond) // joins follow the bind at once
+
+	argv := append([]string{
+		b.path(v, "uftp"), "-I", netlab.Device, "-r", "0.05", "-H", uids, "-Y", c.cipher, "-b", strconv.Itoa(c.block), "-R", kbps(rate),
+	}, buffer...)
+	after := func() error { return nil }
+	if during != nil {
+		if after, err = during(); err != nil {
+			return m, err
+		}
+	}
+	p, err := b.lab.Sender().Start(netlab.Spec{Argv: append(argv, b.file), Dir: b.dir})
+	if err != nil {
+		return m, err
+	}
+	res, err := p.WaitFor(b.timeout)
+	if err = errors.Join(err, after()); err != nil {
+		return m, err
+	}
+	if res.Code != 0 {
+		return m, fmt.Errorf("%s: %w but with %d: %s", res.Command, errFailed, res.Code, lastLines(res.Stderr, 4))
+	}
+	for _, d := range dests {
+		if err := sameBytes(b.file, filepath.Join(d, filepath.Base(b.file))); err != nil {
+			return m, err
+		}
+	}
+	m = measurement{bytes: b.size, whole: res.Took}
+	m.elapsed, err = elapsed(res.Stdout + res.Stderr)
+	return m, err
+}
+
+// lastLines are the last lines of a text, joined by slashes.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " / ")
+}
+
+var elapsedLine = regexp.MustCompile(`Total elapsed time: ([0-9.]+) seconds`)
+
+// elapsed finds the time of the last file in the output of a sender.
+func elapsed(text string) (time.Duration, error) {
+	all := elapsedLine.FindAllStringSubmatch(text, -1)
+	if len(all) == 0 {
+		return 0, errOutput
+	}
+	s, err := strconv.ParseFloat(all[len(all)-1][1], 64)
+	if err != nil || s <= 0 {
+		return 0, fmt.Errorf("%w: %s", errOutput, all[len(all)-1][0])
+	}
+	return time.Duration(s * 1e9), nil
+}
+
+// sameBytes compares a file with what arrived.
+func sameBytes(want, got string) error {
+	w, err := os.Open(want)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	g, err := os.Open(got)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errMissing, err)
+	}
+	defer g.Close()
+	a, b := make([]byte, 1<<20), make([]byte, 1<<20)
+	for {
+		n, errW := io.ReadFull(w, a)
+		k, errG := io.ReadFull(g, b)
+		if n != k || !bytes.Equal(a[:n], b[:k]) {
+			return fmt.Errorf("%w: %s differs", errMissing, got)
+		}
+		if errW != nil || errG != nil {
+			if errW == io.EOF || errW == io.ErrUnexpectedEOF {
+				errW = nil
+			}
+			if errG == io.EOF || errG == io.ErrUnexpectedEOF {
+				errG = nil
+			}
+			return errors.Join(errW, errG)
+		}
+	}
+}
+
+// runIperf measures what arrives of plain UDP with datagrams as large as ours.
+func (b *bench) runIperf(c testCase, rate int) (m measurement, err error) {
+	srv, err := b.lab.Receiver(0).Start(netlab.Spec{Argv: []string{"iperf3", "-s", "-1", "-J"}})
+	if err != nil {
+		return m, err
+	}
+	defer srv.Kill()
+	time.Sleep(200 * time.Millisecond) // it listens on TCP, which WaitUDP does not see
+	res, err := b.lab.Sender().Run(b.timeout, "iperf3", "-c", b.lab.Receiver(0).IPv4.String(), "-p", strconv.Itoa(iperfPort),
+		"-u", "-J", "-l", strconv.Itoa(c.block+headerBytes), "-t", strconv.Itoa(iperfTime), "-b", strconv.Itoa(rate)+"M")
+	if err != nil {
+		return m, err
+	}
+	if res.Code != 0 {
+		return m, fmt.Errorf("%s: %w but with %d", res.Command, errFailed, res.Code)
+	}
+	m, err = readIperf([]byte(res.Stdout))
+	m.whole = res.Took
+	return m, err
+}
+
+// readIperf takes what the server received out of the client's report.
+func readIperf(text []byte) (m measurement, err error) {
+	var report struct {
+		End struct {
+			Sum struct {
+				Seconds float64
+				Bytes   float64 // sent
+				Lost    float64 `json:"lost_percent"`
+			}
+			Received *struct {
+				Seconds float64
+				Bytes   float64
+				Lost    float64 `json:"lost_percent"`
+			} `json:"sum_received"`
+		}
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		return m, fmt.Errorf("%w: %w", errOutput, err)
+	}
+	got, seconds := report.End.Sum.Bytes*(1-report.End.Sum.Lost/100), report.End.Sum.Seconds
+	if r := report.End.Received; r != nil && r.Seconds > 0 {
+		got, seconds = r.Bytes, r.Seconds
+	}
+	if seconds <= 0 || got <= 0 {
+		return m, errOutput
+	}
+	return measurement{bytes: int64(got), elapsed: time.Duration(seconds * 1e9)}, nil
+}
+
+// buildOurs compiles our programs into dir.
+func buildOurs(dir string) error {
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "uftp/cmd/uftp", "uftp/cmd/uftpd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build our programs: %w: %s", err, out)
+	}
+	return nil
+}
