@@ -19,6 +19,6 @@
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.
 //
-// Limits: no encryption, proxies or congestion control yet; files of one receiver
-// are written by one goroutine.
+// Limits: no proxies or congestion control yet; files of one receiver are written
+// by one goroutine, and opened packets by the core.
 package engine

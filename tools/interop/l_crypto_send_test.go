@@ -107,7 +107,11 @@ activate = 1
 			t.Fatal("the receiver does not tell its fingerprint")
 		}
 		good := e.write(uidA+"|"+print[1]+"\n", "good")
-		bad := e.write(uidA+"|"+"00"+print[1][2:]+"\n", "bad")
+		other := "00"
+		if print[1][:2] == other {
+			other = "01"
+		}
+		bad := e.write(uidA+"|"+other+print[1][2:]+"\n", "bad")
 		e.txCode(0, "-Y", "aes256-gcm", "-c", "-H@"+good, "f")
 		e.got("f", e.A)
 		res := e.txCode(7, "-Y", "aes256-gcm", "-c", "-H@"+bad, "f")
