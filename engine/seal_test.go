@@ -167,6 +167,7 @@ func BenchmarkFill(b *testing.B) {
 			}
 			s, _ := sealedSlot(b, sealer, 8800)
 			b.SetBytes(int64(6*8800 + 8800/3))
+			b.ReportAllocs()
 			for b.Loop() {
 				if err := s.fill(sealer); err != nil {
 					b.Fatal(err)

@@ -21,6 +21,7 @@ func BenchmarkSeal(b *testing.B) {
 				}
 				pkt := clearPacket(s, n, 1)
 				b.SetBytes(int64(n))
+				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					s.Seal(pkt, n, uint64(i)+1)
 				}
@@ -40,6 +41,7 @@ func BenchmarkSealBatch(b *testing.B) {
 				}
 				train := bytes.Repeat(clearPacket(s, n, 1), count)
 				b.SetBytes(int64(n * count))
+				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					s.SealBatch(train, count, n, n, uint64(i*count)+1)
 				}
@@ -56,6 +58,7 @@ func BenchmarkOpen(b *testing.B) {
 				_, sealed := sealedTrain(b, c.cipher, n, 1)
 				pkt := bytes.Clone(sealed)
 				b.SetBytes(int64(n))
+				b.ReportAllocs()
 				for b.Loop() {
 					copy(pkt, sealed)
 					if _, _, err := o.Open(pkt); err != nil {
@@ -78,6 +81,7 @@ func BenchmarkOpenBatch(b *testing.B) {
 				pkts := slices.Collect(slices.Chunk(train, stride))
 				out := make([]Opened, count)
 				b.SetBytes(int64(n * count))
+				b.ReportAllocs()
 				for b.Loop() {
 					copy(train, sealed)
 					o.OpenBatch(pkts, out)
@@ -106,6 +110,7 @@ func BenchmarkSoftCCM(b *testing.B) {
 			s, _ := pair(b, testKeys(wire.CipherAES256CCM, 0), false)
 			pkt := clearPacket(s, n, 1)
 			b.SetBytes(int64(n))
+			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				s.Seal(pkt, n, uint64(i)+1)
 			}

@@ -214,6 +214,7 @@ func BenchmarkMerge(b *testing.B) {
 		}
 	}
 	b.SetBytes(int64(len(bm)))
+	b.ReportAllocs()
 	for b.Loop() {
 		s.Merge(bm, 10401, 10400)
 	}

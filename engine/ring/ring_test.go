@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 )
@@ -105,6 +106,12 @@ func TestHandDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// BenchmarkPass takes slots through three stages, the middle one with one or two workers.
 func BenchmarkPass(b *testing.B) {
-	pass(b, 64, 1, uint64(b.N))
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			b.ReportAllocs()
+			pass(b, 64, workers, uint64(b.N))
+		})
+	}
 }

@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -255,5 +257,41 @@ func TestSourceKeepsDeletedFile(t *testing.T) {
 	got := make([]byte, 3000)
 	if err := s.ReadBlocks(cutBlocks(got, 1300), 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("a file deleted while it is sent is delivered whole: %v", err)
+	}
+}
+
+// BenchmarkReadBlocks reads a file as a sender does: trains of neighbouring blocks
+// on the first pass, and single blocks here and there when it repairs.
+func BenchmarkReadBlocks(b *testing.B) {
+	const whole = 64 << 20
+	path := filepath.Join(b.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, whole), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	s, err := OpenSource(Entry{Type: wire.TypeFile, Path: path, Local: path, Name: "f", Size: whole})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for _, size := range []int{1300, 8800} {
+		for _, c := range []struct {
+			name        string
+			run, stride int // blocks read at once, and from one read to the next
+		}{{"train", min(64, 65000/size), min(64, 65000/size)}, {"single", 1, 1}, {"every10th", 1, 10}} {
+			b.Run(fmt.Sprintf("block=%d/%s", size, c.name), func(b *testing.B) {
+				bufs := cutBlocks(make([]byte, size*c.run), size)
+				off := int64(0)
+				b.SetBytes(int64(size * c.run))
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := s.ReadBlocks(bufs, off); err != nil {
+						b.Fatal(err)
+					}
+					if off += int64(size * c.stride); off+int64(size*c.run) > whole {
+						off = 0
+					}
+				}
+			})
+		}
 	}
 }
