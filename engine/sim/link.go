@@ -38,6 +38,18 @@ func Bursts(share, length float64) Burst {
 	return Burst{Enter: leave * share / (1 - share), Leave: leave, Loss: 1}
 }
 
+// Step takes a link that is bad or not one packet further: the state that the
+// packet meets, and whether it is lost there. It draws from rng once, in the bad
+// state twice.
+func (b Burst) Step(bad bool, rng *rand.Rand) (now, lost bool) {
+	if bad {
+		now = rng.Float64() >= b.Leave
+	} else {
+		now = rng.Float64() < b.Enter
+	}
+	return now, now && rng.Float64() < b.Loss
+}
+
 // Direction of a packet, seen from the receiver.
 type Direction uint8
 
@@ -95,12 +107,8 @@ func (l *link) lost(p *packet) bool {
 		return true
 	}
 	if l.Burst.Enter > 0 {
-		if l.bad {
-			l.bad = l.rng.Float64() >= l.Burst.Leave
-		} else {
-			l.bad = l.rng.Float64() < l.Burst.Enter
-		}
-		if l.bad && l.rng.Float64() < l.Burst.Loss {
+		var lost bool
+		if l.bad, lost = l.Burst.Step(l.bad, l.rng); lost {
 			return true
 		}
 	}
