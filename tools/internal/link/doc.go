@@ -1,0 +1,33 @@
+// Package link is one direction of a link that misbehaves on demand: a pure model
+// in virtual time that decides for each frame whether it arrives, when, how often
+// and how whole. It opens no socket and reads no clock, so that what it does can be
+// tested to the nanosecond.
+//
+// # Contract
+//
+// [Link.Carry] takes the moment at which a frame comes to the link and its length,
+// and returns its [Fate]. Moments must not go backwards. A frame passes four places:
+//
+//  1. a queue bounded in bytes: what does not fit is dropped (tail drop). The frame
+//     that is being sent counts; one frame always fits into an empty queue;
+//  2. the transmitter, which sends frames one after the other at the rate;
+//  3. the air: scheduled events (rain, handover), independent loss, bursts of loss
+//     by Gilbert and Elliott ([sim.Burst], one model for simulation and rehearsal),
+//     corruption. What is lost here has used its share of the rate;
+//  4. the way: delay and jitter, which keep the order, as queues and satellites do;
+//     frames chosen for reordering are held back besides, and copies come up to 2 ms
+//     later.
+//
+// All randomness follows from (seed, direction) and the number of the frame alone,
+// never from the time: the luck of frame n stays the same however busy the machine
+// was, except for what queue and schedule do to it. [Damage] flips the bits.
+//
+// [Schedule] holds frames under way, ordered by arrival; [Preset] returns known links.
+//
+// # Limits
+//
+// The queue is one FIFO without classes or active management. A rate that changes
+// within an event holds from the first frame that starts under it. Media that are
+// shared by both directions (Wi-Fi) are two links that know nothing of each other.
+// Nothing allocates after [New] and [NewSchedule].
+package link
