@@ -1,0 +1,131 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"uftp/crypto/aead"
+	"uftp/engine/netio"
+	"uftp/wire"
+)
+
+// Headers of lower layers, bytes.
+const (
+	udpHeader  = 8
+	ipv4Header = 20
+	ipv6Header = 40
+)
+
+// facts is what the machine has told. Nothing is judged here.
+type facts struct {
+	iface    netio.Interface
+	mtu      int     // bytes
+	linkRate float64 // of the interface, bytes/s; 0 = unknown
+	to       netip.Addr
+	ttl      int
+
+	routeFrom netip.Addr // source address that the system takes towards to
+	routeErr  error
+	joinErr   error // of the group, when to is one
+
+	wantBuf, rcvBuf, sndBuf int // socket buffers asked for and granted, bytes
+	socketErr               error
+	gso, gro                bool
+	trainErr                error // what became of a large send over loopback
+
+	rate       float64 // bytes/s wanted
+	block      int     // bytes
+	packet     int     // a full IP packet of data, bytes
+	cipher     string  // none, or as -Y names it
+	helped     bool    // the processor has instructions for the cipher
+	processor  string
+	sealRate   float64 // of one thread, bytes/s
+	cipherErr  error
+	cpus       int
+	dest       string // empty = not wanted
+	diskRate   float64
+	diskErr    error
+	linuxHints bool // fixes may be commands of Linux
+}
+
+// gather asks the system. The error is that of the command line.
+func gather(o *options) (*facts, error) {
+	to, ifi, err := o.target()
+	if err != nil {
+		return nil, err
+	}
+	f := &facts{
+		iface: ifi, to: to, ttl: o.ttl, wantBuf: o.bufBytes, rate: o.bytesPerSecond(), block: o.blockSize,
+		cipher: o.cipher, processor: aead.Features(), cpus: runtime.NumCPU(), dest: o.dest, linuxHints: runtime.GOOS == "linux",
+	}
+	if n, err := net.InterfaceByIndex(ifi.Index); err == nil {
+		f.mtu = n.MTU
+	}
+	f.linkRate = linkRate(ifi.Name)
+	f.routeFrom, f.routeErr = routeTo(to, ifi)
+	f.socket()
+
+	f.packet = wire.HeaderLen + wire.FileSegLen + f.block
+	if o.cipher != "none" {
+		f.measureCipher()
+	}
+	f.packet += udpHeader + ipv4Header
+	if to.Is6() {
+		f.packet += ipv6Header - ipv4Header
+	}
+	if o.dest != "" {
+		f.diskRate, f.diskErr = measureDisk(o.dest, int64(o.diskMB)*1_000_000)
+	}
+	return f, nil
+}
+
+// linkRate is the speed of an interface in bytes/s, 0 if it does not tell.
+func linkRate(name string) float64 {
+	text, err := os.ReadFile("/sys/class/net/" + name + "/speed")
+	if err != nil {
+		return 0
+	}
+	mbit, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || mbit <= 0 {
+		return 0
+	}
+	return float64(mbit) * 1e6 / 8
+}
+
+// routeTo asks the system which address it would send from. Nothing is sent.
+func routeTo(to netip.Addr, ifi netio.Interface) (netip.Addr, error) {
+	if to.Is6() && (to.IsLinkLocalUnicast() || to.IsLinkLocalMulticast()) {
+		to = to.WithZone(ifi.Name)
+	}
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, wire.DefaultPort)))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone(""), nil
+}
+
+// socket opens one as uftp does, looks at it and joins the group.
+func (f *facts) socket() {
+	cfg := netio.Config{IPv6: f.to.Is6(), RcvBuf: f.wantBuf, SndBuf: f.wantBuf, TTL: f.ttl, MulticastIf: &f.iface}
+	c, err := netio.Listen(cfg)
+	if err != nil {
+		f.socketErr = err
+		return
+	}
+	defer c.Close()
+	caps := c.Caps()
+	f.rcvBuf, f.sndBuf, f.gso, f.gro = caps.RcvBuf, caps.SndBuf, caps.GSO, caps.GRO
+	if f.to.IsMulticast() {
+		if f.joinErr = c.Join(f.to, f.iface, nil); f.joinErr == nil {
+			f.joinErr = c.Leave(f.to, f.iface, nil)
+		}
+	}
+	if f.gso || f.gro {
+		f.gso, f.gro, f.trainErr = tryTrain()
+	}
+}

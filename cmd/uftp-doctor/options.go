@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net/netip"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/version"
+	"uftp/crypto/aead"
+	"uftp/engine/netio"
+	"uftp/wire"
+)
+
+// options is the command line.
+type options struct {
+	resolver   *cli.Resolver
+	interfaces []netio.Interface
+
+	iface     *netio.Interface
+	address   string
+	ttl       int
+	rateKbps  int
+	blockSize int
+	bufBytes  int
+	cipher    string
+	dest      string
+	diskMB    int
+}
+
+const (
+	defaultAddress = "230.4.4.1"
+	defaultBuffer  = 16 << 20 // that of uftpd
+	defaultDiskMB  = 256
+)
+
+func newOptions(ifs []netio.Interface) *options {
+	return &options{
+		resolver: cli.NewResolver(), interfaces: ifs,
+		address: defaultAddress, ttl: 1, rateKbps: 1000, blockSize: wire.DefaultBlockSize,
+		bufBytes: defaultBuffer, cipher: "none", diskMB: defaultDiskMB,
+	}
+}
+
+const examples = `  Can this machine take 5 Gbit/s of encrypted jumbo frames?
+      uftp-doctor -I eth0 -R 4882812 -b 8800 -Y aes256-gcm -D /srv/in
+`
+
+func (o *options) command() *cli.Command {
+	const (
+		network = "Network"
+		work    = "Work"
+	)
+	return &cli.Command{
+		Name: "uftp-doctor", Version: version.Version, About: "cipher instructions: " + aead.Features(),
+		Purpose:  "Says what on this machine would slow uftp and uftpd down, and what helps.",
+		Examples: examples,
+		Options: []cli.Option{
+			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
+				Help: "name or index, with /4 or /6 for the family, or address\n(default: the first that is no loopback)"},
+			{Letter: 'M', Name: "address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.address),
+				Help: "multicast address, or that of the receiver (default: 230.4.4.1)"},
+			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
+				Help: "hops that multicast may take (1 to 255, default: 1)"},
+			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
+				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
+				Help: "socket buffers (65536 to 104857600, default: 16777216)"},
+			{Letter: 'R', Name: "rate", Arg: "KBPS", Group: work,
+				Set:  cli.Int(&o.rateKbps, 1, cli.RateKbpsMax, "Invalid rate", "Kbps"),
+				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, default: 1000)"},
+			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: work,
+				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
+				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
+			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: work, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
+				Help: "cipher of the session, as -Y of uftp (default: none)"},
+			{Letter: 'D', Name: "dest", Arg: "DIR", Group: work, Set: cli.String(&o.dest),
+				Help: "directory to receive into (default: the disk is not measured)"},
+			{Name: "disk-size", Arg: "MB", Group: work, Set: cli.Int(&o.diskMB, 1, 65536, "Invalid disk size", "MB"),
+				Help: "file that is written to measure the disk (1 to 65536, default: 256)"},
+		},
+	}
+}
+
+func (o *options) setInterface(v string) error {
+	ifi, err := o.resolver.FindInterface(o.interfaces, v)
+	if err != nil {
+		return err
+	}
+	o.iface = &ifi
+	return nil
+}
+
+// target is the address and the interface that reaches it.
+func (o *options) target() (netip.Addr, netio.Interface, error) {
+	to, err := o.resolver.Addr("ip", o.address)
+	if err != nil {
+		return to, netio.Interface{}, &cli.Error{Code: cli.ExitNet, Text: "Invalid address: " + err.Error() + " (-M " + o.address + ")"}
+	}
+	if o.iface != nil {
+		if o.iface.Addr.Is6() != to.Is6() {
+			return to, *o.iface, &cli.Error{Code: cli.ExitNet, Text: "IP version mismatch between address and interface (-I " + o.iface.Name + ", -M " + o.address + ")"}
+		}
+		return to, *o.iface, nil
+	}
+	ifi, ok := cli.DefaultInterface(o.interfaces, to.Is6())
+	if !ok {
+		return to, ifi, &cli.Error{Code: cli.ExitNet, Text: "No network interface found (-M " + o.address + ")"}
+	}
+	return to, ifi, nil
+}
+
+// bytesPerSecond is the rate in bytes.
+func (o *options) bytesPerSecond() float64 { return float64(o.rateKbps) * 1024 / 8 }
