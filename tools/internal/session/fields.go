@@ -1,0 +1,218 @@
+package session
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"uftp/engine/block"
+	"uftp/wire"
+)
+
+// Field is one named value of a message: a number, a text, a bool, or a list of
+// texts.
+type Field struct {
+	Name  string
+	Value any
+}
+
+// Fields are the fields of a message in their order on the wire.
+type Fields []Field
+
+func (f *Fields) add(name string, value any) { *f = append(*f, Field{name, value}) }
+
+// Text returns the fields as name=value, separated by blanks. Texts of the network
+// are quoted when they hold anything unusual.
+func (f Fields) Text() string {
+	var b strings.Builder
+	for i, x := range f {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(x.Name)
+		b.WriteByte('=')
+		switch v := x.Value.(type) {
+		case string:
+			b.WriteString(plain(v))
+		case []string:
+			b.WriteByte('[')
+			b.WriteString(strings.Join(v, " "))
+			b.WriteByte(']')
+		default:
+			fmt.Fprint(&b, v)
+		}
+	}
+	return b.String()
+}
+
+// plain returns a text as it is if it is a simple word, else quoted.
+func plain(s string) string {
+	for _, c := range s {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\' {
+			return strconv.QuoteToASCII(s)
+		}
+	}
+	if s == "" {
+		return `""`
+	}
+	return s
+}
+
+// MarshalJSON returns one object with the fields in their order.
+func (f Fields) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, x := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendQuote(b, x.Name)
+		b = append(b, ':')
+		v, err := json.Marshal(x.Value)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, v...)
+	}
+	return append(b, '}'), nil
+}
+
+// Head returns the fields of the common header.
+func (m *Message) HeadFields() (f Fields) {
+	f.add("seq", m.Head.Seq)
+	f.add("source", m.Head.Src.String())
+	f.add("group", fmt.Sprintf("%08x", m.Head.Group))
+	f.add("instance", m.Head.Instance)
+	if m.Head.GRTT != 0 || m.Head.GroupSize != 0 {
+		f.add("grtt_s", round(wire.DecodeGRTT(m.Head.GRTT)))
+		f.add("group_size", wire.DecodeGroupSize(m.Head.GroupSize))
+	}
+	if m.Sealed {
+		f.add("counter", m.Counter)
+		if m.Unchecked {
+			f.add("signature_unchecked", true)
+		}
+	}
+	return f
+}
+
+// round cuts a time in seconds to 4 digits, more than the code has.
+func round(s float64) float64 {
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(s, 'g', 4, 64), 64)
+	return v
+}
+
+// BodyFields returns the fields of the message and how many of its bytes they do
+// not account for: bytes that would not be there, or be others, if the message
+// were made anew of its fields. It fails with an error of package wire; for a
+// message that was not opened it returns the parts of ENCRYPTED.
+func (m *Message) BodyFields() (f Fields, unknown int, err error) {
+	if m.Msg == nil {
+		if !m.Sealed {
+			return nil, 0, m.Err
+		}
+		x, err := wire.ParseEncrypted(m.Payload[wire.HeaderLen:])
+		if err != nil {
+			return nil, 0, err
+		}
+		f.add("signature_bytes", len(x.Signature))
+		f.add("payload_bytes", len(x.Payload))
+		return f, differs(x.Append(nil), m.Payload[wire.HeaderLen:]), nil
+	}
+	again, err := body(&f, m.Msg, m.Session)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, differs(again, m.Msg), nil
+}
+
+// differs counts the bytes that are not alike.
+func differs(a, b []byte) (n int) {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			n++
+		}
+	}
+	return n + max(len(a), len(b)) - min(len(a), len(b))
+}
+
+func uids(l wire.UIDList) []string {
+	list := make([]string, l.Len())
+	for i := range list {
+		list[i] = l.At(i).String()
+	}
+	return list
+}
+
+// blocks writes a bitmap as numbers and ranges, without bits from n on.
+func blocks(bitmap []byte, n int) (list []string, count int) {
+	var set block.Set
+	set.Reset(n, false)
+	set.Merge(bitmap, 0, min(n, len(bitmap)*8))
+	for i := set.Next(0); i < n; {
+		j := i
+		for j+1 < n && set.Has(j+1) {
+			j++
+		}
+		if i == j {
+			list = append(list, strconv.Itoa(i))
+		} else {
+			list = append(list, fmt.Sprintf("%d-%d", i, j))
+		}
+		i = set.Next(min(j+1, n))
+		if j+1 >= n {
+			break
+		}
+	}
+	if list == nil {
+		list = []string{}
+	}
+	return list, set.Count()
+}
+
+// NAKs returns how many blocks a STATUS asks for; bits behind the section do not
+// count if its length is known.
+func NAKs(s *Session, x *wire.Status) int {
+	_, n := blocks(x.NAKs, bitmapLen(s, x))
+	return n
+}
+
+func bitmapLen(s *Session, x *wire.Status) int {
+	n := len(x.NAKs) * 8
+	if l := s.Layout(x.FileID); l != nil && int(x.Section) < l.Sections {
+		n = min(n, l.SectionBlocks(int(x.Section)))
+	}
+	return n
+}
+
+func (f *Fields) cc(c *wire.TFMCCAck) {
+	f.add("cc_flags", c.Flags)
+	f.add("cc_seq", c.CCSeq)
+	f.add("cc_rate", wire.DecodeRate(c.CCRate))
+	f.add("cc_client", c.Client.String())
+	f.add("cc_stamp", c.Time.String())
+}
+
+func key(f *Fields, name string, b []byte) {
+	f.add(name, hex.EncodeToString(b))
+}
+
+var fileTypes = [...]string{"file", "directory", "link", "delete", "freespace"}
+
+// FileType names the type of a FILEINFO.
+func FileType(t wire.FileType) string {
+	if int(t) < len(fileTypes) {
+		return fileTypes[t]
+	}
+	return fmt.Sprintf("type %d", t)
+}
+
+var statuses = [...]string{"normal", "skipped", "overwrite", "rejected"}
+
+func status(s wire.CompleteStatus) string {
+	if int(s) < len(statuses) {
+		return statuses[s]
+	}
+	return fmt.Sprintf("status %d", s)
+}

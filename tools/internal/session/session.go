@@ -1,0 +1,106 @@
+package session
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"uftp/crypto/handshake"
+	"uftp/engine/block"
+	"uftp/wire"
+)
+
+// Bounds on what is kept.
+const (
+	sessionsMax = 1024
+	layoutsMax  = 1024    // per session
+	peersMax    = 100_000 // per session
+	keysPerPeer = 4
+)
+
+// ID names a session.
+type ID struct {
+	Group    uint32
+	Instance uint8
+}
+
+// String returns the group in hex and the instance, as the tools write and read it.
+func (id ID) String() string { return fmt.Sprintf("%08x/%d", id.Group, id.Instance) }
+
+// ParseID reads GROUP or GROUP/INSTANCE; any tells that no instance was given.
+func ParseID(text string) (id ID, any bool, err error) {
+	var rest string
+	if n, _ := fmt.Sscanf(text, "%x/%d%s", &id.Group, &id.Instance, &rest); n == 2 {
+		return id, false, nil
+	}
+	id.Instance = 0
+	if n, _ := fmt.Sscanf(text, "%x%s", &id.Group, &rest); n == 1 {
+		return id, true, nil
+	}
+	return ID{}, false, fmt.Errorf("%q is no session: GROUP or GROUP/INSTANCE, such as 8b69467a/0, is expected", text)
+}
+
+// Session is what is known of a session so far.
+type Session struct {
+	ID
+	First, Last time.Time // of its messages
+
+	Announced bool // an ANNOUNCE was seen: what follows is known
+	Sender    wire.UID
+	From      netip.AddrPort // of the sender
+	Public    netip.AddrPort // where the ANNOUNCE went
+	Private   netip.Addr     // unspecified in a unicast session
+	BlockSize int
+	Robust    int
+	Encrypted bool
+	Suite     handshake.Suite // valid when Encrypted
+
+	layouts map[uint16]*block.Layout
+	vault   vault
+}
+
+// Layout returns how a file is cut, nil if that is not known.
+func (s *Session) Layout(fileID uint16) *block.Layout {
+	if s == nil {
+		return nil
+	}
+	return s.layouts[fileID]
+}
+
+// Readable reports whether keys for the session are there, or none are needed.
+func (s *Session) Readable() bool { return !s.Encrypted || len(s.vault.openers) > 0 }
+
+// announce takes in an ANNOUNCE. The first one counts, but the keys of later ones
+// may be others: a capture can hold both sides of a proxy.
+func (s *Session) announce(m *Message, a *wire.Announce) {
+	if !s.Announced {
+		s.Announced = true
+		s.Sender, s.From, s.Public, s.Private = m.Head.Src, m.Src, m.Dst, a.Private
+		s.BlockSize, s.Robust = int(a.BlockSize), int(a.Robust)
+		s.Encrypted = a.HasEnc
+		if a.HasEnc {
+			s.Suite = handshake.SuiteOf(&a.Enc)
+		}
+	}
+	if a.HasEnc {
+		s.vault.announced(m.Head.Src, &a.Enc)
+	}
+}
+
+// fileInfo remembers how a file is cut.
+func (s *Session) fileInfo(x *wire.FileInfo) {
+	if x.Type != wire.TypeFile || s.BlockSize < wire.MinBlockSize || s.BlockSize > wire.MaxBlockSize {
+		return
+	}
+	if old := s.layouts[x.FileID]; old != nil && old.Size == x.Size {
+		return
+	}
+	l, err := block.NewLayout(x.Size, s.BlockSize)
+	if err != nil {
+		return
+	}
+	if len(s.layouts) >= layoutsMax {
+		clear(s.layouts)
+	}
+	s.layouts[x.FileID] = &l
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// inspector is one run of inspect.
+type inspector struct {
+	t        *tool
+	json     bool
+	lines    bool
+	start    time.Time
+	sums     map[*session.Session]*summary
+	done     []*summary // pushed out, to be plotted
+	plot     bool
+	guard    ivGuard
+	foreign  int // datagrams that are no UFTP
+	anything bool
+}
+
+func inspect(t *tool, args []string) error {
+	f := t.flags("inspect")
+	asJSON := f.Bool("json", false, "one JSON object a line: messages, then sessions")
+	quiet := f.BoolP("summary", "s", false, "sessions only, no messages")
+	plot := f.String("plot", "", "draw rate, NAKs and passes over time to this FILE.svg")
+	names, err := t.parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	if *plot != "" && !strings.HasSuffix(*plot, ".svg") {
+		return fmt.Errorf("%w: --plot %s: only .svg can be drawn", errUsage, *plot)
+	}
+	in := &inspector{t: t, json: *asJSON, lines: !*quiet, sums: map[*session.Session]*summary{}, plot: *plot != ""}
+	var dec *session.Decoder
+	first := true
+	rerr := t.read(names[0], &dec, func(m *session.Message) error {
+		if first {
+			dec.Ended = func(s *session.Session) { in.end(s) }
+			first = false
+		}
+		return in.message(m)
+	}, nil)
+	if dec == nil {
+		return rerr
+	}
+	for _, s := range dec.Sessions() {
+		if err := in.end(s); err != nil {
+			return err
+		}
+	}
+	if err := in.total(dec); err != nil {
+		return err
+	}
+	if *plot != "" {
+		if err := os.WriteFile(*plot, drawAll(in.done), 0o644); err != nil {
+			return err
+		}
+	}
+	return rerr
+}
+
+// message shows one message and counts it.
+func (in *inspector) message(m *session.Message) error {
+	if !in.t.wanted(m.Session) {
+		return nil
+	}
+	if in.start.IsZero() {
+		in.start = m.Time
+	}
+	if errors.Is(m.Err, session.ErrForeign) || errors.Is(m.Err, wire.ErrShort) && len(m.Payload) < wire.MinDatagram {
+		in.foreign++
+		return nil
+	}
+	body, unknown, err := m.BodyFields()
+	if m.Session != nil {
+		sum := in.sums[m.Session]
+		if sum == nil {
+			sum = newSummary(m.Session, &in.guard)
+			in.sums[m.Session] = sum
+		}
+		sum.message(m, unknown, err)
+	}
+	if !in.lines {
+		return nil
+	}
+	head := m.HeadFields()
+	var tail session.Fields
+	if unknown > 0 {
+		tail = append(tail, session.Field{Name: "unknown_bytes", Value: unknown})
+	}
+	if err == nil {
+		err = m.Err
+	}
+	if err != nil {
+		tail = append(tail, session.Field{Name: "error", Value: err.Error()})
+	}
+	if in.json {
+		all := session.Fields{
+			{Name: "kind", Value: "message"}, {Name: "packet", Value: m.Frame}, {Name: "offset", Value: m.Offset},
+			{Name: "time", Value: m.Time.Format(time.RFC3339Nano)}, {Name: "src", Value: m.Src.String()}, {Name: "dst", Value: m.Dst.String()},
+			{Name: "func", Value: m.Head.Func.String()}, {Name: "sealed", Value: m.Sealed},
+		}
+		return in.writeJSON(append(append(append(all, head...), body...), tail...))
+	}
+	sealed := ""
+	if m.Sealed && m.Msg != nil {
+		sealed = "*"
+	}
+	_, werr := fmt.Fprintf(in.t.out, "#%d +%s %v > %v %v%s %s\n", m.Frame, seconds(m.Time.Sub(in.start)), m.Src, m.Dst,
+		m.Head.Func, sealed, append(append(head, body...), tail...).Text())
+	return werr
+}
+
+func (in *inspector) writeJSON(v any) error {
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, err = in.t.out.Write(append(b, '\n'))
+	}
+	return err
+}
+
+// end shows the summary of a session.
+func (in *inspector) end(s *session.Session) error {
+	sum := in.sums[s]
+	if sum == nil {
+		return nil
+	}
+	delete(in.sums, s)
+	sum.finish()
+	if in.plot && len(in.done) < plotsMax {
+		in.done = append(in.done, sum)
+	}
+	if in.json {
+		return in.writeJSON(sum.picture())
+	}
+	if in.lines || in.anything {
+		fmt.Fprintln(in.t.out)
+	}
+	in.anything = true
+	return sum.write(in.t.out)
+}
+
+// total tells what else was in the capture.
+func (in *inspector) total(dec *session.Decoder) error {
+	st := dec.Stats()
+	if in.json {
+		return in.writeJSON(session.Fields{
+			{Name: "kind", Value: "capture"}, {Name: "frames", Value: st.Frames}, {Name: "datagrams", Value: st.Datagrams},
+			{Name: "fragments", Value: st.Fragments}, {Name: "super_packets", Value: st.Super}, {Name: "not_udp", Value: st.Other},
+			{Name: "broken", Value: st.Broken}, {Name: "fragments_lost", Value: st.Unmade}, {Name: "not_uftp", Value: in.foreign},
+		})
+	}
+	_, err := fmt.Fprintf(in.t.out, "\n%d frames, %d datagrams; %d super-packets split, %d fragments; skipped: %d not UDP, %d broken, %d incomplete, %d not UFTP 4\n",
+		st.Frames, st.Datagrams, st.Super, st.Fragments, st.Other, st.Broken, st.Unmade, in.foreign)
+	return err
+}
+
+// seconds writes a time with microseconds.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.6f", d.Seconds()) }

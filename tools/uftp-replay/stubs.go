@@ -1,0 +1,14 @@
+package main
+
+import "fmt"
+
+// notThere is the answer of commands that are not there yet.
+func notThere(name string) error {
+	return fmt.Errorf("%w: %s is not there yet", errUsage, name)
+}
+
+func rewrite(*tool, []string) error { return notThere("rewrite") }
+
+func replayReceiver(*tool, []string) error { return notThere("receiver") }
+
+func replaySender(*tool, []string) error { return notThere("sender") }
