@@ -12,7 +12,7 @@ all: build
 # Static binaries in bin/.
 build:
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/... ./tools/uftp-linksim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/... ./tools/uftp-linksim ./tools/uftp-replay
 
 # Three receivers and one sender on this machine, without root.
 demo: build
