@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"sync"
+
+	"uftp/engine/clock"
+	"uftp/tools/internal/link"
+)
+
+const logBuffer = 1 << 18 // bytes a direction
+
+// logFile is the file that both directions write whole lines to.
+type logFile struct {
+	mu sync.Mutex
+	f  *os.File
+}
+
+// frameLog gathers the lines of one direction. A nil one takes and forgets them.
+type frameLog struct {
+	to  *logFile
+	dir string
+	buf []byte
+	err error // the first
+}
+
+func newFrameLog(to *logFile, dir string) *frameLog {
+	if to == nil {
+		return nil
+	}
+	return &frameLog{to: to, dir: dir, buf: make([]byte, 0, logBuffer)}
+}
+
+// frame adds a line; now and start are of the clock that fate is in.
+func (l *frameLog) frame(start, now clock.Time, size int, f *link.Fate) {
+	if l == nil {
+		return
+	}
+	if len(l.buf) > logBuffer-512 {
+		l.flush()
+	}
+	b := append(l.buf, `{"t":`...)
+	b = appendSeconds(b, now, start)
+	b = append(b, `,"dir":"`...)
+	b = append(b, l.dir...)
+	b = append(b, `","n":`...)
+	b = strconv.AppendUint(b, f.Number, 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, int64(size), 10)
+	b = append(b, `,"fate":"`...)
+	b = append(b, f.Cause.String()...)
+	b = append(b, `","queued":`...)
+	b = strconv.AppendInt(b, int64(f.Queued), 10)
+	if f.Sent > 0 {
+		b = append(b, `,"sent":`...)
+		b = appendSeconds(b, f.Sent, start)
+	}
+	if f.At > 0 {
+		b = append(b, `,"at":`...)
+		b = appendSeconds(b, f.At, start)
+	}
+	if f.Copy > 0 {
+		b = append(b, `,"copy":`...)
+		b = appendSeconds(b, f.Copy, start)
+	}
+	if f.Held {
+		b = append(b, `,"held":true`...)
+	}
+	if f.Damage != 0 {
+		b = append(b, `,"damaged":true`...)
+	}
+	l.buf = append(b, "}\n"...)
+}
+
+func appendSeconds(b []byte, t, start clock.Time) []byte {
+	return strconv.AppendFloat(b, t.Sub(start).Seconds(), 'f', 9, 64)
+}
+
+// flush writes what was gathered.
+func (l *frameLog) flush() error {
+	if l == nil {
+		return nil
+	}
+	l.to.mu.Lock()
+	_, err := l.to.f.Write(l.buf)
+	l.to.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+	}
+	l.buf = l.buf[:0]
+	return l.err
+}

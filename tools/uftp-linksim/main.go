@@ -1,0 +1,71 @@
+// Command uftp-linksim joins two Ethernet interfaces by a link that misbehaves on
+// demand: delay, jitter, a rate with a bounded queue, loss alone and in bursts,
+// duplication, reordering, corruption, outages on a schedule, each direction by
+// itself. docs/linksim.md shows what to do with it; --help lists every option.
+//
+// # Contract
+//
+// Frames are carried as they are, whatever is in them: multicast, ARP, VLANs,
+// protocols nobody knows. What the model (package link) decides depends on the seed
+// and the number of the frame in its direction; --log tells it frame by frame. What
+// is lost for other reasons is counted apart and warned about.
+//
+// Exit codes: 0 after --time or a signal; 1 options; 2 interfaces, or one that went
+// away; 4 log or statistics file; 5 namespaces, or a system other than Linux.
+//
+// # Limits
+//
+// Linux 4.20 or later, and root (CAP_NET_RAW; for namespaces CAP_SYS_ADMIN too).
+// Frames leave some 50 to 100 µs after they are due, more on a busy machine
+// (late_max_s tells). Super-frames of segmentation offload are cut into the frames
+// of a line; those inside tunnels cannot be and are counted as unreadable. Hardware
+// time stamps, pause frames and frames with a bad checksum do not pass.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"uftp/cmd/commandline"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the command; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	o := newOptions()
+	cmd := o.command()
+	operands, err := cmd.Parse(args)
+	if err == nil {
+		err = o.check(operands)
+	}
+	if err != nil {
+		return cmd.Finish(err, stdout, stderr)
+	}
+	err = o.simulate(stdout, stderr)
+	if err == nil {
+		return commandline.ExitOK
+	}
+	fmt.Fprintln(stderr, commandline.Clean("uftp-linksim: "+err.Error()))
+	var logs *logError
+	var system *systemError
+	switch {
+	case errors.As(err, &logs):
+		return commandline.ExitLog
+	case errors.As(err, &system):
+		return commandline.ExitSystem
+	}
+	return commandline.ExitNet
+}
+
+// logError is trouble with a file that the user asked for.
+type logError struct{ error }
+
+func (e *logError) Unwrap() error { return e.error }
+
+// systemError is what the system cannot do.
+type systemError struct{ error }
+
+func (e *systemError) Unwrap() error { return e.error }

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"uftp/cmd/commandline"
+	"uftp/tools/internal/link"
+)
+
+// Limits and defaults of the command itself.
+const (
+	mtuMin, mtuMax   = 576, 65535
+	mtuDefault       = 1500
+	memoryMin        = 1 << 20
+	memoryMax        = 1 << 30
+	memoryDefault    = 256 << 20
+	queueTimeDefault = 100 * time.Millisecond // of the rate, when only a rate was given
+	queueMinDefault  = 64 << 10               // bytes
+	nameMax          = 64                     // bytes of a namespace's name
+)
+
+// options is what the command line says.
+type options struct {
+	down, up link.Config
+	preset   string
+	shaped   bool // an option of the model was given
+	queued   [2]bool
+
+	ports      []string // two interfaces
+	namespaces []string // or two namespaces to be made
+	addresses  []string // with prefix, for the first and the second namespace
+	mtu        int
+	mtuGiven   bool
+
+	seed     uint64
+	memory   int // bytes a direction
+	length   time.Duration
+	interval time.Duration
+	log      string
+	stats    string
+}
+
+// defaultAddresses are from ranges kept for benchmarks and private use.
+var defaultAddresses = []string{"198.18.0.1/24", "198.18.0.2/24", "fd99::1/64", "fd99::2/64"}
+
+func newOptions() *options {
+	return &options{mtu: mtuDefault, memory: memoryDefault, seed: 1, addresses: defaultAddresses}
+}
+
+func (o *options) command() *commandline.Command {
+	const (
+		ends  = "Two ends (interfaces as operands, or namespaces)"
+		model = "The link; TIME with a unit (300ms), RATE in bit/s (45M, 256k), SIZE in bytes (2M);\ndown= or up= before a value means one direction: down is from the first end to the second"
+		view  = "Seeing what happens"
+	)
+	return &commandline.Command{
+		Name:     "uftp-linksim",
+		Purpose:  "Joins two Ethernet interfaces by a link that delays, loses, repeats and damages frames on demand.",
+		Operands: "[interface interface]",
+		Version:  commandline.Version(),
+		Examples: "  uftp-linksim -n hub,remote -p geo                        # two namespaces, a satellite between\n" +
+			"  ip netns exec hub ping 198.18.0.2                        # in another terminal\n" +
+			"  uftp-linksim -p geo -b down=5%:30 -O 60s+20s:loss=30%:rate=5M eth1 eth2\n" +
+			"  uftp-linksim -d 10ms -r 100M -l 0.1% -s 7 -L frames.jsonl eth1 eth2\n",
+		Options: []commandline.Option{
+			{Letter: 'n', Name: "namespaces", Arg: "A,B", Group: ends, Set: o.setNamespaces,
+				Help: "make two network namespaces, each with an interface eth0;\nthey go when the command ends"},
+			{Letter: 'a', Name: "addresses", Arg: "A,B[,A,B]", Group: ends, Set: o.setAddresses,
+				Help: "addresses with prefixes in the namespaces, in turn for A and B;\ndefault: " + strings.Join(defaultAddresses, ",")},
+			{Letter: 'm', Name: "mtu", Arg: "BYTES", Group: ends, Set: o.setMTU,
+				Help: fmt.Sprintf("MTU in the namespaces, %d to %d; default: %d", mtuMin, mtuMax, mtuDefault)},
+
+			{Letter: 'p', Name: "preset", Arg: "NAME", Group: model, Set: o.setPreset, Help: "start from a known link; what follows changes it\n" + presetHelp()},
+			{Letter: 'd', Name: "delay", Arg: "TIME", Group: model, Help: "one way",
+				Set: o.directed("Invalid delay", "0 to 60s, with a unit", func(c *link.Config, v string) (ok bool) {
+					c.Delay, ok = span(v, link.DelayMax)
+					return ok
+				})},
+			{Letter: 'j', Name: "jitter", Arg: "TIME", Group: model, Help: "added to the delay, evenly from 0 to TIME; keeps the order",
+				Set: o.directed("Invalid jitter", "0 to 60s, with a unit", func(c *link.Config, v string) (ok bool) {
+					c.Jitter, ok = span(v, link.DelayMax)
+					return ok
+				})},
+			{Letter: 'r', Name: "rate", Arg: "RATE", Group: model, Help: "0 = no limit",
+				Set: o.directed("Invalid rate", "0, or 1k to 400G bit/s", func(c *link.Config, v string) (ok bool) {
+					c.Rate, ok = rate(v)
+					return ok
+				})},
+			{Letter: 'q', Name: "queue", Arg: "SIZE", Group: model,
+				Help: "how much waits for the rate; more is dropped;\ndefault: 100 ms of the rate, at least 64 KiB",
+				Set: o.directed("Invalid queue", "0 to 64M bytes", func(c *link.Config, v string) bool {
+					n, ok := scaled(v, byteUnits)
+					c.Queue = int(n)
+					o.queued[o.side(c)] = true
+					return ok && n <= link.QueueMax
+				})},
+			{Letter: 'w', Name: "overhead", Arg: "BYTES", Group: model, Help: "of the line for each frame (Ethernet on a wire: 24); default: 0",
+				Set: o.directed("Invalid overhead", "0 to 1000 bytes", func(c *link.Config, v string) bool {
+					n, ok := scaled(v, nil)
+					c.Overhead = int(n)
+					return ok && n <= 1000
+				})},
+			{Letter: 'l', Name: "loss", Arg: "P%", Group: model, Help: "independent loss",
+				Set: o.directed("Invalid loss", "0% to 100%", func(c *link.Config, v string) (ok bool) {
+					c.Loss, ok = percent(v)
+					return ok
+				})},
+			{Letter: 'b', Name: "burst", Arg: "P%:LENGTH", Group: model,
+				Help: "loss in bursts of a mean length in frames (Gilbert-Elliott);\nor ENTER%:LEAVE%:LOSS%, its probabilities for each frame",
+				Set: o.directed("Invalid burst", "P%:LENGTH with P up to 90% and LENGTH from 1, or ENTER%:LEAVE%:LOSS%", func(c *link.Config, v string) (ok bool) {
+					c.Burst, ok = bursts(v)
+					return ok
+				})},
+			{Letter: 'D', Name: "duplicate", Arg: "P%", Group: model, Help: "frames that come twice, the copy up to 2 ms later",
+				Set: o.directed("Invalid duplication", "0% to 100%", func(c *link.Config, v string) (ok bool) {
+					c.Dup, ok = percent(v)
+					return ok
+				})},
+			{Letter: 'o', Name: "reorder", Arg: "P%[:TIME]", Group: model, Help: "frames held back by up to TIME so that others overtake;\ndefault: 5ms",
+				Set: o.directed("Invalid reordering", "0% to 100%, and up to 60s behind a colon", func(c *link.Config, v string) (ok bool) {
+					c.Reorder, c.ReorderBy, ok = reorder(v)
+					return ok
+				})},
+			{Letter: 'c', Name: "corrupt", Arg: "P%", Group: model, Help: "frames of which 1 to 8 bits are flipped behind the Ethernet header",
+				Set: o.directed("Invalid corruption", "0% to 100%", func(c *link.Config, v string) (ok bool) {
+					c.Corrupt, ok = percent(v)
+					return ok
+				})},
+			{Letter: 'O', Name: "outage", Arg: "START+LENGTH[/EVERY][:...]", Group: model,
+				Help: "nothing passes from START after the start, for LENGTH, again\nEVERY; or less bad with :loss=P%, :rate=RATE, :delay=TIME (rain,\nhandover); several options add up",
+				Set: o.directed("Invalid outage", "START+LENGTH[/EVERY][:loss=P%][:rate=RATE][:delay=TIME], as 30s+5s/60s; at most 64", func(c *link.Config, v string) bool {
+					e, ok := outage(v)
+					c.Events = append(c.Events, e)
+					return ok && len(c.Events) <= link.EventsMax
+				})},
+			{Letter: 's', Name: "seed", Arg: "NUMBER", Group: model, Set: o.setSeed,
+				Help: "same seed, same luck of the n-th frame of a direction; default: 1"},
+			{Letter: 'M', Name: "memory", Arg: "SIZE", Group: model, Set: o.setMemory,
+				Help: "for frames under way, each direction; default: 256M"},
+
+			{Letter: 't', Name: "time", Arg: "TIME", Group: view, Set: positive(&o.length, "Invalid time"), Help: "end after TIME; default: at SIGINT or SIGTERM"},
+			{Letter: 'i', Name: "interval", Arg: "TIME", Group: view, Set: positive(&o.interval, "Invalid interval"),
+				Help: "print the counters each TIME; SIGUSR1 prints them at any time"},
+			{Letter: 'L', Name: "log", Arg: "FILE", Group: view, Set: commandline.String(&o.log), Help: "one line of JSON for each frame: when, fate, arrival"},
+			{Letter: 'S', Name: "stats", Arg: "FILE", Group: view, Set: commandline.String(&o.stats),
+				Help: "counters as JSON, one document a line: at the end and whenever\nthey are printed; - is standard output"},
+		},
+	}
+}
+
+func presetHelp() string {
+	var b strings.Builder
+	for i, p := range link.Presets() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%-7s %s", p.Name, strings.ReplaceAll(p.Text, "\n", "\n        "))
+	}
+	return b.String()
+}
+
+func (o *options) side(c *link.Config) int {
+	if c == &o.down {
+		return 0
+	}
+	return 1
+}
+
+func (o *options) setPreset(v string) error {
+	p, ok := link.Preset(v)
+	if !ok {
+		var names []string
+		for _, p := range link.Presets() {
+			names = append(names, p.Name)
+		}
+		return &commandline.Error{Text: "Invalid preset", Allowed: strings.Join(names, ", ")}
+	}
+	if o.shaped || o.preset != "" {
+		return commandline.Fail("Must be the first option about the link, and only once, since it sets all of them")
+	}
+	o.preset, o.down, o.up = v, p.Down, p.Up
+	o.queued = [2]bool{true, true}
+	return nil
+}
+
+func (o *options) setNamespaces(v string) error {
+	parts := strings.Split(v, ",")
+	ok := len(parts) == 2 && parts[0] != parts[1]
+	for _, p := range parts {
+		ok = ok && p != "" && p != "." && p != ".." && len(p) <= nameMax && !strings.ContainsAny(p, "/ \t\n") && p[0] != '-'
+	}
+	if !ok {
+		return &commandline.Error{Text: "Invalid namespaces", Allowed: "two different names with a comma between"}
+	}
+	o.namespaces = parts
+	return nil
+}
+
+func (o *options) setAddresses(v string) error {
+	parts := strings.Split(v, ",")
+	ok := len(parts)%2 == 0 && len(parts) <= 16
+	for _, p := range parts {
+		_, err := netip.ParsePrefix(p)
+		ok = ok && err == nil
+	}
+	if !ok {
+		return &commandline.Error{Text: "Invalid addresses", Allowed: "an even number of ADDRESS/PREFIX with commas between"}
+	}
+	o.addresses = parts
+	return nil
+}
+
+func (o *options) setMTU(v string) error {
+	o.mtuGiven = true
+	return commandline.Int(&o.mtu, mtuMin, mtuMax, "Invalid MTU", "bytes")(v)
+}
+
+func (o *options) setSeed(v string) error {
+	if _, err := fmt.Sscanf(v+"\n", "%d\n", &o.seed); err != nil {
+		return &commandline.Error{Text: "Invalid seed", Allowed: "0 to 18446744073709551615"}
+	}
+	return nil
+}
+
+func (o *options) setMemory(v string) error {
+	n, ok := scaled(v, byteUnits)
+	if !ok || n < memoryMin || n > memoryMax {
+		return &commandline.Error{Text: "Invalid memory", Allowed: "1M to 1G bytes"}
+	}
+	o.memory = int(n)
+	return nil
+}
+
+func positive(p *time.Duration, text string) func(string) error {
+	return func(v string) error {
+		d, ok := span(v, 1000*time.Hour)
+		if !ok || d < 10*time.Millisecond {
+			return &commandline.Error{Text: text, Allowed: "10ms to 1000h, with a unit"}
+		}
+		*p = d
+		return nil
+	}
+}
+
+// check completes the options and says whether they go together.
+func (o *options) check(operands []string) error {
+	switch {
+	case o.namespaces != nil && len(operands) > 0:
+		return commandline.Fail("Either namespaces (-n) or two interfaces, not both")
+	case o.namespaces == nil && len(operands) != 2:
+		return &commandline.UsageError{Text: "Two interfaces, or -n with two namespaces, must be given"}
+	case o.namespaces == nil && operands[0] == operands[1]:
+		return commandline.Fail("Both interfaces are %s", operands[0])
+	case o.namespaces == nil && (o.mtuGiven || &o.addresses[0] != &defaultAddresses[0]):
+		return commandline.Fail("-a and -m are for namespaces (-n); interfaces keep what they have")
+	}
+	o.ports = operands
+	for i, c := range []*link.Config{&o.down, &o.up} {
+		if c.Rate > 0 && !o.queued[i] {
+			c.Queue = min(link.QueueMax, max(queueMinDefault, int(c.Rate/8*int64(queueTimeDefault)/int64(time.Second))))
+		}
+		if err := c.Check(); err != nil {
+			return commandline.Fail("%v", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	rxBatch   = 64
+	txBatch   = 64
+	rxFrame   = 1 << 17  // bytes of a receive buffer: super-frames have up to 64 KiB, with IPv6 jumbograms more
+	rxKernel  = 64 << 20 // bytes of a socket's receive queue
+	txKernel  = 8 << 20  // bytes of a socket's send queue
+	headroom  = tagLen   // before the header of a received frame
+	auxLen    = 20       // bytes of struct tpacket_auxdata
+	vlanValid = 1 << 4   // TP_STATUS_VLAN_VALID
+	tpidValid = 1 << 6   // TP_STATUS_VLAN_TPID_VALID
+)
+
+// port is an AF_PACKET socket on one interface: every frame that comes in there,
+// every frame that is to go out. One goroutine may receive while another sends.
+type port struct {
+	fd   int
+	name string
+	mtu  int
+	rx   rxSide
+	tx   txSide
+}
+
+// rxSide belongs to the goroutine that receives.
+type rxSide struct {
+	heads   [rxBatch]unix.Mmsghdr
+	iovs    [rxBatch]unix.Iovec
+	names   [rxBatch]unix.RawSockaddrLinklayer
+	control [rxBatch][8]uint64 // PACKET_AUXDATA
+	bufs    [rxBatch][]byte    // headroom, header, frame
+}
+
+// txSide belongs to the goroutine that sends.
+type txSide struct {
+	heads [txBatch]unix.Mmsghdr
+	iovs  [txBatch]unix.Iovec
+}
+
+// openPort opens an interface in the network namespace of the calling thread.
+func openPort(name string) (*port, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	switch {
+	case ifi.Flags&net.FlagUp == 0:
+		return nil, fmt.Errorf("interface %s is down: ip link set %s up", name, name)
+	case ifi.Flags&net.FlagLoopback != 0 || len(ifi.HardwareAddr) != 6:
+		return nil, fmt.Errorf("interface %s carries no Ethernet frames", name)
+	}
+	// Protocol 0 hears nothing before bind, when all settings are made.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("packet socket: %w (needs root or CAP_NET_RAW)", err)
+	}
+	p := &port{fd: fd, name: name, mtu: ifi.MTU}
+	if err := p.setup(ifi.Index); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	p.link()
+	return p, nil
+}
+
+func (p *port) setup(index int) error {
+	for _, o := range []struct {
+		option int
+		what   string
+	}{
+		{unix.PACKET_VNET_HDR, "PACKET_VNET_HDR"}, {unix.PACKET_AUXDATA, "PACKET_AUXDATA"}, {unix.PACKET_IGNORE_OUTGOING, "PACKET_IGNORE_OUTGOING"},
+	} {
+		if err := unix.SetsockoptInt(p.fd, unix.SOL_PACKET, o.option, 1); err != nil {
+			return fmt.Errorf("%s: %w (needs Linux 4.20)", o.what, err)
+		}
+	}
+	for _, o := range []struct{ force, plain, size int }{
+		{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, rxKernel}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, txKernel},
+	} {
+		if unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o.force, o.size) == nil {
+			continue
+		}
+		if err := unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, o.plain, o.size); err != nil {
+			return fmt.Errorf("socket buffer: %w", err)
+		}
+	}
+	mreq := unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
+	if err := unix.SetsockoptPacketMreq(p.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
+		return fmt.Errorf("promiscuous mode: %w", err)
+	}
+	all := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff})
+	return unix.Bind(p.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index})
+}
+
+// link points the message headers at their buffers, once.
+func (p *port) link() {
+	r := &p.rx
+	for i := range r.heads {
+		r.bufs[i] = make([]byte, headroom+vnetLen+rxFrame)
+		r.iovs[i].Base = &r.bufs[i][headroom]
+		r.iovs[i].SetLen(vnetLen + rxFrame)
+		h := &r.heads[i].Hdr
+		h.Name = (*byte)(unsafe.Pointer(&r.names[i]))
+		h.Iov = &r.iovs[i]
+		h.SetIovlen(1)
+		h.Control = (*byte)(unsafe.Pointer(&r.control[i]))
+	}
+	for i := range p.tx.heads {
+		h := &p.tx.heads[i].Hdr
+		h.Iov = &p.tx.iovs[i]
+		h.SetIovlen(1)
+	}
+}
+
+func (p *port) close() { unix.Close(p.fd) }
+
+// receive takes what has come, up to rxBatch frames, without waiting.
+func (p *port) receive() (n int, err error) {
+	r := &p.rx
+	for i := range r.heads {
+		h := &r.heads[i].Hdr
+		h.Namelen = uint32(unsafe.Sizeof(r.names[i]))
+		h.SetControllen(int(unsafe.Sizeof(r.control[i])))
+		h.Flags = 0
+	}
+	for {
+		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&r.heads[0])), rxBatch, unix.MSG_DONTWAIT, 0, 0)
+		switch e {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return 0, nil
+		}
+		return 0, e
+	}
+}
+
+// frame returns the i-th frame received, with its VLAN tag in place, and its
+// header. ok is false for what this host sent itself and for what was cut off.
+func (p *port) frame(i int) (frame []byte, v vnet, ok bool) {
+	r := &p.rx
+	m := &r.heads[i]
+	n := int(m.Len) - vnetLen
+	if n < 14 || m.Hdr.Flags&unix.MSG_TRUNC != 0 || r.names[i].Pkttype == unix.PACKET_OUTGOING {
+		return nil, v, false
+	}
+	buf := r.bufs[i]
+	v = getVnet(buf[headroom:])
+	start := headroom + vnetLen
+	if tpid, tci, tagged := tag(unsafe.Slice((*byte)(unsafe.Pointer(&r.control[i])), int(m.Hdr.Controllen))); tagged {
+		v = insertTag(buf[start-tagLen:start+n], v, tpid, tci)
+		start -= tagLen
+		n += tagLen
+	}
+	return buf[start : start+n], v, true
+}
+
+// tag reads the VLAN tag that the kernel took out of a frame.
+func tag(control []byte) (tpid, tci uint16, ok bool) {
+	if len(control) < unix.CmsgLen(auxLen) {
+		return 0, 0, false
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	if h.Level != unix.SOL_PACKET || h.Type != unix.PACKET_AUXDATA {
+		return 0, 0, false
+	}
+	aux := control[unix.CmsgLen(0):]
+	status := binary.NativeEndian.Uint32(aux)
+	tci, tpid = binary.NativeEndian.Uint16(aux[16:]), binary.NativeEndian.Uint16(aux[18:])
+	if status&tpidValid == 0 {
+		tpid = 0x8100
+	}
+	return tpid, tci, status&vlanValid != 0
+}
+
+// load puts a frame with its header before it into place i of the next batch.
+func (p *port) load(i int, withHeader []byte) {
+	p.tx.iovs[i].Base = unsafe.SliceData(withHeader)
+	p.tx.iovs[i].SetLen(len(withHeader))
+}
+
+// send sends the frames in places from..to and returns how many the kernel took;
+// an error is about the first of the others. Frames of a full interface wait.
+func (p *port) send(from, to int) (n int, err error) {
+	for waits := 0; ; {
+		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&p.tx.heads[from])), uintptr(to-from), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case e == 0:
+			return int(n), nil
+		case e == unix.EINTR:
+			continue
+		case (e == unix.EAGAIN || e == unix.ENOBUFS) && waits < 10:
+			// The interface's own queue is full: not this link's rate, so it is no loss yet.
+			waits++
+			time.Sleep(100 * time.Microsecond)
+			continue
+		}
+		return 0, e
+	}
+}
+
+// kernelDrops is how many frames the socket's queue had no room for since the
+// last call.
+func (p *port) kernelDrops() uint64 {
+	st, err := unix.GetsockoptTpacketStats(p.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return 0
+	}
+	return uint64(st.Drops)
+}
+
+// clearError takes the error that a poll reports off the socket.
+func (p *port) clearError() error {
+	n, err := unix.GetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && n != 0 {
+		err = syscall.Errno(n)
+	}
+	return err
+}
+
+// gone tells errors that mean that the interface does not exist any more.
+func gone(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) }
+
+// own returns addresses that the host itself has on the interface: it would answer
+// frames that are only to pass.
+func own(name string) []net.Addr {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil
+	}
+	all, _ := ifi.Addrs()
+	return all
+}
