@@ -163,7 +163,7 @@ func (c *crypt) secret() *report.Secret {
 
 // strength grades the session and tells what can be broken in it.
 func (c *crypt) strength() (level identity.Strength, weak []string) {
-	level, parts := c.suite.Strength(c.key.Public(), c.auth)
+	level, parts := c.suite.Strength(c.key.Public(), c.curve, c.auth)
 	for _, w := range parts {
 		if w.Strength <= identity.Legacy {
 			weak = append(weak, w.Reason)

@@ -33,6 +33,7 @@ type Client struct {
 	suite      Suite
 	auth       bool
 	server     *identity.PublicKey  // long-term key of ANNOUNCE
+	curve      identity.Curve       // of the ECDH key of ANNOUNCE; 0 with the RSA exchange
 	responder  *identity.PublicKey  // RSA key the premaster goes to; the server's or the proxy's
 	own        *identity.PrivateKey // shown in CLIENT_KEY; nil if not asked for
 	ecdh       *identity.PrivateKey // nil with the RSA exchange
@@ -98,7 +99,11 @@ func (k *Client) takeServerKey(o *offer, c *ClientConfig) error {
 	if err != nil || key.Kind() != k.suite.KeyKind() {
 		return ErrServerKey
 	}
-	if level, _ := k.suite.Strength(key, k.auth); level < c.MinStrength {
+	if k.suite.ECDH() && len(o.enc.ECDH) >= 2 {
+		// A blob that is no key is refused later, with a reason of its own.
+		k.curve = identity.Curve(o.enc.ECDH[1])
+	}
+	if level, _ := k.suite.Strength(key, k.curve, k.auth); level < c.MinStrength {
 		return ErrStrength
 	}
 	k.server, k.responder = key, key
@@ -145,7 +150,7 @@ func (k *Client) takeExchangeKey(o *offer, c *ClientConfig) (*identity.PublicKey
 			return nil, ErrNoProxyKey
 		case !c.Proxy.Key.Alike(k.server):
 			return nil, ErrProxyKey
-		case k.suite.ECDH() && (c.Proxy.ECDH == nil || len(o.enc.ECDH) < 2 || byte(c.Proxy.ECDH.Curve()) != o.enc.ECDH[1]):
+		case k.suite.ECDH() && (c.Proxy.ECDH == nil || c.Proxy.ECDH.Curve() != k.curve):
 			return nil, ErrProxyECDHKey
 		}
 		k.responder = c.Proxy.Key
@@ -292,7 +297,7 @@ func (k *Client) Key() *identity.PrivateKey { return k.own }
 
 // Strength grades the session and lists what is weak in it.
 func (k *Client) Strength() (identity.Strength, []Weakness) {
-	return k.suite.Strength(k.server, k.auth)
+	return k.suite.Strength(k.server, k.curve, k.auth)
 }
 
 // Wipe clears the secrets of the session, but for the long-term keys. The client

@@ -265,6 +265,29 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The least a receiver accepts is asked of the curve of the exchange too, and the
+// grade it tells is that of the weakest part.
+func TestStrengthOfExchange(t *testing.T) {
+	for curve, want := range map[identity.Curve]identity.Strength{identity.P224: identity.Medium, identity.P256: identity.Strong} {
+		l := newLab(t, Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, false, keyFile(t, "ec-prime256v1-server.pem"), curve)
+		for least := identity.None; least <= identity.Strong; least++ {
+			k, err := NewClient(l.pkt, ClientConfig{Rand: random(3), MinStrength: least})
+			if least > want {
+				if err != ErrStrength {
+					t.Errorf("exchange over %v where %v is the least: %v, want ErrStrength", curve, least, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := k.Strength(); got != want {
+				t.Errorf("exchange over %v is graded %v, want %v", curve, got, want)
+			}
+		}
+	}
+}
+
 // Which own key is shown: one like the server's first, else one the sender can
 // use; none at all when it is not asked for.
 func TestOwnKey(t *testing.T) {
@@ -570,26 +593,30 @@ func TestEntryProperty(t *testing.T) {
 
 func TestStrength(t *testing.T) {
 	rsa512, rsa2048, p256 := keyFile(t, "rsa512-server.pem").Public(), keyFile(t, "rsa2048-server.pem").Public(), keyFile(t, "ec-prime256v1-server.pem").Public()
+	p224 := keyFile(t, "ec-secp224r1-server.pem").Public()
 	for _, c := range []struct {
 		s    Suite
 		key  *identity.PublicKey
+		ecdh identity.Curve
 		auth bool
 		want identity.Strength
 		n    int // reasons
 	}{
-		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p256, true, identity.Strong, 0},
-		{Suite{wire.CipherAES128CBC, wire.HashSHA512, wire.SigHMAC, wire.KeyExchECDHRSA}, rsa2048, false, identity.Strong, 0},
-		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, false, identity.Medium, 1},
-		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, false, identity.Medium, 2},
-		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, true, identity.Legacy, 2},
-		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p256, false, identity.Legacy, 1},
-		{Suite{wire.Cipher3DES, wire.HashSHA256, wire.SigHMAC, wire.KeyExchECDHECDSA}, p256, false, identity.Medium, 1},
-		{Suite{wire.CipherDES, wire.HashSHA1, wire.SigKeyExch, wire.KeyExchRSA}, rsa512, true, identity.Legacy, 4},
-		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHRSA}, nil, false, identity.Strong, 0},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p256, identity.P256, true, identity.Strong, 0},
+		{Suite{wire.CipherAES128CBC, wire.HashSHA512, wire.SigHMAC, wire.KeyExchECDHRSA}, rsa2048, identity.P256, false, identity.Strong, 0},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, 0, false, identity.Medium, 1},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, 0, false, identity.Medium, 2},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchRSA}, rsa2048, 0, true, identity.Legacy, 2},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA1, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p256, identity.P256, false, identity.Legacy, 1},
+		{Suite{wire.Cipher3DES, wire.HashSHA256, wire.SigHMAC, wire.KeyExchECDHECDSA}, p256, identity.P256, false, identity.Medium, 1},
+		{Suite{wire.CipherDES, wire.HashSHA1, wire.SigKeyExch, wire.KeyExchRSA}, rsa512, 0, true, identity.Legacy, 4},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p256, identity.P224, false, identity.Medium, 1},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, p224, identity.P224, false, identity.Medium, 2},
+		{Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHRSA}, rsa2048, identity.K256, false, identity.Strong, 0},
 	} {
-		got, weak := c.s.Strength(c.key, c.auth)
+		got, weak := c.s.Strength(c.key, c.ecdh, c.auth)
 		if got != c.want || len(weak) != c.n {
-			t.Errorf("%v with %v: %v for %v, want %v for %d reasons", c.s, c.key, got, weak, c.want, c.n)
+			t.Errorf("%v with %v, exchange over %v: %v for %v, want %v for %d reasons", c.s, c.key, c.ecdh, got, weak, c.want, c.n)
 		}
 		for _, w := range weak {
 			if w.Reason == "" || w.Strength < got {

@@ -179,10 +179,11 @@ type Weakness struct {
 	Reason   string
 }
 
-// Strength grades a session under server, which may be nil if it is not known
-// yet: the weakest part counts. auth says whether receivers sign. weak lists
-// every part that is not strong, in a fixed order.
-func (s Suite) Strength(server *identity.PublicKey, auth bool) (level identity.Strength, weak []Weakness) {
+// Strength grades a session under the long-term key server: the weakest part
+// counts. exchange is the curve of the ECDH key, of no matter with the RSA exchange.
+// auth says whether receivers sign. weak lists every part that is not strong, in a
+// fixed order.
+func (s Suite) Strength(server *identity.PublicKey, exchange identity.Curve, auth bool) (level identity.Strength, weak []Weakness) {
 	level = identity.Strong
 	part := func(l identity.Strength, reason string) {
 		if l < identity.Strong {
@@ -197,11 +198,12 @@ func (s Suite) Strength(server *identity.PublicKey, auth bool) (level identity.S
 	case s.HashFunc() == crypto.SHA1:
 		part(identity.Medium, "keys are derived with MD5 and SHA-1")
 	}
-	if !s.ECDH() {
+	if s.ECDH() {
+		l, _ := exchange.Strength()
+		part(l, "the key exchange uses "+exchange.String()+", a curve below 256 bits")
+	} else {
 		part(identity.Medium, "the RSA key exchange has no forward secrecy")
 	}
-	if server != nil {
-		part(server.Strength())
-	}
+	part(server.Strength())
 	return level, weak
 }

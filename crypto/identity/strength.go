@@ -46,7 +46,15 @@ func (k *PublicKey) Strength() (s Strength, reason string) {
 		return Legacy, itoa(bits) + "-bit RSA keys can be factored"
 	case k.kind == RSA && bits < 2048:
 		return Medium, "RSA keys below 2048 bits are no longer recommended"
-	case k.kind == EC && bits < 256:
+	case k.kind == EC:
+		return k.curve.Strength()
+	}
+	return Strong, ""
+}
+
+// Strength grades a curve that can be used, as [PublicKey.Strength] does a key.
+func (c Curve) Strength() (s Strength, reason string) {
+	if c.CoordLen() < 32 {
 		return Medium, "curves below 256 bits are no longer recommended"
 	}
 	return Strong, ""

@@ -23,7 +23,7 @@ func TestReceiverEncrypted(t *testing.T) {
 	pub := key.Public()
 	print := pub.Fingerprint().String()
 	suite := handshake.Suite{Cipher: wire.CipherDES, Hash: wire.HashSHA256, SigType: wire.SigHMAC, KeyExch: wire.KeyExchECDHECDSA}
-	level, weak := suite.Strength(pub, false)
+	level, weak := suite.Strength(pub, identity.P256, false)
 	events := []machine.Event{
 		engine.Opened{Port: 1044},
 		receiver.HaveKey{Key: pub},
