@@ -15,7 +15,7 @@ func (x *summary) look(m *session.Message) {
 	case wire.FuncAnnounce:
 		a, _ := wire.ParseAnnounce(m.Msg)
 		x.stamped(m, a.Time)
-		x.listed(a.Hosts)
+		x.listed(a.Hosts, false)
 		x.step(m, "ANNOUNCE")
 	case wire.FuncRegister:
 		r, _ := wire.ParseRegister(m.Msg)
@@ -26,7 +26,7 @@ func (x *summary) look(m *session.Message) {
 		}
 	case wire.FuncRegConf:
 		l, _ := wire.ParseHostList(m.Msg)
-		x.listed(l.Hosts)
+		x.listed(l.Hosts, false)
 		x.step(m, "REG_CONF")
 	case wire.FuncKeyInfo:
 		x.step(m, "KEYINFO")
@@ -86,7 +86,7 @@ func (x *summary) fileOf(id uint16) *fileStat {
 func (x *summary) fileInfo(m *session.Message) {
 	f, _ := wire.ParseFileInfo(m.Msg)
 	x.stamped(m, f.Time)
-	x.listed(f.Hosts)
+	x.listed(f.Hosts, true)
 	if x.fileOf(f.FileID) != nil {
 		return
 	}

@@ -7,8 +7,6 @@ func notThere(name string) error {
 	return fmt.Errorf("%w: %s is not there yet", errUsage, name)
 }
 
-func rewrite(*tool, []string) error { return notThere("rewrite") }
-
 func replayReceiver(*tool, []string) error { return notThere("receiver") }
 
 func replaySender(*tool, []string) error { return notThere("sender") }

@@ -28,6 +28,7 @@ type member struct {
 	heard      bool // said something, or a proxy for it
 	registered bool
 	behind     wire.UID // the proxy that spoke for it, 0 if none
+	asked      bool     // to take a file
 	acks       int      // FILEINFO_ACKs
 	statuses   int
 	naks       int64
@@ -152,10 +153,12 @@ func (x *summary) each(src wire.UID, clients wire.UIDList, f func(*member)) {
 	}
 }
 
-func (x *summary) listed(l wire.UIDList) {
+// listed notes the hosts of a list, file tells that they are asked to take one.
+func (x *summary) listed(l wire.UIDList, file bool) {
 	for i := range l.Len() {
 		if h := x.host(l.At(i)); h != nil {
 			h.listed = true
+			h.asked = h.asked || file
 		}
 	}
 }
@@ -241,6 +244,8 @@ func (x *summary) finish() {
 		switch {
 		case h.listed && !h.heard:
 			x.anomaly(nil, "receiver %v never answers", h.uid)
+		case h.asked && h.acks+h.completes == 0 && h.abort == "":
+			x.anomaly(nil, "receiver %v is asked to take files and does not answer", h.uid)
 		case h.heard && h.listed && h.acks > h.completes && h.abort == "" && x.closed == 0:
 			x.anomaly(nil, "receiver %v takes %d files and completes %d", h.uid, h.acks, h.completes)
 		}

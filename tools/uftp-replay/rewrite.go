@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"uftp/pcap"
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// errSealed says that something cannot be changed without the keys to seal it anew.
+var errSealed = errors.New("cannot be changed in an encrypted session: signatures and keys depend on it")
+
+// rewriter is one run of rewrite.
+type rewriter struct {
+	t             *tool
+	w             *pcap.Writer
+	addrs         map[netip.Addr]netip.Addr
+	ports         map[uint16]uint16
+	uids          map[wire.UID]wire.UID
+	drop, corrupt []*rule
+	rnd           *rand.Rand
+
+	kept, dropped, corrupted int
+}
+
+func rewrite(t *tool, args []string) error {
+	f := t.flags("rewrite")
+	addrs := f.StringArray("map-addr", nil, "OLD=NEW: change an IP address, in ANNOUNCE too; may be repeated, as all that follow")
+	ports := f.StringArray("map-port", nil, "OLD=NEW: change a UDP port")
+	uids := f.StringArray("map-uid", nil, "OLD=NEW: change a UID wherever it stands, such as 0x0A500001=0x0A500002")
+	drop := f.StringArray("drop", nil, "RULE: leave packets out")
+	corrupt := f.StringArray("corrupt", nil, "RULE: change one byte behind the common header")
+	seed := f.Uint64("seed", 1, "what percent= and --corrupt make their choices of")
+	ng := f.Bool("pcapng", false, "write pcapng instead of classic pcap")
+	names, err := t.parse(f, args, 2)
+	if errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintf(t.out, "\n%s\nWhat is written is Ethernet; lengths and checksums are made anew.\n", ruleHelp)
+	}
+	if err != nil {
+		return err
+	}
+	x := &rewriter{t: t, rnd: rand.New(rand.NewPCG(*seed, 0))}
+	if x.addrs, err = pairs(*addrs, netip.ParseAddr); err != nil {
+		return err
+	}
+	if x.uids, err = pairs(*uids, parseUID); err != nil {
+		return err
+	}
+	if x.ports, err = pairs(*ports, parsePort); err != nil {
+		return err
+	}
+	for _, list := range []struct {
+		texts []string
+		rules *[]*rule
+	}{{*drop, &x.drop}, {*corrupt, &x.corrupt}} {
+		for _, text := range list.texts {
+			r, err := parseRule(text)
+			if err != nil {
+				return err
+			}
+			*list.rules = append(*list.rules, r)
+		}
+	}
+	return x.run(names[0], names[1], *ng)
+}
+
+// run rewrites one capture. What is written never replaces a file.
+func (x *rewriter) run(from, to string, ng bool) (err error) {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := out.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	b := bufio.NewWriterSize(out, 1<<20)
+	form := pcap.Classic
+	if ng {
+		form = pcap.NG
+	}
+	if x.w, err = pcap.NewWriter(b, form); err != nil {
+		return err
+	}
+	err = x.t.read(from, nil, x.message, nil)
+	if ferr := b.Flush(); err == nil {
+		err = ferr
+	}
+	fmt.Fprintf(x.t.out, "%d datagrams written, %d dropped, %d corrupted\n", x.kept, x.dropped, x.corrupted)
+	return err
+}
+
+func (x *rewriter) message(m *session.Message) error {
+	if !x.t.wanted(m.Session) {
+		return nil
+	}
+	for _, r := range x.drop {
+		if r.matches(m, x.rnd) {
+			x.dropped++
+			return nil
+		}
+	}
+	if err := x.rename(m); err != nil {
+		return fmt.Errorf("packet %d: %v: %w", m.Frame, m.Head.Func, err)
+	}
+	for _, r := range x.corrupt {
+		if r.matches(m, x.rnd) && len(m.Payload) > wire.HeaderLen {
+			m.Payload[wire.HeaderLen+x.rnd.IntN(len(m.Payload)-wire.HeaderLen)] ^= byte(1 + x.rnd.IntN(255))
+			x.corrupted++
+		}
+	}
+	m.Src, m.Dst = x.address(m.Src), x.address(m.Dst)
+	if err := x.w.Write(m.Datagram); err != nil {
+		return fmt.Errorf("packet %d: %w", m.Frame, err)
+	}
+	x.kept++
+	return nil
+}
+
+func (x *rewriter) address(a netip.AddrPort) netip.AddrPort {
+	ip, port := a.Addr(), a.Port()
+	if n, ok := x.addrs[ip]; ok {
+		ip = n
+	}
+	if n, ok := x.ports[port]; ok {
+		port = n
+	}
+	return netip.AddrPortFrom(ip, port)
+}
+
+// rename changes UIDs and addresses within a message.
+func (x *rewriter) rename(m *session.Message) error {
+	if errors.Is(m.Err, session.ErrForeign) || len(m.Payload) < wire.HeaderLen {
+		return nil
+	}
+	n := 0
+	if len(x.uids) > 0 {
+		n += x.uid(m.Payload[4:8])
+	}
+	if m.Msg != nil {
+		k, err := x.inside(m)
+		if err != nil {
+			return err
+		}
+		n += k
+	}
+	if n > 0 && (m.Sealed || m.Session != nil && m.Session.Encrypted) {
+		return errSealed
+	}
+	return nil
+}
+
+// uid changes the UID in 4 bytes and tells whether it did.
+func (x *rewriter) uid(b []byte) int {
+	n, ok := x.uids[wire.UID(binary.BigEndian.Uint32(b))]
+	if !ok {
+		return 0
+	}
+	binary.BigEndian.PutUint32(b, uint32(n))
+	return 1
+}
+
+func (x *rewriter) list(l wire.UIDList) (n int) {
+	for i := range l.Len() {
+		n += x.uid(l[4*i : 4*i+4])
+	}
+	return n
+}
+
+// inside changes the UIDs and addresses in the body of a message, in place, and
+// returns how many it changed. Damaged messages stay as they are.
+func (x *rewriter) inside(m *session.Message) (n int, err error) {
+	b := m.Msg
+	switch m.Head.Func {
+	case wire.FuncAnnounce:
+		if a, err := wire.ParseAnnounce(b); err == nil {
+			n = x.list(a.Hosts)
+			k, err := x.announced(b, &a)
+			return n + k, err
+		}
+	case wire.FuncRegister:
+		if a, err := wire.ParseRegister(b); err == nil {
+			n = x.list(a.Clients)
+		}
+	case wire.FuncRegConf, wire.FuncDoneConf:
+		if a, err := wire.ParseHostList(b); err == nil {
+			n = x.list(a.Hosts)
+		}
+	case wire.FuncKeyInfo:
+		if a, err := wire.ParseKeyInfo(b); err == nil {
+			for i := range a.Len() {
+				n += x.uid(a.Items[i*wire.KeyInfoItemLen:][:4])
+			}
+		}
+	case wire.FuncFileInfo:
+		if a, err := wire.ParseFileInfo(b); err == nil {
+			n = x.list(a.Hosts)
+		}
+	case wire.FuncFileInfoAck:
+		if a, err := wire.ParseFileInfoAck(b); err == nil {
+			n = x.list(a.Clients)
+		}
+	case wire.FuncDone:
+		if a, err := wire.ParseDone(b); err == nil {
+			n = x.list(a.Hosts)
+		}
+	case wire.FuncComplete:
+		if a, err := wire.ParseComplete(b); err == nil {
+			n = x.list(a.Clients)
+		}
+	case wire.FuncAbort:
+		if a, err := wire.ParseAbort(b); err == nil {
+			if u, ok := x.uids[a.Host]; ok {
+				n, a.Host = 1, u
+				copy(b, a.Append(nil))
+			}
+		}
+	case wire.FuncCongCtrl:
+		if a, err := wire.ParseCongCtrl(b); err == nil {
+			for i := range a.Len() {
+				n += x.uid(a.Items[i*wire.CCItemLen:][:4])
+			}
+		}
+	case wire.FuncStatus:
+		if a, err := wire.ParseStatus(b); err == nil && a.HasCC {
+			if u, ok := x.uids[a.CC.Client]; ok {
+				n, a.CC.Client = 1, u
+				copy(b, a.Append(nil))
+			}
+		}
+	case wire.FuncCCAck:
+		if a, err := wire.ParseCCAck(b); err == nil {
+			if u, ok := x.uids[a.CC.Client]; ok {
+				n, a.CC.Client = 1, u
+				copy(b, a.Append(nil))
+			}
+		}
+	}
+	return n, nil
+}
+
+// announced changes the two addresses of an ANNOUNCE. They cannot change their
+// family, whose length is that of the message.
+func (x *rewriter) announced(b []byte, a *wire.Announce) (n int, err error) {
+	for _, p := range []*netip.Addr{&a.Public, &a.Private} {
+		if to, ok := x.addrs[*p]; ok {
+			if to.BitLen() != p.BitLen() {
+				return 0, fmt.Errorf("%w: %v=%v are of two families", errUsage, *p, to)
+			}
+			*p = to
+			n++
+		}
+	}
+	if n > 0 {
+		copy(b, a.Append(nil))
+	}
+	return n, nil
+}
+
+// pairs reads a list of OLD=NEW.
+func pairs[T comparable](texts []string, parse func(string) (T, error)) (map[T]T, error) {
+	m := map[T]T{}
+	for _, text := range texts {
+		a, b, ok := strings.Cut(text, "=")
+		from, err1 := parse(a)
+		to, err2 := parse(b)
+		if err := errors.Join(err1, err2); err != nil || !ok {
+			return nil, fmt.Errorf("%w: %q is not OLD=NEW: %v", errUsage, text, err)
+		}
+		m[from] = to
+	}
+	return m, nil
+}
+
+func parsePort(text string) (uint16, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return uint16(n), err
+}
