@@ -1,13 +1,10 @@
 package main
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -162,16 +159,9 @@ func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 		}
 	}
 	rec := store.RestartClient{Name: name, UID: uid}
-	for _, h := range o.hosts {
-		if h.UID != uid {
-			continue
-		}
-		sum, err := hex.DecodeString(strings.ReplaceAll(h.Fingerprint, ":", ""))
-		if err == nil && len(sum) == sha1.Size {
-			rec.HasFingerprint = true
-			copy(rec.Fingerprint[:], sum)
-		}
-		break
+	if pin, ok := o.pins[uid]; ok {
+		rec.HasFingerprint = true
+		copy(rec.Fingerprint[:], pin[:])
 	}
 	return rec
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/engine/netio"
+	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
 )
@@ -211,15 +213,58 @@ func TestAddresses(t *testing.T) {
 func TestRestartClient(t *testing.T) {
 	list := t.TempDir() + "/list"
 	sum := strings.Repeat("aB:", 19) + "01"
-	if err := os.WriteFile(list, []byte("0x1|"+sum+"\n0x2|"+sum+":02\n0x3\n"), 0o644); err != nil {
+	if err := os.WriteFile(list, []byte("0x1|"+sum+"\n0x2|"+sum+":02\n0x3\n"+
+		"0x6\n0x6|"+strings.Repeat("aB:", 19)+"1\n0x6\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	o := parsed(t, "-H @"+list+" f")
 	o.resume.Clients = []store.RestartClient{{Name: "kept", UID: 4, HasFingerprint: true}}
-	for uid, want := range map[wire.UID]bool{1: true, 2: false, 3: false, 4: true, 5: false} {
+	for uid, want := range map[wire.UID]bool{1: true, 2: false, 3: false, 4: true, 5: false, 6: true} {
 		c := o.restartClient("n", uid)
-		if c.HasFingerprint != want || uid == 1 && (c.Fingerprint[0] != 0xab || c.Fingerprint[19] != 1 || c.Fingerprint[20] != 0) {
+		if c.HasFingerprint != want || (uid == 1 || uid == 6) && (c.Fingerprint[0] != 0xab || c.Fingerprint[19] != 1 || c.Fingerprint[20] != 0) {
 			t.Errorf("the record of %v is %+v, want a fingerprint: %v", uid, c, want)
+		}
+	}
+}
+
+// A host has one fingerprint, in whatever form and however often it is listed;
+// lists that contradict each other are refused.
+func TestContradictoryPins(t *testing.T) {
+	dir := t.TempDir()
+	sum, same, other := strings.Repeat("0a:", 19)+"01", strings.Repeat("A:", 19)+"1", strings.Repeat("0a:", 19)+"02"
+	for i, tt := range []struct {
+		list, second string
+		ok           bool
+	}{
+		{"0x1|" + sum, "0x1|" + same, true},
+		{"0x1|" + sum, "0x1", true},
+		{"0x1", "0x1|" + sum, true},
+		{"0x1|" + sum, "0x2|" + other, true},
+		{"0x1|" + sum, "0x1|" + other, false},
+		{"0x1|" + sum + "\n0.0.0.1|" + other, "0x2", false},
+	} {
+		a, b := fmt.Sprintf("%s/a%d", dir, i), fmt.Sprintf("%s/b%d", dir, i)
+		for name, text := range map[string]string{a: tt.list, b: tt.second} {
+			if err := os.WriteFile(name, []byte(text+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := newOptions(testInterfaces)
+		err := o.parse(o.command(), strings.Fields("-H @"+a+" -H @"+b+" f"))
+		if tt.ok && err != nil || !tt.ok && (cli.ExitCode(err) != cli.ExitUsage || !strings.HasPrefix(err.Error(), "Contradictory fingerprints for host ")) {
+			t.Errorf("lists %q and %q: %v, want them taken: %v", tt.list, tt.second, err, tt.ok)
+		}
+		if !tt.ok {
+			continue
+		}
+		s := sender.Config{Hosts: o.closedGroup()}
+		if err := o.fingerprints(&s, true); err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range s.Hosts {
+			if h.UID == 1 && (h.Fingerprint == nil || h.Fingerprint[19] != 1) {
+				t.Errorf("lists %q and %q: host 1 is held to %v, want the fingerprint that is listed", tt.list, tt.second, h.Fingerprint)
+			}
 		}
 	}
 }

@@ -36,7 +36,8 @@ type options struct {
 
 	// Receivers.
 	hosts         []cli.ListedHost
-	hostLists     int // -H given
+	pins          map[wire.UID]identity.Fingerprint // of the hosts and of the restart file
+	hostLists     int                               // -H given
 	proxies       []cli.ListedHost
 	proxyLists    int
 	restart       bool // -f
@@ -296,7 +297,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if o.logSizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
 	}
-	return nil
+	return o.gatherPins()
 }
 
 // checkFeatures refuses what the protocol has and this version has not.

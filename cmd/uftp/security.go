@@ -231,29 +231,55 @@ func (o *options) secure(cfg *engine.SendConfig, c *crypt) error {
 	return nil
 }
 
-// fingerprints takes those of the lists over, if hosts have to show their keys.
+// gatherPins takes the fingerprints of all lists together. Lists that give one
+// host two different ones are refused: obeying either would drop the other. A text
+// that is no fingerprint counts once hosts have to show their keys.
+func (o *options) gatherPins() error {
+	o.pins = make(map[wire.UID]identity.Fingerprint)
+	pin := func(name string, uid wire.UID, f identity.Fingerprint) error {
+		if other, has := o.pins[uid]; has && other != f {
+			return cli.Fail("Contradictory fingerprints for host %s (UID %s): %s and %s", name, uid, other, f)
+		}
+		o.pins[uid] = f
+		return nil
+	}
+	for _, h := range o.hosts {
+		if f, err := identity.ParseFingerprint(h.Fingerprint); err == nil {
+			if err := pin(h.Name, h.UID, f); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range o.resume.Clients {
+		if c.HasFingerprint {
+			if err := pin(c.Name, c.UID, identity.Fingerprint(c.Fingerprint[:identity.FingerprintLen])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fingerprints hands the pins over, if hosts have to show their keys.
 func (o *options) fingerprints(s *sender.Config, auth bool) error {
-	listed := 0
-	for i, h := range o.hosts {
+	listed := len(o.pins) > 0
+	for _, h := range o.hosts {
 		if h.Fingerprint == "" {
 			continue
 		}
-		listed++
-		f, err := identity.ParseFingerprint(h.Fingerprint)
-		if err != nil && auth {
+		listed = true
+		if _, err := identity.ParseFingerprint(h.Fingerprint); err != nil && auth {
 			return cli.Fail("Invalid fingerprint of host %s: %s (allowed: 20 hex numbers with colons between)", h.Name, h.Fingerprint)
 		}
-		s.Hosts[i].Fingerprint = &f
 	}
-	for i, c := range o.resume.Clients {
-		if !c.HasFingerprint {
-			continue
+	switch {
+	case auth:
+		for i := range s.Hosts {
+			if f, has := o.pins[s.Hosts[i].UID]; has {
+				s.Hosts[i].Fingerprint = &f
+			}
 		}
-		listed++
-		f := identity.Fingerprint(c.Fingerprint[:identity.FingerprintLen])
-		s.Hosts[len(o.hosts)+i].Fingerprint = &f
-	}
-	if listed > 0 && !auth {
+	case listed:
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: fingerprints are compared only with -c")
 	}
 	return nil
