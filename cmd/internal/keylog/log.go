@@ -5,7 +5,6 @@ package keylog
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"uftp/crypto/keylog"
 )
@@ -16,22 +15,31 @@ type Entry = keylog.Entry
 // Log is a key log that is written. The nil Log writes nothing.
 type Log struct{ f *os.File }
 
-// Open opens or makes a key log to append to. A file that others can read or
-// write is refused: secrets are not added to it.
+// Open opens or makes a key log to append to. What is not a plain file, is a link,
+// belongs to somebody else, or can be read or written by others is refused: secrets
+// are not added to it. It never waits, as opening a pipe would.
 func Open(name string) (*Log, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|openFlags, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		err = fmt.Errorf("%s can be read or written by others (mode %04o)", name, info.Mode().Perm())
+	if err == nil {
+		err = check(name, info)
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return &Log{f}, nil
+}
+
+// check tells why secrets must not go to a file.
+func check(name string, info os.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file", name)
+	}
+	return checkOwner(name, info)
 }
 
 // Write appends an entry. Lines of several processes do not mix: each is written

@@ -1,0 +1,24 @@
+//go:build unix
+
+package keylog
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// openFlags: no link is followed and no pipe waited for.
+const openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// checkOwner tells whether anybody but us and root gets at a file.
+func checkOwner(name string, info os.FileInfo) error {
+	if perm := info.Mode().Perm(); perm&0o077 != 0 {
+		return fmt.Errorf("%s can be read or written by others (mode %04o)", name, perm)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user", name)
+	}
+	return nil
+}
