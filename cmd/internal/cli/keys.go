@@ -135,31 +135,37 @@ func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *ide
 	return key, nil
 }
 
-// MakeKeyFile makes a key and writes it to a file that must not exist. The file
-// is claimed first, so that a second run cannot come between.
+// MakeKeyFile makes a key and writes it to a file that must not exist. The key is
+// there before the file: whoever ends the program meanwhile finds no empty one.
 func MakeKeyFile(name string, spec identity.Spec) (*identity.PrivateKey, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, identity.FileMode)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil, identity.ErrExists
-	case err != nil:
-		return nil, keyFileError(err)
+	if _, err := os.Lstat(name); err == nil {
+		return nil, identity.ErrExists // before a large one is made for nothing; O_EXCL is what counts
 	}
 	key, err := identity.Generate(spec)
-	if err == nil {
-		err = writeKey(f, key)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
 	if err != nil {
-		os.Remove(name)
-		if key != nil {
-			key.Wipe()
-		}
+		return nil, err
+	}
+	if err := storeKey(name, key); err != nil {
+		key.Wipe()
 		return nil, err
 	}
 	return key, nil
+}
+
+// storeKey writes a key to a file that it makes, and leaves none that is not whole.
+func storeKey(name string, key *identity.PrivateKey) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, identity.FileMode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return identity.ErrExists
+	case err != nil:
+		return keyFileError(err)
+	}
+	if err := errors.Join(writeKey(f, key), f.Close()); err != nil {
+		os.Remove(name)
+		return err
+	}
+	return nil
 }
 
 func writeKey(f *os.File, key *identity.PrivateKey) error {
@@ -181,7 +187,11 @@ func ReadKeyFile(name string, warn func(line string)) (*identity.PrivateKey, err
 		return nil, keyFileError(err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, identity.PEMLenMax+1))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, identity.ErrReadKey
+	}
+	text, err := readSecret(f, info)
 	defer clear(text)
 	if err != nil {
 		return nil, identity.ErrReadKey
@@ -190,12 +200,25 @@ func ReadKeyFile(name string, warn func(line string)) (*identity.PrivateKey, err
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err == nil {
-		if w := identity.ModeWarning(name, info.Mode()); w != "" {
-			warn(Clean(w))
-		}
+	if w := identity.ModeWarning(name, info.Mode()); w != "" {
+		warn(Clean(w))
 	}
 	return key, nil
+}
+
+// readSecret reads a file into one buffer, which the caller clears: one that grows
+// leaves copies behind. Of what is longer than a key file, PEMLenMax+1 bytes come.
+func readSecret(r io.Reader, info fs.FileInfo) ([]byte, error) {
+	size := int64(identity.PEMLenMax + 1) // of a pipe nobody knows
+	if info.Mode().IsRegular() {
+		size = min(size, info.Size())
+	}
+	text := make([]byte, size)
+	n, err := io.ReadFull(r, text)
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		err = nil
+	}
+	return text[:n], err
 }
 
 // keyFileError puts the words of the stock programs before the reason.

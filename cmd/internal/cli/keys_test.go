@@ -128,3 +128,71 @@ func TestLoadKeys(t *testing.T) {
 		}
 	}
 }
+
+// A key that cannot be made leaves no file behind, and one that stands there is
+// not touched, whatever it is.
+func TestMakeKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "key.pem")
+	if _, err := MakeKeyFile(name, identity.Spec{Kind: identity.RSA, Bits: 1}); err == nil {
+		t.Error("a key of 1 bit was made")
+	}
+	if _, err := os.Lstat(name); err == nil {
+		t.Error("a file is left of a key that was not made")
+	}
+	dangling := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), dangling); err != nil {
+		t.Skip(err)
+	}
+	key, err := identity.Generate(identity.Spec{Kind: identity.EC, Curve: identity.P256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storeKey(dangling, key); err != identity.ErrExists {
+		t.Errorf("storing through a link: %v, want ErrExists", err)
+	}
+	if _, err := MakeKeyFile(dangling, identity.Spec{Kind: identity.EC, Curve: identity.P256}); err != identity.ErrExists {
+		t.Errorf("making a key through a link: %v, want ErrExists", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("a key went where a link points")
+	}
+}
+
+// Key files are read in one piece, and no more of them than a key can have.
+func TestReadSecret(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "text")
+	for size, want := range map[int]int{0: 0, 1: 1, 3000: 3000, identity.PEMLenMax: identity.PEMLenMax, identity.PEMLenMax + 1000: identity.PEMLenMax + 1} {
+		text := bytes.Repeat([]byte("k"), size)
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readSecret(f, info)
+		f.Close()
+		if err != nil || !bytes.Equal(got, text[:want]) {
+			t.Errorf("%d bytes of a file of %d: %v, want %d", len(got), size, err, want)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.WriteString("from a pipe")
+	w.Close()
+	info, err := r.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readSecret(r, info); err != nil || string(got) != "from a pipe" {
+		t.Errorf("read %q, %v from a pipe, want all of it", got, err)
+	}
+}
