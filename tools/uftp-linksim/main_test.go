@@ -8,7 +8,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"uftp-linksim": main})
+	// Main ends the process; what live tests build must go before that.
+	testscript.Main(cleaner{m}, map[string]func(){"uftp-linksim": main})
+}
+
+// cleaner runs the tests and removes what they built.
+type cleaner struct{ m *testing.M }
+
+func (c cleaner) Run() int {
+	defer cleanBuild()
+	return c.m.Run()
 }
 
 // TestScripts runs the command as a user does.
