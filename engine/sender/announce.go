@@ -3,7 +3,6 @@ package sender
 import (
 	"net/netip"
 
-	"uftp/crypto/handshake"
 	"uftp/engine/clock"
 	"uftp/engine/group"
 	"uftp/engine/machine"
@@ -229,9 +228,9 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.deny(now, from, uid, noProxies)
 		return machine.DropFunction
 	}
-	var p handshake.Peer
+	var n start
 	if s.sec != nil && s.roster.Len() < MaxClients {
-		if d := s.agree(now, &p, &m); d != machine.DropNone {
+		if d := s.agree(now, from, &n, &m); d != machine.DropNone {
 			s.refuseStranger(now, wire.FuncRegister, uid, badPremaster(d))
 			return d
 		}
@@ -248,8 +247,9 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	if s.sec == nil {
 		s.register(now, from, i, &m)
 	} else {
-		s.takePeer(c, from, p)
-		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: s.measure(now, c, m.Time)})
+		c.keys = new(member)
+		rtt := s.registerRTT(now, from, c, s.takePeer(c, n), &m)
+		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: rtt})
 		s.checkReady(c)
 	}
 	if s.cfg.RegisterQuiet > 0 {

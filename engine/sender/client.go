@@ -19,7 +19,7 @@ type client struct {
 	proxy     bool
 	state     State
 	confirmed bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
-	addr      netip.AddrPort // where its first REGISTER came from
+	addr      netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
 	want      *identity.Fingerprint
 	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
@@ -114,15 +114,23 @@ func (s *Sender) advertised() time.Duration { return max(s.grtt.Value(), s.inter
 
 func (s *Sender) setCode() { s.grttCode = wire.EncodeGRTT(s.advertised().Seconds()) }
 
-// measure takes the echo of a stamp and returns the round trip time, 0 for a
-// stamp that cannot be an echo of ours.
-func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Duration {
+// roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least, 0
+// for a stamp that cannot be an echo of ours.
+func (s *Sender) roundTrip(now clock.Time, echo wire.Stamp) time.Duration {
 	sent := clock.FromStamp(echo, now)
 	if sent.Add(time.Microsecond) < s.start || sent > now.Add(time.Second) {
 		return 0
 	}
-	c.sample = s.grtt.Measure(now.Sub(sent))
-	return c.sample.RTT()
+	return max(now.Sub(sent), group.RTTFloor)
+}
+
+// measure is roundTrip, and has the time count for c.
+func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Duration {
+	rtt := s.roundTrip(now, echo)
+	if rtt > 0 {
+		c.sample = s.grtt.Measure(rtt)
+	}
+	return rtt
 }
 
 // updateGRTT takes the measurements of this phase over.

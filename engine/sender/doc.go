@@ -72,7 +72,12 @@
 //     begins anew only when the client has proved that it was keyed anew.
 //   - In clear a client can only register and, before it has the keys, refuse.
 //   - A client that comes with another random number is keyed again, with the same
-//     long-term key, but stays what it was until it has acknowledged.
+//     long-term key, but stays what it was until it has shown that key or, if it has
+//     acknowledged already, until it has done so again. Where nobody shows a key, one
+//     from elsewhere has to wait until the first one has left Robust/2 KEYINFOs
+//     unanswered. One newcomer is kept for each client, the latest.
+//   - What REGISTER says in clear about the round trip time counts up to Config.GRTT
+//     until its host has the keys.
 //   - CLIENT_KEY in any order does no harm, and is not looked at unless asked for.
 //   - ABORTs reach hosts with and without keys: twice when that differs.
 //

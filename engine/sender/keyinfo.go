@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -31,18 +32,32 @@ const (
 	failWorkBurst = 100 * time.Millisecond
 )
 
+// start is one start of a client: it, or who pretends to be it, as it came with a
+// random number.
+type start struct {
+	handshake.Peer
+	addr     netip.AddrPort // where its REGISTER came from
+	keyInfos int            // sent since
+	rtt      time.Duration  // least that its REGISTERs have said, 0 = nothing; believed when it has the keys
+}
+
 // member is what an encrypted session keeps of a client.
 type member struct {
-	peer     handshake.Peer
-	acked    bool                // its KEYINFO_ACK was right: it has the keys of the group
-	keyInfos int                 // sent since its REGISTER
-	key      *identity.PublicKey // signs its packets; set when peer is forgotten
-	window   aead.Window         // of its counters, valid when acked
+	peer   start
+	acked  bool                // its KEYINFO_ACK was right: it has the keys of the group
+	key    *identity.PublicKey // signs its packets; set when peer is forgotten
+	window aead.Window         // of its counters, valid when acked
 
-	// A client that was started again comes with another random number. Until it has
-	// proved that it has the keys, what the old one said stays true.
-	next     *handshake.Peer
-	nextAddr netip.AddrPort
+	// Who comes with another random number when peer is Ready was started again, or
+	// is somebody else. Until it has proved itself, peer stays what it is. There is
+	// one at most, the latest.
+	next *start
+}
+
+// promote puts next into the place of peer.
+func (k *member) promote() {
+	k.peer.Wipe()
+	k.peer, k.next = *k.next, nil
 }
 
 // mayWork books a public-key operation of so many µs, if there is time for it.
@@ -55,38 +70,77 @@ func (s *Sender) mayWork(now clock.Time, us int) bool {
 }
 
 // agree computes the keys of a host that comes with a new REGISTER.
-func (s *Sender) agree(now clock.Time, p *handshake.Peer, m *wire.Register) machine.Drop {
+func (s *Sender) agree(now clock.Time, from netip.AddrPort, n *start, m *wire.Register) machine.Drop {
 	if !s.mayWork(now, s.sec.server.RegisterCostUs()) {
 		return machine.DropLimit
 	}
-	if s.sec.server.Register(p, m.Random, m.KeyInfo) != nil {
+	if s.sec.server.Register(&n.Peer, m.Random, m.KeyInfo) != nil {
 		return machine.DropSealed
 	}
+	n.addr = from
 	return machine.DropNone
 }
 
 // registerKeys takes a REGISTER of client i during registration.
 func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wire.Register) machine.Drop {
 	c := s.roster.At(i)
-	k, srv := c.keys, s.sec.server
-	known := k != nil && k.peer.Registered()
-	again := known && srv.Register(&k.peer, m.Random, nil) == nil ||
-		k != nil && k.next != nil && srv.Register(k.next, m.Random, nil) == nil
-	if !again {
-		var p handshake.Peer
-		if d := s.agree(now, &p, m); d != machine.DropNone {
+	if c.keys == nil {
+		c.keys = new(member)
+	}
+	known := c.keys.peer.Registered()
+	n := s.startOf(c.keys, m)
+	if n == nil {
+		if !s.hasPlace(c.keys) {
+			return machine.DropLimit
+		}
+		n = new(start)
+		if d := s.agree(now, from, n, m); d != machine.DropNone {
 			s.refuse(now, wire.FuncRegister, i, badPremaster(d))
 			return d
 		}
-		s.takePeer(c, from, p)
+		n = s.takePeer(c, *n)
 	}
-	h := Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: known}
-	if !c.keys.acked {
-		h.RTT = s.measure(now, c, m.Time) // who has the keys says nothing in clear that counts
-	}
-	s.reportHeard(h)
+	s.reportHeard(Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: known, RTT: s.registerRTT(now, from, c, n, m)})
 	s.checkReady(c)
 	return machine.DropNone
+}
+
+// startOf returns the start of the client that m repeats the REGISTER of, nil if
+// it is a new one.
+func (s *Sender) startOf(k *member, m *wire.Register) *start {
+	switch {
+	case k.peer.Registered() && s.sec.server.Register(&k.peer.Peer, m.Random, nil) == nil:
+		return &k.peer
+	case k.next != nil && s.sec.server.Register(&k.next.Peer, m.Random, nil) == nil:
+		return k.next
+	}
+	return nil
+}
+
+// hasPlace reports whether a newcomer may be kept: one that has shown the client's
+// key is not thrown out by one that has not, before it had its chances.
+func (s *Sender) hasPlace(k *member) bool {
+	srv := s.sec.server
+	return k.next == nil || !srv.ClientAuth() || !srv.Ready(&k.next.Peer) || k.next.keyInfos >= s.cfg.Robust
+}
+
+// registerRTT takes the echo in a REGISTER of start n and returns the round trip
+// time, 0 if it does not count. All of this comes in clear: a repetition counts
+// only from where the first one came, and cannot raise what that said; and until
+// the host has the keys it cannot raise the group's time above what the session
+// began with.
+func (s *Sender) registerRTT(now clock.Time, from netip.AddrPort, c *client, n *start, m *wire.Register) time.Duration {
+	rtt := s.roundTrip(now, m.Time)
+	if from != n.addr || rtt == 0 {
+		return 0
+	}
+	if n.rtt == 0 || rtt < n.rtt {
+		n.rtt = rtt
+	}
+	if n == &c.keys.peer && !c.keys.acked {
+		c.sample = s.grtt.Measure(min(n.rtt, s.cfg.GRTT))
+	}
+	return rtt
 }
 
 // badPremaster says why a REGISTER was not taken.
@@ -97,36 +151,38 @@ func badPremaster(d machine.Drop) string {
 	return "its key information is not usable"
 }
 
-// takePeer puts the keys agreed with client c in their place.
-func (s *Sender) takePeer(c *client, from netip.AddrPort, p handshake.Peer) {
-	if c.keys == nil {
-		c.keys = new(member)
+// takePeer puts a start of client c, with whom keys were agreed, into its place and
+// returns it there. Who is Ready stays. An exception is a newcomer from the same
+// address in a session that asks nobody for a key: whoever can write from there can
+// send an ABORT as well, and a client that was started again goes on at once.
+func (s *Sender) takePeer(c *client, n start) *start {
+	k, srv := c.keys, s.sec.server
+	if !c.addr.IsValid() {
+		c.addr = n.addr // until it has proved itself
 	}
-	k := c.keys
-	k.keyInfos = 0
-	if k.acked {
+	if srv.Ready(&k.peer.Peer) && (k.acked || srv.ClientAuth() || n.addr != k.peer.addr) {
 		if k.next != nil {
 			k.next.Wipe()
 		}
-		k.next, k.nextAddr = &p, from
-		return
+		k.next = &n
+		return k.next
 	}
 	k.peer.Wipe()
-	k.peer = p
-	c.addr = from
+	k.peer = n
 	if c.state == Registered {
-		s.setState(c, Mute) // until it has shown its key again
+		s.hurry = true
 	}
+	return &k.peer
 }
 
 // checkReady moves c on when there is nothing more to hear before KEYINFO.
 func (s *Sender) checkReady(c *client) {
-	k := c.keys
+	k, srv := c.keys, s.sec.server
 	switch {
-	case c.state == Mute && s.sec.server.Ready(&k.peer):
+	case c.state == Mute && srv.Ready(&k.peer.Peer):
 		s.setState(c, Registered)
 		s.hurry = true
-	case k.next != nil && k.keyInfos == 0 && s.sec.server.Ready(k.next):
+	case k.acked && k.next != nil && k.next.keyInfos == 0 && srv.Ready(&k.next.Peer):
 		s.hurry = true
 	}
 }
@@ -143,30 +199,49 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 	if s.phase != Announcing || c.keys == nil || !srv.ClientAuth() || c.state.Failed() && c.state != Mute {
 		return machine.DropPhase
 	}
-	p := &c.keys.peer
-	if c.keys.next != nil && srv.Ready(p) {
-		p = c.keys.next
+	k := c.keys
+	p, shown := &k.peer, k.peer.Key()
+	if k.next != nil {
+		p = k.next
 	}
 	if !p.Registered() {
 		return machine.DropPhase
 	}
-	repeat := srv.Ready(p)
-	if !repeat && !s.mayWork(now, srv.ClientKeyCostUs(m.PublicKey)) {
-		return machine.DropLimit
-	}
-	err = srv.ClientKey(p, m, c.want)
-	if err == nil && p == c.keys.next && !p.Key().Equal(c.keys.peer.Key()) {
-		p.Wipe()
-		c.keys.next = nil
+	repeat := srv.Ready(&p.Peer)
+	switch { // what costs least comes first
+	case c.want != nil && identity.BlobFingerprint(m.PublicKey) != *c.want:
+		err = handshake.ErrClientPrint
+	case shown != nil && !bytes.Equal(shown.AppendBlob(nil), m.PublicKey):
 		err = handshake.ErrOtherKey
+	case !repeat && !s.mayWork(now, srv.ClientKeyCostUs(m.PublicKey)):
+		return machine.DropLimit
+	default:
+		err = srv.ClientKey(&p.Peer, m, c.want)
 	}
 	if err != nil {
 		s.refuse(now, wire.FuncClientKey, i, refusal(err))
 		return machine.DropSealed
 	}
-	s.reportHeard(Heard{Func: wire.FuncClientKey, Client: s.client(i), Repeat: repeat || c.keys.acked})
+	if !repeat {
+		s.proved(c, from, p)
+	}
+	s.reportHeard(Heard{Func: wire.FuncClientKey, Client: s.client(i), Repeat: repeat || shown != nil})
 	s.checkReady(c)
 	return machine.DropNone
+}
+
+// proved takes note that start p of client c has shown the client's key. One that
+// has acknowledged stays, since CLIENT_KEY can be replayed and KEYINFO_ACK cannot.
+func (s *Sender) proved(c *client, from netip.AddrPort, p *start) {
+	k := c.keys
+	if k.acked {
+		return
+	}
+	if p == k.next {
+		k.promote()
+		s.hurry = true
+	}
+	c.addr = from
 }
 
 // refusal puts an error of the handshake into words for the log.
@@ -184,16 +259,26 @@ func refusal(err error) string {
 
 // keyless returns with whom the group's keys are still to be shared as client c,
 // nil if with nobody.
-func (s *Sender) keyless(c *client) *handshake.Peer {
+func (s *Sender) keyless(c *client) *start {
 	k := c.keys
 	switch {
 	case k == nil || s.phase != Announcing:
 	case c.state == Registered:
 		return &k.peer
-	case c.state == Active && k.next != nil && k.keyInfos < s.cfg.Robust && s.sec.server.Ready(k.next):
+	case c.state == Active && k.next != nil && k.next.keyInfos < s.cfg.Robust && s.sec.server.Ready(&k.next.Peer):
 		return k.next
 	}
 	return nil
+}
+
+// giveWay lets a newcomer have the place of one that does not answer. It must wait
+// for that: a stock receiver that is sent what is for another one gives up.
+func (s *Sender) giveWay(c *client) {
+	k := c.keys
+	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.sec.server.Ready(&k.next.Peer) {
+		k.promote()
+		c.addr = k.peer.addr
+	}
 }
 
 // keying reports whether somebody registered so late that KEYINFO was not sent to
@@ -203,7 +288,7 @@ func (s *Sender) keying() bool {
 		return false
 	}
 	for i := range s.roster.Len() {
-		if c := s.roster.At(i); s.keyless(c) != nil && c.keys.keyInfos < s.cfg.Robust {
+		if n := s.keyless(s.roster.At(i)); n != nil && n.keyInfos < s.cfg.Robust {
 			return true
 		}
 	}
@@ -232,16 +317,20 @@ func (s *Sender) appendKeyInfo(r *round, b []byte) []byte {
 	m := wire.KeyInfo{}
 	for ; r.next < s.roster.Len() && room > 0; r.next++ {
 		c := s.roster.At(r.next)
-		p := s.keyless(c)
-		if p == nil || r.first && c.keys.keyInfos > 0 {
+		if s.keyless(c) == nil {
+			continue
+		}
+		s.giveWay(c)
+		n := s.keyless(c)
+		if r.first && n.keyInfos > 0 {
 			continue
 		}
 		if m.Counter == 0 {
 			m.Counter = s.sec.take(1)
 			b = m.Append(b)
 		}
-		b = s.sec.server.AppendKeyInfoItem(b, p, s.roster.UID(r.next), s.cfg.UID, m.Counter)
-		c.keys.keyInfos++
+		b = s.sec.server.AppendKeyInfoItem(b, &n.Peer, s.roster.UID(r.next), s.cfg.UID, m.Counter)
+		n.keyInfos++
 		room--
 	}
 	return b
@@ -252,7 +341,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	c := s.roster.At(i)
 	k := c.keys
 	switch {
-	case k == nil || !k.acked && !s.sec.server.Ready(&k.peer):
+	case k == nil || !k.acked && !s.sec.server.Ready(&k.peer.Peer):
 		return machine.DropSealed // it cannot have the keys
 	case c.state.Failed():
 		return machine.DropPhase
@@ -270,7 +359,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	fn := wire.Func(msg[0])
 	switch {
 	case fn == wire.FuncKeyInfoAck:
-		return s.handleKeyInfoAck(now, i, counter, msg)
+		return s.handleKeyInfoAck(now, from, i, counter, msg)
 	case !k.acked && fn != wire.FuncAbort:
 		return machine.DropPhase
 	case k.acked && !k.window.Mark(counter):
@@ -280,7 +369,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 }
 
 // handleKeyInfoAck takes a KEYINFO_ACK of client i, opened.
-func (s *Sender) handleKeyInfoAck(now clock.Time, i int, counter uint64, msg []byte) machine.Drop {
+func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, counter uint64, msg []byte) machine.Drop {
 	m, err := wire.ParseKeyInfoAck(msg)
 	if err != nil {
 		return machine.DropMalformed
@@ -290,21 +379,26 @@ func (s *Sender) handleKeyInfoAck(now clock.Time, i int, counter uint64, msg []b
 	}
 	c := s.roster.At(i)
 	k, srv := c.keys, s.sec.server
-	repeat := k.acked
+	repeat, again := k.acked, k.acked
 	switch {
-	case k.next != nil && srv.CheckAck(k.next, m.Verify) == nil:
-		k.peer.Wipe()
-		k.peer, k.next = *k.next, nil
-		c.addr = k.nextAddr
+	case k.next != nil && srv.CheckAck(&k.next.Peer, m.Verify) == nil:
+		k.promote()
 		k.window.Reset()
 		k.window.Mark(counter)
-	case srv.CheckAck(&k.peer, m.Verify) != nil:
+		again = false
+	case srv.CheckAck(&k.peer.Peer, m.Verify) != nil:
 		s.refuse(now, wire.FuncKeyInfoAck, i, "wrong verify data")
 		return machine.DropSealed
 	case !k.window.Mark(counter):
 		return machine.DropReplay
 	}
 	k.acked = true
+	if !again {
+		c.addr = from
+		if k.peer.rtt > 0 {
+			c.sample = s.grtt.Measure(k.peer.rtt)
+		}
+	}
 	if c.state == Registered {
 		s.setState(c, Active)
 	}
