@@ -59,6 +59,7 @@ func parsePKCS1(der []byte) (*PrivateKey, error) {
 	seq, ok := readSequence(der)
 	var version int
 	var n, e, d, p, q, rest big.Int
+	defer func() { wipeNumbers(&rest) }()
 	if !ok || !seq.ReadASN1Integer(&version) || version != 0 ||
 		!seq.ReadASN1Integer(&n) || !seq.ReadASN1Integer(&e) || !seq.ReadASN1Integer(&d) ||
 		!seq.ReadASN1Integer(&p) || !seq.ReadASN1Integer(&q) ||
@@ -75,6 +76,7 @@ func parsePKCS1(der []byte) (*PrivateKey, error) {
 func (k *rsaPrivate) appendPKCS1(b *cryptobyte.Builder) {
 	dp := new(big.Int).Mod(k.d, new(big.Int).Sub(k.p, one))
 	dq := new(big.Int).Mod(k.d, new(big.Int).Sub(k.q, one))
+	defer wipeNumbers(dp, dq)
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(0)
 		for _, n := range []*big.Int{k.n, k.e, k.d, k.p, k.q, dp, dq, k.qInv} {

@@ -24,6 +24,8 @@ type ecPrivate interface {
 	// shared returns the X coordinate, padded to its full length, of the product
 	// with the point xy, which is known to be on the curve.
 	shared(xy []byte) ([]byte, error)
+	// wipe clears what is within reach.
+	wipe()
 }
 
 // nistCurve returns the standard library's form of a curve, nil for secp256k1.
@@ -150,10 +152,16 @@ func (p nistPrivate) sharedP224(xy []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(d)
 	n := len(xy) / 2
 	//lint:ignore SA1019 there is no other way to ECDH on P-224
 	x, _ := elliptic.P224().ScalarMult(new(big.Int).SetBytes(xy[:n]), new(big.Int).SetBytes(xy[n:]), d)
 	return x.FillBytes(make([]byte, n)), nil
+}
+
+func (p nistPrivate) wipe() {
+	//lint:ignore SA1019 there is no other way to the number, and the key is not used again
+	wipeNumbers(p.sig.D)
 }
 
 type k1Public struct{ k *secp256k1.PublicKey }
@@ -203,3 +211,5 @@ func (p k1Private) shared(xy []byte) ([]byte, error) {
 	}
 	return secp256k1.GenerateSharedSecret(p.k, peer), nil
 }
+
+func (p k1Private) wipe() { p.k.Zero() }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/big"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -449,15 +450,39 @@ func TestWipe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		secrets := []*big.Int{k.rsa.d, k.rsa.p, k.rsa.q, k.rsa.qInv}
+		if std := k.rsa.std; std != nil {
+			secrets = append(secrets, std.D, std.Primes[0], std.Primes[1], std.Precomputed.Dp, std.Precomputed.Dq, std.Precomputed.Qinv)
+		}
 		wiped(t, k)
+		for i, n := range secrets {
+			for _, word := range n.Bits() {
+				if word != 0 {
+					t.Fatalf("%d bits: secret %d is still there", bits, i)
+				}
+			}
+		}
 	}
 	for _, c := range allCurves {
 		k, err := GenerateEC(c, random(9))
 		if err != nil {
 			t.Fatal(err)
 		}
-		scalar := k.scalar
+		scalar, ec := k.scalar, k.ec
 		wiped(t, k)
+		switch ec := ec.(type) {
+		case k1Private:
+			if !ec.k.Key.IsZero() {
+				t.Errorf("%v: the library's scalar is still there", c)
+			}
+		case nistPrivate:
+			//lint:ignore SA1019 there is no other way to the number
+			for _, word := range ec.sig.D.Bits() {
+				if word != 0 {
+					t.Fatalf("%v: the library's scalar is still there", c)
+				}
+			}
+		}
 		if len(trim(scalar)) != 0 {
 			t.Errorf("%v: the scalar is still there", c)
 		}

@@ -83,6 +83,7 @@ func parsePEM(text []byte) (*PrivateKey, error) {
 		if block.Type == typeEncrypted || block.Headers["DEK-Info"] != "" {
 			return nil, ErrPassphrase
 		}
+		defer clear(block.Bytes)
 		switch block.Type {
 		case typePKCS1:
 			return parsePKCS1(block.Bytes)

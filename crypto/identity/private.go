@@ -142,6 +142,9 @@ func (k *PrivateKey) Wipe() {
 	if k.rsa != nil {
 		k.rsa.wipe()
 	}
+	if k.ec != nil {
+		k.ec.wipe()
+	}
 	clear(k.scalar)
 	k.rsa, k.ec, k.scalar = nil, nil, nil
 }

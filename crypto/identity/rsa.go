@@ -176,6 +176,7 @@ func generateRSA(bits int) (*rsaPrivate, error) {
 		if err != nil {
 			return nil, err
 		}
+		wipeNumbers(k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv)
 		return newRSAPrivate(k.N, big.NewInt(int64(k.E)), k.D, k.Primes[0], k.Primes[1])
 	}
 	e := big.NewInt(exponent)
@@ -292,9 +293,19 @@ func blindExp(base, d, prime *big.Int) (*big.Int, error) {
 	return k.Exp(new(big.Int).Mod(base, prime), x, prime), nil
 }
 
+// wipe clears all that is within reach; the standard library holds copies of its own.
 func (k *rsaPrivate) wipe() {
-	for _, n := range []*big.Int{k.d, k.p, k.q, k.qInv} {
-		clear(n.Bits())
+	wipeNumbers(k.d, k.p, k.q, k.qInv)
+	if k.std != nil {
+		wipeNumbers(k.std.Precomputed.Dp, k.std.Precomputed.Dq, k.std.Precomputed.Qinv)
 	}
 	k.std = nil
+}
+
+func wipeNumbers(list ...*big.Int) {
+	for _, n := range list {
+		if n != nil {
+			clear(n.Bits())
+		}
+	}
 }
