@@ -16,6 +16,9 @@ import (
 // their session to go on with.
 const openMax = 64
 
+// openBlocksMax is how many blocks those may have together: 256 MiB of bitmaps.
+const openBlocksMax = 1 << 31
+
 // wholeMax is how many complete files are remembered, for the same reason.
 const wholeMax = 10_000
 
@@ -172,6 +175,11 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 			return nil
 		}
 		req.Layout = *l
+		if l.Blocks > openBlocksMax {
+			tell("cannot be rebuilt: more than %d blocks", openBlocksMax)
+			x.bad++
+			return nil
+		}
 		key := fileKey{s.Group, req.Name, req.MTime, req.Layout}
 		if x.whole[key] {
 			return nil // a restart announces again what some receivers have
@@ -210,7 +218,7 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 	r.missing.Reset(req.Layout.Blocks, true)
 	now.file = r
 	x.files = append(x.files, r)
-	if len(x.files) > openMax {
+	for len(x.files) > openMax || x.openBlocks() > openBlocksMax {
 		if err := x.giveUp(x.files[0]); err != nil {
 			return err
 		}
@@ -219,6 +227,14 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 		return x.finish(r)
 	}
 	return nil
+}
+
+// openBlocks counts the blocks of the incomplete files.
+func (x *extractor) openBlocks() (n int) {
+	for _, r := range x.files {
+		n += r.info.Layout.Blocks
+	}
+	return n
 }
 
 // fileSeg writes a block that was not here before.

@@ -7,6 +7,4 @@ func notThere(name string) error {
 	return fmt.Errorf("%w: %s is not there yet", errUsage, name)
 }
 
-func replayReceiver(*tool, []string) error { return notThere("receiver") }
-
 func replaySender(*tool, []string) error { return notThere("sender") }

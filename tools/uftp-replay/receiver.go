@@ -1,0 +1,350 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// answersMax is how many answers of receivers one replay can compare.
+const answersMax = 2_000_000
+
+// sentMax is how many files of the capture are remembered, and sentBlocksMax how
+// many blocks they may have together. What comes after is not compared by content.
+const (
+	sentMax       = 10_000
+	sentBlocksMax = 1 << 28
+)
+
+// stage is one run of receiver: the capture is read twice, first for the answers,
+// then for what the sender said.
+type stage struct {
+	t       *tool
+	byUID   map[wire.UID]*played
+	order   []*played
+	answers int
+	only    wire.UID
+	hasOnly bool
+	sealed  int // messages that stayed closed
+	start   clock.Time
+	last    clock.Time
+	sent    map[fileOf]*sentFile
+	blocks  int // of those
+}
+
+// sentFile is what the capture has of a file.
+type sentFile struct {
+	name string
+	have block.Set
+	sum  uint64
+}
+
+func replayReceiver(t *tool, args []string) error {
+	f := t.flags("receiver")
+	uid := f.String("uid", "", "take the place of this receiver only, such as 0x0A50000B")
+	names, err := t.parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	x := &stage{t: t, byUID: map[wire.UID]*played{}, sent: map[fileOf]*sentFile{}}
+	if *uid != "" {
+		if x.only, err = parseUID(*uid); err != nil {
+			return fmt.Errorf("%w: --uid: %v", errUsage, err)
+		}
+		x.hasOnly = true
+	}
+	if info, err := os.Stat(names[0]); err == nil && !info.Mode().IsRegular() || names[0] == "-" {
+		return fmt.Errorf("%w: the capture is read twice, so it has to be a regular file", errUsage)
+	}
+	// Damage is told once, at the end, by the second reading.
+	if err := t.read(names[0], nil, x.collect, nil); err != nil && len(x.order) == 0 {
+		return err
+	}
+	rerr := t.read(names[0], nil, x.play, nil)
+	if errors.Is(rerr, errUsage) {
+		return rerr
+	}
+	for _, p := range x.order {
+		if p.r != nil {
+			p.advance(x.last, math.MaxInt)
+		}
+	}
+	same := x.report()
+	if rerr != nil {
+		return rerr
+	}
+	if !same {
+		return errNo
+	}
+	return nil
+}
+
+// collect notes an answer of a receiver.
+func (x *stage) collect(m *session.Message) error {
+	s := m.Session
+	if s == nil || !x.t.wanted(s) || !s.Announced || m.Head.Src == s.Sender {
+		return nil
+	}
+	if x.hasOnly && m.Head.Src != x.only {
+		return nil
+	}
+	if m.Msg == nil {
+		if m.Sealed {
+			x.sealed++
+		}
+		return nil
+	}
+	switch m.Head.Func {
+	case wire.FuncKeyInfoAck, wire.FuncClientKey, wire.FuncCCAck, wire.FuncProxyKey, wire.FuncKeyReq, wire.FuncHBReq, wire.FuncKeyInfo:
+		return nil // not in clear, or not of a receiver
+	}
+	p := x.byUID[m.Head.Src]
+	if p == nil {
+		p = newPlayed(m.Head.Src)
+		x.byUID[p.uid] = p
+		x.order = append(x.order, p)
+	}
+	if x.answers++; x.answers > answersMax {
+		return fmt.Errorf("more than %d answers in the capture: choose with --session or --uid", answersMax)
+	}
+	p.addr = m.Src.Addr()
+	if r, err := wire.ParseRegister(m.Msg); err == nil && m.Head.Func == wire.FuncRegister && r.Clients.Len() > 0 {
+		p.proxy = true
+	}
+	p.want = append(p.want, answer{
+		frame: m.Frame, at: clock.Time(m.Time.UnixNano()), id: s.ID, fn: m.Head.Func,
+		msg: append([]byte(nil), m.Msg...), text: answerText(m),
+	})
+	return nil
+}
+
+// play lets all receivers hear a message of the sender.
+func (x *stage) play(m *session.Message) error {
+	at := clock.Time(m.Time.UnixNano())
+	if x.start == 0 {
+		x.start = at
+	}
+	x.last = at
+	for _, p := range x.order {
+		if p.proxy {
+			continue
+		}
+		if p.r == nil {
+			p.begin(at)
+		}
+		p.advance(at, m.Frame)
+	}
+	s := m.Session
+	if s == nil || !x.t.wanted(s) || !s.Announced || m.Head.Src != s.Sender || m.Msg == nil {
+		return nil
+	}
+	x.remember(m)
+	for _, p := range x.order {
+		if pkt := clearDatagram(m); pkt != nil && !p.proxy {
+			p.hear(m, pkt)
+		}
+	}
+	return nil
+}
+
+// clearDatagram makes the datagram that a session in clear would have in the place
+// of m: nobody but the captured receiver has the keys that it agreed on. KEYINFO
+// confirms, as REG_CONF does in clear.
+func clearDatagram(m *session.Message) []byte {
+	if !m.Session.Encrypted {
+		return append([]byte(nil), m.Payload...)
+	}
+	h := m.Head
+	switch h.Func {
+	case wire.FuncAnnounce:
+		a, err := wire.ParseAnnounce(m.Msg)
+		if err != nil {
+			return nil
+		}
+		a.HasEnc, a.Enc = false, wire.EncInfo{}
+		return a.Append(h.Append(nil))
+	case wire.FuncKeyInfo:
+		k, err := wire.ParseKeyInfo(m.Msg)
+		if err != nil {
+			return nil
+		}
+		l := wire.HostList{Func: wire.FuncRegConf}
+		for i := range k.Len() {
+			u, _ := k.At(i)
+			l.Hosts = wire.AppendUID(l.Hosts, u)
+		}
+		h.Func = wire.FuncRegConf
+		return l.Append(h.Append(nil))
+	}
+	return append(h.Append(nil), m.Msg...)
+}
+
+// remember adds a block of the sender to what is known of its file.
+func (x *stage) remember(m *session.Message) {
+	if m.Head.Func != wire.FuncFileSeg && m.Head.Func != wire.FuncFileInfo {
+		return
+	}
+	if m.Head.Func == wire.FuncFileInfo {
+		f, err := wire.ParseFileInfo(m.Msg)
+		l := m.Session.Layout(f.FileID)
+		key := fileOf{m.Session.ID, f.FileID}
+		if err != nil || l == nil || x.sent[key] != nil || len(x.sent) >= sentMax || x.blocks+l.Blocks > sentBlocksMax {
+			return
+		}
+		s := &sentFile{name: string(f.Name)}
+		s.have.Reset(l.Blocks, false)
+		x.sent[key] = s
+		x.blocks += l.Blocks
+		return
+	}
+	f, err := wire.ParseFileSeg(m.Msg)
+	s, l := x.sent[fileOf{m.Session.ID, f.FileID}], m.Session.Layout(f.FileID)
+	if err != nil || s == nil || l == nil {
+		return
+	}
+	if i, ok := l.Index(int(f.Section), int(f.Block)); ok && i < s.have.Len() && s.have.Add(i) {
+		s.sum += blockSum(l.Offset(i), f.Data)
+	}
+}
+
+// report compares and tells whether all is equal.
+func (x *stage) report() bool {
+	same, replayed := true, 0
+	for _, p := range x.order {
+		if p.proxy {
+			fmt.Fprintf(x.t.out, "%v speaks for others, a proxy: not replayed\n", p.uid)
+			continue
+		}
+		replayed++
+		if !x.reportOne(p) {
+			same = false
+		}
+	}
+	if x.sealed > 0 {
+		fmt.Fprintf(x.t.out, "%d sealed messages stay closed: --keylog or --key is needed\n", x.sealed)
+		same = false
+	}
+	if replayed == 0 {
+		fmt.Fprintln(x.t.out, "no receiver in the capture answers an ANNOUNCE")
+		same = false
+	}
+	return same
+}
+
+// reportOne compares the answers and the files of one receiver.
+func (x *stage) reportOne(p *played) bool {
+	same := true
+	files := 0
+	for _, c := range p.closed {
+		of, sum := c.of, c.sum
+		s := x.sent[of]
+		if s == nil {
+			continue
+		}
+		files++
+		// What the captured receiver had before the session is not in the capture.
+		if s.have.Count() == s.have.Len() && sum != s.sum && !p.resumed(of) {
+			fmt.Fprintf(x.t.out, "%v file %d %q of %v: other bytes than were sent\n", p.uid, of.file, s.name, of.id)
+			same = false
+		}
+	}
+	if p.bad > 0 {
+		fmt.Fprintf(x.t.out, "%v: %d blocks went to no file\n", p.uid, p.bad)
+		same = false
+	}
+	d := compare(p.want, p.got)
+	early, late := p.spread()
+	if d.first < 0 {
+		fmt.Fprintf(x.t.out, "%v: %d answers equal, %d files; %v early to %v late\n", p.uid, len(p.want), files,
+			early.Round(time.Millisecond), late.Round(time.Millisecond))
+		return same
+	}
+	fmt.Fprintf(x.t.out, "%v: %d answers captured, %d of ours, %d files; first difference at answer %d\n", p.uid, len(p.want), len(p.got), files, d.first+1)
+	for _, side := range []struct {
+		name string
+		list []answer
+	}{{"captured", p.want}, {"ours", p.got}} {
+		if d.first < len(side.list) {
+			a := &side.list[d.first]
+			frame := ""
+			if a.frame > 0 {
+				frame = fmt.Sprintf(" (packet %d)", a.frame)
+			}
+			fmt.Fprintf(x.t.out, "  %-8s +%s %s%s\n", side.name, seconds(a.at.Sub(x.start)), a.text, frame)
+		} else {
+			fmt.Fprintf(x.t.out, "  %-8s nothing more\n", side.name)
+		}
+	}
+	for _, k := range d.kinds {
+		fmt.Fprintf(x.t.out, "  %-13s %d equal, %d with other contents, %d missing, %d too many\n", k.fn, k.equal, k.other, k.missing, k.extra)
+	}
+	return false
+}
+
+// resumed reports whether the captured receiver had a part of a file before.
+func (p *played) resumed(of fileOf) bool {
+	for i := range p.want {
+		if a := &p.want[i]; a.fn == wire.FuncFileInfoAck && a.id == of.id {
+			if f, err := wire.ParseFileInfoAck(a.msg); err == nil && f.FileID == of.file && f.Partial {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// differences between two rows of answers.
+type differences struct {
+	first int // index of the first one, -1 if there is none
+	kinds []kindCount
+}
+
+// kindCount compares the nth message of a kind with the nth of the other row.
+type kindCount struct {
+	fn                           wire.Func
+	equal, other, missing, extra int
+}
+
+func compare(want, got []answer) (d differences) {
+	d.first = -1
+	for i := range max(len(want), len(got)) {
+		if i >= len(want) || i >= len(got) || want[i].text != got[i].text || want[i].id != got[i].id {
+			d.first = i
+			break
+		}
+	}
+	if d.first < 0 {
+		return d
+	}
+	for fn := wire.FuncAnnounce; fn <= wire.FuncCCAck; fn++ {
+		a, b := ofKind(want, fn), ofKind(got, fn)
+		k := kindCount{fn: fn, missing: max(0, len(a)-len(b)), extra: max(0, len(b)-len(a))}
+		for i := range min(len(a), len(b)) {
+			if a[i].text == b[i].text && a[i].id == b[i].id {
+				k.equal++
+			} else {
+				k.other++
+			}
+		}
+		if len(a)+len(b) > 0 {
+			d.kinds = append(d.kinds, k)
+		}
+	}
+	return d
+}
+
+func ofKind(list []answer, fn wire.Func) (of []*answer) {
+	for i := range list {
+		if list[i].fn == fn {
+			of = append(of, &list[i])
+		}
+	}
+	return of
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// explained says why a capture is answered in another way than by our receiver.
+var explained = []struct{ part, why string }{
+	{"tfmcc", "our receiver has no congestion control and says so"},
+	{"-tunnel", "only a proxy answers there"},
+	{"-upstream", "only a proxy answers there"},
+	{"plain-abort-client", "the receiver was set up to refuse sessions in clear"},
+	{"enc-serverfp-mismatch", "the receiver was set up to want another key of the sender"},
+	{"enc-nokey-abort", "the receiver had no key of its own"},
+	{"enc-abort-client", "the receiver was killed"},
+}
+
+func explanation(name string) string {
+	for _, x := range explained {
+		if strings.Contains(name, x.part) {
+			return x.why
+		}
+	}
+	return ""
+}
+
+// TestReceiverAll plays every capture into our receiver. Answers are equal, or the
+// golden file says why not.
+func TestReceiverAll(t *testing.T) {
+	var all strings.Builder
+	for _, c := range index(t) {
+		for _, name := range c.Pcaps {
+			code, out, errs := replay(t, "receiver", "--keylog", keyLog, vectors+name)
+			why := explanation(name)
+			if errs != "" || (code == 0) != (why == "") || code > 1 {
+				t.Errorf("%s: exit code %d, explanation %q\n%s%s", name, code, why, out, errs)
+			}
+			if why != "" {
+				why = " (" + why + ")"
+			}
+			fmt.Fprintf(&all, "%s: %d%s\n%s", name, code, why, out)
+		}
+	}
+	golden(t, "receiver", all.String())
+}
+
+// TestReceiverDiffers changes a capture and wants the difference found.
+func TestReceiverDiffers(t *testing.T) {
+	loss := vectors + "plain-loss3.pcap"
+	for _, x := range []struct {
+		why   string
+		rule  []string
+		code  int
+		lines []string
+	}{
+		{"nothing changed", nil, 0, []string{"0x0A50000C: 7 answers equal, 1 files"}},
+		{"an answer that is not there", []string{"--drop", "uid=0x0A50000C,func=COMPLETE,nth=1"}, 1, []string{"first difference at answer 6", "2 too many"}},
+		{"a captured answer that ours cannot give", []string{"--drop", "func=FILEINFO"}, 1, []string{"FILEINFO_ACK  0 equal, 0 with other contents, 1 missing"}},
+		{"another bitmap", []string{"--corrupt", "uid=0x0A50000C,func=STATUS"}, 1, []string{"STATUS"}},
+	} {
+		out := filepath.Join(t.TempDir(), "out.pcap")
+		want(t, 0, append(append([]string{"rewrite", "--seed", "3"}, x.rule...), loss, out)...)
+		said := want(t, x.code, "receiver", "--uid", "0x0A50000C", out)
+		for _, l := range x.lines {
+			if !strings.Contains(said, l) {
+				t.Errorf("%s: %q is not in\n%s", x.why, l, said)
+			}
+		}
+	}
+}
+
+// TestReceiverCannot wants it told what is missing for a replay.
+func TestReceiverCannot(t *testing.T) {
+	if out := want(t, 1, "receiver", vectors+"enc-rsa512-default.pcap"); !strings.Contains(out, "--keylog or --key is needed") {
+		t.Errorf("%s, want it told that keys are needed", out)
+	}
+	if out := want(t, 1, "receiver", "--session", "00000001", vectors+"plain-1file.pcap"); !strings.Contains(out, "no receiver") {
+		t.Errorf("%s, want it told that there is nothing to replay", out)
+	}
+	want(t, 2, "receiver", "-")
+	want(t, 2, "receiver", "--uid", "x", vectors+"plain-1file.pcap")
+}
