@@ -65,6 +65,10 @@ func AnnounceCostUs(e *wire.EncInfo) int {
 	return costHashUs + verifyCostUs(e.PublicKey) + exchangeCostUs(e.ECDH)
 }
 
+// VerifyCostUs estimates what verifying a signature of the server costs, in
+// microseconds.
+func (k *Client) VerifyCostUs() int { return verifyCostUs(k.server.AppendBlob(nil)) }
+
 // exchangeCostUs is for making a key and the shared secret with that of a blob.
 func exchangeCostUs(blob []byte) int {
 	if len(blob) < 4 || identity.Kind(blob[0]) != identity.EC {

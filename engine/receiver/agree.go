@@ -113,27 +113,32 @@ func (r *Receiver) KeyMade(key *identity.PrivateKey) {
 	r.emit(HaveKey{key.Public()})
 }
 
-// budget limits the time that ANNOUNCEs get for public-key operations before
-// anybody has proved anything: a part of one core in the long run, so that a flood
-// of them does not stop the sessions that are under way.
+// budget limits the time that goes into public-key operations before anybody has
+// proved anything: a part of one core in the long run, so that a flood of ANNOUNCEs
+// or of bad signatures does not stop the sessions that are under way.
 type budget struct {
 	left time.Duration
 	last clock.Time // when left was last brought up to date
 }
 
 const (
-	budgetMax   = 100 * time.Millisecond
-	budgetShare = 4 // one part in so many of the time
+	budgetMax     = 100 * time.Millisecond
+	announceShare = 4 // one part in so many of the time
 )
 
 func (b *budget) start(now clock.Time) { *b = budget{left: budgetMax, last: now} }
 
-// take takes d and reports whether there is as much left.
-func (b *budget) take(now clock.Time, d time.Duration) bool {
+// refill adds one part in share of the time that has gone.
+func (b *budget) refill(now clock.Time, share int) {
 	if gone := now.Sub(b.last); gone > 0 {
-		b.left = min(b.left+gone/budgetShare, budgetMax)
+		b.left = min(b.left+gone/time.Duration(share), budgetMax)
 		b.last = now
 	}
+}
+
+// take takes d and reports whether there is as much left.
+func (b *budget) take(now clock.Time, d time.Duration) bool {
+	b.refill(now, announceShare)
 	if b.left < d {
 		return false
 	}

@@ -296,14 +296,36 @@ func (r *Receiver) gotRegConf(now clock.Time, s *session, msg []byte) machine.Dr
 	return machine.DropNone
 }
 
-// confirm ends the registration. A restarted session takes the place of its
-// older instances; who could forge that could forge an ABORT, so the address
-// counts as it does there.
+// confirm ends the registration, in an encrypted session until missed.
 func (r *Receiver) confirm(now clock.Time, s *session) {
+	r.enter(now, s, MidGroup)
 	if s.sec == nil {
 		r.step(s, Confirmed)
+		r.supersede(now, s)
 	}
-	r.enter(now, s, MidGroup)
+}
+
+// missed takes an ANNOUNCE that comes after KEYINFO. KEYINFO proves nothing: a
+// stranger's may have come while the sender never got our REGISTER. It then goes on
+// asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
+// An ANNOUNCE to everybody may be for others: it gets fewer of them.
+func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
+	a, err := wire.ParseAnnounce(msg)
+	if err != nil || s.sec.settled || s.due[retryTimer] != clock.Never || now >= s.limit {
+		return
+	}
+	switch {
+	case len(a.Hosts) < 4:
+		r.arm(s, retryTimer, now, 8*s.grtt)
+	case a.Hosts.Contains(r.cfg.UID):
+		r.arm(s, retryTimer, now, 4*s.grtt)
+	}
+}
+
+// supersede lets a restarted session take the place of its older instances, once
+// it is confirmed and, if encrypted, its sender has proved the keys. In clear, who
+// could forge that could forge an ABORT, so the address counts as it does there.
+func (r *Receiver) supersede(now clock.Time, s *session) {
 	for i := range r.slots {
 		o := &r.slots[i]
 		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance &&

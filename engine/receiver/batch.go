@@ -28,7 +28,7 @@ func (r *Receiver) HandleBatch(now clock.Time, from netip.AddrPort, pkts [][]byt
 			continue
 		}
 		c := s.sec
-		c.keys[0].opener.OpenBatch(pkts[i:i+n], r.opened[:n])
+		c.current.opener.OpenBatch(pkts[i:i+n], r.opened[:n])
 		for j := range n {
 			o := &r.opened[j]
 			v := drop(machine.DropGroup) // what came before has ended the session
@@ -49,7 +49,8 @@ func (r *Receiver) HandleBatch(now clock.Time, from netip.AddrPort, pkts [][]byt
 
 // alike returns the session and the number of the first datagrams that can be
 // opened together: all sealed, of one session, not to be refused before that, and
-// in order, so that none of them is a replay of another.
+// in order, so that none of them is a replay of another. Signed ones are taken one
+// by one: each bad one counts before the next.
 func (r *Receiver) alike(pkts [][]byte) (s *session, n int) {
 	var last uint64
 	for _, pkt := range pkts {
@@ -58,7 +59,7 @@ func (r *Receiver) alike(pkts [][]byte) (s *session, n int) {
 			break
 		}
 		o := r.find(h.Group, h.Instance)
-		if o == nil || s != nil && o != s || o.sec == nil || !o.sec.settled || o.ended || h.Src != o.info.Sender || o.sec.refuse(pkt) != machine.DropNone {
+		if o == nil || s != nil && o != s || o.sec == nil || !o.sec.settled || o.sec.signed != nil || o.ended || h.Src != o.info.Sender || o.sec.refuse(pkt) != machine.DropNone {
 			break
 		}
 		ctr := counterOf(pkt)

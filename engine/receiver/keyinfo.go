@@ -15,11 +15,19 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 	if d := s.sec.refuse(pkt); d != machine.DropNone {
 		return drop(d)
 	}
+	if !r.mayOpen(now, from, s) {
+		return drop(machine.DropLimit)
+	}
 	settled := s.sec.settled
-	msg, ctr, err := s.sec.open(pkt)
+	msg, ctr, err := s.sec.open(pkt, r.echo(h))
+	if err != nil && s.sec.signed != nil {
+		s.sec.signed.failed(sameAddr(from, s.info.From))
+	}
 	if !settled && s.sec.settled {
+		s.due[retryTimer] = clock.Never
 		s.win.start(h.Seq - 1)
 		r.emit(keyed(s))
+		r.supersede(now, s)
 	}
 	return r.gotOpened(now, from, s, h, msg, ctr, err)
 }
@@ -30,10 +38,10 @@ func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h 
 	switch {
 	case err != nil:
 		return drop(machine.DropSealed)
+	case !sendersOwn(msg, r.echo(h)): // its counter says nothing about the sender's
+		return drop(machine.DropFunction)
 	case !s.sec.replay.Mark(ctr):
 		return drop(machine.DropReplay)
-	case len(msg) < wire.MinDatagram-wire.HeaderLen:
-		return drop(machine.DropMalformed)
 	}
 	h.Func = wire.Func(msg[0])
 	return r.gotMessage(now, from, s, h, msg)
@@ -72,6 +80,7 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 		return machine.DropPhase
 	}
 	s.alive(now)
+	r.missed(now, s, msg)
 	return machine.DropNone
 }
 
@@ -96,10 +105,11 @@ func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []by
 	if entry == nil {
 		return machine.DropNotForUs
 	}
+	keys := c.current
 	if !c.settled {
 		candidate, err := c.client.TryKeyInfo(src, x.Counter, entry)
 		if err == nil {
-			err = c.take(now, candidate)
+			keys, err = c.take(now, candidate)
 		}
 		if err != nil {
 			c.bad = true
@@ -110,7 +120,9 @@ func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []by
 	if s.phase == Registering {
 		r.confirm(now, s)
 	}
-	r.push(r.packet(s, wire.FuncKeyInfoAck))
+	it := r.packet(s, wire.FuncKeyInfoAck)
+	it.keys = keys
+	r.push(it)
 	r.step(s, KeyInfoAckSent)
 	return machine.DropNone
 }

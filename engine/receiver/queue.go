@@ -20,7 +20,7 @@ type item struct {
 	head wire.Header
 	s    *session // whose sequence number counts; nil: number 0
 	sec  *secrets // of the session; nil in clear
-	lead int      // bytes before the message: more than the common header if it will be sealed
+	keys *keySet  // KEYINFO_ACK: the keys it is about
 
 	stamp    wire.Stamp // REGISTER, FILEINFO_ACK: the sender's stamp, and when it came
 	heard    clock.Time
@@ -117,8 +117,7 @@ func (r *Receiver) take(now clock.Time, out *machine.Out) machine.Kind {
 }
 
 // begin writes the common header with the session's next number, and leaves room
-// for what sealing puts behind it. REGISTER and CLIENT_KEY belong to the time
-// before the keys; everything else is sealed once they are there.
+// for what sealing puts behind it.
 func (it *item) begin(p *machine.Packet) []byte {
 	p.To = it.to
 	h := it.head
@@ -127,17 +126,29 @@ func (it *item) begin(p *machine.Packet) []byte {
 		it.s.seq++
 	}
 	b := h.Append(p.Buffer())
-	it.lead = len(b)
-	if it.sec.keyed() {
-		it.lead = it.sec.lead()
+	if k := it.sealing(); k != nil {
+		return b[:k.sealer.Lead()]
 	}
-	return b[:it.lead]
+	return b
+}
+
+// sealing returns the keys to seal a packet with, nil for one in clear. REGISTER
+// and CLIENT_KEY belong to the time before the keys; everything else is sealed once
+// they are there.
+func (it *item) sealing() *keySet {
+	switch f := it.head.Func; {
+	case !it.sec.keyed() || f == wire.FuncRegister || f == wire.FuncClientKey:
+		return nil
+	case it.keys != nil:
+		return it.keys
+	}
+	return it.sec.current
 }
 
 // finish seals the packet if need be, and reports whether it can be sent.
 func (it *item) finish(p *machine.Packet, b []byte) (ok bool) {
-	if it.sec.keyed() {
-		if b, ok = it.sec.seal(b); !ok {
+	if k := it.sealing(); k != nil {
+		if b, ok = it.sec.seal(k, b); !ok {
 			return false
 		}
 	}
@@ -153,28 +164,22 @@ func (it *item) build(now clock.Time, p *machine.Packet) bool {
 	case wire.FuncRegister:
 		x := wire.Register{Time: age(it.stamp, now.Sub(it.heard))}
 		if it.sec != nil {
-			if it.sec.keyed() {
-				return false
-			}
 			var err error
 			if x.KeyInfo, err = it.sec.client.AppendRegisterKeyInfo(nil); err != nil {
-				return false
+				return false // it has been taken
 			}
 			random := it.sec.client.Random()
 			x.Random = random[:]
 		}
 		b = x.Append(b)
 	case wire.FuncClientKey:
-		if it.sec.keyed() {
-			return false // it has been taken
-		}
 		x, err := it.sec.client.ClientKey()
 		if err != nil {
 			return false
 		}
 		b = x.Append(b)
 	case wire.FuncKeyInfoAck:
-		x := wire.KeyInfoAck{Verify: it.sec.current().verify[:]}
+		x := wire.KeyInfoAck{Verify: it.keys.verify[:]}
 		b = x.Append(b)
 	case wire.FuncFileInfoAck:
 		x := wire.FileInfoAck{FileID: it.fileID, Partial: it.partial, Time: age(it.stamp, now.Sub(it.heard))}

@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
@@ -17,8 +18,10 @@ type secrets struct {
 	client *handshake.Client
 	bad    bool // a KEYINFO entry of ours did not open
 
-	keys    []keySet     // what KEYINFOs gave, the newest last; one once settled
+	keys    []*keySet    // what KEYINFOs gave: the first, then the others as last heard; one once settled
+	current *keySet      // seals our packets; nil before there are keys
 	settled bool         // a packet of the sender has proved which one is right
+	signed  *verifier    // of the sender's signatures; nil unless packets are signed
 	counter aead.Counter // of our own packets
 	replay  aead.Window  // counters of the sender
 
@@ -26,8 +29,10 @@ type secrets struct {
 }
 
 // keySetsMax is how many KEYINFOs that contradict each other are remembered: the
-// sender's and some that a stranger has changed or made up.
-const keySetsMax = 4
+// sender's and some that a stranger has changed or made up. The first stays, since
+// mostly it comes from the sender; of the others newer ones push out older ones,
+// for the sender repeats its own until we have answered.
+const keySetsMax = 8
 
 // keySet is what one KEYINFO gave.
 type keySet struct {
@@ -47,18 +52,18 @@ func (k *keySet) wipe() {
 // leaves in clear.
 func (c *secrets) keyed() bool { return c != nil && len(c.keys) > 0 }
 
-// current returns the keys that our packets are sealed with.
-func (c *secrets) current() *keySet { return &c.keys[len(c.keys)-1] }
-
-// take makes a candidate the current keys. Our counters begin at the Unix time in
+// take makes a candidate the current keys and returns them. Our counters begin at the Unix time in
 // nanoseconds: after a restart of this program within a session the sender gives us
 // the same key again, and no counter may come twice under a key.
-func (c *secrets) take(now clock.Time, from *handshake.Candidate) error {
-	for i := range c.keys {
-		if c.keys[i].from.Equal(from) {
+func (c *secrets) take(now clock.Time, from *handshake.Candidate) (*keySet, error) {
+	for i, known := range c.keys {
+		if known.from.Equal(from) {
 			from.Wipe()
-			c.keys[i], c.keys[len(c.keys)-1] = c.keys[len(c.keys)-1], c.keys[i]
-			return nil
+			if i > 0 {
+				c.keys = append(slices.Delete(c.keys, i, i+1), known)
+			}
+			c.current = known
+			return known, nil
 		}
 	}
 	suite, group := c.client.Suite(), from.Group()
@@ -71,56 +76,79 @@ func (c *secrets) take(now clock.Time, from *handshake.Candidate) error {
 	sigLen := 0
 	if suite.SigType == wire.SigKeyExch {
 		// Only packets of the session's sender get as far as this.
-		server, own := c.client.ServerKey(), c.client.Key()
-		peer = func(wire.UID) aead.Verifier { return server }
+		if c.signed == nil {
+			c.signed = newVerifier(now, c.client)
+		}
+		check, own := c.signed, c.client.Key()
+		peer = func(wire.UID) aead.Verifier { return check }
 		signer, sigLen = own, own.Public().SignatureLen()
 	}
 	opener, err := aead.NewOpener(k, peer)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sealer, err := aead.NewSealer(k, signer, sigLen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(c.keys) == 0 {
 		c.counter = aead.NewCounter(uint64(now))
 	}
 	if len(c.keys) == keySetsMax {
-		c.keys[0].wipe()
-		c.keys = append(c.keys[:0], c.keys[1:]...)
+		c.keys[1].wipe()
+		c.keys = slices.Delete(c.keys, 1, 2)
 	}
-	c.keys = append(c.keys, keySet{from, from.Ack(), opener, sealer})
-	return nil
+	c.current = &keySet{from, from.Ack(), opener, sealer}
+	c.keys = append(c.keys, c.current)
+	return c.current, nil
 }
 
 // open opens an ENCRYPTED datagram in place. The first one that opens settles
-// which keys are right.
-func (c *secrets) open(pkt []byte) (msg []byte, ctr uint64, err error) {
-	if c.settled {
-		return c.keys[0].opener.Open(pkt)
+// which keys are right, if it can only be the sender's; echo says that it may be
+// one of ours. A signature says nothing about the group keys, and one in 256 sets of
+// wrong ones makes a good padding: there the message must make sense, too, and not
+// under two sets.
+func (c *secrets) open(pkt []byte, echo bool) (msg []byte, ctr uint64, err error) {
+	if c.signed != nil {
+		c.signed.begin()
 	}
-	for i := range c.keys {
+	if c.settled {
+		return c.current.opener.Open(pkt)
+	}
+	var right *keySet
+	for _, k := range c.keys {
 		// On a copy: what does not open is gone.
-		if _, _, err := c.keys[i].opener.Open(bytes.Clone(pkt)); err == nil {
-			c.settle(i)
-			return c.keys[0].opener.Open(pkt)
+		msg, _, err := k.opener.Open(bytes.Clone(pkt))
+		switch {
+		case err != nil || !sendersOwn(msg, echo):
+			continue
+		case c.signed != nil && !wellFormed(msg):
+			continue
+		case right != nil:
+			return nil, 0, aead.ErrAuth // the next packet will tell
+		}
+		if right = k; c.signed == nil {
+			break // proved, whatever the others give
 		}
 	}
-	return nil, 0, aead.ErrAuth
+	if right == nil {
+		return nil, 0, aead.ErrAuth
+	}
+	c.settle(right)
+	return right.opener.Open(pkt)
 }
 
 // settle keeps one set of keys and wipes the others.
-func (c *secrets) settle(right int) {
-	for i := range c.keys {
-		if i != right {
-			c.keys[i].wipe()
+func (c *secrets) settle(right *keySet) {
+	for _, k := range c.keys {
+		if k != right {
+			k.wipe()
 		}
 	}
-	k := c.keys[right]
 	clear(c.keys)
-	c.keys = append(c.keys[:0], k)
-	c.client.Settle(k.from)
+	c.keys = append(c.keys[:0], right)
+	c.current = right
+	c.client.Settle(right.from)
 	c.settled = true
 }
 
@@ -140,13 +168,14 @@ func (c *secrets) refuse(pkt []byte) machine.Drop {
 // counterOf reads the counter of an ENCRYPTED datagram that is long enough.
 func counterOf(pkt []byte) uint64 { return binary.BigEndian.Uint64(pkt[wire.HeaderLen:]) }
 
-// lead is how many bytes of a packet stand before its message.
-func (c *secrets) lead() int { return c.current().sealer.Lead() }
-
-// seal completes b, a packet whose message stands behind lead bytes, in place. It
-// fails, for good, when there are no counters left or the own key cannot sign.
-func (c *secrets) seal(b []byte) ([]byte, bool) {
-	sealer := c.current().sealer
+// seal completes b, a packet whose message stands behind the lead of k's sealer,
+// in place. It fails, for good, when k was given up, when there are no counters
+// left, or when the own key cannot sign.
+func (c *secrets) seal(k *keySet, b []byte) ([]byte, bool) {
+	if !slices.Contains(c.keys, k) {
+		return nil, false
+	}
+	sealer := k.sealer
 	n := len(b) - sealer.Lead()
 	ctr, err := c.counter.Take(1)
 	if err != nil {
@@ -164,8 +193,8 @@ func (c *secrets) release() {
 	if c.uses--; c.uses > 0 {
 		return
 	}
-	for i := range c.keys {
-		c.keys[i].wipe()
+	for _, k := range c.keys {
+		k.wipe()
 	}
 	c.client.Wipe()
 }

@@ -91,6 +91,8 @@ func TestHandshakeRepeats(t *testing.T) {
 		w.announceSealed()
 		w.advance(900 * time.Millisecond)
 		w.wantPhase(MidGroup) // ANNOUNCE for others keeps us waiting
+		w.wantRegisterSealed("it may be for us, too: nothing has proved the keys")
+		w.wantSilence("once an ANNOUNCE")
 		w.send(wire.FuncKeyInfo, w.keyInfoFor(other))
 		w.advance(900 * time.Millisecond)
 		w.wantPhase(MidGroup)
@@ -417,10 +419,12 @@ func TestRestartOfEncrypted(t *testing.T) {
 	w.wantRegisterSealed("the group is joined already")
 	w.keyInfo()
 	w.wantKeyInfoAck("new keys")
+	noEvent[SessionEnded](w, "nobody has proved yet that the new session is its sender's")
+	w.fileInfo(1, 8500)
 	if e := event[SessionEnded](w, "the older one"); e.Reason != EndSuperseded || e.Session.Instance != 0 {
 		t.Fatalf("%+v", e)
 	}
-	w.wantPhase(MidGroup)
+	w.wantPhase(Opening)
 }
 
 // A session in clear that was there before the encrypted one does not end it.

@@ -211,6 +211,9 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 	case s.phase == Completing:
 		r.complete(s, finished{})
 		r.arm(s, retryTimer, now, 4*s.grtt)
+	case s.phase == MidGroup: // KEYINFO came, and nothing that proves it
+		r.register(now, s)
+		s.due[retryTimer] = clock.Never // until the sender asks again
 	case late:
 		text := "Registration unconfirmed"
 		if s.sec != nil && s.sec.bad {

@@ -1,0 +1,330 @@
+package receiver
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"uftp/crypto/handshake"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// toRegistering sends REGISTER; what it says is known to the sender if it came.
+func (w *world) toRegistering(came bool) {
+	w.t.Helper()
+	w.announceSealed()
+	w.joined("")
+	if came {
+		w.wantRegisterSealed("the first")
+	} else {
+		w.next(wire.FuncRegister)
+	}
+	w.far.key(w.t)
+	w.far.deaf = true // to what is sealed with other keys
+}
+
+// forge changes byte i of our entry in a KEYINFO. Those before the last 16 leave its
+// padding alone.
+func forge(good []byte, i int, bits byte) []byte {
+	bad := bytes.Clone(good)
+	bad[len(bad)-handshake.EntryLen+i] ^= bits
+	return bad
+}
+
+// A packet that is signed opens with one in 256 wrong sets of keys, as far as its
+// padding goes. None of them must be taken for the right one.
+func TestSignedSettlesRight(t *testing.T) {
+	fits := 0
+	for k := range 120 {
+		w := newSecureWorld(t, sig, false)
+		w.toRegistering(true)
+		good := w.keyInfoFor(us)
+		for i := range keySetsMax - 1 {
+			w.send(wire.FuncKeyInfo, forge(good, i, byte(k+1)))
+		}
+		w.send(wire.FuncKeyInfo, good)
+		sec := w.session().sec
+		right := sec.current
+		h := wire.Header{Version: wire.Version4, Func: wire.FuncFileInfo, Seq: w.seq, Src: them, Group: w.group, GRTT: w.grtt}
+		x := wire.FileInfo{FileID: 1, Size: 8500, Name: []byte("f"), Hosts: uids(us)}
+		pkt := w.packet(h, x.Append(nil))
+		for _, k := range sec.keys[:len(sec.keys)-1] {
+			sec.signed.begin()
+			if _, _, err := k.opener.Open(bytes.Clone(pkt)); err == nil {
+				fits++
+			}
+		}
+		w.raw(pkt)
+		w.wantDrop(machine.DropNone, "the sender's FILEINFO")
+		if !sec.settled || sec.current != right {
+			t.Fatalf("trial %d: settled on forged keys", k)
+		}
+	}
+	if fits == 0 {
+		t.Fatal("no forged keys made a good padding, so nothing was tried")
+	}
+}
+
+// When two sets of keys open a signed packet, it does not tell which is right.
+func TestSignedAmbiguous(t *testing.T) {
+	w := newSecureWorld(t, sig, false)
+	w.toMidGroup()
+	sec := w.session().sec
+	twin := *sec.keys[0]
+	sec.keys = append(sec.keys, &twin)
+	w.fileInfo(1, 8500)
+	w.wantDrop(machine.DropSealed, "both open it")
+	if sec.settled || len(sec.keys) != 2 {
+		t.Fatal("settled all the same")
+	}
+	sec.keys = sec.keys[:1]
+	w.fileInfo(1, 8500)
+	w.wantDrop(machine.DropNone, "the next one tells")
+}
+
+func TestCredible(t *testing.T) {
+	info := wire.FileInfo{FileID: 1, Name: []byte("f"), Hosts: uids(us, other)}
+	seg := wire.FileSeg{FileID: 1, Data: []byte{1}}
+	done := wire.Done{Hosts: uids(us)}
+	conf := wire.HostList{Func: wire.FuncDoneConf, Hosts: uids(us)}
+	cc := wire.CongCtrl{}
+	abort := wire.Abort{Text: []byte("no")}
+	status := wire.Status{NAKs: []byte{1}}
+	complete := wire.Complete{}
+	ack := wire.FileInfoAck{}
+	for _, c := range []struct {
+		why                       string
+		msg                       []byte
+		sender, senderEcho, whole bool
+	}{
+		{"FILEINFO", info.Append(nil), true, true, true},
+		{"FILESEG", seg.Append(nil), true, true, true},
+		{"DONE", done.Append(nil), true, true, true},
+		{"DONE_CONF", conf.Append(nil), true, true, true},
+		{"CONG_CTRL", cc.Append(nil), true, true, true},
+		{"ABORT goes both ways", abort.Append(nil), true, false, true},
+		{"STATUS is ours", status.Append(nil), false, false, false},
+		{"COMPLETE is ours", complete.Append(nil), false, false, false},
+		{"FILEINFO_ACK is ours", ack.Append(nil), false, false, false},
+		{"nothing seals ANNOUNCE", []byte{1, 1, 0, 0}, false, false, false},
+		{"no message is that short", []byte{9, 2, 0}, false, false, false},
+		{"DONE with half a UID", append(done.Append(nil), 0), true, true, false},
+		{"DONE with a long header", []byte{10, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, true, true, false},
+		{"FILESEG without data", []byte{9, 2, 0, 0, 0, 0, 0, 0}, true, true, false},
+		{"FILEINFO whose name is elsewhere", []byte{7, 7, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0}, true, true, false},
+		{"ABORT that is cut", abort.Append(nil)[:40], true, false, false},
+	} {
+		if got := sendersOwn(c.msg, false); got != c.sender {
+			t.Errorf("%s: a sender's %v, want %v", c.why, got, c.sender)
+		}
+		if got := sendersOwn(c.msg, true); got != c.senderEcho {
+			t.Errorf("%s: a sender's %v if it may be an echo, want %v", c.why, got, c.senderEcho)
+		}
+		if got := len(c.msg) >= 4 && wellFormed(c.msg); got != c.whole {
+			t.Errorf("%s: well formed %v, want %v", c.why, got, c.whole)
+		}
+	}
+}
+
+// However many changed KEYINFOs follow the first one, it is not forgotten.
+func TestFirstKeysStay(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, sig} {
+		w := newSecureWorld(t, s, false)
+		w.toRegistering(true)
+		good := w.keyInfoFor(us)
+		w.send(wire.FuncKeyInfo, good)
+		w.wantKeyInfoAck("the real one")
+		for i := range 30 {
+			w.send(wire.FuncKeyInfo, forge(good, i, 1))
+			w.wantDrop(machine.DropNone, "it opens")
+			if i%10 == 0 {
+				w.forgetPackets()
+				w.send(wire.FuncKeyInfo, good)
+				w.wantKeyInfoAck("repeated")
+			}
+		}
+		if n := len(w.session().sec.keys); n != keySetsMax {
+			t.Fatalf("%d sets of keys are kept, want %d", n, keySetsMax)
+		}
+		w.fileInfo(1, 8500)
+		w.wantDrop(machine.DropNone, "the sender's packet")
+	}
+}
+
+// A KEYINFO that comes before the answer to another one has left does not change
+// that answer; one whose keys were given up is not answered.
+func TestAckOfItsOwnKeys(t *testing.T) {
+	w := newSecureWorld(t, gcm, false)
+	w.toRegistering(true)
+	good := w.keyInfoFor(us)
+	list := [][]byte{good}
+	for i := range keySetsMax + 4 {
+		list = append(list, forge(good, i, 1))
+	}
+	for _, msg := range list {
+		h := wire.Header{Version: wire.Version4, Func: wire.FuncKeyInfo, Src: them, Group: w.group, GRTT: w.grtt}
+		w.r.Handle(w.now, w.from, append(h.Append(nil), msg...))
+	}
+	w.poll()
+	if n := len(w.packets); n != keySetsMax {
+		t.Fatalf("%d answers, want one for each of %d sets of keys", n, keySetsMax)
+	}
+	w.wantKeyInfoAck("the first")
+	for _, p := range w.packets {
+		if p.head.Func == wire.FuncKeyInfoAck {
+			t.Fatal("the answer to a forged one opens with the real keys")
+		}
+	}
+}
+
+// While a stranger's KEYINFO is all there is, the sender goes on hearing REGISTER
+// when it asks for it.
+func TestForgedKeyInfoAndLostRegister(t *testing.T) {
+	for _, c := range []struct {
+		hosts wire.UIDList
+		sent  bool
+	}{{nil, true}, {uids(other, us), true}, {uids(other), false}} {
+		w := newSecureWorld(t, gcm, true)
+		w.announceSealed()
+		w.joined("")
+		w.wantRegisterSealed("the sender does not get it")
+		w.far.key(t)
+		w.far.deaf = true
+		w.send(wire.FuncKeyInfo, forge(w.keyInfoFor(us), 0, 1))
+		w.wantPhase(MidGroup)
+		w.forgetPackets()
+		w.advance(200 * time.Millisecond)
+		w.wantSilence("nobody asks")
+		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
+		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
+		w.wantSilence("not at once")
+		w.advance(100 * time.Millisecond)
+		if !c.sent {
+			w.wantSilence("others are asked")
+			continue
+		}
+		w.far.peer.Wipe()
+		w.wantRegisterSealed("again")
+		w.wantSilence("once")
+		w.send(wire.FuncKeyInfo, w.keyInfoFor(us))
+		w.wantKeyInfoAck("the real one")
+		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
+		w.fileInfo(1, 8500)
+		w.wantDrop(machine.DropNone, "the keys are proved")
+		w.opened(Opened{Action: Complete})
+		w.forgetPackets()
+		w.advance(200 * time.Millisecond)
+		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
+		w.advance(200 * time.Millisecond)
+		w.wantSilence("what was armed is off, and nothing is missing any more")
+	}
+}
+
+// badlySigned returns a packet of the session's sender whose signature is wrong.
+func badlySigned(w *world) []byte {
+	h := wire.Header{Version: wire.Version4, Func: wire.FuncDone, Seq: w.seq, Src: w.src, Group: w.group, GRTT: w.grtt}
+	x := wire.Done{FileID: 1, Hosts: uids(us)}
+	pkt := w.far.seal(w, h, x.Append(nil))
+	pkt[40] ^= 1
+	return pkt
+}
+
+// flood hands in n packets with wrong signatures, 10 µs apart, and returns how many
+// were looked at.
+func (w *world) flood(n int) (seen int) {
+	w.t.Helper()
+	pkt := badlySigned(w)
+	for range n {
+		switch v := w.raw(bytes.Clone(pkt)); v.Drop {
+		case machine.DropSealed:
+			seen++
+		case machine.DropLimit:
+		default:
+			w.t.Fatalf("verdict %v", v.Drop)
+		}
+		w.now = w.now.Add(10 * time.Microsecond)
+	}
+	return seen
+}
+
+// Wrong signatures get a part of the time, those from elsewhere so little that the
+// sender's own address always has some left. Right ones cost nothing.
+func TestBadSignatureBudget(t *testing.T) {
+	for _, settled := range []bool{false, true} {
+		w := newSecureWorld(t, sig, false)
+		w.toMidGroup()
+		if settled {
+			w.toReceiving(1, 8500)
+		}
+		w.from = addrOf("10.88.0.66:666")
+		first := w.flood(3000) // 30 ms, and 100 ms in store: 1700 times 60 µs
+		if first < 1500 || first > 2000 {
+			t.Fatalf("%d of 3000 from elsewhere are looked at, want 1700", first)
+		}
+		if n := w.flood(3000); n > 60 {
+			t.Fatalf("%d of 3000 more are looked at, want one part in 20 of the time", n)
+		}
+		w.from = senderAddr
+		w.now = w.now.Add(200 * time.Millisecond)
+		if n := w.flood(3000); n < 700 {
+			t.Fatalf("%d of 3000 from the sender's address are looked at, whatever comes from elsewhere", n)
+		}
+		w.now = w.now.Add(10 * time.Millisecond)
+		w.fileInfo(1, 8500)
+		w.wantDrop(machine.DropNone, "there is time again")
+	}
+
+	w := newSecureWorld(t, sig, false)
+	w.toMidGroup()
+	q := w.toReceiving(1, 3_000_000)
+	for i := range 2000 { // 120 ms worth of verifying, in no time
+		s, b := q.Layout.Section(i)
+		if v := w.data(1, &q.Layout, s, b); v.Drop != machine.DropNone {
+			t.Fatalf("block %d: %v", i, v.Drop)
+		}
+	}
+}
+
+// On one host sender and receiver have one UID, and what is ours opens with the
+// same keys. Nobody can send it back to us and have an effect.
+func TestEcho(t *testing.T) {
+	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
+		for _, settled := range []bool{false, true} {
+			w := newSecureWorld(t, s, false)
+			w.src = us
+			w.announceSealed()
+			w.joined("")
+			w.wantRegisterSealed("register")
+			w.far.key(t)
+			w.far.counter++
+			x := wire.KeyInfo{Counter: w.far.counter}
+			x.Items = w.far.server.AppendKeyInfoItem(nil, &w.far.peer, us, us, x.Counter)
+			w.send(wire.FuncKeyInfo, x.Append(nil))
+			w.wantKeyInfoAck("keys")
+			if settled {
+				w.toReceiving(1, 8500)
+			}
+			w.forget()
+			sec := w.session().sec
+			status, complete, abort := wire.Status{NAKs: []byte{1}}, wire.Complete{FileID: 1}, wire.Abort{Text: []byte("x")}
+			for _, msg := range [][]byte{status.Append(nil), complete.Append(nil), abort.Append(nil)} {
+				h := wire.Header{Version: wire.Version4, Func: wire.FuncEncrypted, Src: us, Group: w.group}
+				b := make([]byte, 1000)
+				copy(b, h.Append(nil))
+				lead := sec.current.sealer.Lead()
+				copy(b[lead:], msg)
+				own, ok := sec.seal(sec.current, b[:lead+len(msg)])
+				if !ok {
+					t.Fatal("cannot seal")
+				}
+				w.hostile(own, "a packet of ours that comes back")
+				if sec.settled != settled {
+					t.Fatal("it has settled the keys")
+				}
+			}
+			w.fileInfo(2, 100)
+			w.wantDrop(machine.DropNone, "the window of the sender's counters has not moved")
+		}
+	}
+}
