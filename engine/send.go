@@ -39,6 +39,7 @@ const (
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
+		cfg.Session.Security.Wipe()
 		return SendResult{}, fmt.Errorf("opening the socket: %w", err)
 	}
 	defer conn.Close()

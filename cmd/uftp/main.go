@@ -46,6 +46,9 @@ func run(args []string, stdout, stderr *os.File) int {
 		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", err)
 		return cli.ExitCode(err)
 	}
+	if keys != nil {
+		defer keys.key.Wipe()
+	}
 	cfg, err := o.sendConfig()
 	if err == nil {
 		err = o.secure(&cfg, keys)
@@ -58,7 +61,6 @@ func run(args []string, stdout, stderr *os.File) int {
 		return cli.ExitCode(err)
 	}
 	if keys != nil {
-		defer keys.key.Wipe()
 		for _, w := range keys.warnings(&o.cryptOptions) {
 			warn(w)
 		}

@@ -91,11 +91,22 @@ func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
 	case o.keyFile == "":
 		spec = &identity.Spec{Kind: o.keyKind(), Bits: rsaBitsFresh, Curve: identity.P256}
 	}
+	if err := cli.NoCores(); err != nil {
+		warn("Warning: a core file of this program would hold keys: " + cli.ErrText(err))
+	}
 	var err error
 	if c.key, err = cli.LoadKey(o.keyFile, spec, warn); err != nil {
 		return nil, err
 	}
+	if err := c.choose(o); err != nil {
+		c.key.Wipe()
+		return nil, err
+	}
+	return c, nil
+}
 
+// choose fills in the algorithms, some of which depend on the key.
+func (c *crypt) choose(o *cryptOptions) (err error) {
 	hash, exchange := o.hash, o.exchange
 	if hash == "" {
 		hash = "sha256"
@@ -120,10 +131,10 @@ func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
 	}
 	if hasCurve && c.suite.ECDH() {
 		if c.curve, err = identity.CurveByName(curve); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c, c.checkKey(o)
+	return c.checkKey(o)
 }
 
 // checkKey tells whether the key fits the exchange.
@@ -187,7 +198,8 @@ func (c *crypt) warnings(o *cryptOptions) (list []string) {
 }
 
 // secure makes cfg an encrypted session, unless c is nil, and writes the key log.
-func (o *options) secure(cfg *engine.SendConfig, c *crypt) error {
+// When it fails, the secrets of the session are wiped.
+func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 	if c == nil {
 		return nil
 	}
@@ -206,8 +218,14 @@ func (o *options) secure(cfg *engine.SendConfig, c *crypt) error {
 		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + strings.TrimPrefix(err.Error(), handshake.ErrConfig.Error()+": ")}
 	}
 	if s.Security, err = sender.NewSecurity(server); err != nil {
+		server.Wipe()
 		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + err.Error()}
 	}
+	defer func() {
+		if err != nil {
+			s.Security.Wipe()
+		}
+	}()
 	if most := s.Security.BlockSizeMax(); s.BlockSize > most {
 		return &cli.Error{Text: fmt.Sprintf("Invalid blocksize: -b %d", s.BlockSize), Allowed: fmt.Sprintf("512 to %d bytes with signatures of this key", most)}
 	}

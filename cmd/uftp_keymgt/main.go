@@ -33,6 +33,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.remove {
 		return cli.ExitOK
 	}
+	if err := cli.NoCores(); err != nil {
+		fmt.Fprintln(stderr, "Warning: a core file of this program would hold keys: "+cli.ErrText(err))
+	}
 	if o.generate != nil {
 		files = files[:1]
 		if err := o.store(files[0], stderr); err != nil {

@@ -61,12 +61,16 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		return code
 	}
 	warn := func(line string) { fmt.Fprintln(stderr, line) }
+	if err := cli.NoCores(); err != nil {
+		warn("Warning: a core file of this program would hold keys: " + cli.ErrText(err))
+	}
 	keys, err := o.keys.Load(warn)
 	if err != nil {
 		return o.command().Finish(err, stdout, stderr)
 	}
 	cfg.Receiver.Keys = keys
 	for _, k := range keys {
+		defer k.Wipe()
 		if s, reason := k.Public().Strength(); s <= identity.Legacy {
 			warn("Warning: " + reason)
 		}

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer,
+			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless,
 		},
 	})
 }
@@ -98,6 +98,21 @@ func nicer(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("thread %s has nice %d, want %d", d.Name(), got, want)
 		}
 	}
+}
+
+// coreless checks that the process of a pid file leaves no core file: coreless FILE.
+func coreless(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile("/proc/" + strings.TrimSpace(ts.ReadFile(args[0])) + "/limits")
+	ts.Check(err)
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "Max core file size"); ok {
+			if soft := strings.Fields(rest)[0]; soft != "0" {
+				ts.Fatalf("core files of %s bytes, want none: there are keys in them", soft)
+			}
+			return
+		}
+	}
+	ts.Fatalf("no limit for core files in %s", b)
 }
 
 // killed sees to it that the process of a pid file does not outlive the script.
