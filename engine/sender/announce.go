@@ -247,7 +247,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	if s.sec == nil {
 		s.register(now, from, i, &m)
 	} else {
-		c.keys = new(member)
+		c.keys = newMember()
 		rtt := s.registerRTT(now, from, c, s.takePeer(c, n), &m)
 		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: rtt})
 		s.checkReady(c)

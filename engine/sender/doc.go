@@ -58,7 +58,9 @@
 // 100000 clients; 50 ABORTs a second to strangers; 100 reports a second of refused
 // messages; 1024 reports waiting, except for those that change the session, of which
 // there are as many as clients; 1024 trains under way; half of the time for public-key
-// operations of hosts that register, a fifth for signatures that turn out bad.
+// operations of hosts that register, a fifth for signatures that turn out bad, of
+// which one client can use up half. Who sends bad ones in the names of many
+// clients from their addresses can still keep others from being heard.
 //
 // # Encrypted sessions
 //

@@ -1,10 +1,12 @@
 package sender
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
 
+	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -168,5 +170,44 @@ func TestRegisterEcho(t *testing.T) {
 	r.advance(ms)
 	if g := r.s.Stats().GRTT; g != 900*ms {
 		t.Errorf("GRTT %v, want 900 ms: who said so has the keys", g)
+	}
+}
+
+// A flood in the name of one client costs the others nothing, whether it makes us
+// verify or not, wherever it comes from.
+func TestFloodStarvesNobody(t *testing.T) {
+	s := handshake.Suite{Cipher: wire.CipherAES128CBC, Hash: wire.HashSHA256, SigType: wire.SigKeyExch, KeyExch: wire.KeyExchECDHECDSA}
+	r, all := beginSealed(t, s, true, fast, 5500, 1, 2)
+	a, b := all[0], all[1]
+	r.advance(10 * ms)
+	short := append(message(1, wire.FuncEncrypted), make([]byte, 12)...)
+	other := append(message(1, wire.FuncEncrypted), make([]byte, 12+32+16)...)
+	other[wire.HeaderLen+9], other[wire.HeaderLen+11] = 32, 16 // a signature of another length
+	for _, cheap := range [][]byte{short, other} {
+		for range 3000 {
+			r.deliver(1, bytes.Clone(cheap))
+		}
+		r.wantDrop("nothing was verified, nothing is counted", r.deliver(1, a.sealed(r.statusOf(1, 1, 0, 2))), machine.DropNone)
+	}
+
+	bad := a.sealed(r.statusOf(1, 1, 0, 2))
+	bad[len(bad)-1] ^= 1
+	for _, from := range []netip.AddrPort{elsewhere, addr(1)} {
+		verified := 0
+		for range 1000 {
+			if r.deliverFrom(from, bytes.Clone(bad)) == machine.DropSealed {
+				verified++
+			}
+			r.advance(ms / 20)
+		}
+		if verified < 3 || verified > 250 {
+			t.Errorf("%d of 1000 bad signatures in 50 ms were verified, want some: at most 15 ms of work", verified)
+		}
+		for _, place := range []netip.AddrPort{addr(2), elsewhere} {
+			r.wantDrop("another client", r.deliverFrom(place, b.sealed(r.statusOf(2, 1, 0, 2))), machine.DropNone)
+		}
+		if from == elsewhere {
+			r.wantDrop("the client itself", r.deliver(1, a.sealed(r.statusOf(1, 1, 0, 2))), machine.DropNone)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -25,11 +26,15 @@ const (
 	keyWork      = 500_000
 	keyWorkBurst = time.Second
 	// With packet signatures of type KEYEX whoever sends rubbish makes us verify it,
-	// while data is sent too. Failures are counted against the first limit; those
-	// from where the client does not live against the second as well.
-	failWork      = 200_000
-	farFailWork   = 50_000
-	failWorkBurst = 100 * time.Millisecond
+	// while data is sent too. Failures in the name of one client have limits of their
+	// own, so that others are still heard, and all of them together have. What comes
+	// from where the client does not live has less, and does not use up what the
+	// client itself has.
+	failWork          = 200_000
+	farFailWork       = 50_000
+	clientFailWork    = 100_000
+	clientFarFailWork = 20_000
+	failWorkBurst     = 100 * time.Millisecond
 )
 
 // start is one start of a client: it, or who pretends to be it, as it came with a
@@ -48,10 +53,21 @@ type member struct {
 	key    *identity.PublicKey // signs its packets; set when peer is forgotten
 	window aead.Window         // of its counters, valid when acked
 
+	// Failed verifications in its name, from where it lives and from elsewhere, µs.
+	failRate    cc.Bucket
+	farFailRate cc.Bucket
+
 	// Who comes with another random number when peer is Ready was started again, or
 	// is somebody else. Until it has proved itself, peer stays what it is. There is
 	// one at most, the latest.
 	next *start
+}
+
+func newMember() *member {
+	return &member{
+		failRate:    cc.NewBucket(clientFailWork, failWorkBurst),
+		farFailRate: cc.NewBucket(clientFarFailWork, failWorkBurst),
+	}
 }
 
 // promote puts next into the place of peer.
@@ -85,7 +101,7 @@ func (s *Sender) agree(now clock.Time, from netip.AddrPort, n *start, m *wire.Re
 func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wire.Register) machine.Drop {
 	c := s.roster.At(i)
 	if c.keys == nil {
-		c.keys = new(member)
+		c.keys = newMember()
 	}
 	known := c.keys.peer.Registered()
 	n := s.startOf(c.keys, m)
@@ -350,7 +366,9 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	}
 	msg, counter, err := s.sec.opener.Open(pkt)
 	if err != nil {
-		s.bookFailure(now, from, c)
+		if err == aead.ErrAuth {
+			s.bookFailure(now, from, c, pkt)
+		}
 		return machine.DropSealed
 	}
 	if len(msg) == 0 {
@@ -411,20 +429,33 @@ func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool 
 	if s.sec.sigLen == 0 {
 		return true
 	}
-	return s.failRate.Next(now) <= now && (from == c.addr || s.farFailRate.Next(now) <= now)
+	if s.failRate.Next(now) > now {
+		return false
+	}
+	if from == c.addr {
+		return c.keys.failRate.Next(now) <= now
+	}
+	return s.farFailRate.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
 }
 
-// bookFailure counts the time of a verification that came to nothing.
-func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client) {
+// bookFailure counts the time of a verification of pkt that came to nothing, if
+// there was one: a signature of another length than the key's is not looked at.
+func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, pkt []byte) {
 	key := c.keys.verifier()
 	if s.sec.sigLen == 0 || key == nil {
 		return
 	}
+	if m, err := wire.ParseEncrypted(pkt[wire.HeaderLen:]); err != nil || len(m.Signature) != key.SignatureLen() {
+		return
+	}
 	us := s.sec.server.ClientKeyCostUs(key.AppendBlob(nil))
 	s.failRate.Take(now, us)
-	if from != c.addr {
-		s.farFailRate.Take(now, us)
+	if from == c.addr {
+		c.keys.failRate.Take(now, us)
+		return
 	}
+	s.farFailRate.Take(now, us)
+	c.keys.farFailRate.Take(now, us)
 }
 
 // verifier returns the key that signs the client's packets, nil if none is known.
