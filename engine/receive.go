@@ -184,12 +184,9 @@ func (r *receiveRun) loop(ctx context.Context) {
 
 // handle gives the machine what has arrived, a bounded number of slots at a time.
 func (r *receiveRun) handle(now clock.Time) (busy bool) {
-	for range rxBatch {
-		if !r.rx.Ready() {
-			return busy
-		}
-		busy = true
-		s := r.rx.Slot()
+	n := 0
+	for ; n < rxBatch && r.rx.Ahead(n); n++ {
+		s := r.rx.Peek(n)
 		step, k := s.step(), 0
 		for at := 0; at < s.n; at += step {
 			if k == slotWritesMax {
@@ -200,9 +197,11 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 			k++
 		}
 		r.datagrams(now, s, r.pkts[:k])
-		r.rx.Done(1)
 	}
-	return busy
+	if n > 0 {
+		r.rx.Done(n)
+	}
+	return n > 0
 }
 
 // datagrams gives the machine those of one slot together: it can open sealed ones

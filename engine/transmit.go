@@ -197,7 +197,12 @@ func (t *transmitter) run(h *ring.Hand[txSlot]) {
 			return
 		}
 		t.send(t.trains[:n])
-		h.Done(k)
+		// The planner needs no waking while most of the ring waits for us: it could
+		// plan one train, and be woken again for the next.
+		h.Pass(k)
+		if !h.Crowded() {
+			h.WakeNext()
+		}
 	}
 }
 

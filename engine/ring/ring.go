@@ -122,12 +122,27 @@ func (h *Hand[T]) Peek(k int) *T {
 
 // Done hands the first k slots on to the next stage and wakes it.
 func (h *Hand[T]) Done(k int) {
+	h.Pass(k)
+	h.WakeNext()
+}
+
+// Pass hands the first k slots on without waking anybody. Whoever passes slots has
+// to call WakeNext before it sleeps or runs out of slots: waking for every slot
+// costs more than a slot of work when the next stage is ahead anyway.
+func (h *Hand[T]) Pass(k int) {
 	h.next += uint64(k) * h.step
 	h.done.pos.Store(h.next)
+}
+
+// WakeNext wakes the next stage.
+func (h *Hand[T]) WakeNext() {
 	for i := range h.after {
 		Poke(h.after[i].wake)
 	}
 }
+
+// Crowded reports whether more than half of the ring waits for this hand.
+func (h *Hand[T]) Crowded() bool { return 2*(h.passed()+h.lead-h.next) > uint64(len(h.ring.slots)) }
 
 // Returned is the position up to which all slots came back to this hand, which
 // must be the only one of stage 0.

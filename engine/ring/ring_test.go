@@ -115,3 +115,30 @@ func BenchmarkPass(b *testing.B) {
 		})
 	}
 }
+
+func TestCrowded(t *testing.T) {
+	r := New[slot](4, nil, 1, 1)
+	in, out := r.Hand(0, 0), r.Hand(1, 0)
+	for i, want := range []bool{false, false, true, true} {
+		in.Done(1)
+		if got := out.Crowded(); got != want {
+			t.Errorf("%d of 4 slots wait: crowded is %v, want %v", i+1, got, want)
+		}
+	}
+	out.Pass(1)
+	select {
+	case <-in.Wake():
+		t.Error("Pass must wake nobody")
+	default:
+	}
+	out.Pass(1)
+	if out.Crowded() {
+		t.Error("2 of 4 are no crowd")
+	}
+	out.WakeNext()
+	select {
+	case <-in.Wake():
+	default:
+		t.Error("WakeNext must wake the stage that waits for the slots")
+	}
+}
