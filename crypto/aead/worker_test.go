@@ -130,17 +130,17 @@ func TestPutIV(t *testing.T) {
 		salt []byte
 		want string
 	}{
-		{"8 bytes: (salt, source) XOR counter", 8, salt4, "010203045f5c5d52"},
-		{"12 bytes: salt XOR source, counter", 12, salt4, "a1a0a3a600000000fefefefe"},
-		{"16 bytes: salt, source, counter", 16, salt4, "01020304a0a2a0a200000000fefefefe"},
-		{"version 5: salt XOR counter", 12, salt12, "0102030405060708f7f4f5f2"},
+		{"8 bytes: (salt, source) XOR counter", 8, salt4, "810203045f5c5d52"},
+		{"12 bytes: salt XOR source, counter", 12, salt4, "a1a0a3a680000000fefefefe"},
+		{"16 bytes: salt, source, counter", 16, salt4, "01020304a0a2a0a280000000fefefefe"},
+		{"version 5: salt XOR counter", 12, salt12, "0102030485060708f7f4f5f2"},
 	} {
 		iv := bytes.Repeat([]byte{0xcc}, v.n)
 		src := wire.UID(0xa0a2a0a2)
 		if v.n == 8 {
 			src = 0xa1a2a3ac
 		}
-		PutIV(iv, v.salt, src, 0xfefefefe)
+		PutIV(iv, v.salt, src, 1<<63|0xfefefefe)
 		if got := fmt.Sprintf("%x", iv); got != v.want {
 			t.Errorf("%s: %s, want %s", v.name, got, v.want)
 		}

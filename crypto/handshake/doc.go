@@ -12,13 +12,16 @@
 //	EncInfo, SignAnnounce   -- ANNOUNCE --> NewClient
 //	Register                <-- REGISTER -- AppendRegisterKeyInfo
 //	ClientKey               <- CLIENT_KEY - ClientKey
-//	AppendKeyInfoItem       --- KEYINFO --> OpenKeyInfo
+//	AppendKeyInfoItem       --- KEYINFO --> TryKeyInfo, Settle
 //	CheckAck                <- KEYINFO_ACK- Ack
 //	Group                                   Group
 //
-// Both ends hand a [KeyBlock] and a [Suite] to whatever seals and opens packets;
-// with [KeyBlock.AppendIVBase] the nonce of every cipher is a base XOR a counter.
-// Version 5 derives its keys in another way but ends in the same three things, so
+// TryKeyInfo says what the keys would be, as often as a KEYINFO comes; Settle takes
+// those that a packet has opened with. OpenKeyInfo is both at once, for one who
+// knows where the KEYINFO came from.
+//
+// Both ends hand a [KeyBlock] and a [Suite] to package aead, which seals and opens
+// packets with them. Version 5 derives its keys in another way but ends in the same three things, so
 // nothing behind this package needs to know the version.
 //
 // Below the two sides stand pure functions: [Suite.PRF], [Suite.Master],

@@ -6,6 +6,7 @@ import (
 	"crypto/des"
 	"crypto/subtle"
 
+	"uftp/crypto/aead"
 	"uftp/wire"
 )
 
@@ -33,7 +34,9 @@ func (s Suite) entryCipher(keys *KeyBlock, src wire.UID, ctr uint64) (cipher.Blo
 	if err != nil {
 		panic("handshake: " + err.Error()) // the length comes from the same suite
 	}
-	return block, keys.AppendIV(nil, block.BlockSize(), src, ctr)
+	iv := make([]byte, block.BlockSize())
+	aead.PutIV(iv, keys.Salt, src, ctr)
+	return block, iv
 }
 
 // AppendGroupMaster appends groupMaster, sealed under the keys of a client for

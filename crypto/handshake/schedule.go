@@ -53,31 +53,6 @@ func (s Suite) keyBlock(secret, seed []byte) KeyBlock {
 	return KeyBlock{HMACKey: b[:h:h], Key: b[h : h+k : h+k], Salt: b[h+k:]}
 }
 
-// AppendIVBase appends the IV of ivLen bytes (8, 12 or 16) of packets from src
-// for counter 0. The IV for a counter is this with the counter, big-endian, XORed
-// into its last 8 bytes (v4-crypto.md 4.6): in all three forms the counter either
-// stands alone there or is XORed by definition.
-func (k *KeyBlock) AppendIVBase(b []byte, ivLen int, src wire.UID) []byte {
-	salt := binary.BigEndian.Uint32(k.Salt)
-	if ivLen == 12 {
-		return append(binary.BigEndian.AppendUint32(b, salt^uint32(src)), 0, 0, 0, 0, 0, 0, 0, 0)
-	}
-	b = binary.BigEndian.AppendUint32(b, salt)
-	b = binary.BigEndian.AppendUint32(b, uint32(src))
-	if ivLen == 16 {
-		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
-	}
-	return b
-}
-
-// AppendIV appends the IV of ivLen bytes of packet ctr from src.
-func (k *KeyBlock) AppendIV(b []byte, ivLen int, src wire.UID, ctr uint64) []byte {
-	b = k.AppendIVBase(b, ivLen, src)
-	last := b[len(b)-8:]
-	binary.BigEndian.PutUint64(last, binary.BigEndian.Uint64(last)^ctr)
-	return b
-}
-
 // Wipe clears the keys.
 func (k *KeyBlock) Wipe() {
 	clear(k.HMACKey)

@@ -32,7 +32,6 @@ const (
 	RSABitsMin      = 512
 	RSABitsMax      = 4096
 	RSABitsMaxStock = 2048 // a larger blob overruns a buffer of the stock programs
-	RSABitsDefault  = 512  // what stock makes when it is told nothing
 )
 
 // BlobLenMax is the length of the largest key blob, bytes.
