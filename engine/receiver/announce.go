@@ -308,7 +308,7 @@ func (r *Receiver) confirm(now clock.Time, s *session) {
 // missed takes an ANNOUNCE that comes after KEYINFO. KEYINFO proves nothing: a
 // stranger's may have come while the sender never got our REGISTER. It then goes on
 // asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
-// An ANNOUNCE to everybody may be for others: it gets fewer of them.
+// An ANNOUNCE to everybody may be for others: it gets few of them.
 func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
 	a, err := wire.ParseAnnounce(msg)
 	if err != nil || s.sec.settled || s.due[retryTimer] != clock.Never || now >= s.limit {
@@ -316,7 +316,7 @@ func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
 	}
 	switch {
 	case len(a.Hosts) < 4:
-		r.arm(s, retryTimer, now, 8*s.grtt)
+		r.arm(s, retryTimer, now, 24*s.grtt)
 	case a.Hosts.Contains(r.cfg.UID):
 		r.arm(s, retryTimer, now, 4*s.grtt)
 	}

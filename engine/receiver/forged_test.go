@@ -199,7 +199,7 @@ func TestForgedKeyInfoAndLostRegister(t *testing.T) {
 		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
 		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
 		w.wantSilence("not at once")
-		w.advance(100 * time.Millisecond)
+		w.advance(300 * time.Millisecond)
 		if !c.sent {
 			w.wantSilence("others are asked")
 			continue
@@ -214,9 +214,9 @@ func TestForgedKeyInfoAndLostRegister(t *testing.T) {
 		w.wantDrop(machine.DropNone, "the keys are proved")
 		w.opened(Opened{Action: Complete})
 		w.forgetPackets()
-		w.advance(200 * time.Millisecond)
+		w.advance(300 * time.Millisecond)
 		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
-		w.advance(200 * time.Millisecond)
+		w.advance(300 * time.Millisecond)
 		w.wantSilence("what was armed is off, and nothing is missing any more")
 	}
 }

@@ -38,6 +38,7 @@ type Receiver struct {
 
 	seqs   map[uint64]uint16 // next number of each session
 	sealed map[uint64]bool   // sessions that have said something sealed
+	proved map[uint64]bool   // sessions whose keys the sender has proved
 	keyed  map[uint64]uint64 // last counter of each session, of all lives: they have the same key
 	heard  int64             // control packets taken since the start
 	said   int64             // packets sent
@@ -97,7 +98,7 @@ func (r *Receiver) Start() {
 	r.m = receiver.New(r.Config, r.w.now)
 	r.life++
 	r.since, r.heard, r.said = r.w.now, 0, 0
-	r.seqs, r.sealed = map[uint64]uint16{}, map[uint64]bool{}
+	r.seqs, r.sealed, r.proved = map[uint64]uint16{}, map[uint64]bool{}, map[uint64]bool{}
 	r.member = [maxGroups]int{}
 	for _, g := range r.Config.Public {
 		r.member[r.w.group(g)]++
@@ -206,6 +207,8 @@ func (r *Receiver) event(ev machine.Event) {
 		})
 	case receiver.KeyWanted:
 		r.w.Fail("%s wants a key that cannot be made the same way twice: %v", r, ev.Spec)
+	case receiver.Keyed:
+		r.proved[uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance)] = true
 	case receiver.Open:
 		r.Disk.openRequest(&ev)
 	case receiver.Close:
@@ -221,6 +224,7 @@ func (r *Receiver) event(ev machine.Event) {
 		r.Ends = append(r.Ends, ev.Reason)
 		delete(r.seqs, uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance))
 		delete(r.sealed, uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance))
+		delete(r.proved, uint64(ev.Session.Group)<<8|uint64(ev.Session.Instance))
 		r.Disk.sessionEnded(&ev)
 	}
 	if r.Hook != nil {
