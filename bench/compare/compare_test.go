@@ -243,7 +243,7 @@ func TestOneRound(t *testing.T) {
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
 	args := "-blocks 1300 -ciphers none -receivers 1 -loss 0 -rates 500 -size 8 -rounds 1 -results " + dir
-	if err := mainErr(strings.Fields(args), &out, &progress); err != nil {
+	if err := mainErr(t.Context(), strings.Fields(args), &out, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
 	for _, p := range []string{"ours", "ours-B100M", "stock", "stock-B100M", "iperf3"} {

@@ -5,14 +5,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"uftp/tools/netlab"
@@ -26,7 +29,9 @@ const (
 )
 
 func main() {
-	if err := mainErr(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := mainErr(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(os.Stderr, "compare:", err)
 		}
@@ -86,7 +91,7 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 	return s, errors.Join(errs[:]...)
 }
 
-func mainErr(args []string, stdout, stderr io.Writer) (err error) {
+func mainErr(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	s, err := parse(args, stderr)
 	if err != nil {
 		return err
@@ -94,7 +99,7 @@ func mainErr(args []string, stdout, stderr io.Writer) (err error) {
 	if missing := netlab.Missing("uftp", "uftpd", "iperf3"); len(missing) > 0 {
 		return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
 	}
-	b := &bench{size: s.size, timeout: s.timeout}
+	b := &bench{ctx: ctx, size: s.size, timeout: s.timeout}
 	if b.dir, err = os.MkdirTemp("/dev/shm", "uftp-compare-"); err != nil {
 		return err
 	}
@@ -162,6 +167,9 @@ func (b *bench) compare(s settings, out, progress io.Writer) error {
 				all = append(all, outcome{v: v, rate: b.search(c, v, s.rates, progress)})
 			}
 		}
+		if b.ctx.Err() != nil {
+			return b.ctx.Err()
+		}
 		for range s.rounds {
 			for i := range all {
 				o := &all[i]
@@ -169,6 +177,9 @@ func (b *bench) compare(s settings, out, progress io.Writer) error {
 					continue
 				}
 				m, err := b.run(c, o.v, o.rate)
+				if b.ctx.Err() != nil {
+					return b.ctx.Err()
+				}
 				if err != nil {
 					o.failed++
 					fmt.Fprintf(progress, "%v %v: %v\n", c, o.v, err)
@@ -197,6 +208,9 @@ func (b *bench) search(c testCase, v variant, rates []int, progress io.Writer) i
 			continue
 		}
 		m, err := b.run(c, v, rate)
+		if b.ctx.Err() != nil {
+			break
+		}
 		got := m.gbps()
 		if err != nil {
 			got = 0

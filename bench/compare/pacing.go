@@ -162,6 +162,9 @@ func (b *bench) pacing(s settings, out io.Writer) error {
 			}
 			for range s.rounds {
 				line, err := b.pacingRun(c, rate)
+				if b.ctx.Err() != nil {
+					return b.ctx.Err()
+				}
 				if err != nil {
 					line = fmt.Sprintf("# %v at %d Mbit/s: %v", c, rate, err)
 				}

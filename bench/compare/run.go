@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,8 +53,9 @@ func (m measurement) gbps() float64 {
 
 // bench runs programs.
 type bench struct {
-	bin     string // of our programs
-	dir     string // in memory
+	ctx     context.Context // ends when the user wants no more
+	bin     string          // of our programs
+	dir     string          // in memory
 	file    string
 	size    int64
 	timeout time.Duration
@@ -178,7 +180,7 @@ func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (afte
 	if err != nil {
 		return m, err
 	}
-	res, err := p.WaitFor(b.timeout)
+	res, err := b.wait(p)
 	if err = errors.Join(err, after()); err != nil {
 		return m, err
 	}
@@ -193,6 +195,13 @@ func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (afte
 	m = measurement{bytes: b.size, whole: res.Took}
 	m.elapsed, err = elapsed(res.Stdout + res.Stderr)
 	return m, err
+}
+
+// wait waits for the end of a run, but not for ever.
+func (b *bench) wait(p *netlab.Proc) (netlab.Result, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, b.timeout)
+	defer cancel()
+	return p.Wait(ctx)
 }
 
 // lastLines are the last lines of a text, joined by slashes.
@@ -255,8 +264,12 @@ func (b *bench) runIperf(c testCase, rate int) (m measurement, err error) {
 	}
 	defer srv.Kill()
 	time.Sleep(200 * time.Millisecond) // it listens on TCP, which WaitUDP does not see
-	res, err := b.lab.Sender().Run(b.timeout, "iperf3", "-c", b.lab.Receiver(0).IPv4.String(), "-p", strconv.Itoa(iperfPort),
-		"-u", "-J", "-l", strconv.Itoa(c.block+headerBytes), "-t", strconv.Itoa(iperfTime), "-b", strconv.Itoa(rate)+"M")
+	p, err := b.lab.Sender().Start(netlab.Spec{Argv: []string{"iperf3", "-c", b.lab.Receiver(0).IPv4.String(), "-p", strconv.Itoa(iperfPort),
+		"-u", "-J", "-l", strconv.Itoa(c.block + headerBytes), "-t", strconv.Itoa(iperfTime), "-b", strconv.Itoa(rate) + "M"}})
+	if err != nil {
+		return m, err
+	}
+	res, err := b.wait(p)
 	if err != nil {
 		return m, err
 	}
