@@ -109,9 +109,9 @@ func (o *options) command() *commandline.Command {
 					return ok
 				})},
 			{Letter: 'b', Name: "burst", Arg: "P%:LENGTH", Group: model,
-				Help: "loss in bursts of a mean length in frames (Gilbert-Elliott);\nor ENTER%:LEAVE%:LOSS%, its probabilities for each frame",
-				Set: o.directed("Invalid burst", "P%:LENGTH with P up to 90% and LENGTH from 1, or ENTER%:LEAVE%:LOSS%", func(c *link.Config, v string) (ok bool) {
-					c.Burst, ok = bursts(v)
+				Help: "loss in bursts (Gilbert-Elliott) of a mean LENGTH in frames (30)\nor, like fades of a radio link, in time (5ms);\nor ENTER%:LEAVE%:LOSS%, the probabilities for each frame",
+				Set: o.directed("Invalid burst", "P%:LENGTH with P up to 90% and LENGTH from 1 frame or 1us, or ENTER%:LEAVE%:LOSS%", func(c *link.Config, v string) (ok bool) {
+					c.Burst, c.Fades, ok = bursts(v)
 					return ok
 				})},
 			{Letter: 'D', Name: "duplicate", Arg: "P%", Group: model, Help: "frames that come twice, the copy up to 2 ms later",

@@ -52,7 +52,10 @@ func TestQueueDefault(t *testing.T) {
 	if o, err = parse("-r", "80M", "-q", "0", "x", "y"); err != nil || o.down.Queue != 0 {
 		t.Errorf("%v: -q 0 gives a queue of %d bytes", err, o.down.Queue)
 	}
-	if b, ok := bursts("1%:25%:50%"); !ok || b != (sim.Burst{Enter: 0.01, Leave: 0.25, Loss: 0.5}) {
+	if b, f, ok := bursts("2%:5ms"); !ok || b != (sim.Burst{}) || f != (link.Fades{Share: 0.02, Length: 5 * time.Millisecond}) {
+		t.Errorf("bursts in time: %+v, %+v, %v", b, f, ok)
+	}
+	if b, _, ok := bursts("1%:25%:50%"); !ok || b != (sim.Burst{Enter: 0.01, Leave: 0.25, Loss: 0.5}) {
 		t.Errorf("bursts by probabilities: %+v, %v", b, ok)
 	}
 }
@@ -80,6 +83,7 @@ func TestOptionsRefused(t *testing.T) {
 		{[]string{"-l", "NaN%"}, "Invalid loss"},
 		{[]string{"-b", "5%"}, "Invalid burst"},
 		{[]string{"-b", "5%:0"}, "Invalid burst"},
+		{[]string{"-b", "5%:0s"}, "Invalid burst"},
 		{[]string{"-b", "90%:1"}, "Invalid burst"},
 		{[]string{"-b", "1%:2:3%"}, "Invalid burst"},
 		{[]string{"-D", "x%"}, "Invalid duplication"},

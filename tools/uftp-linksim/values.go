@@ -49,26 +49,34 @@ func span(s string, max time.Duration) (d time.Duration, ok bool) {
 	return d, err == nil && d >= 0 && d <= max
 }
 
-// bursts reads SHARE%:LENGTH, or ENTER%:LEAVE%:LOSS% of the model itself.
-func bursts(s string) (b sim.Burst, ok bool) {
+// bursts reads SHARE%:LENGTH with a length in frames or in time, or
+// ENTER%:LEAVE%:LOSS% of the model itself.
+func bursts(s string) (b sim.Burst, f link.Fades, ok bool) {
 	part := strings.Split(s, ":")
 	switch len(part) {
 	case 2:
 		share, ok := percent(part[0])
+		if !ok || share > 0.9 {
+			return b, f, false
+		}
 		length, err := strconv.ParseFloat(part[1], 64)
-		if !ok || share > 0.9 || err != nil || !(length >= 1 && length <= 1e6) {
-			return b, false
+		if err != nil {
+			d, ok := span(part[1], link.DelayMax)
+			return b, link.Fades{Share: share, Length: d}, ok && d >= time.Microsecond
+		}
+		if !(length >= 1 && length <= 1e6) {
+			return b, f, false
 		}
 		b = sim.Bursts(share, length)
-		return b, b.Enter <= 1
+		return b, f, b.Enter <= 1
 	case 3:
 		var ok1, ok2, ok3 bool
 		b.Enter, ok1 = percent(part[0])
 		b.Leave, ok2 = percent(part[1])
 		b.Loss, ok3 = percent(part[2])
-		return b, ok1 && ok2 && ok3
+		return b, f, ok1 && ok2 && ok3
 	}
-	return b, false
+	return b, f, false
 }
 
 // reorder reads SHARE%[:TIME].

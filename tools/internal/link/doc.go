@@ -12,15 +12,16 @@
 //     that is being sent counts; one frame always fits into an empty queue;
 //  2. the transmitter, which sends frames one after the other at the rate;
 //  3. the air: scheduled events (rain, handover), independent loss, bursts of loss
-//     by Gilbert and Elliott ([sim.Burst], one model for simulation and rehearsal),
-//     corruption. What is lost here has used its share of the rate;
+//     by Gilbert and Elliott, counted in frames ([sim.Burst], one model for simulation
+//     and rehearsal) or measured in time ([Fades]), corruption. What is lost here has
+//     used its share of the rate;
 //  4. the way: delay and jitter, which keep the order, as queues and satellites do;
 //     frames chosen for reordering are held back besides, and copies come up to 2 ms
 //     later.
 //
 // All randomness follows from (seed, direction) and the number of the frame alone,
 // never from the time: the luck of frame n stays the same however busy the machine
-// was, except for what queue and schedule do to it. [Damage] flips the bits.
+// was, except for what queue, schedule and [Fades] do to it. [Damage] flips the bits.
 //
 // [Schedule] holds frames under way, ordered by arrival; [Preset] returns known links.
 //

@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -39,7 +40,8 @@ type Config struct {
 	Overhead int           // bytes of the line that each frame takes besides its own
 
 	Loss  float64   // independent loss
-	Burst sim.Burst // bursts of loss on top of it
+	Burst sim.Burst // bursts of loss on top of it, counted in frames
+	Fades Fades     // bursts of loss on top of it, measured in time
 	Dup   float64   // arrives a second time
 
 	Reorder   float64       // held back by up to ReorderBy, so that others overtake
@@ -48,6 +50,15 @@ type Config struct {
 	Corrupt float64 // 1 to 8 bits flipped
 
 	Events []Event
+}
+
+// Fades are the bursts of Gilbert and Elliott in continuous time: all is lost for
+// spans that last Length in the mean and make up Share of the time. A Burst counted
+// in frames lasts as long as so many frames take: when only a few control messages
+// are under way, for many seconds. A radio link does not do that.
+type Fades struct {
+	Share  float64       // 0..1; 0 = never
+	Length time.Duration // 1 µs..DelayMax
 }
 
 // Event is a span of time in which the link is worse.
@@ -85,6 +96,8 @@ func (c *Config) Check() error {
 		return bad("a probability outside 0 to 1")
 	case !share(c.Burst.Enter) || !share(c.Burst.Leave) || !share(c.Burst.Loss):
 		return bad("bursts with a probability outside 0 to 1")
+	case !share(c.Fades.Share) || c.Fades.Share > 0 && (c.Fades.Length < time.Microsecond || c.Fades.Length > DelayMax):
+		return bad("fades with a share outside 0 to 1, or not 1 µs to 60 s long")
 	case len(c.Events) > EventsMax:
 		return bad("more than 64 events")
 	}
@@ -109,7 +122,7 @@ const (
 	Passed     Cause = iota
 	LostQueue        // no room in the queue
 	LostEvent        // in an outage or fade
-	LostBurst        // in the bad state of Burst
+	LostBurst        // in the bad state of Burst, or in a fade
 	LostSingle       // independently
 	causes
 )
@@ -148,6 +161,8 @@ type Link struct {
 	start clock.Time
 	rng   *rand.Rand
 	bad   bool       // state of Burst
+	faded bool       // state of Fades at seen
+	seen  clock.Time // 0: never
 	busy  clock.Time // the transmitter is done with all that waits
 	last  clock.Time // latest arrival that was not held back
 	fades bool       // some event loses a share only
@@ -195,6 +210,7 @@ func (l *Link) Counters() Counters { return l.n }
 type luck struct {
 	burst  bool
 	single bool
+	radio  float64 // 0..1, against being faded
 	fade   float64 // 0..1, against the loss of an event
 	jitter time.Duration
 	held   time.Duration // 0 = in order
@@ -206,6 +222,9 @@ func (l *Link) draw() (k luck) {
 	c := &l.cfg
 	if c.Burst.Enter > 0 {
 		l.bad, k.burst = c.Burst.Step(l.bad, l.rng)
+	}
+	if c.Fades.Share > 0 {
+		k.radio = l.rng.Float64()
 	}
 	if c.Loss > 0 {
 		k.single = l.rng.Float64() < c.Loss
@@ -255,6 +274,27 @@ func (l *Link) weather(at clock.Time) (loss float64, rate int64, delay time.Dura
 	return loss, rate, delay
 }
 
+// fading takes the state of Fades to a later moment and tells whether it is bad
+// there: after a while as likely as ever, at once as it was.
+func (l *Link) fading(at clock.Time, u float64) bool {
+	share := l.cfg.Fades.Share
+	if share == 0 {
+		return false
+	}
+	memory := 0.0
+	if l.seen > 0 && share < 1 {
+		// Leaving takes Length in the mean, coming Length·(1-share)/share; the memory
+		// fades with the sum of both rates.
+		memory = math.Exp(-float64(at.Sub(l.seen)) / (float64(l.cfg.Fades.Length) * (1 - share)))
+	}
+	p := share * (1 - memory)
+	if l.faded {
+		p += memory
+	}
+	l.faded, l.seen = u < p, at
+	return l.faded
+}
+
 // Carry decides about a frame of size bytes that comes to the link at now, which
 // is not before the now of the call before.
 func (l *Link) Carry(now clock.Time, size int) Fate {
@@ -286,7 +326,7 @@ func (l *Link) Carry(now clock.Time, size int) Fate {
 		f.Cause = LostEvent
 		l.n.LostEvent++
 		return f
-	case k.burst:
+	case k.burst || l.fading(f.Sent, k.radio):
 		f.Cause = LostBurst
 		l.n.LostBurst++
 		return f

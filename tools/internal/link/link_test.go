@@ -168,6 +168,46 @@ func TestGilbertElliott(t *testing.T) {
 	}
 }
 
+func TestFadesLastInTime(t *testing.T) {
+	const share, length = 0.04, 5 * time.Millisecond
+	for _, gap := range []time.Duration{100 * time.Microsecond, 500 * time.Microsecond} {
+		const n = 1_000_000
+		fates := flow(open(t, Config{Fades: Fades{share, length}}, 3, 0), n, 100, gap)
+		lost, runs := 0, 0
+		for i := range fates {
+			if fates[i].Cause == LostBurst {
+				lost++
+				if i == 0 || fates[i-1].Cause != LostBurst {
+					runs++
+				}
+			}
+		}
+		if got := float64(lost) / n; !near(got, share, 0.15) {
+			t.Errorf("a frame each %v: %.4f lost, want %v", gap, got, share)
+		}
+		// A run seen each gap ends when the next frame meets a good link.
+		if got := float64(lost) / float64(runs) * float64(gap); !near(got, float64(length), 0.15) {
+			t.Errorf("a frame each %v: runs of %v, want %v", gap, time.Duration(got), length)
+		}
+	}
+	// Rare frames meet a link that has forgotten.
+	fates := flow(open(t, Config{Fades: Fades{0.2, length}}, 3, 0), 50_000, 100, time.Second)
+	pairs := 0
+	for i := 1; i < len(fates); i++ {
+		if fates[i].Cause == LostBurst && fates[i-1].Cause == LostBurst {
+			pairs++
+		}
+	}
+	if lost := count(fates, LostBurst); !near(float64(lost), 10_000, 0.05) || !near(float64(pairs), 2000, 0.1) {
+		t.Errorf("%d of 50000 rare frames lost, %d pairs in a row; want 10000 and 2000: they know nothing of each other", lost, pairs)
+	}
+	if fates := flow(open(t, Config{Fades: Fades{1, length}}, 3, 0), 1000, 100, gapShort); count(fates, LostBurst) != 1000 {
+		t.Error("a share of 1 lets frames pass")
+	}
+}
+
+const gapShort = time.Microsecond
+
 func TestDelayDistribution(t *testing.T) {
 	const n = 100_000
 	// Frames are further apart than the jitter, so each shows its own.
@@ -353,6 +393,7 @@ func TestCheck(t *testing.T) {
 		"loss":           {Loss: 1.1},
 		"not a number":   {Loss: math.NaN()},
 		"burst":          {Burst: sim.Burst{Enter: 2}},
+		"fades":          {Fades: Fades{Share: 0.1}},
 		"empty event":    {Events: []Event{{}}},
 		"event too long": {Events: []Event{{Length: 2 * s, Every: s}}},
 		"event loss":     {Events: []Event{{Length: s, Loss: -1}}},
@@ -415,7 +456,7 @@ func TestSchedule(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	p, _ := Preset("wifi")
 	cfg := p.Down
-	cfg.Corrupt, cfg.Loss = 0.1, 0.1
+	cfg.Corrupt, cfg.Loss, cfg.Fades = 0.1, 0.1, Fades{0.1, time.Second}
 	l := open(t, cfg, 1, 0)
 	s := NewSchedule(4)
 	now := start
