@@ -84,12 +84,23 @@ func KeyLen(cipher uint8) int {
 	return ciphers[cipher].key
 }
 
+// Authenticates reports whether a cipher is one with authentication, GCM or CCM.
+func Authenticates(cipher uint8) bool { return KeyLen(cipher) > 0 && ciphers[cipher].mode != modeCBC }
+
 // hashes maps the numbers of ENC_INFO to those of the standard library.
 var hashes = [...]crypto.Hash{
 	wire.HashSHA1:   crypto.SHA1,
 	wire.HashSHA256: crypto.SHA256,
 	wire.HashSHA384: crypto.SHA384,
 	wire.HashSHA512: crypto.SHA512,
+}
+
+// HashFunc returns the hash of a number of ENC_INFO, 0 if there is no such hash.
+func HashFunc(hash uint8) crypto.Hash {
+	if int(hash) >= len(hashes) {
+		return 0
+	}
+	return hashes[hash]
 }
 
 // check says whether the parts of k go together.
@@ -104,7 +115,7 @@ func (k *Keys) check() error {
 	if len(k.Salt) != 4 && (len(k.Salt) != 12 || row.iv != 12) {
 		return fmt.Errorf("%w: salt of %d bytes", ErrKeys, len(k.Salt))
 	}
-	if (k.SigType == wire.SigAuthEnc) != (row.mode != modeCBC) {
+	if (k.SigType == wire.SigAuthEnc) != Authenticates(k.Cipher) {
 		return fmt.Errorf("%w: signature type %d with cipher %d", ErrKeys, k.SigType, k.Cipher)
 	}
 	switch k.SigType {
@@ -114,7 +125,7 @@ func (k *Keys) check() error {
 	default:
 		return fmt.Errorf("%w: no signature type %d", ErrKeys, k.SigType)
 	}
-	if int(k.Hash) >= len(hashes) || hashes[k.Hash] == 0 {
+	if HashFunc(k.Hash) == 0 {
 		return fmt.Errorf("%w: no hash %d", ErrKeys, k.Hash)
 	}
 	if k.SigType == wire.SigHMAC && len(k.HMACKey) != hashes[k.Hash].Size() {

@@ -166,8 +166,8 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	for _, cipher := range []uint8{wire.CipherNone, 9, 255} {
-		if Accelerated(cipher) || KeyLen(cipher) != 0 {
-			t.Errorf("cipher %d is accelerated or has a key, want neither: there is none", cipher)
+		if Accelerated(cipher) || Authenticates(cipher) || KeyLen(cipher) != 0 {
+			t.Errorf("cipher %d is accelerated, authenticates or has a key, want none of it: there is no such cipher", cipher)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func TestSessionsOffline(t *testing.T) {
 		}
 		for _, p := range s.Packets {
 			packets++
-			same(t, s.Case, "IV of "+p.Message, ivOf(&group, suite.IVLen(), uidOf(p.Source), p.Counter), p.IV)
+			same(t, s.Case, "IV of "+p.Message, ivOf(&group, len(p.IV), uidOf(p.Source), p.Counter), p.IV)
 			if p.Message == "KEYINFO_ACK" && verify[uidOf(p.Source)] != nil {
 				ack, err := wire.ParseKeyInfoAck(p.Plaintext)
 				if err != nil {

@@ -6,6 +6,7 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 
+	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/wire"
 )
@@ -48,35 +49,24 @@ func SuiteOf(e *wire.EncInfo) Suite {
 	return Suite{Cipher: e.Cipher, Hash: e.Hash, SigType: e.SigType, KeyExch: e.KeyExch}
 }
 
-// ciphers tells names and sizes in bytes by number.
+// ciphers tells names and grades by number; package aead has the rest.
 var ciphers = [...]struct {
 	name        string
-	key, iv     int
-	aead        bool
-	block       int // of the CBC form that KEYINFO uses
 	strength    identity.Strength
 	whyNoStrong string
 }{
-	wire.CipherDES:       {"des", 8, 8, false, 8, identity.Legacy, "DES keys can be searched"},
-	wire.Cipher3DES:      {"3des", 24, 8, false, 8, identity.Medium, "blocks of 64 bits repeat after some gigabytes"},
-	wire.CipherAES128CBC: {"aes128-cbc", 16, 16, false, 16, identity.Strong, ""},
-	wire.CipherAES256CBC: {"aes256-cbc", 32, 16, false, 16, identity.Strong, ""},
-	wire.CipherAES128GCM: {"aes128-gcm", 16, 12, true, 16, identity.Strong, ""},
-	wire.CipherAES256GCM: {"aes256-gcm", 32, 12, true, 16, identity.Strong, ""},
-	wire.CipherAES128CCM: {"aes128-ccm", 16, 12, true, 16, identity.Strong, ""},
-	wire.CipherAES256CCM: {"aes256-ccm", 32, 12, true, 16, identity.Strong, ""},
+	wire.CipherDES:       {"des", identity.Legacy, "DES keys can be searched"},
+	wire.Cipher3DES:      {"3des", identity.Medium, "blocks of 64 bits repeat after some gigabytes"},
+	wire.CipherAES128CBC: {"aes128-cbc", identity.Strong, ""},
+	wire.CipherAES256CBC: {"aes256-cbc", identity.Strong, ""},
+	wire.CipherAES128GCM: {"aes128-gcm", identity.Strong, ""},
+	wire.CipherAES256GCM: {"aes256-gcm", identity.Strong, ""},
+	wire.CipherAES128CCM: {"aes128-ccm", identity.Strong, ""},
+	wire.CipherAES256CCM: {"aes256-ccm", identity.Strong, ""},
 }
 
 // hashes tells names by number.
-var hashes = [...]struct {
-	name string
-	hash crypto.Hash
-}{
-	wire.HashSHA1:   {"sha1", crypto.SHA1},
-	wire.HashSHA256: {"sha256", crypto.SHA256},
-	wire.HashSHA384: {"sha384", crypto.SHA384},
-	wire.HashSHA512: {"sha512", crypto.SHA512},
-}
+var hashes = [...]string{wire.HashSHA1: "sha1", wire.HashSHA256: "sha256", wire.HashSHA384: "sha384", wire.HashSHA512: "sha512"}
 
 // sigTypes and keyExchs tell names by number. Command lines do not name
 // authenticated encryption: it comes with the cipher.
@@ -96,14 +86,7 @@ func CipherByName(name string) (uint8, bool) {
 }
 
 // HashByName returns the number of a hash as command lines name it.
-func HashByName(name string) (uint8, bool) {
-	for i := range hashes {
-		if name != "" && hashes[i].name == name {
-			return uint8(i), true
-		}
-	}
-	return 0, false
-}
+func HashByName(name string) (uint8, bool) { return indexOf(hashes[:], name) }
 
 // SigTypeByName returns the number of a signature type: hmac, keyex or authenc.
 func SigTypeByName(name string) (uint8, bool) { return indexOf(sigTypes[:], name) }
@@ -125,9 +108,9 @@ func indexOf(names []string, name string) (uint8, bool) {
 // program sends: MD5, and other signature types with GCM and CCM.
 func (s Suite) Check() error {
 	switch {
-	case int(s.Cipher) >= len(ciphers) || ciphers[s.Cipher].name == "":
+	case aead.KeyLen(s.Cipher) == 0:
 		return ErrCipher
-	case int(s.Hash) >= len(hashes) || hashes[s.Hash].name == "":
+	case aead.HashFunc(s.Hash) == 0:
 		return ErrHash
 	case s.SigType == 0 || int(s.SigType) >= len(sigTypes) || (s.SigType == wire.SigAuthEnc) != s.AEAD():
 		return ErrSigType
@@ -140,16 +123,13 @@ func (s Suite) Check() error {
 // The rest of the methods are for suites that passed Check.
 
 // KeyLen returns the bytes of a cipher key.
-func (s Suite) KeyLen() int { return ciphers[s.Cipher].key }
-
-// IVLen returns the bytes of an IV of session packets: 8, 12 or 16.
-func (s Suite) IVLen() int { return ciphers[s.Cipher].iv }
+func (s Suite) KeyLen() int { return aead.KeyLen(s.Cipher) }
 
 // AEAD reports whether the cipher authenticates by itself.
-func (s Suite) AEAD() bool { return ciphers[s.Cipher].aead }
+func (s Suite) AEAD() bool { return aead.Authenticates(s.Cipher) }
 
 // HashFunc returns the session hash H.
-func (s Suite) HashFunc() crypto.Hash { return hashes[s.Hash].hash }
+func (s Suite) HashFunc() crypto.Hash { return aead.HashFunc(s.Hash) }
 
 // HashLen returns the bytes of a digest, an HMAC and an HMAC key.
 func (s Suite) HashLen() int { return s.HashFunc().Size() }
@@ -170,7 +150,7 @@ func (s Suite) String() string {
 	if err := s.Check(); err != nil {
 		return err.Error()
 	}
-	return ciphers[s.Cipher].name + " " + hashes[s.Hash].name + " " + sigTypes[s.SigType] + " " + keyExchs[s.KeyExch]
+	return ciphers[s.Cipher].name + " " + hashes[s.Hash] + " " + sigTypes[s.SigType] + " " + keyExchs[s.KeyExch]
 }
 
 // Weakness is a part of a session that is not strong, with a clause that says why.
