@@ -168,7 +168,6 @@ func (s *Sender) endAnnounce(now clock.Time) {
 		e.OK = append(e.OK, c.state == Active)
 	}
 	s.reports.must(e)
-	s.forgetPeers()
 	switch {
 	case nobody:
 		s.reports.must(Notice{AnnounceTimedOut})
@@ -228,9 +227,9 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.deny(now, from, uid, noProxies)
 		return machine.DropFunction
 	}
-	var n start
+	n := new(start)
 	if s.sec != nil && s.roster.Len() < MaxClients {
-		if d := s.agree(now, from, &n, &m); d != machine.DropNone {
+		if d := s.agree(now, from, n, &m); d != machine.DropNone {
 			s.refuseStranger(now, wire.FuncRegister, uid, badPremaster(d))
 			return d
 		}

@@ -80,6 +80,10 @@
 //     unanswered. One newcomer is kept for each client, the latest.
 //   - What REGISTER says in clear about the round trip time counts up to Config.GRTT
 //     until its host has the keys.
+//   - Counters begin at 2^63, so that a receiver with the sender's UID, on its own
+//     host, uses other nonces; what comes back of ours is not taken for its.
+//   - A weak client key, or a host listed with two fingerprints, is reported; of the
+//     latter the first counts.
 //   - CLIENT_KEY in any order does no harm, and is not looked at unless asked for.
 //   - ABORTs reach hosts with and without keys: twice when that differs.
 //

@@ -83,6 +83,12 @@ type (
 		Known  bool
 		Reason string
 	}
+	// KeyWarning tells once what is doubtful about a client's key that is accepted, or
+	// about the fingerprint it is to have.
+	KeyWarning struct {
+		Client Client
+		Text   string
+	}
 	// GRTTChanged tells the new group round-trip time.
 	GRTTChanged struct{ GRTT time.Duration }
 	// Notice is a step that has no data of its own.
@@ -163,6 +169,7 @@ func (ClientLost) MachineEvent()     {}
 func (GotAbort) MachineEvent()       {}
 func (SentAbort) MachineEvent()      {}
 func (Refused) MachineEvent()        {}
+func (KeyWarning) MachineEvent()     {}
 func (GRTTChanged) MachineEvent()    {}
 func (Notice) MachineEvent()         {}
 func (Connected) MachineEvent()      {}

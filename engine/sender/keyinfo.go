@@ -51,6 +51,7 @@ type member struct {
 	peer   start
 	acked  bool                // its KEYINFO_ACK was right: it has the keys of the group
 	key    *identity.PublicKey // signs its packets; set when peer is forgotten
+	warned bool                // of a weak key
 	window aead.Window         // of its counters, valid when acked
 
 	// Failed verifications in its name, from where it lives and from elsewhere, µs.
@@ -70,10 +71,17 @@ func newMember() *member {
 	}
 }
 
+// settle moves n into the place of peer; nothing of it stays where it was.
+func (k *member) settle(n *start) {
+	k.peer.Wipe()
+	k.peer = *n
+	*n = start{}
+}
+
 // promote puts next into the place of peer.
 func (k *member) promote() {
-	k.peer.Wipe()
-	k.peer, k.next = *k.next, nil
+	k.settle(k.next)
+	k.next = nil
 }
 
 // mayWork books a public-key operation of so many µs, if there is time for it.
@@ -114,7 +122,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 			s.refuse(now, wire.FuncRegister, i, badPremaster(d))
 			return d
 		}
-		n = s.takePeer(c, *n)
+		n = s.takePeer(c, n)
 	}
 	s.reportHeard(Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: known, RTT: s.registerRTT(now, from, c, n, m)})
 	s.checkReady(c)
@@ -171,7 +179,7 @@ func badPremaster(d machine.Drop) string {
 // returns it there. Who is Ready stays. An exception is a newcomer from the same
 // address in a session that asks nobody for a key: whoever can write from there can
 // send an ABORT as well, and a client that was started again goes on at once.
-func (s *Sender) takePeer(c *client, n start) *start {
+func (s *Sender) takePeer(c *client, n *start) *start {
 	k, srv := c.keys, s.sec.server
 	if !c.addr.IsValid() {
 		c.addr = n.addr // until it has proved itself
@@ -180,11 +188,10 @@ func (s *Sender) takePeer(c *client, n start) *start {
 		if k.next != nil {
 			k.next.Wipe()
 		}
-		k.next = &n
-		return k.next
+		k.next = n
+		return n
 	}
-	k.peer.Wipe()
-	k.peer = n
+	k.settle(n)
 	if c.state == Registered {
 		s.hurry = true
 	}
@@ -239,17 +246,22 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 		return machine.DropSealed
 	}
 	if !repeat {
-		s.proved(c, from, p)
+		s.proved(i, from, p)
 	}
 	s.reportHeard(Heard{Func: wire.FuncClientKey, Client: s.client(i), Repeat: repeat || shown != nil})
 	s.checkReady(c)
 	return machine.DropNone
 }
 
-// proved takes note that start p of client c has shown the client's key. One that
+// proved takes note that start p of client i has shown the client's key. One that
 // has acknowledged stays, since CLIENT_KEY can be replayed and KEYINFO_ACK cannot.
-func (s *Sender) proved(c *client, from netip.AddrPort, p *start) {
+func (s *Sender) proved(i int, from netip.AddrPort, p *start) {
+	c := s.roster.At(i)
 	k := c.keys
+	if level, reason := p.Key().Strength(); level < identity.Medium && !k.warned {
+		k.warned = true
+		s.reports.must(KeyWarning{Client: s.client(i), Text: "its key is weak: " + reason})
+	}
 	if k.acked {
 		return
 	}
@@ -376,6 +388,8 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	}
 	fn := wire.Func(msg[0])
 	switch {
+	case counter >= firstCounter && s.roster.UID(i) == s.cfg.UID:
+		return machine.DropReplay // one of ours that comes back
 	case fn == wire.FuncKeyInfoAck:
 		return s.handleKeyInfoAck(now, from, i, counter, msg)
 	case !k.acked && fn != wire.FuncAbort:

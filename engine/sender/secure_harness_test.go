@@ -74,7 +74,7 @@ func newSecrets(x *Security) *secrets {
 	if x == nil {
 		return nil
 	}
-	s := &secrets{server: x.server, next: 1}
+	s := &secrets{server: x.server, next: firstCounter}
 	var peer func(wire.UID) aead.Verifier
 	if x.sigLen > 0 {
 		peer = func(wire.UID) aead.Verifier { return x.server.Key().Public() }

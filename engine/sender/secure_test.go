@@ -307,7 +307,7 @@ func TestShoutIsHeard(t *testing.T) {
 	m := wire.Abort{Text: []byte("no")}
 	r.forget()
 	r.deliver(2, m.Append(message(2, wire.FuncAbort)))
-	if len(r.wire) != 2 || r.sent()[0] != "ABORT 0 A client aborted, aborting all" || r.sec.next == 1 {
+	if len(r.wire) != 2 || r.sent()[0] != "ABORT 0 A client aborted, aborting all" || r.sec.next == firstCounter {
 		t.Fatalf("sent %q, want ABORT in clear and sealed", r.wire)
 	}
 	r.wantExit("nobody is left", ExitNobody)

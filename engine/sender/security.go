@@ -13,7 +13,10 @@ import (
 //
 // It hands out the counters, so that no machine made with it repeats one
 // (v4-crypto.md section 5): one row of numbers for KEYINFO, control packets and
-// data, in the order in which they leave.
+// data, in the order in which they leave. The row begins at 2^63: a receiver on the
+// sender's host has the same UID unless told otherwise, and so would use the same
+// nonces under the same key. Receivers begin at 1 or, in this project, at the Unix
+// time in nanoseconds, which is below until the year 2262.
 type Security struct {
 	server  *handshake.Server
 	keys    aead.Keys
@@ -25,6 +28,8 @@ type Security struct {
 	peer    func(wire.UID) aead.Verifier // set by New
 }
 
+const firstCounter = 1 << 63
+
 // NewSecurity makes the Security of the one session that server is for. It fails
 // with an error of package aead.
 func NewSecurity(server *handshake.Server) (*Security, error) {
@@ -35,7 +40,7 @@ func NewSecurity(server *handshake.Server) (*Security, error) {
 			Cipher: suite.Cipher, SigType: suite.SigType, Hash: suite.Hash,
 			Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
 		},
-		counter: aead.NewCounter(1),
+		counter: aead.NewCounter(firstCounter),
 		enc:     server.EncInfo(),
 	}
 	if suite.SigType != wire.SigHMAC {
@@ -99,7 +104,7 @@ func (x *Security) Wipe() {
 func (x *Security) take(n int) uint64 {
 	first, err := x.counter.Take(n)
 	if err != nil {
-		panic(err) // 2^64 datagrams take centuries
+		panic(err) // 2^63 datagrams take centuries
 	}
 	return first
 }

@@ -119,11 +119,8 @@ func New(cfg Config, now clock.Time) *Sender {
 		s.interval = time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / cfg.Rate)
 	}
 	s.pass.init(&cfg, s.interval)
-	for _, h := range cfg.Hosts {
-		// A host listed twice is one host; a list beyond MaxClients is cut.
-		if i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true, want: h.Fingerprint}); err == nil {
-			s.count[kind(s.roster.At(i))][Mute]++
-		}
+	for i := range cfg.Hosts {
+		s.list(&cfg.Hosts[i])
 	}
 	s.setCode()
 	s.enter(now, Announcing)
@@ -131,8 +128,30 @@ func New(cfg Config, now clock.Time) *Sender {
 	return s
 }
 
+// list puts a host on the list of a closed group. One listed twice is one host, with
+// the fingerprint that one of its entries has; of two that differ the first counts,
+// so that no more hosts fit than the user meant. A list beyond MaxClients is cut.
+func (s *Sender) list(h *Host) {
+	i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true, want: h.Fingerprint})
+	switch {
+	case err == nil:
+		s.count[kind(s.roster.At(i))][Mute]++
+	case err == group.ErrListed && h.Fingerprint != nil:
+		c := s.roster.At(i)
+		switch {
+		case c.want == nil:
+			c.want = h.Fingerprint
+		case *c.want != *h.Fingerprint:
+			s.reports.must(KeyWarning{Client: s.client(i), Text: "listed with different fingerprints, the first one counts"})
+		}
+	}
+}
+
 // enter starts a phase.
 func (s *Sender) enter(now clock.Time, p Phase) {
+	if s.phase == Announcing && p != Announcing {
+		s.forgetPeers()
+	}
 	s.phase = p
 	s.timers.StopAll()
 	s.arm, s.attempt, s.late, s.lates = 0, 0, false, 0

@@ -145,6 +145,8 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		} else {
 			s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
 		}
+	case sender.KeyWarning:
+		s.logf(Warnings, at, "Warning: client %s: %s", e.Client.Name, e.Text)
 	case sender.GRTTChanged:
 		s.logf(Detail, at, "grtt = %.6f", e.GRTT.Seconds())
 	case sender.Notice:
