@@ -10,10 +10,12 @@ import (
 )
 
 // What the client side does not do: give verify data before it has the group
-// keys, or make messages of the handshake after it has forgotten the secrets.
+// keys, make messages of the handshake after it has forgotten the secrets, or
+// compute anything that ClientConfig.Allow forbids.
 var (
 	ErrNotKeyed = errors.New("handshake: no group keys yet")
 	ErrOver     = errors.New("handshake: over, its secrets are forgotten")
+	ErrBusy     = errors.New("handshake: no time for an ANNOUNCE")
 )
 
 // ClientConfig is what a client is made of.
@@ -23,6 +25,11 @@ type ClientConfig struct {
 	MinStrength identity.Strength      // the least that is accepted
 	RSABitsMax  int                    // of a key to show; 0 = what stock can bear, identity.RSABitsMaxStock
 	Rand        io.Reader
+
+	// Allow is asked before the first public-key operation, when everything that
+	// costs nothing is right, with an estimate in µs as AnnounceCostUs has it; if it
+	// says no, NewClient fails with ErrBusy. nil = always yes.
+	Allow func(costUs int) bool
 
 	BehindProxy bool       // a response proxy is configured
 	Proxy       *ProxyKeys // nil until PROXY_KEY came
@@ -54,8 +61,8 @@ type Client struct {
 
 // NewClient opens a session from pkt, the whole datagram of its first ANNOUNCE.
 // The checks are those of v4-crypto.md section 8 in their order; a [Refusal] is
-// the text of the ABORT to answer with. Other errors are [ErrClear], those of the
-// wire package, and those of the source of randomness.
+// the text of the ABORT to answer with. Other errors are [ErrClear], [ErrBusy], those
+// of the wire package, and those of the source of randomness.
 //
 // Unlike the stock receiver it asks for an own key only if client authentication
 // is wanted, and then takes one like the server's if there is, else the first one
@@ -76,6 +83,9 @@ func NewClient(pkt []byte, c ClientConfig) (*Client, error) {
 	copy(k.serverRand[:], o.enc.Random)
 	if err := k.takeServerKey(&o, &c); err != nil {
 		return nil, err
+	}
+	if c.Allow != nil && !c.Allow(AnnounceCostUs(&o.enc)) {
+		return nil, ErrBusy
 	}
 	ecdh, err := k.takeExchangeKey(&o, &c)
 	if err != nil {

@@ -15,9 +15,11 @@ import (
 var errNoKeyYet = errors.New("receiver: the key is being made")
 
 // agree takes the offer of an ANNOUNCE. An error is the reason to refuse it, in
-// the words of the ABORT, or errNoKeyYet.
-func (r *Receiver) agree(pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*secrets, error) {
+// the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
+// nothing costs nothing, the rest has a budget.
+func (r *Receiver) agree(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*secrets, error) {
 	cfg := handshake.ClientConfig{Keys: r.own, MinStrength: r.cfg.MinSecurity, Rand: r.cfg.Rand}
+	cfg.Allow = func(us int) bool { return r.budget.take(now, time.Duration(us)*time.Microsecond) }
 	if len(r.cfg.Servers) > 0 {
 		cfg.Fingerprint = r.fingerprint(h.Src, from, identity.BlobFingerprint(a.Enc.PublicKey))
 	}

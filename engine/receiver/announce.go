@@ -47,12 +47,13 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	var sec *secrets
 	text := r.objection(h, &a, err, from.Addr())
 	if text == "" && a.HasEnc {
-		if !r.budget.take(now, time.Duration(handshake.AnnounceCostUs(&a.Enc))*time.Microsecond) {
+		switch sec, err = r.agree(now, pkt, h, &a, from.Addr()); err {
+		case nil:
+		case handshake.ErrBusy:
 			return machine.DropLimit
-		}
-		if sec, err = r.agree(pkt, h, &a, from.Addr()); err == errNoKeyYet {
+		case errNoKeyYet:
 			return machine.DropNone // the sender will ask again
-		} else if err != nil {
+		default:
 			text = err.Error()
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -326,5 +327,41 @@ func TestEcho(t *testing.T) {
 			w.fileInfo(2, 100)
 			w.wantDrop(machine.DropNone, "the window of the sender's counters has not moved")
 		}
+	}
+}
+
+// An ANNOUNCE that is refused before anything is computed leaves the budget to others.
+func TestRefusalsAreFree(t *testing.T) {
+	good := keysFor(gcm)[0].Public().Fingerprint()
+	ssm := func(a *wire.Announce) { a.Private = addrOf("232.5.5.9:1").Addr() }
+	for _, c := range []struct {
+		why    string
+		change func(a *wire.Announce)
+		config func(*Config)
+	}{
+		{"another key than the one listed", func(a *wire.Announce) {
+			a.Enc.PublicKey = p384Keys()[0].Public().AppendBlob(nil)
+		}, func(*Config) {}},
+		{"no such cipher", func(a *wire.Announce) { a.Enc.Cipher = 99 }, func(*Config) {}},
+		{"too weak", func(a *wire.Announce) { a.Enc.Cipher, a.Enc.SigType = wire.CipherDES, wire.SigHMAC }, func(c *Config) {
+			c.MinSecurity = identity.Strong
+		}},
+		{"a key of another kind", func(a *wire.Announce) { a.Enc.KeyExch = wire.KeyExchECDHRSA }, func(*Config) {}},
+	} {
+		w := newSecureWorld(t, gcm, false, func(cfg *Config) {
+			cfg.Servers = []Server{{UID: them, Addr: senderAddr.Addr(), Fingerprint: &good}}
+			c.config(cfg)
+		})
+		w.far.cfg.Session.Private = addrOf("232.5.5.9:1").Addr()
+		w.far.start(t)
+		bad := w.announcement(ssm, c.change)
+		for range 3000 {
+			if w.raw(bytes.Clone(bad)); w.last.Drop == machine.DropLimit {
+				t.Fatalf("%s: it has used up the budget", c.why)
+			}
+		}
+		w.wantPhase(Free)
+		w.announceSealed(ssm)
+		w.wantPhase(Joining)
 	}
 }
