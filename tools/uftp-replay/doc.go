@@ -11,6 +11,6 @@
 //
 // # Limits
 //
-// Protocol version 4. The replays as a sender and in real time on an interface are
-// not there; they are refused.
+// Protocol version 4, in virtual time: nothing is played on an interface. Encrypted
+// sessions are replayed in clear, so their handshake is not compared.
 package main

@@ -39,7 +39,7 @@ func commands() []command {
 		{"extract", "CAPTURE DIRECTORY", "rebuild the files that were sent", extract},
 		{"rewrite", "CAPTURE CAPTURE", "change addresses and UIDs, drop and corrupt packets", rewrite},
 		{"receiver", "CAPTURE", "play the sender's side into our receiver and compare its answers", replayReceiver},
-		{"sender", "CAPTURE", "not there yet", replaySender},
+		{"sender", "CAPTURE", "play the receivers' answers into our sender and compare what it sends", replaySender},
 	}
 }
 

@@ -121,7 +121,6 @@ func TestUsage(t *testing.T) {
 		{"a key that is none", 3, "private key", []string{"inspect", "--key", empty, one}},
 		{"a session that is none", 2, "no session", []string{"inspect", "--session", "xyz", one}},
 		{"a picture of another kind", 2, "only .svg", []string{"inspect", "--plot", "x.png", one}},
-		{"a command that is not there", 2, "not there", []string{"sender", one}},
 	} {
 		code, out, errs := replay(t, x.args...)
 		if code != x.code || !strings.Contains(out+errs, x.says) {

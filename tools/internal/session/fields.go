@@ -78,7 +78,7 @@ func (f Fields) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Head returns the fields of the common header.
+// HeadFields returns the fields of the common header.
 func (m *Message) HeadFields() (f Fields) {
 	f.add("seq", m.Head.Seq)
 	f.add("source", m.Head.Src.String())

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const lateBlock = "the stock sender sends one more block after its ABORT"
+
+// otherwise says why our sender does something else than the captured one.
+var otherwise = []struct{ part, why string }{
+	{"respproxy", "our sender has no proxies"},
+	{"-tunnel", "our sender has no proxies"},
+	{"-upstream", "our sender has no proxies"},
+	{"enc-abort-client", "a receiver that is gone is told so with an ABORT of its own"},
+	{"enc-fp-mismatch", "the sender was set up to want another key of the receiver; nobody checks keys in clear"},
+	{"plain-abort-quit", lateBlock},
+	{"plain-abort-server", lateBlock},
+	{"plain-excess-naks", "the capture does not show which share of NAKs was too much"},
+	{"c3e6b84c/0", lateBlock},
+	{"c3bffe36/0", lateBlock},
+}
+
+// TestSenderAll plays the answers in every capture into our sender. It takes the
+// same steps, or the golden file says why not.
+func TestSenderAll(t *testing.T) {
+	var all strings.Builder
+	for _, c := range index(t) {
+		for _, name := range c.Pcaps {
+			for i := range c.Sessions {
+				args := []string{"sender", "--keylog", keyLog, vectors + name}
+				label := name
+				if len(c.Sessions) > 1 {
+					id := fmt.Sprintf("%s/%d", c.Sessions[i].Group, i)
+					args = append(args, "--session", id)
+					label += " " + id
+				}
+				code, out, errs := replay(t, args...)
+				why := ""
+				for _, x := range otherwise {
+					if code != 0 && strings.Contains(label, x.part) {
+						why = " (" + x.why + ")"
+					}
+				}
+				if errs != "" || code > 1 || code == 1 && why == "" {
+					t.Errorf("%s: exit code %d, not explained\n%s%s", label, code, out, errs)
+				}
+				fmt.Fprintf(&all, "%s: %d%s\n%s", label, code, why, out)
+			}
+		}
+	}
+	golden(t, "sender", all.String())
+}
+
+// TestSenderDiffers changes a capture and wants the difference found.
+func TestSenderDiffers(t *testing.T) {
+	for _, x := range []struct {
+		why  string
+		rule []string
+		code int
+		says string
+	}{
+		{"nothing changed", nil, 0, "7 steps equal"},
+		{"a repair that was not sent", []string{"--drop", "func=FILESEG,packet=65-65"}, 1, "captured file 1, run 2: blocks"},
+		{"an answer that never came", []string{"--drop", "func=STATUS"}, 1, "first difference at step 3"},
+		{"nobody there", []string{"--drop", "func=REGISTER"}, 1, "first difference at step 1"},
+	} {
+		out := filepath.Join(t.TempDir(), "out.pcap")
+		want(t, 0, append(append([]string{"rewrite"}, x.rule...), vectors+"plain-loss3.pcap", out)...)
+		if said := want(t, x.code, "sender", out); !strings.Contains(said, x.says) {
+			t.Errorf("%s: %q is not in\n%s", x.why, x.says, said)
+		}
+	}
+	if code, _, errs := replay(t, "sender", vectors+"plain-restart.pcap"); code != 2 || !strings.Contains(errs, "c3e6b84c/0") {
+		t.Errorf("exit code %d, %s; want to be asked which session", code, errs)
+	}
+	if out := want(t, 1, "sender", vectors+"enc-rsa512-default.pcap"); !strings.Contains(out, "--keylog or --key is needed") {
+		t.Errorf("%s, want it told that keys are needed", out)
+	}
+}
