@@ -138,6 +138,7 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	close(quit)
 	conn.Close()
 	wg.Wait()
+	r.m.Wipe()
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
 	r.reports.close()

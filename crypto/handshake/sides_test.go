@@ -255,6 +255,21 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("fault %d: %v is not a text for an ABORT", i, err)
 		}
 	}
+	if _, err := NewClient(l.pkt, ClientConfig{
+		Rand: random(3), Fingerprint: &other, Allow: func(int) bool { t.Error("time is asked for before what is free"); return true },
+	}); err != ErrFingerprint {
+		t.Errorf("another fingerprint: %v", err)
+	}
+	for _, allow := range []bool{false, true} {
+		asked := 0
+		_, err := NewClient(l.pkt, ClientConfig{
+			Keys: []*identity.PrivateKey{keyFile(t, "ec-prime256v1-client1.pem")}, Rand: random(3),
+			Allow: func(us int) bool { asked += us; return allow },
+		})
+		if (err == nil) != allow || err != nil && err != ErrBusy || asked != AnnounceCostUs(&good) {
+			t.Errorf("allowed %v: %v after asking for %d µs, want %d", allow, err, asked, AnnounceCostUs(&good))
+		}
+	}
 	if _, err := NewClient(l.pkt[:10], cfg); err != wire.ErrShort {
 		t.Errorf("cut datagram: %v", err)
 	}

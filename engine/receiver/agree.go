@@ -107,12 +107,35 @@ func (r *Receiver) makeKey(e *wire.EncInfo) error {
 // asked for again.
 func (r *Receiver) KeyMade(key *identity.PrivateKey) {
 	r.made.rsaAsked = false
-	if key == nil {
+	switch {
+	case key == nil:
+		return
+	case r.stopped: // there is nobody to show it to
+		key.Wipe()
 		return
 	}
 	r.made.rsa = true
 	r.own = append(r.own, key)
 	r.emit(HaveKey{key.Public()})
+}
+
+// Wipe clears the keys that were made here and the secrets of sessions that never
+// came to their end. Keys of the Config stay the caller's. Afterwards the Receiver
+// must not be used.
+func (r *Receiver) Wipe() {
+	for _, key := range r.own[len(r.cfg.Keys):] {
+		key.Wipe()
+	}
+	for i := range r.slots {
+		if sec := r.slots[i].sec; sec != nil {
+			sec.wipe()
+		}
+	}
+	for i := range r.queue[r.head:] {
+		if sec := r.queue[r.head+i].sec; sec != nil {
+			sec.wipe()
+		}
+	}
 }
 
 // budget limits the time that goes into public-key operations before anybody has

@@ -45,8 +45,9 @@
 //   - With a list of servers, address and UID of a sender must stand in one line of it.
 //   - NAKs ask for everything that is known to be missing (see nak).
 //   - A file that fails when it is finished is rejected; the session goes on.
-//   - A restarted session ends its older instances when it is confirmed, with or
-//     without a temporary directory, if sender and address are the same.
+//   - A restarted session ends its older instances when it is confirmed (encrypted:
+//     when its first sealed packet has proved the keys), with or without a temporary
+//     directory, if sender and address are the same.
 //   - The DONE that ends the session is ignored while a file is not whole: the
 //     sender must not believe that all is well.
 //   - TFMCC is refused with an ABORT.
@@ -55,7 +56,8 @@
 //
 // The handshake (package handshake) takes the place of REG_CONF: REGISTER, with
 // CLIENT_KEY behind it if the sender asks, then KEYINFO, which confirms. From then
-// on everything we send is sealed, an ABORT at shutdown too, and of what comes only
+// on everything we send is sealed, an ABORT at shutdown too, but for a registration
+// that goes on because nothing has proved the keys yet; and of what comes only
 // sealed packets that are authentic and not replayed change anything: the window of
 // sequence numbers, GRTT and all timers included, but for the idle timer, which
 // ANNOUNCE and KEYINFO from the sender's address restart between files. Before that
@@ -68,10 +70,17 @@
 //     its host was set back meanwhile.
 //   - A KEYINFO that does not open is ignored; stock ends the session over it. One
 //     that opens, which a changed one mostly does too, is believed when a packet of
-//     the sender was opened with its keys; until then several are remembered.
+//     the sender was opened with its keys; until then eight are remembered, the first
+//     of them for sure. Meanwhile REGISTER is repeated when the sender asks for us,
+//     24 GRTT after an ANNOUNCE to everybody, and older instances stay.
+//   - A packet with a signature of its own (KEYEX) proves the keys only if its message
+//     is well-formed, and under one set of keys alone.
+//   - A sealed message that no sender sends is dropped unseen: it may be our own, come
+//     back to a receiver that has the UID of its sender.
 //   - A session in clear neither restarts nor ends an encrypted one of its group.
 //   - Public-key work for ANNOUNCEs that prove nothing is limited to a quarter of
-//     the time of one core.
+//     the time of one core, that for packets whose signature is wrong to a fifth, and
+//     to a twentieth for those from other addresses than the session's.
 //
 // # Limits
 //
@@ -83,8 +92,9 @@
 // most 2^33 blocks.
 //
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
-// can keep us busy with wrong keys, or abort us before we have any. The session then
-// fails; nothing can be read. An ANNOUNCE whose offer of encryption was removed is
+// can keep us busy with wrong keys, or abort us before we have any; with wrong
+// signatures he can use up the time for them, and good ones wait for their share. The
+// session then fails or is slow; nothing can be read. An ANNOUNCE whose offer of encryption was removed is
 // one of a session in clear: only Config.MinSecurity keeps those out.
 //
 // In clear sessions nobody can tell a forged packet from a true one. Who knows

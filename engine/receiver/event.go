@@ -72,8 +72,8 @@ type (
 		Sync    bool
 		Preview bool
 	}
-	// Keyed tells that the sender has proved the keys of an encrypted session. Nothing
-	// in it is secret.
+	// Keyed tells that the sender has proved the keys of an encrypted session, with its
+	// first sealed packet. Nothing in it is secret.
 	Keyed struct {
 		Session    Session
 		Suite      handshake.Suite

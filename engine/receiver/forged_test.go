@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"crypto"
 	"testing"
 	"time"
 
@@ -363,5 +364,32 @@ func TestRefusalsAreFree(t *testing.T) {
 		w.wantPhase(Free)
 		w.announceSealed(ssm)
 		w.wantPhase(Joining)
+	}
+}
+
+// Keys that were made here do not outlive the receiver; configured ones are not its own.
+func TestWipe(t *testing.T) {
+	w := newSecureWorld(t, gcm, true, func(c *Config) { c.Keys, c.MakeKeys = nil, true })
+	w.toMidGroup()
+	w.toReceiving(1, 8500)
+	sec := w.session().sec
+	w.r.Stop(w.now)
+	w.r.Wipe() // the way out was stuck
+	if sec.client.Keyed() || len(sec.keys) > 0 {
+		t.Error("the secrets of the session are kept")
+	}
+	if _, err := w.r.own[0].AppendSignature(nil, crypto.SHA256, make([]byte, 32)); err == nil {
+		t.Error("the key that was made still signs")
+	}
+	w.r.KeyMade(nil)
+
+	key := ecKeys()[1]
+	w = newSecureWorld(t, gcm, true)
+	w.toMidGroup()
+	w.r.Stop(w.now)
+	w.poll()
+	w.r.Wipe()
+	if _, err := key.AppendSignature(nil, crypto.SHA256, make([]byte, 32)); err != nil {
+		t.Errorf("a key of the caller was wiped: %v", err)
 	}
 }

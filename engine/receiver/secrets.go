@@ -190,11 +190,15 @@ func (c *secrets) seal(k *keySet, b []byte) ([]byte, bool) {
 
 // release gives back one use; after the last one the secrets are wiped.
 func (c *secrets) release() {
-	if c.uses--; c.uses > 0 {
-		return
+	if c.uses--; c.uses == 0 {
+		c.wipe()
 	}
+}
+
+func (c *secrets) wipe() {
 	for _, k := range c.keys {
 		k.wipe()
 	}
+	c.keys, c.current, c.settled = nil, nil, false
 	c.client.Wipe()
 }
