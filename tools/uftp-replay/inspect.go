@@ -23,6 +23,7 @@ type inspector struct {
 	plot     bool
 	guard    ivGuard
 	foreign  int // datagrams that are no UFTP
+	refused  int // super-packets that could not be split
 	anything bool
 }
 
@@ -47,7 +48,7 @@ func inspect(t *tool, args []string) error {
 			first = false
 		}
 		return in.message(m)
-	}, nil)
+	}, func(error) { in.refused++ })
 	if dec == nil {
 		return rerr
 	}
@@ -154,12 +155,12 @@ func (in *inspector) total(dec *session.Decoder) error {
 	if in.json {
 		return in.writeJSON(session.Fields{
 			{Name: "kind", Value: "capture"}, {Name: "frames", Value: st.Frames}, {Name: "datagrams", Value: st.Datagrams},
-			{Name: "fragments", Value: st.Fragments}, {Name: "super_packets", Value: st.Super}, {Name: "not_udp", Value: st.Other},
+			{Name: "fragments", Value: st.Fragments}, {Name: "super_packets", Value: st.Super}, {Name: "super_refused", Value: in.refused}, {Name: "not_udp", Value: st.Other},
 			{Name: "broken", Value: st.Broken}, {Name: "fragments_lost", Value: st.Unmade}, {Name: "not_uftp", Value: in.foreign},
 		})
 	}
-	_, err := fmt.Fprintf(in.t.out, "\n%d frames, %d datagrams; %d super-packets split, %d fragments; skipped: %d not UDP, %d broken, %d incomplete, %d not UFTP 4\n",
-		st.Frames, st.Datagrams, st.Super, st.Fragments, st.Other, st.Broken, st.Unmade, in.foreign)
+	_, err := fmt.Fprintf(in.t.out, "\n%d frames, %d datagrams; %d super-packets split, %d refused, %d fragments; skipped: %d not UDP, %d broken, %d incomplete, %d not UFTP 4\n",
+		st.Frames, st.Datagrams, st.Super, in.refused, st.Fragments, st.Other, st.Broken, st.Unmade, in.foreign)
 	return err
 }
 

@@ -170,9 +170,12 @@ func (t *tool) wanted(s *session.Session) bool {
 	return !t.hasOnly || s != nil && s.Group == t.only.Group && (t.anyInst || s.Instance == t.only.Instance)
 }
 
-// read hands all messages of a capture to each, and then the decoder to done if
-// that is not nil. Super-packets that cannot be split are told to the user and to
-// lost; damage of the capture ends it, but only after done.
+// toldMax is how many super-packets that cannot be split are told one by one.
+const toldMax = 10
+
+// read hands all messages of a capture to each; *d, if d is not nil, is the decoder
+// that does it. Super-packets that cannot be split are told to the user and to lost;
+// damage of the capture ends it.
 func (t *tool) read(name string, d **session.Decoder, each func(*session.Message) error, lost func(error)) error {
 	r := io.Reader(os.Stdin)
 	if name != "-" {
@@ -190,13 +193,21 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 	if d != nil {
 		*d = dec
 	}
+	refused := 0
+	defer func() {
+		if refused > toldMax {
+			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", name, refused-toldMax)
+		}
+	}()
 	for {
 		m, err := dec.Next()
 		switch {
 		case err == io.EOF:
 			return nil
 		case errors.Is(err, pcap.ErrSuper):
-			fmt.Fprintf(t.err, "uftp-replay: %s: %v\n", name, err)
+			if refused++; refused <= toldMax {
+				fmt.Fprintf(t.err, "uftp-replay: %s: %v\n", name, err)
+			}
 			if lost != nil {
 				lost(err)
 			}
