@@ -26,7 +26,7 @@ func TestPacing(t *testing.T) {
 		window    = 10 * time.Millisecond
 		tolerance = 0.02
 		burstMax  = time.Millisecond
-		paced     = 300 * time.Millisecond // time that data flows
+		paced     = 100 * time.Millisecond // time that data flows
 	)
 	for _, c := range []struct {
 		mbit  int64
