@@ -25,6 +25,7 @@ type fakeConn struct {
 	in     chan netio.RxSlot // what arrives
 	fail   chan error        // what ReadBatch returns instead
 	stuck  bool              // WriteBatch waits for Close
+	write  func(bytes int)   // told of every WriteBatch; it may take its time
 	closed chan struct{}
 	once   sync.Once
 
@@ -55,6 +56,13 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 	if c.stuck {
 		<-c.closed
 		return 0, net.ErrClosed
+	}
+	if c.write != nil {
+		n := 0
+		for _, t := range trains {
+			n += len(t.Buf)
+		}
+		c.write(n)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -327,5 +335,47 @@ func TestNoCheckpointAfterFailedWrite(t *testing.T) {
 	}
 	if got := w.answers.take(); len(got) != 1 || got[0].kind != answerCheckpointed || got[0].ref != 2 {
 		t.Errorf("answers %+v, want the other one answered at once", got)
+	}
+}
+
+// TestNoBurstAfterAStall holds the way out up for 100 ms: what was planned meanwhile
+// must not leave all at once.
+func TestNoBurstAfterAStall(t *testing.T) {
+	const rate = 10e6
+	c := newFakeConn()
+	var start, end time.Time
+	after := 0 // bytes in the 20 ms after the stall
+	total := 0
+	c.write = func(n int) {
+		switch total += n; {
+		case start.IsZero() && total > rate/20:
+			start = time.Now()
+			time.Sleep(100 * time.Millisecond)
+			end = time.Now()
+		case !end.IsZero() && time.Since(end) < 20*time.Millisecond:
+			after += n
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := sendOnFake(t, ctx, c, func(cfg *SendConfig) {
+		cfg.Session.RegisterCount, cfg.Session.Rate = 1, rate
+		big := filepath.Join(t.TempDir(), "big")
+		if err := os.WriteFile(big, make([]byte, 4<<20), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Walk.Operands = []string{big}
+	})
+	from := netip.MustParseAddrPort("10.0.0.1:1044")
+	c.in <- netio.RxSlot{Buf: message(1, wire.FuncRegister, &wire.Register{}), From: from}
+	eventually(t, "FILEINFO", func() bool { return c.count(wire.FuncFileInfo) > 0 })
+	c.in <- netio.RxSlot{Buf: message(1, wire.FuncFileInfoAck, &wire.FileInfoAck{FileID: 1}), From: from}
+	eventually(t, "the data, up to DONE", func() bool { return c.count(wire.FuncDone) > 0 })
+	cancel()
+	<-done
+	if start.IsZero() {
+		t.Fatal("no stall")
+	}
+	if limit := int(rate * 0.035); after > limit {
+		t.Errorf("%d bytes left in the 20 ms after a stall, want at most %d: the rate allows 200000", after, limit)
 	}
 }

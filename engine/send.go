@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"uftp/crypto/aead"
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -26,6 +27,7 @@ const (
 	rxBatch   = 16 // datagrams of one system call
 	txBatch   = 16 // trains of one system call
 	lookahead = 5 * time.Millisecond
+	catchUp   = time.Millisecond // of the rate that may leave at once after a stall
 	// flushWait is how long the last packets may take to leave when a session has
 	// ended, stopWait how long the whole end may take after a signal.
 	flushWait = 2 * time.Second
@@ -152,7 +154,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 			wg.Go(func() { fillLoop(out.Hand(1, i), sealers[i], r.failed, quit) })
 		}
 	}
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit}
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
+		bucket: cc.NewBucket(sc.Rate, catchUp), packet: sc.BlockSize + sc.Overhead}
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
 	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })

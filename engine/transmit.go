@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"uftp/crypto/aead"
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -173,6 +174,10 @@ type transmitter struct {
 	sealer *aead.Sealer
 	trace  bool
 	quit   <-chan struct{}
+	// bucket holds what leaves to the rate again: trains that are overdue because this
+	// goroutine was not run must not leave all at once.
+	bucket cc.Bucket
+	packet int // bytes that the rate counts for a block
 
 	timer    *time.Timer
 	trains   [txBatch]netio.TxTrain
@@ -215,17 +220,21 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 		if t.inline {
 			fillSlot(s, t.sealer, t.failed)
 		}
-		if s.src != nil && s.train.Depart > now {
-			now = t.wall.now()
-			if s.train.Depart > now {
+		if s.src != nil {
+			due := max(s.train.Depart, t.bucket.Next(now))
+			if due > now {
+				now = t.wall.now()
+			}
+			if due > now {
 				if k > 0 {
 					return k, n
 				}
-				if !t.waitUntil(s.train.Depart) {
+				if !t.waitUntil(due) {
 					return 0, 0
 				}
 				now = t.wall.now()
 			}
+			t.bucket.Take(now, s.train.N*t.packet)
 		}
 		if s.state == slotFilled {
 			t.trains[n] = netio.TxTrain{Buf: s.buf[:s.n], Seg: s.seg, To: s.to}
