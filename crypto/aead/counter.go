@@ -10,7 +10,8 @@ import "math"
 // receiver that was restarted within a session: it is given the same group key
 // again. Since nobody else cares where counters begin (v4-crypto.md section 5),
 // the Unix time in nanoseconds does: less than one datagram per nanosecond was
-// sent. A sender makes a new key for each session and begins at 1.
+// sent. A sender makes a new key for each session and begins at a fixed number
+// far from those of receivers (see engine/sender).
 type Counter struct{ used uint64 }
 
 // NewCounter makes a Counter that begins at first, 1 at least.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"uftp/crypto/identity"
+	"uftp/crypto/keylog"
 	"uftp/pcap"
 	"uftp/wire"
 )
@@ -217,7 +218,7 @@ func TestBadKeyLogs(t *testing.T) {
 		{"a digit that is none", strings.Replace(line, " 0 ", " x ", 1), false},
 	} {
 		var k Keys
-		if err := k.ReadLog(strings.NewReader("# comment\n\n" + x.text)); (err == nil) != x.ok || err != nil && !errors.Is(err, ErrKeyLog) {
+		if err := k.ReadLog(strings.NewReader("# comment\n\n" + x.text)); (err == nil) != x.ok || err != nil && !errors.Is(err, keylog.ErrLine) {
 			t.Errorf("%s: %v, want ok %v", x.why, err, x.ok)
 		}
 	}
