@@ -17,7 +17,7 @@ import (
 const openMax = 64
 
 // openBlocksMax is how many blocks those may have together: 256 MiB of bitmaps.
-const openBlocksMax = 1 << 31
+const openBlocksMax = 1<<31 - 1
 
 // wholeMax is how many complete files are remembered, for the same reason.
 const wholeMax = 10_000
