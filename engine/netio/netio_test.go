@@ -356,7 +356,7 @@ func loopback(t testing.TB) Interface {
 			return i
 		}
 	}
-	t.Skip("no loopback interface with an IPv4 address")
+	t.Fatal("no loopback interface with an IPv4 address")
 	return Interface{}
 }
 

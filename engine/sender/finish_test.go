@@ -192,15 +192,12 @@ func TestRosterAndStats(t *testing.T) {
 	r.register(3, 0)
 	var names []string
 	var states []State
-	for c, st := range r.s.Roster() {
-		names = append(names, c.Name)
-		states = append(states, st)
+	for i := range r.s.roster.Len() {
+		names = append(names, r.s.client(i).Name)
+		states = append(states, r.s.roster.At(i).state)
 	}
 	if strings.Join(names, " ") != "a p c" || states[2] != Active || states[1] != Mute {
 		t.Errorf("roster %v %v, want each host once, in order", names, states)
-	}
-	for range r.s.Roster() {
-		break
 	}
 	st := r.s.Stats()
 	if st.States[Mute] != 1 || st.States[Active] != 1 || st.Phase != Announcing || st.Rate != r.cfg.Rate {

@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"iter"
 	"time"
 
 	"uftp/engine/block"
@@ -397,16 +396,4 @@ func (s *Sender) Stats() Stats {
 	}
 	copy(st.States[:], s.count[0][:])
 	return st
-}
-
-// Roster returns all clients and proxies with their present states, in the order
-// in which they were listed or came.
-func (s *Sender) Roster() iter.Seq2[Client, State] {
-	return func(yield func(Client, State) bool) {
-		for i := range s.roster.Len() {
-			if !yield(s.client(i), s.roster.At(i).state) {
-				return
-			}
-		}
-	}
 }
