@@ -26,12 +26,6 @@ type Bucket struct {
 // stall, catches up at most burst worth of bytes.
 func NewBucket(rate int64, burst time.Duration) Bucket { return Bucket{rate: rate, burst: burst} }
 
-// Rate returns the rate, bytes/s; 0 means unlimited.
-func (b *Bucket) Rate() int64 { return b.rate }
-
-// SetRate changes the rate, bytes/s, for what is taken from now on.
-func (b *Bucket) SetRate(rate int64) { b.rate, b.frac = rate, 0 }
-
 // Reset forgets any debt: nothing conforms before now.
 func (b *Bucket) Reset(now clock.Time) { b.next, b.frac = now, 0 }
 

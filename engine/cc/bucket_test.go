@@ -111,23 +111,6 @@ func TestUnlimited(t *testing.T) {
 				t.Fatal("without a rate everything leaves at once")
 			}
 		}
-		if b.Rate() != 0 {
-			t.Errorf("rate %d, want 0", b.Rate())
-		}
-	}
-}
-
-func TestSetRate(t *testing.T) {
-	b := NewBucket(1000, 0)
-	b.Reset(begin)
-	b.Take(begin, 500) // until 500 ms
-	b.SetRate(10_000)
-	b.Take(begin, 1000) // until 600 ms
-	if at := b.Next(begin); at != begin.Add(600*time.Millisecond) {
-		t.Errorf("the next may leave after %v, want 600ms: what was taken keeps its price", at.Sub(begin))
-	}
-	if b.Rate() != 10_000 {
-		t.Errorf("rate %d, want 10000", b.Rate())
 	}
 }
 
