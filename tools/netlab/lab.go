@@ -50,7 +50,7 @@ type Lab struct {
 
 var labCount atomic.Int64
 
-// Open builds a lab. What was built so far is removed if a step fails.
+// Open builds a lab and returns when every cable carries. What was built so far is removed if a step fails.
 func Open(cfg Config) (*Lab, error) {
 	if cfg.Receivers < 0 || cfg.Receivers > MaxReceivers {
 		return nil, ErrReceivers
@@ -155,7 +155,7 @@ func (l *Lab) build(mtu int) error {
 			return err
 		}
 	}
-	return nil
+	return l.waitForwarding(l.hosts())
 }
 
 // withoutDAD lets IPv6 addresses be used at once; it must run before a link comes up.

@@ -5,6 +5,7 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -173,15 +174,55 @@ func (h *Host) Down(down bool) error {
 	return h.waitForwarding()
 }
 
-// waitForwarding returns when the bridge passes packets of the host's port.
-func (h *Host) waitForwarding() error {
+// waitForwarding returns when the host's interface is running and the bridge
+// passes packets of its port. The kernel tells both of a cable's ends with up to a
+// second's delay, and until then drops what they send without a word.
+func (h *Host) waitForwarding() error { return h.lab.waitForwarding([]*Host{h}) }
+
+// waitForwarding is waitForwarding for several hosts.
+func (l *Lab) waitForwarding(hosts []*Host) error {
 	for limit := time.Now().Add(noticeMax); ; time.Sleep(pollEvery) {
-		text, err := h.lab.bridge.tool("", "bridge", "link", "show", "dev", h.port)
-		if err != nil || strings.Contains(text, "state forwarding") {
+		text, err := l.bridge.tool("", "bridge", "link", "show")
+		if err != nil {
 			return err
 		}
+		waiting := ""
+		for _, h := range hosts {
+			running, err := h.running()
+			if err != nil {
+				return err
+			}
+			if !running || !forwards(text, h.port) {
+				waiting = h.Name
+				break
+			}
+		}
+		if waiting == "" {
+			return nil
+		}
 		if time.Now().After(limit) {
-			return fmt.Errorf("%w: %s", ErrNoCarrier, text)
+			return fmt.Errorf("%w %s: %s", ErrNoCarrier, waiting, text)
 		}
 	}
+}
+
+// running tells whether the host's interface has noticed its carrier.
+func (h *Host) running() (bool, error) {
+	var ifi *net.Interface
+	err := h.Do(func() (err error) {
+		ifi, err = net.InterfaceByName(Device)
+		return err
+	})
+	return err == nil && ifi.Flags&net.FlagRunning != 0, err
+}
+
+// forwards looks for a port that forwards in what "bridge link show" printed:
+// "7: p1@if2: <...> mtu 1500 master br0 state forwarding ...".
+func forwards(text, port string) bool {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, " "+port+"@") || strings.Contains(line, " "+port+":") {
+			return strings.Contains(line, "state forwarding")
+		}
+	}
+	return false
 }
