@@ -43,8 +43,9 @@ const batchMax = 256
 const (
 	// txControlWords holds one control message of 2 bytes, 24 bytes at most.
 	txControlWords = 3
-	// rxControlWords holds three of 4 bytes: IP_TOS, IPV6_TCLASS, UDP_GRO.
-	rxControlWords = 9
+	// rxControlWords holds three of 4 bytes (IP_TOS, IPV6_TCLASS, UDP_GRO) of 24
+	// each, and one of 20 bytes, IPV6_PKTINFO.
+	rxControlWords = 9 + 5
 )
 
 func newConn(s *socket, cfg Config) (Conn, error) {
@@ -206,7 +207,7 @@ func (c *batch) decode(slots []RxSlot) {
 	for i := range slots {
 		s, m, b := &slots[i], &c.rx.heads[i], &c.rx.bodys[i]
 		said := parseControl(unsafe.Slice((*byte)(unsafe.Pointer(&b.control)), int(m.Hdr.Controllen)))
-		s.N, s.Seg, s.TOS = int(m.Len), said.seg, said.tos
+		s.N, s.Seg, s.TOS, s.To = int(m.Len), said.seg, said.tos, said.to
 		if s.Seg >= s.N {
 			s.Seg = 0 // the last datagram of a cut run, alone
 		}

@@ -47,8 +47,8 @@
 //     the wire.
 //   - Stats.KernelDrops is known on Linux only, and the kernel counts a joined
 //     run that found the buffer full as one.
-//   - The traffic class of received datagrams is 0 on Windows, and the one to
-//     send may be ignored there. Source-specific membership does not exist on
+//   - The traffic class of received datagrams is 0 on Windows, their destination is
+//     not told, and the traffic class to send may be ignored there. Source-specific membership does not exist on
 //     Windows: Join says so.
 //   - Outside Linux an IPv4 group on a dual-stack socket is joined on a
 //     separate IPv4 socket; whether the bound socket then hears it is the

@@ -39,13 +39,16 @@ var (
 //
 // After ReadBatch the first N bytes of Buf are valid. Seg is the size of each
 // datagram when the kernel joined several (the last may be shorter), 0 when
-// there is one. From is the source, IPv4 never mapped into IPv6. TOS is the
-// traffic class byte of the IP header. Truncated says that Buf was too small;
-// on Windows From is not valid then.
+// there is one. From is the source, IPv4 never mapped into IPv6. To is the address
+// that the datagrams were sent to, without zone: the group, or one of this host.
+// It is the zero Addr unless Config.Destinations asks for it and the system tells.
+// TOS is the traffic class byte of the IP header. Truncated says that Buf was too
+// small; on Windows From is not valid then.
 type RxSlot struct {
 	Buf       []byte
 	N, Seg    int
 	From      netip.AddrPort
+	To        netip.Addr
 	TOS       uint8
 	Truncated bool
 }
@@ -136,6 +139,8 @@ type Config struct {
 	// SharePort lets several sockets of this host bind the port if all of them say
 	// so: each gets its copy of multicast, and one of them gets a unicast datagram.
 	SharePort bool
+
+	Destinations bool // fill in RxSlot.To; Windows never does
 
 	Portable bool // Linux: the portable implementation
 	NoGSO    bool // never let the kernel cut trains

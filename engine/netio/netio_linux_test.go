@@ -328,6 +328,37 @@ func TestMulticastHops(t *testing.T) {
 	}
 }
 
+// TestSourceOnInterface: the interface that multicast leaves by chooses the source,
+// not the route; and destinations of IPv6 multicast are told.
+func TestSourceOnInterface(t *testing.T) {
+	a, b := pair(t, 1500)
+	ifi := a.at("10.77.0.11")
+	for name, cfg := range variants() {
+		cfg.Destinations = true
+		for _, group := range []string{"230.77.9.8", "ff15::7712", "ff12::7712"} {
+			t.Run(name+"/"+group, func(t *testing.T) {
+				addr := netip.MustParseAddr(group)
+				rxCfg := cfg
+				rxCfg.IPv6 = addr.Is6()
+				txCfg := rxCfg
+				txCfg.MulticastIf = &ifi
+				tx, rx := a.listen(txCfg), b.listen(rxCfg)
+				if err := b.join(rx, addr, b.at("10.77.0.2")); err != nil {
+					t.Fatal(err)
+				}
+				dest := netip.AddrPortFrom(addr, rx.LocalPort())
+				var source netip.Addr
+				var err error
+				a.do(func() { source, err = Source(txCfg, dest) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkDestination(t, tx, rx, dest, source)
+			})
+		}
+	}
+}
+
 // TestLinkLocal: a destination without zone goes out by the multicast
 // interface, a source has its zone, and answering to it works.
 func TestLinkLocal(t *testing.T) {
@@ -555,7 +586,9 @@ func FuzzParseControl(f *testing.F) {
 	tos := message(unix.SOL_IP, unix.IP_TOS, 0xba)
 	gro := message(unix.SOL_UDP, unix.UDP_GRO, 0x2c, 5, 0, 0)
 	class := message(unix.SOL_IPV6, unix.IPV6_TCLASS, 0xba, 0, 0, 0)
-	for _, seed := range [][]byte{tos, gro, class, append(bytes.Clone(tos), gro...), tos[:unix.CmsgLen(1)], {}} {
+	dst4 := message(unix.SOL_IP, unix.IP_PKTINFO, 1, 0, 0, 0, 10, 0, 0, 1, 230, 4, 4, 1)
+	dst6 := message(unix.SOL_IPV6, unix.IPV6_PKTINFO, append([]byte{0xff, 5, 15: 7}, 1, 0, 0, 0)...)
+	for _, seed := range [][]byte{dst4, dst6, append(bytes.Clone(dst6), tos...), tos, gro, class, append(bytes.Clone(tos), gro...), tos[:unix.CmsgLen(1)], {}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -564,7 +597,7 @@ func FuzzParseControl(f *testing.F) {
 		copy(aligned, b)
 		whole := parseControl(aligned)
 		for n := range aligned {
-			if c := parseControl(aligned[:n:n]); c != (control{}) && c.seg != whole.seg && c.tos != whole.tos {
+			if c := parseControl(aligned[:n:n]); c != (control{}) && c.seg != whole.seg && c.tos != whole.tos && c.to != whole.to {
 				t.Fatalf("cut to %d bytes: %+v, whole: %+v", n, c, whole)
 			}
 		}
@@ -583,17 +616,25 @@ func TestParseControl(t *testing.T) {
 	step := unix.CmsgSpace(4)
 	put(0, unix.SOL_IP, unix.IP_TOS, 1)[0] = 0xba
 	*(*int32)(unsafe.Pointer(&put(step, unix.SOL_UDP, unix.UDP_GRO, 4)[0])) = 1324
-	if c := parseControl(b[:2*step]); c != (control{0xba, 1324}) {
+	if c := parseControl(b[:2*step]); c != (control{tos: 0xba, seg: 1324}) {
 		t.Errorf("TOS and GRO size: %+v", c)
 	}
-	if c := parseControl(b[:2*step-1]); c != (control{0xba, 1324}) && c != (control{0xba, 0}) {
+	if c := parseControl(b[:2*step-1]); c != (control{tos: 0xba, seg: 1324}) && c != (control{tos: 0xba}) {
 		t.Errorf("without the padding of the last: %+v", c)
 	}
-	if c := parseControl(b[:step]); c != (control{0xba, 0}) {
+	if c := parseControl(b[:step]); c != (control{tos: 0xba}) {
 		t.Errorf("TOS alone: %+v", c)
 	}
 	if c := parseControl(b[:unix.CmsgLen(0)-1]); c != (control{}) {
 		t.Errorf("less than a header: %+v", c)
+	}
+	copy(put(0, unix.SOL_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo), []byte{1, 0, 0, 0, 10, 0, 0, 1, 230, 4, 4, 1})
+	if c := parseControl(b[:unix.CmsgSpace(unix.SizeofInet4Pktinfo)]); c != (control{to: netip.MustParseAddr("230.4.4.1")}) {
+		t.Errorf("destination: %+v, want that of the header and not the one to answer from", c)
+	}
+	put(0, unix.SOL_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo-1)
+	if c := parseControl(b[:unix.CmsgSpace(unix.SizeofInet4Pktinfo)]); c != (control{}) {
+		t.Errorf("destination that is cut: %+v", c)
 	}
 	put(0, unix.SOL_IP, unix.IP_TOS, 1000)
 	if c := parseControl(b); c != (control{}) {

@@ -456,6 +456,7 @@ func TestNoAllocation(t *testing.T) {
 				if v6 {
 					host = "::1"
 				}
+				cfg.Destinations = true // the dearest case
 				tx, rx := listen(t, cfg), listen(t, cfg)
 				checkNoAllocation(t, tx, rx, to(host, rx))
 			})

@@ -39,7 +39,8 @@ func (c *portable) ReadBatch(slots []RxSlot) (int, error) {
 		}
 		slot.N, slot.Seg, slot.Truncated = n, 0, cut
 		slot.From = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		slot.TOS = controlTOS(c.oob[:oobn])
+		said := parseControl(c.oob[:oobn])
+		slot.TOS, slot.To = said.tos, said.to
 		c.count.rxDatagrams.Add(1)
 		c.count.rxBytes.Add(uint64(n))
 		if cut {

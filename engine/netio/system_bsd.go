@@ -14,6 +14,9 @@ import (
 const (
 	cmsgTOS = unix.IP_RECVTOS
 	cmsgGRO = -1
+	cmsgDst = unix.IP_RECVDSTADDR
+
+	cmsgDstAt = 0
 )
 
 func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
@@ -27,10 +30,20 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 		if err := unix.SetsockoptInt(d, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1); err != nil {
 			return fmt.Errorf("netio: receive traffic class: %w", err)
 		}
+		if cfg.Destinations {
+			if err := unix.SetsockoptInt(d, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
+				return fmt.Errorf("netio: receive destination: %w", err)
+			}
+		}
 	} else {
 		unix.SetsockoptInt(d, unix.IPPROTO_IP, unix.IP_DONTFRAG, 0)
 		if err := unix.SetsockoptInt(d, unix.IPPROTO_IP, unix.IP_RECVTOS, 1); err != nil {
 			return fmt.Errorf("netio: receive TOS: %w", err)
+		}
+		if cfg.Destinations {
+			if err := unix.SetsockoptInt(d, unix.IPPROTO_IP, unix.IP_RECVDSTADDR, 1); err != nil {
+				return fmt.Errorf("netio: receive destination: %w", err)
+			}
 		}
 		if ifi := cfg.MulticastIf; ifi != nil && ifi.Addr.Is4() {
 			if err := unix.SetsockoptInet4Addr(d, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, ifi.Addr.As4()); err != nil {

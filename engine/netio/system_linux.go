@@ -13,6 +13,9 @@ import (
 const (
 	cmsgTOS = unix.IP_TOS
 	cmsgGRO = unix.UDP_GRO
+	cmsgDst = unix.IP_PKTINFO
+
+	cmsgDstAt = 8 // behind the index and the address that an answer would have
 )
 
 type sockopt struct {
@@ -34,6 +37,12 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 		opts = append(opts,
 			sockopt{unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT, "IPv6 path MTU discovery off"},
 			sockopt{unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1, "receive traffic class"})
+	}
+	switch {
+	case cfg.Destinations && s.v6: // IPv4 comes mapped
+		opts = append(opts, sockopt{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1, "receive destination"})
+	case cfg.Destinations:
+		opts = append(opts, sockopt{unix.SOL_IP, unix.IP_PKTINFO, 1, "receive destination"})
 	}
 	for _, o := range opts {
 		if err := unix.SetsockoptInt(d, o.level, o.name, o.value); err != nil {

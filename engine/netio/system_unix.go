@@ -3,6 +3,7 @@
 package netio
 
 import (
+	"net/netip"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -60,6 +61,7 @@ func isCut(flags int, _ error) bool { return flags&unix.MSG_TRUNC != 0 }
 type control struct {
 	tos uint8
 	seg int
+	to  netip.Addr
 }
 
 // parseControl reads b, which the kernel wrote at an address aligned for a Cmsghdr.
@@ -79,6 +81,10 @@ func parseControl(b []byte) (c control) {
 			c.tos = uint8(*(*int32)(unsafe.Pointer(&data[0])))
 		case h.Level == unix.IPPROTO_UDP && h.Type == cmsgGRO && len(data) >= 4:
 			c.seg = int(*(*int32)(unsafe.Pointer(&data[0])))
+		case h.Level == unix.IPPROTO_IP && h.Type == cmsgDst && len(data) >= cmsgDstAt+4:
+			c.to = netip.AddrFrom4([4]byte(data[cmsgDstAt:]))
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= 16:
+			c.to = netip.AddrFrom16([16]byte(data)).Unmap()
 		}
 		next := unix.CmsgSpace(n - head)
 		if next > len(b) {
@@ -89,8 +95,15 @@ func parseControl(b []byte) (c control) {
 	return c
 }
 
-func controlTOS(b []byte) uint8 { return parseControl(b).tos }
+// rxControlBytes holds a traffic class and a GRO size of 4 bytes each, what else
+// an IPv4 packet on a dual-stack socket may carry, and a destination.
+var rxControlBytes = 4*unix.CmsgSpace(4) + unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 
-// rxControlBytes holds a traffic class and a GRO size of 4 bytes each, and
-// what else an IPv4 packet on a dual-stack socket may carry.
-var rxControlBytes = 4 * unix.CmsgSpace(4)
+// sourceOf connects a socket that is not bound to an address, which tells the one
+// that the system sends from.
+func sourceOf(fd uintptr, to syscall.Sockaddr) (syscall.Sockaddr, error) {
+	if err := syscall.Connect(int(fd), to); err != nil {
+		return nil, err
+	}
+	return syscall.Getsockname(int(fd))
+}

@@ -3,6 +3,7 @@ package netio
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -82,8 +83,23 @@ func isFullErrno(e syscall.Errno) bool { return e == windows.WSAENOBUFS }
 // isCut says that the buffer was too small, which is an error here.
 func isCut(_ int, err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
 
-// controlTOS: received traffic classes are not asked for.
-func controlTOS([]byte) uint8 { return 0 }
+// control is what the control messages of one received message say: nothing is
+// asked for here.
+type control struct {
+	tos uint8
+	to  netip.Addr
+}
+
+func parseControl([]byte) control { return control{} }
+
+// sourceOf connects a socket that is not bound to an address, which tells the one
+// that the system sends from.
+func sourceOf(fd uintptr, to syscall.Sockaddr) (syscall.Sockaddr, error) {
+	if err := syscall.Connect(syscall.Handle(fd), to); err != nil {
+		return nil, err
+	}
+	return syscall.Getsockname(syscall.Handle(fd))
+}
 
 // dropCounter: this system does not tell.
 type dropCounter struct{}
