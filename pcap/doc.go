@@ -7,7 +7,9 @@
 // Trains of UFTP datagrams that were captured in one piece, as the kernels of
 // senders hand them on (GSO), are cut where the next header stands, or refused
 // with [ErrSuper]. Everything else in the capture is skipped and counted in
-// [Stats]. [NewWriter] writes either format. The package opens no file.
+// [Stats]. [NewWriter] writes either format; an [Encoder] makes the same bytes for who
+// brings them to a file in his own way, as a program that captures its own packets
+// does, raw IP if he likes. The package opens no file.
 //
 // A capture may come from anywhere, so every length in it is checked and what it
 // can make us keep is bounded: frames to 256 KiB, unfinished datagrams to 256 of
@@ -21,6 +23,6 @@
 // (captures taken on the sending host often hold unfinished ones). Tunnels are
 // not opened, and IPv6 authentication headers and jumbograms are skipped. A
 // super-packet of one datagram and a bit less than a header of the next, or one
-// of other messages, is not recognised below 9000 bytes. What is written is
-// always Ethernet; TTL and the like are not kept.
+// of other messages, is not recognised below 9000 bytes. TTL and
+// the like are not read, and a [Writer] does not keep them.
 package pcap

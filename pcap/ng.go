@@ -16,6 +16,8 @@ const (
 	ngPacketOld = 2
 	ngSimple    = 3
 	ngEnhanced  = 6
+
+	ngStatistics = 5 // written, not read
 )
 
 const (
@@ -23,6 +25,12 @@ const (
 	ngOptEnd        = 0
 	ngOptResolution = 9
 	ngOptOffset     = 14
+
+	ngOptApplication = 4 // of a section
+	ngOptFlags       = 2 // of a packet; the lowest two bits are a Way
+	ngOptDropCount   = 4 // of a packet
+	ngOptSeen        = 4 // of statistics
+	ngOptLost        = 5 // of statistics
 
 	// ngInterfacesMax bounds the interfaces of one section.
 	ngInterfacesMax = 4096
