@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -109,7 +111,7 @@ func (t *tool) flags(name string) *pflag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.SortFlags = false
 	f.StringArray("keylog", nil, "key log with the secrets of encrypted sessions (docs/keylog.md); may be repeated")
-	f.StringArray("key", nil, "private key of the sender, PEM, for sessions with RSA exchange; may be repeated")
+	f.StringArray("key", nil, "PEM file with private keys of hosts, long-term ones or those of an ECDH exchange; may be repeated")
 	f.String("session", "", "look at this session only: GROUP or GROUP/INSTANCE, such as 8b69467a/0")
 	return f
 }
@@ -156,13 +158,35 @@ func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		k, err := identity.ParsePEM(text)
+		list, err := parseKeys(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		t.keys.Private = append(t.keys.Private, k)
+		t.keys.Private = append(t.keys.Private, list...)
 	}
 	return f.Args(), nil
+}
+
+// parseKeys reads all private keys of a PEM file, at least one.
+func parseKeys(text []byte) (list []*identity.PrivateKey, err error) {
+	for rest := text; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			continue // parameters of a curve, certificates
+		}
+		k, err := identity.ParsePEM(pem.EncodeToMemory(block))
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", len(list)+1, err)
+		}
+		list = append(list, k)
+	}
+	if len(list) == 0 {
+		_, err = identity.ParsePEM(text) // says why
+	}
+	return list, err
 }
 
 // wanted reports whether a session is one to look at.

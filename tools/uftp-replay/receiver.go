@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"uftp/engine/block"
@@ -33,6 +34,8 @@ type stage struct {
 	only    wire.UID
 	hasOnly bool
 	sealed  int // messages that stayed closed
+	ring    keyRing
+	offers  map[session.ID]*offer
 	start   clock.Time
 	last    clock.Time
 	sent    map[fileOf]*sentFile
@@ -53,7 +56,10 @@ func replayReceiver(t *tool, args []string) error {
 	if err != nil {
 		return err
 	}
-	x := &stage{t: t, byUID: map[wire.UID]*played{}, sent: map[fileOf]*sentFile{}}
+	x := &stage{
+		t: t, byUID: map[wire.UID]*played{}, sent: map[fileOf]*sentFile{},
+		ring: keyRing{known: t.keys.Private}, offers: map[session.ID]*offer{},
+	}
 	if *uid != "" {
 		if x.only, err = parseUID(*uid); err != nil {
 			return fmt.Errorf("%w: --uid: %v", errUsage, err)
@@ -67,13 +73,14 @@ func replayReceiver(t *tool, args []string) error {
 	if err := t.read(names[0], nil, x.collect, nil); err != nil && len(x.order) == 0 {
 		return err
 	}
+	x.settle()
 	rerr := t.read(names[0], nil, x.play, nil)
 	if errors.Is(rerr, errUsage) {
 		return rerr
 	}
 	for _, p := range x.order {
 		if p.r != nil {
-			p.advance(x.last, math.MaxInt)
+			p.advance(x.last, math.MaxInt, x)
 		}
 	}
 	same := x.report()
@@ -86,10 +93,15 @@ func replayReceiver(t *tool, args []string) error {
 	return nil
 }
 
-// collect notes an answer of a receiver.
+// collect notes an answer of a receiver, and what the sender's part of the
+// handshake says about it.
 func (x *stage) collect(m *session.Message) error {
 	s := m.Session
-	if s == nil || !x.t.wanted(s) || !s.Announced || m.Head.Src == s.Sender {
+	if s == nil || !x.t.wanted(s) || !s.Announced {
+		return nil
+	}
+	if m.Head.Src == s.Sender {
+		x.handshake(m)
 		return nil
 	}
 	if x.hasOnly && m.Head.Src != x.only {
@@ -102,8 +114,8 @@ func (x *stage) collect(m *session.Message) error {
 		return nil
 	}
 	switch m.Head.Func {
-	case wire.FuncKeyInfoAck, wire.FuncClientKey, wire.FuncCCAck, wire.FuncProxyKey, wire.FuncKeyReq, wire.FuncHBReq, wire.FuncKeyInfo:
-		return nil // not in clear, or not of a receiver
+	case wire.FuncCCAck, wire.FuncProxyKey, wire.FuncKeyReq, wire.FuncHBReq, wire.FuncKeyInfo:
+		return nil // comes by the clock, or not of a receiver
 	}
 	p := x.byUID[m.Head.Src]
 	if p == nil {
@@ -118,11 +130,60 @@ func (x *stage) collect(m *session.Message) error {
 	if r, err := wire.ParseRegister(m.Msg); err == nil && m.Head.Func == wire.FuncRegister && r.Clients.Len() > 0 {
 		p.proxy = true
 	}
-	p.want = append(p.want, answer{
-		frame: m.Frame, at: clock.Time(m.Time.UnixNano()), id: s.ID, fn: m.Head.Func,
-		msg: append([]byte(nil), m.Msg...), text: answerText(m),
-	})
+	a := answer{
+		frame: m.Frame, at: clock.Time(m.Time.UnixNano()), id: s.ID, fn: m.Head.Func, sealed: m.Sealed,
+		msg: append([]byte(nil), m.Msg...),
+	}
+	if a.agreement = s.Encrypted && inHandshake(m.Head.Func); a.agreement {
+		p.proofOf(s.ID).heard(m.Msg) // its text has to wait for the proof
+	} else {
+		a.text = answerText(m)
+	}
+	p.want = append(p.want, a)
 	return nil
+}
+
+// handshake takes in ANNOUNCE and KEYINFO of an encrypted session.
+func (x *stage) handshake(m *session.Message) {
+	id := m.Session.ID
+	if !m.Session.Encrypted || m.Msg == nil {
+		return
+	}
+	o := x.offers[id]
+	switch m.Head.Func {
+	case wire.FuncAnnounce:
+		if a, err := wire.ParseAnnounce(m.Msg); err == nil && a.HasEnc && o == nil && len(x.offers) < sentMax {
+			o = newOffer(m.Session, &a)
+			x.offers[id] = o
+		}
+	case wire.FuncKeyInfo:
+		k, err := wire.ParseKeyInfo(m.Msg)
+		if err != nil || o == nil {
+			return
+		}
+		o.master, o.hasMaster = m.Session.GroupMaster()
+		for i := range k.Len() {
+			u, entry := k.At(i)
+			if p := x.byUID[u]; p != nil {
+				p.proofOf(id).prove(o, &x.ring, m.Head.Src, k.Counter, entry)
+			}
+		}
+	}
+	if o != nil && !o.hasMaster {
+		o.master, o.hasMaster = m.Session.GroupMaster()
+	}
+}
+
+// settle writes down what has to be equal of the captured handshakes.
+func (x *stage) settle() {
+	for _, p := range x.order {
+		for i := range p.want {
+			a := &p.want[i]
+			if o := x.offers[a.id]; a.agreement && o != nil {
+				a.text = handshakeText(a.msg, o, p.proofOf(a.id), &x.ring, nil)
+			}
+		}
+	}
 }
 
 // play lets all receivers hear a message of the sender.
@@ -137,53 +198,26 @@ func (x *stage) play(m *session.Message) error {
 			continue
 		}
 		if p.r == nil {
-			p.begin(at)
+			p.begin(at, x)
 		}
-		p.advance(at, m.Frame)
+		p.advance(at, m.Frame, x)
 	}
-	s := m.Session
-	if s == nil || !x.t.wanted(s) || !s.Announced || m.Head.Src != s.Sender || m.Msg == nil {
+	if !x.speaks(m) {
 		return nil
 	}
 	x.remember(m)
 	for _, p := range x.order {
-		if pkt := clearDatagram(m); pkt != nil && !p.proxy {
-			p.hear(m, pkt)
+		if !p.proxy {
+			p.hear(m, x)
 		}
 	}
 	return nil
 }
 
-// clearDatagram makes the datagram that a session in clear would have in the place
-// of m: nobody but the captured receiver has the keys that it agreed on. KEYINFO
-// confirms, as REG_CONF does in clear.
-func clearDatagram(m *session.Message) []byte {
-	if !m.Session.Encrypted {
-		return append([]byte(nil), m.Payload...)
-	}
-	h := m.Head
-	switch h.Func {
-	case wire.FuncAnnounce:
-		a, err := wire.ParseAnnounce(m.Msg)
-		if err != nil {
-			return nil
-		}
-		a.HasEnc, a.Enc = false, wire.EncInfo{}
-		return a.Append(h.Append(nil))
-	case wire.FuncKeyInfo:
-		k, err := wire.ParseKeyInfo(m.Msg)
-		if err != nil {
-			return nil
-		}
-		l := wire.HostList{Func: wire.FuncRegConf}
-		for i := range k.Len() {
-			u, _ := k.At(i)
-			l.Hosts = wire.AppendUID(l.Hosts, u)
-		}
-		h.Func = wire.FuncRegConf
-		return l.Append(h.Append(nil))
-	}
-	return append(h.Append(nil), m.Msg...)
+// speaks reports whether a message is one of a sender that is replayed.
+func (x *stage) speaks(m *session.Message) bool {
+	s := m.Session
+	return s != nil && x.t.wanted(s) && s.Announced && m.Head.Src == s.Sender && m.Msg != nil
 }
 
 // remember adds a block of the sender to what is known of its file.
@@ -259,25 +293,26 @@ func (x *stage) reportOne(p *played) bool {
 		fmt.Fprintf(x.t.out, "%v: %d blocks went to no file\n", p.uid, p.bad)
 		same = false
 	}
-	d := compare(p.want, p.got)
-	early, late := p.spread()
+	want, got := once(p.want), once(p.got)
+	d := compare(want, got)
+	early, late := spread(want, got)
 	if d.first < 0 {
-		fmt.Fprintf(x.t.out, "%v: %d answers equal, %d files; %v early to %v late\n", p.uid, len(p.want), files,
-			early.Round(time.Millisecond), late.Round(time.Millisecond))
+		fmt.Fprintf(x.t.out, "%v: %d answers equal, %d files; %v early to %v late%s\n", p.uid, len(want), files,
+			early.Round(time.Millisecond), late.Round(time.Millisecond), p.depth())
 		return same
 	}
-	fmt.Fprintf(x.t.out, "%v: %d answers captured, %d of ours, %d files; first difference at answer %d\n", p.uid, len(p.want), len(p.got), files, d.first+1)
+	fmt.Fprintf(x.t.out, "%v: %d answers captured, %d of ours, %d files; first difference at answer %d\n", p.uid, len(want), len(got), files, d.first+1)
 	for _, side := range []struct {
 		name string
 		list []answer
-	}{{"captured", p.want}, {"ours", p.got}} {
+	}{{"captured", want}, {"ours", got}} {
 		if d.first < len(side.list) {
 			a := &side.list[d.first]
 			frame := ""
 			if a.frame > 0 {
 				frame = fmt.Sprintf(" (packet %d)", a.frame)
 			}
-			fmt.Fprintf(x.t.out, "  %-8s +%s %s%s\n", side.name, seconds(a.at.Sub(x.start)), a.text, frame)
+			fmt.Fprintf(x.t.out, "  %-8s +%s %s%s\n", side.name, seconds(a.at.Sub(x.start)), a.String(), frame)
 		} else {
 			fmt.Fprintf(x.t.out, "  %-8s nothing more\n", side.name)
 		}
@@ -300,6 +335,23 @@ func (p *played) resumed(of fileOf) bool {
 	return false
 }
 
+// once leaves out repetitions within the handshake of an encrypted session: when
+// they are needed is a matter of timers and of what has proved the keys, which our
+// receiver and stock's judge in their own ways.
+func once(list []answer) []answer {
+	type said struct {
+		id   session.ID
+		text string
+	}
+	before := map[said]bool{}
+	return slices.DeleteFunc(slices.Clone(list), func(a answer) bool {
+		k := said{a.id, a.text}
+		again := a.agreement && before[k]
+		before[k] = before[k] || a.agreement
+		return again
+	})
+}
+
 // differences between two rows of answers.
 type differences struct {
 	first int // index of the first one, -1 if there is none
@@ -315,7 +367,7 @@ type kindCount struct {
 func compare(want, got []answer) (d differences) {
 	d.first = -1
 	for i := range max(len(want), len(got)) {
-		if i >= len(want) || i >= len(got) || want[i].text != got[i].text || want[i].id != got[i].id {
+		if i >= len(want) || i >= len(got) || !want[i].equals(&got[i]) {
 			d.first = i
 			break
 		}
@@ -327,7 +379,7 @@ func compare(want, got []answer) (d differences) {
 		a, b := ofKind(want, fn), ofKind(got, fn)
 		k := kindCount{fn: fn, missing: max(0, len(a)-len(b)), extra: max(0, len(b)-len(a))}
 		for i := range min(len(a), len(b)) {
-			if a[i].text == b[i].text && a[i].id == b[i].id {
+			if a[i].equals(b[i]) {
 				k.equal++
 			} else {
 				k.other++

@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
+
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
@@ -23,6 +28,27 @@ type answer struct {
 	fn    wire.Func
 	msg   []byte
 	text  string // what has to be equal
+
+	sealed    bool
+	agreement bool // part of a handshake
+}
+
+// equals reports whether two answers say the same in the same cover.
+func (a *answer) equals(b *answer) bool {
+	return a.text == b.text && a.id == b.id && a.sealed == b.sealed
+}
+
+// String shows an answer; a * says that it was sealed.
+func (a *answer) String() string {
+	if kind := a.fn.String(); a.sealed && strings.HasPrefix(a.text, kind) {
+		return kind + "*" + a.text[len(kind):]
+	}
+	return a.text
+}
+
+// inHandshake reports whether a message of a receiver belongs to the key agreement.
+func inHandshake(f wire.Func) bool {
+	return f == wire.FuncRegister || f == wire.FuncClientKey || f == wire.FuncKeyInfoAck
 }
 
 // answerText returns a message without what chance and the time of day decide.
@@ -54,15 +80,57 @@ type played struct {
 	want  []answer
 	got   []answer
 
-	r       *receiver.Receiver
-	now     clock.Time
-	out     machine.Out
-	next    int              // the first of want that is still to come
-	status  map[statusOf]int // index of the next STATUS about a section
-	open    map[machine.FileRef]*copied
-	session *session.Session // that of the datagram being handled
-	closed  []copied
-	bad     int // blocks stored that differ from those sent
+	r      *receiver.Receiver
+	now    clock.Time
+	out    machine.Out
+	next   int              // the first of want that is still to come
+	status map[statusOf]int // index of the next STATUS about a section
+	open   map[machine.FileRef]*copied
+	closed []copied
+	rand   script
+	proofs map[session.ID]*proof
+	links  map[session.ID]*link
+	bad    int // blocks stored that differ from those sent
+}
+
+// link is a session as one of our receivers hears it. An encrypted one has the
+// captured datagrams if the proof is whole, and those of a voice otherwise.
+type link struct {
+	s     *session.Session
+	o     *offer
+	proof *proof
+	voice *voice
+}
+
+// depth tells how the handshakes were compared.
+func (p *played) depth() string {
+	whole, other := 0, 0
+	for _, l := range p.links {
+		switch {
+		case l.o == nil:
+		case l.voice == nil:
+			whole++
+		default:
+			other++
+		}
+	}
+	switch {
+	case whole == 0 && other == 0:
+		return ""
+	case other == 0:
+		return "; handshake equal byte for byte"
+	case whole == 0:
+		return "; handshake equal in structure"
+	}
+	return "; handshakes equal, some byte for byte, some in structure"
+}
+
+// proofOf returns the proof for a session.
+func (p *played) proofOf(id session.ID) *proof {
+	if p.proofs[id] == nil {
+		p.proofs[id] = new(proof)
+	}
+	return p.proofs[id]
 }
 
 type statusOf struct {
@@ -83,33 +151,83 @@ type copied struct {
 }
 
 func newPlayed(uid wire.UID) *played {
-	return &played{uid: uid, status: map[statusOf]int{}, open: map[machine.FileRef]*copied{}}
+	return &played{
+		uid: uid, status: map[statusOf]int{}, open: map[machine.FileRef]*copied{},
+		proofs: map[session.ID]*proof{}, links: map[session.ID]*link{},
+		rand: script{rest: rand.NewChaCha8([32]byte{})},
+	}
 }
 
-// begin makes the machine.
-func (p *played) begin(now clock.Time) {
+// begin makes the machine. The keys it may show are those the captured receiver
+// has shown, or others like them; and what that one refused with an ABORT, sessions
+// in clear or the sender's key, it is set up to refuse.
+func (p *played) begin(now clock.Time, x *stage) {
 	p.now = now
 	// Restart: what earlier instances left may be used, as the captured answers say.
-	p.r = receiver.New(receiver.Config{UID: p.uid, MaxSessions: 8, Restart: true}, now)
+	c := receiver.Config{UID: p.uid, MaxSessions: 8, Restart: true, Rand: &p.rand}
+	for i := range p.want {
+		a := &p.want[i]
+		switch a.fn {
+		case wire.FuncClientKey:
+			k, err := x.ring.like(p.proofOf(a.id).clientKey)
+			if err == nil && !slices.Contains(c.Keys, k) {
+				c.Keys = append(c.Keys, k)
+			}
+		case wire.FuncAbort:
+			f, _ := wire.ParseAbort(a.msg)
+			switch o := x.offers[a.id]; {
+			case string(f.Text) == "No unencrypted transfers allowed":
+				c.MinSecurity = identity.Legacy
+			case string(f.Text) == handshake.ErrFingerprint.Error() && o != nil:
+				c.Servers = []receiver.Server{{UID: o.sender, Addr: o.from, Fingerprint: new(identity.Fingerprint)}}
+			}
+		}
+	}
+	p.r = receiver.New(c, now)
+}
+
+// linkTo returns how the receiver hears a session, nil if it cannot.
+func (p *played) linkTo(s *session.Session, x *stage) *link {
+	l, ok := p.links[s.ID]
+	if ok {
+		return l
+	}
+	l = &link{s: s, o: x.offers[s.ID], proof: p.proofOf(s.ID)}
+	if s.Encrypted {
+		switch {
+		case l.o == nil:
+			l = nil
+		case !l.proof.whole && !p.refused(s.ID):
+			// A sender whose keys we cannot use is heard as it was: the receiver says why.
+			l.voice, _ = newVoice(l.o, &x.ring)
+		}
+	}
+	p.links[s.ID] = l
+	return l
+}
+
+// refused reports whether the captured receiver did not register.
+func (p *played) refused(id session.ID) bool {
+	return !slices.ContainsFunc(p.want, func(a answer) bool { return a.id == id && a.fn == wire.FuncRegister })
 }
 
 // advance lets time pass up to a message.
-func (p *played) advance(at clock.Time, frame int) {
+func (p *played) advance(at clock.Time, frame int, x *stage) {
 	for ; p.next < len(p.want) && p.want[p.next].frame < frame; p.next++ {
 		if a := &p.want[p.next]; a.stopped() {
-			p.run(a.at)
+			p.run(a.at, x)
 			p.r.Stop(p.now)
-			p.poll()
+			p.poll(x)
 		}
 	}
-	p.run(at)
+	p.run(at, x)
 }
 
 // run lets time pass.
-func (p *played) run(at clock.Time) {
+func (p *played) run(at clock.Time, x *stage) {
 	for p.r.Deadline() <= at {
 		p.now = max(p.now, p.r.Deadline())
-		p.poll()
+		p.poll(x)
 	}
 	p.now = max(p.now, at)
 }
@@ -123,23 +241,40 @@ func (a *answer) stopped() bool {
 	return err == nil && string(x.Text) == "Client shutting down"
 }
 
-// hear plays one message of the sender. pkt is the datagram in clear.
-func (p *played) hear(m *session.Message, pkt []byte) {
+// hear plays one message of the sender.
+func (p *played) hear(m *session.Message, x *stage) {
 	if m.Dst.Addr() != p.addr && !m.Dst.Addr().IsMulticast() {
 		return // to somebody else
 	}
+	l := p.linkTo(m.Session, x)
+	if l == nil {
+		return
+	}
 	if m.Head.Func == wire.FuncFileSeg {
-		x, err := wire.ParseFileSeg(m.Msg)
-		if err != nil || p.lost(m.Session.ID, &x) {
+		f, err := wire.ParseFileSeg(m.Msg)
+		if err != nil || p.lost(m.Session.ID, &f) {
 			return
 		}
 	}
-	p.session = m.Session
-	v := p.r.Handle(p.now, m.Src, pkt)
+	pkt := bytes.Clone(m.Payload)
+	if l.voice != nil {
+		if pkt = l.voice.say(m); pkt == nil {
+			return
+		}
+	}
+	if m.Head.Func == wire.FuncAnnounce && l.proof.whole {
+		p.rand.next = slices.Concat(l.proof.random, l.proof.secret)
+	}
+	from := m.Src
+	if m.Head.Func == wire.FuncKeyInfo {
+		from = m.Session.From // also what a response proxy says in the sender's name: our receiver knows none
+	}
+	v := p.r.Handle(p.now, from, pkt)
+	p.rand.next = nil
 	if v.Store.Data != nil {
 		p.store(&v.Store)
 	}
-	p.poll()
+	p.poll(x)
 }
 
 // lost tells whether the captured receiver did not get a block: its next STATUS
@@ -191,7 +326,7 @@ func blockSum(offset int64, data []byte) uint64 {
 }
 
 // poll carries out what the machine asks for.
-func (p *played) poll() {
+func (p *played) poll(x *stage) {
 	for {
 		switch p.r.Poll(p.now, &p.out) {
 		case machine.Idle:
@@ -201,12 +336,43 @@ func (p *played) poll() {
 			if err != nil {
 				continue
 			}
-			m := session.Message{Head: h, Msg: bytes.Clone(msg), Session: p.session}
-			p.got = append(p.got, answer{at: p.now, id: session.ID{Group: h.Group, Instance: h.Instance}, fn: h.Func, text: answerText(&m)})
+			id := session.ID{Group: h.Group, Instance: h.Instance}
+			if l := p.links[id]; l != nil {
+				p.got = append(p.got, l.heard(p.now, h, msg, p.out.Packet.Data, &x.ring))
+			}
 		case machine.EventKind:
 			p.event(p.out.Event)
 		}
 	}
+}
+
+// heard makes an answer of a datagram of the receiver.
+func (l *link) heard(now clock.Time, h wire.Header, msg, pkt []byte, keys *keyRing) answer {
+	a := answer{at: now, id: l.s.ID, fn: h.Func, sealed: h.Func == wire.FuncEncrypted}
+	if a.sealed {
+		open := l.s.Open
+		if l.voice != nil {
+			open = l.voice.open
+		}
+		var err error
+		if msg, err = open(pkt); err != nil {
+			a.text = fmt.Sprintf("%v: %v", h.Func, err)
+			return a
+		}
+		a.fn = wire.Func(msg[0])
+	}
+	if l.o == nil || !inHandshake(a.fn) {
+		h.Func = a.fn
+		a.text = answerText(&session.Message{Head: h, Msg: bytes.Clone(msg), Session: l.s})
+		return a
+	}
+	a.agreement = true
+	var wrong error
+	if l.voice != nil {
+		wrong = l.voice.hear(h.Src, msg)
+	}
+	a.text = handshakeText(msg, l.o, l.proof, keys, wrong)
+	return a
 }
 
 func (p *played) event(e machine.Event) {
@@ -292,9 +458,9 @@ func (p *played) took(of fileOf) bool {
 }
 
 // spread returns how far our answers came before and after the captured ones.
-func (p *played) spread() (early, late time.Duration) {
-	for i := range min(len(p.want), len(p.got)) {
-		d := p.got[i].at.Sub(p.want[i].at)
+func spread(want, got []answer) (early, late time.Duration) {
+	for i := range min(len(want), len(got)) {
+		d := got[i].at.Sub(want[i].at)
 		early, late = min(early, d), max(late, d)
 	}
 	return -early, late

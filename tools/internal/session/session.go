@@ -70,6 +70,30 @@ func (s *Session) Layout(fileID uint16) *block.Layout {
 // Readable reports whether keys for the session are there, or none are needed.
 func (s *Session) Readable() bool { return !s.Encrypted || len(s.vault.openers) > 0 }
 
+// Open opens a sealed datagram of the session, which stays as it is, and returns
+// the message within. It fails with [ErrNoKeys] and [ErrNotOpen].
+func (s *Session) Open(pkt []byte) ([]byte, error) {
+	_, msg, err := wire.ParseHeader(pkt)
+	if err != nil {
+		return nil, err
+	}
+	x, err := wire.ParseEncrypted(msg)
+	if err != nil {
+		return nil, err
+	}
+	msg, _, err = s.vault.open(pkt, &x)
+	return msg, err
+}
+
+// GroupMaster returns what the keys of the session follow from; the one that opened
+// the latest message if there are several. ok is false if none is known.
+func (s *Session) GroupMaster() (master [handshake.MasterLen]byte, ok bool) {
+	if len(s.vault.openers) == 0 {
+		return master, false
+	}
+	return s.vault.openers[0].of.groupMaster, true
+}
+
 // announce takes in an ANNOUNCE. The first one counts, but the keys of later ones
 // may be others: a capture can hold both sides of a proxy.
 func (s *Session) announce(m *Message, a *wire.Announce) {

@@ -17,6 +17,12 @@ var (
 	ErrNotOpen = errors.New("sealed, not authentic with the keys given")
 )
 
+// opener is what one row of keys opens messages with.
+type opener struct {
+	*aead.Opener
+	of secret
+}
+
 // vault opens the sealed messages of a session.
 type vault struct {
 	private []*identity.PrivateKey
@@ -25,10 +31,9 @@ type vault struct {
 	random    []byte // of the server
 	clients   map[wire.UID]handshake.KeyBlock
 	peers     map[wire.UID][]*identity.PublicKey
-	openers   []*aead.Opener
-	have      []secret // those openers were made of
-	sigLen    int      // of the message being opened
-	unchecked bool     // its signature was not checked
+	openers   []opener
+	sigLen    int  // of the message being opened
+	unchecked bool // its signature was not checked
 }
 
 func (v *vault) addPeer(src wire.UID, blob []byte) {
@@ -57,7 +62,7 @@ func (v *vault) announced(src wire.UID, e *wire.EncInfo) {
 
 // add takes in what the keys of the session follow from.
 func (v *vault) add(s secret) {
-	if slices.Contains(v.have, s) {
+	if slices.ContainsFunc(v.openers, func(o opener) bool { return o.of == s }) {
 		return
 	}
 	keys := s.suite.GroupKeys(s.groupMaster[:], s.serverRandom[:])
@@ -70,7 +75,7 @@ func (v *vault) add(s secret) {
 		Key: keys.Key, Salt: keys.Salt, HMACKey: keys.HMACKey,
 	}, peer)
 	if err == nil {
-		v.have, v.openers = append(v.have, s), append(v.openers, o)
+		v.openers = append(v.openers, opener{o, s})
 	}
 }
 
@@ -139,7 +144,7 @@ func (v *vault) keyInfo(src wire.UID, x *wire.KeyInfo) {
 	for i := range x.Len() {
 		uid, entry := x.At(i)
 		keys, ok := v.clients[uid]
-		if !ok || len(v.have) >= keysPerPeer {
+		if !ok || len(v.openers) >= keysPerPeer {
 			continue
 		}
 		master, err := v.suite.OpenGroupMaster(&keys, src, x.Counter, entry)

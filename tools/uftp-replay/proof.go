@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/asn1"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// substituteBitsMax is the largest RSA key that is made to stand in for another.
+const substituteBitsMax = 4096
+
+// keyRing finds private keys by their public halves, and makes others like them.
+type keyRing struct {
+	known []*identity.PrivateKey
+	made  map[identity.Spec]*identity.PrivateKey
+}
+
+// find returns the private key of a blob, nil if it is not known.
+func (k *keyRing) find(blob []byte) *identity.PrivateKey {
+	for _, p := range k.known {
+		if bytes.Equal(p.Public().AppendBlob(nil), blob) {
+			return p
+		}
+	}
+	return nil
+}
+
+// like returns the private key of a blob, or one of the same kind and size.
+func (k *keyRing) like(blob []byte) (*identity.PrivateKey, error) {
+	if p := k.find(blob); p != nil {
+		return p, nil
+	}
+	p, err := identity.ParsePublicKey(blob)
+	if err != nil {
+		return nil, err
+	}
+	spec := identity.Spec{Kind: p.Kind(), Curve: p.Curve(), Bits: p.Bits()}
+	if spec.Kind == identity.EC {
+		spec.Bits = 0
+	} else if spec.Bits > substituteBitsMax {
+		return nil, errNoVoice
+	}
+	if k.made == nil {
+		k.made = map[identity.Spec]*identity.PrivateKey{}
+	}
+	if k.made[spec] == nil {
+		if k.made[spec], err = identity.Generate(spec); err != nil {
+			return nil, err
+		}
+	}
+	return k.made[spec], nil
+}
+
+// scalarOf returns the secret number of an EC key, as long as a coordinate.
+func scalarOf(k *identity.PrivateKey) ([]byte, error) {
+	text, err := k.MarshalPEM()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	var der struct {
+		Version int
+		Key     []byte
+		Curve   asn1.RawValue
+		Public  asn1.RawValue
+	}
+	if _, err := asn1.Unmarshal(block.Bytes, &der); err != nil {
+		return nil, err
+	}
+	return der.Key, nil
+}
+
+// offer is what an ANNOUNCE and the keys that are known say about an encrypted session.
+type offer struct {
+	id        session.ID
+	sender    wire.UID
+	from      netip.Addr // of the sender
+	private   netip.Addr
+	enc       wire.EncInfo
+	master    [handshake.MasterLen]byte
+	hasMaster bool
+}
+
+func newOffer(s *session.Session, a *wire.Announce) *offer {
+	o := &offer{id: s.ID, sender: s.Sender, from: s.From.Addr(), private: a.Private, enc: a.Enc}
+	for _, b := range []*[]byte{&o.enc.Random, &o.enc.PublicKey, &o.enc.ECDH, &o.enc.Signature} {
+		*b = bytes.Clone(*b)
+	}
+	return o
+}
+
+// proof is how a captured host came to the keys of a session. It is whole when the
+// private material that is known leads to the captured KEYINFO: then a machine with
+// the same random numbers must say the same, byte for byte.
+type proof struct {
+	random    []byte
+	keyInfo   []byte
+	clientKey []byte // blob of CLIENT_KEY, nil if there was none
+
+	whole      bool
+	premaster  []byte
+	secret     []byte // what the random number generator gave after the client random
+	transcript []byte
+}
+
+// heard takes in a message of the host.
+func (p *proof) heard(msg []byte) {
+	switch wire.Func(msg[0]) {
+	case wire.FuncRegister:
+		if r, err := wire.ParseRegister(msg); err == nil && p.random == nil {
+			p.random, p.keyInfo = bytes.Clone(r.Random), bytes.Clone(r.KeyInfo)
+		}
+	case wire.FuncClientKey:
+		if k, err := wire.ParseClientKey(msg); err == nil && p.clientKey == nil {
+			p.clientKey = bytes.Clone(k.PublicKey)
+		}
+	}
+}
+
+// premasterOf opens the premaster in a REGISTER; secret is what the host drew.
+func premasterOf(o *offer, keys *keyRing, keyInfo []byte) (premaster, secret []byte, ok bool) {
+	if len(o.enc.ECDH) == 0 {
+		for _, k := range keys.known {
+			var b [handshake.PremasterRSALen]byte
+			if k.DecryptPremaster(keyInfo, b[:]) == nil {
+				return b[:], b[:], true
+			}
+		}
+		return nil, nil, false
+	}
+	own := keys.find(keyInfo)
+	peer, err := identity.ParsePublicKey(o.enc.ECDH)
+	if own == nil || err != nil {
+		return nil, nil, false
+	}
+	x, err := own.Shared(peer)
+	if err != nil {
+		return nil, nil, false
+	}
+	if secret, err = scalarOf(own); err != nil {
+		return nil, nil, false
+	}
+	sum := sha1.Sum(x) // v4-crypto.md 4.3
+	return sum[:], secret, true
+}
+
+// prove tries the known keys on an entry of KEYINFO for the host.
+func (p *proof) prove(o *offer, keys *keyRing, src wire.UID, counter uint64, entry []byte) {
+	if p.whole || p.random == nil || p.clientKey != nil && keys.find(p.clientKey) == nil {
+		return
+	}
+	premaster, secret, ok := premasterOf(o, keys, p.keyInfo)
+	suite := handshake.SuiteOf(&o.enc)
+	if !ok || suite.Check() != nil || len(p.random) != wire.RandomLen {
+		return
+	}
+	master := suite.Master(premaster, o.enc.Random, p.random)
+	block := suite.ClientKeys(master[:], o.enc.Random, p.random)
+	got, err := suite.OpenGroupMaster(&block, src, counter, entry)
+	if err != nil || !o.hasMaster || got != o.master {
+		return
+	}
+	p.whole, p.premaster, p.secret = true, premaster, secret
+	p.transcript = handshake.Session{Group: o.id.Group, Private: o.private}.Transcript(o.enc.Random, p.random, premaster)
+}
+
+// script is a source of randomness that begins with given bytes.
+type script struct {
+	next []byte
+	rest io.Reader
+}
+
+func (s *script) Read(b []byte) (int, error) {
+	if len(s.next) > 0 {
+		n := copy(b, s.next)
+		s.next = s.next[n:]
+		return n, nil
+	}
+	return s.rest.Read(b)
+}
+
+// errSignature says that CLIENT_KEY is not signed by its key.
+var errSignature = errors.New("signature wrong")
+
+// handshakeText returns what has to be equal of a message of the handshake: with a
+// whole proof every field, or what it holds if it is different each time; without
+// one kinds and lengths. wrong is what the other side has found wrong with it.
+func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) string {
+	f := wire.Func(msg[0])
+	text := ""
+	switch f {
+	case wire.FuncRegister:
+		r, err := wire.ParseRegister(msg)
+		if err != nil {
+			return fmt.Sprintf("%v: %v", f, err)
+		}
+		text = fmt.Sprintf("random=%d bytes key_info=%s", len(r.Random), exchangeText(o, r.KeyInfo))
+		if p.whole {
+			text = fmt.Sprintf("random=%x key_info=%x", r.Random, r.KeyInfo)
+			if len(o.enc.ECDH) == 0 { // encrypted anew each time
+				premaster, _, _ := premasterOf(o, keys, r.KeyInfo)
+				text = fmt.Sprintf("random=%x premaster=%x", r.Random, premaster)
+			}
+		}
+	case wire.FuncClientKey:
+		k, err := wire.ParseClientKey(msg)
+		if err != nil {
+			return fmt.Sprintf("%v: %v", f, err)
+		}
+		text = fmt.Sprintf("public_key=%s signature=%d bytes", keyText(k.PublicKey), len(k.Signature))
+		if p.whole {
+			text = fmt.Sprintf("public_key=%x signature=%d bytes", k.PublicKey, len(k.Signature))
+			wrong = checkSignature(o, p, &k)
+		}
+	case wire.FuncKeyInfoAck:
+		k, err := wire.ParseKeyInfoAck(msg)
+		if err != nil {
+			return fmt.Sprintf("%v: %v", f, err)
+		}
+		text = fmt.Sprintf("verify=%d bytes", len(k.Verify))
+		if p.whole {
+			text = "verify=" + hex.EncodeToString(k.Verify)
+		}
+	}
+	if wrong != nil {
+		text += fmt.Sprintf(" (%v)", wrong)
+	}
+	return fmt.Sprintf("%v %s", f, text)
+}
+
+// checkSignature verifies that of CLIENT_KEY, which ECDSA makes anew each time.
+func checkSignature(o *offer, p *proof, k *wire.ClientKey) error {
+	key, err := identity.ParsePublicKey(k.PublicKey)
+	if err != nil {
+		return err
+	}
+	h := handshake.SuiteOf(&o.enc).HashFunc()
+	sum := h.New()
+	sum.Write(p.transcript)
+	if key.Verify(h, sum.Sum(nil), k.Signature) != nil {
+		return errSignature
+	}
+	return nil
+}
+
+// exchangeText tells the kind of key information.
+func exchangeText(o *offer, info []byte) string {
+	if len(o.enc.ECDH) == 0 {
+		return fmt.Sprintf("premaster in %d bytes", len(info))
+	}
+	return keyText(info)
+}
+
+// keyText tells the kind and size of a public key.
+func keyText(blob []byte) string {
+	k, err := identity.ParsePublicKey(blob)
+	if err != nil {
+		return fmt.Sprintf("%d bytes, %v", len(blob), err)
+	}
+	if k.Kind() == identity.RSA {
+		return fmt.Sprintf("RSA of %d bits", k.Bits())
+	}
+	return fmt.Sprintf("EC on %v", k.Curve())
+}

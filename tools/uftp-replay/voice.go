@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// voice speaks for the captured sender of an encrypted session to a receiver that
+// draws random numbers of its own, so that KEYINFO has to be made anew for it.
+// Server random and group master are the captured ones, and with them all that was
+// sealed stays as it is. What is signed is signed anew with a key of the same kind
+// and size, unless the private keys of the sender are known.
+type voice struct {
+	server *handshake.Server
+	anew   bool // ANNOUNCE has to be made anew
+	opener *aead.Opener
+	sealer *aead.Sealer // nil if what was sealed stays as it is
+	peers  map[wire.UID]*handshake.Peer
+}
+
+// errNoVoice says that a receiver will refuse the ANNOUNCE.
+var errNoVoice = errors.New("keys of the sender cannot be replaced")
+
+// newVoice makes the voice of a session. keys are the private ones that are known.
+func newVoice(o *offer, keys *keyRing) (*voice, error) {
+	key, err := keys.like(o.enc.PublicKey)
+	if err != nil || len(o.enc.Random) != wire.RandomLen {
+		return nil, errNoVoice
+	}
+	c := handshake.ServerConfig{
+		Suite: handshake.SuiteOf(&o.enc), ClientAuth: o.enc.Flags&wire.EncClientAuth != 0,
+		Session: handshake.Session{Group: o.id.Group, Private: o.private},
+		Key:     key, RSABitsMax: substituteBitsMax, Rand: rand.Reader,
+		Random: (*[wire.RandomLen]byte)(o.enc.Random),
+	}
+	if o.hasMaster {
+		c.GroupMaster = &o.master // else nothing that was sealed can be played
+	}
+	v := &voice{peers: map[wire.UID]*handshake.Peer{}}
+	replaced := keys.find(o.enc.PublicKey) == nil
+	v.anew = replaced
+	if c.Suite.ECDH() {
+		if c.ECDH = keys.find(o.enc.ECDH); c.ECDH == nil {
+			p, err := identity.ParsePublicKey(o.enc.ECDH)
+			if err != nil {
+				return nil, errNoVoice
+			}
+			c.Curve, v.anew = p.Curve(), true
+		}
+	}
+	if v.server, err = handshake.NewServer(c); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoVoice, err)
+	}
+	group := v.server.Group()
+	k := aead.Keys{
+		Cipher: c.Suite.Cipher, SigType: c.Suite.SigType, Hash: c.Suite.Hash,
+		Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
+	}
+	var peer func(wire.UID) aead.Verifier
+	if c.Suite.SigType == wire.SigKeyExch {
+		peer = func(u wire.UID) aead.Verifier {
+			if p := v.peers[u]; p != nil && p.Key() != nil {
+				return p.Key()
+			}
+			return nil
+		}
+		if replaced {
+			if v.sealer, err = aead.NewSealer(k, key, key.Public().SignatureLen()); err != nil {
+				return nil, fmt.Errorf("%w: %w", errNoVoice, err)
+			}
+		}
+	}
+	if v.opener, err = aead.NewOpener(k, peer); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoVoice, err)
+	}
+	return v, nil
+}
+
+// say returns the datagram to send in the place of m, nil if there is nothing to
+// say: KEYINFO for hosts that have not registered here.
+func (v *voice) say(m *session.Message) []byte {
+	h := m.Head
+	switch {
+	case h.Func == wire.FuncAnnounce && v.anew:
+		a, err := wire.ParseAnnounce(m.Msg)
+		if err != nil {
+			return nil
+		}
+		a.Enc = v.server.EncInfo()
+		pkt := a.Append(h.Append(nil))
+		if v.server.SignAnnounce(pkt) != nil {
+			return nil
+		}
+		return pkt
+	case h.Func == wire.FuncKeyInfo:
+		k, err := wire.ParseKeyInfo(m.Msg)
+		if err != nil {
+			return nil
+		}
+		own := wire.KeyInfo{Counter: k.Counter}
+		for i := range k.Len() {
+			u, _ := k.At(i)
+			if p := v.peers[u]; p != nil && v.server.Ready(p) {
+				own.Items = v.server.AppendKeyInfoItem(own.Items, p, u, h.Src, k.Counter)
+			}
+		}
+		if len(own.Items) == 0 {
+			return nil
+		}
+		return own.Append(h.Append(nil))
+	case m.Sealed && v.sealer != nil:
+		pkt := make([]byte, v.sealer.Size(len(m.Msg)))
+		h.Append(pkt[:0])
+		copy(pkt[v.sealer.Lead():], m.Msg)
+		n, err := v.sealer.Seal(pkt, len(m.Msg), m.Counter)
+		if err != nil {
+			return nil
+		}
+		return pkt[:n]
+	}
+	return bytes.Clone(m.Payload)
+}
+
+// open opens what a receiver has sealed.
+func (v *voice) open(pkt []byte) ([]byte, error) {
+	msg, _, err := v.opener.Open(bytes.Clone(pkt))
+	if err == nil && len(msg) == 0 {
+		err = wire.ErrShort
+	}
+	return msg, err
+}
+
+// hear takes in what a receiver says during the handshake; an error tells what is
+// wrong with it.
+func (v *voice) hear(src wire.UID, msg []byte) error {
+	p := v.peers[src]
+	if p == nil {
+		p = new(handshake.Peer)
+		v.peers[src] = p
+	}
+	switch wire.Func(msg[0]) {
+	case wire.FuncRegister:
+		r, err := wire.ParseRegister(msg)
+		if err != nil {
+			return err
+		}
+		if err = v.server.Register(p, r.Random, r.KeyInfo); err == handshake.ErrOtherRandom {
+			p.Wipe()
+			err = v.server.Register(p, r.Random, r.KeyInfo)
+		}
+		return err
+	case wire.FuncClientKey:
+		k, err := wire.ParseClientKey(msg)
+		if err != nil {
+			return err
+		}
+		return v.server.ClientKey(p, k, nil)
+	case wire.FuncKeyInfoAck:
+		k, err := wire.ParseKeyInfoAck(msg)
+		if err != nil {
+			return err
+		}
+		return v.server.CheckAck(p, k.Verify)
+	}
+	return nil
+}
