@@ -7,13 +7,13 @@ import (
 )
 
 // MaxTimers is the number of timers in one table.
-const MaxTimers = 8
+const MaxTimers = 16
 
 // Timers is a table of one-shot timers, named 0..MaxTimers-1 by who owns it. The
 // zero table has none armed. Nothing fires: the owner asks which are due.
 type Timers struct {
 	at    [MaxTimers]clock.Time
-	armed uint8
+	armed uint16
 }
 
 // Set arms timer t for the moment at, whatever it was set to before.
@@ -51,7 +51,7 @@ func (ts *Timers) Due(t int, now clock.Time) bool {
 func (ts *Timers) Next() clock.Time {
 	next := clock.Never
 	for a := ts.armed; a != 0; a &= a - 1 {
-		next = clock.Min(next, ts.at[bits.TrailingZeros8(a)])
+		next = clock.Min(next, ts.at[bits.TrailingZeros16(a)])
 	}
 	return next
 }

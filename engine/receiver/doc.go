@@ -60,8 +60,9 @@
 // that goes on because nothing has proved the keys yet; and of what comes only
 // sealed packets that are authentic and not replayed change anything: the window of
 // sequence numbers, GRTT and all timers included, but for the idle timer, which
-// ANNOUNCE and KEYINFO from the sender's address restart between files. Before that
-// the sender's address counts for KEYINFO and ABORT. Each refusal has its counter.
+// ANNOUNCE and KEYINFO from the sender's address restart between files, and a longer
+// GRTT, which they tell until the keys are proved. Before that the sender's address
+// counts for KEYINFO and ABORT. Each refusal has its counter.
 //
 //   - A key of ours is needed only when the sender asks for one, and then of any
 //     kind and size that it can use. With Config.MakeKeys one is made.

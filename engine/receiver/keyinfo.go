@@ -50,7 +50,9 @@ func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h 
 // gotClear takes a message in clear that belongs to an encrypted session
 // (v4-wire.md section 10). None of them is authentic: ANNOUNCE and KEYINFO count
 // only if they come from the address of the session, and change the round trip
-// time only until there are keys; the sequence window is none of their business.
+// time only until there are keys: a longer one until they are proved, because until
+// then a sender of which a slow receiver was heard has no other way to say so. The
+// sequence window is none of their business.
 func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Drop {
 	if r.full() {
 		return machine.DropLimit
@@ -70,7 +72,7 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 	if !sameAddr(from, s.info.From) {
 		return machine.DropSource
 	}
-	if h.GRTT != s.grttCode && !s.sec.keyed() {
+	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {
 		r.setGRTT(s, h.GRTT)
 	}
 	if h.Func == wire.FuncKeyInfo {

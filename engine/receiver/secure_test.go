@@ -346,10 +346,20 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 	if w.session().win != before || w.session().grtt < 100*time.Millisecond {
 		t.Fatal("ANNOUNCE and KEYINFO in clear moved the window or the GRTT")
 	}
+	w.grtt = code500ms
+	w.announceSealed()
+	if w.session().win != before || w.session().grtt < 500*time.Millisecond {
+		t.Fatal("until a packet has proved the keys ANNOUNCE is all that tells of a longer GRTT")
+	}
 	w.forget()
 	w.seq, w.grtt = 9, code100ms
 	w.fileInfo(1, 5000)
 	w.wantDrop(machine.DropNone, "the window begins with what is authentic")
+	w.grtt = code500ms
+	w.announceSealed()
+	if w.session().grtt > 120*time.Millisecond {
+		t.Fatal("ANNOUNCE moved the GRTT when the keys were proved")
+	}
 	w.from = addrOf("10.88.0.66:40000")
 	w.announceSealed()
 	w.wantDrop(machine.DropSource, "ANNOUNCE from elsewhere does not keep the session alive")

@@ -20,9 +20,13 @@ func (s *Sender) announceRound() {
 	}
 	s.confirmRegisters(s.attempt)
 	if !s.closed || s.in(Mute) > 0 {
-		s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed})
+		s.announce()
 	}
 	s.armWhenSent(timerCycle)
+}
+
+func (s *Sender) announce() {
+	s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed})
 }
 
 // confirmRegisters answers those that registered since the last time.

@@ -144,8 +144,13 @@ func (s *Sender) updateGRTT() {
 			}
 		}
 	}
+	patience := s.patience()
 	if s.grtt.Update() {
 		s.setCode()
 		s.reports.must(GRTTChanged{s.grtt.Value()})
+	}
+	if s.patience() > patience+patience/wordFrom {
+		s.words.begin(patience)
+		s.armWord()
 	}
 }

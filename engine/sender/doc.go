@@ -36,6 +36,9 @@
 //   - Every wait is a full 3·G, the last one too; timers run from the moment a round
 //     or the last data has left. The group round-trip time is never advertised below
 //     one packet interval.
+//   - A GRTT that has grown is said again twice within half of the time that receivers
+//     wait by the old one, with the message of the phase or, where there is none, with
+//     a DONE that lists nobody.
 //   - Who repeats REGISTER or COMPLETE when everybody is in or done is answered once
 //     in 1·G, Robust times in all.
 //   - DONE_CONF is sent twice and the session stays 5·G to answer repeated COMPLETEs.

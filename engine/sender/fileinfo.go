@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
@@ -63,23 +62,20 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	return nil
 }
 
-// keepalive is how long receivers may hear nothing while the host looks for the
-// next file: they give up after max(1 s, R·G).
-func (s *Sender) keepalive() time.Duration {
-	return max(time.Second, time.Duration(s.cfg.Robust)*s.advertised()) / 4
-}
-
 // stepBetweenFiles keeps the receivers from giving up while the host has no file
-// to offer yet: a DONE that lists nobody is answered by nobody, and their idle
-// timers start anew. Stock has no such thing; there a slow disk ends the session.
+// to offer yet. Stock has no such thing; there a slow disk ends the session.
 func (s *Sender) stepBetweenFiles(now clock.Time) progress {
 	if !s.timers.Due(timerCycle, now) {
 		return waiting
 	}
-	s.queue(round{fn: wire.FuncDone, bare: true})
-	s.timers.Set(timerCycle, now.Add(s.keepalive()))
+	s.keepAlive()
+	s.timers.Set(timerCycle, now.Add(s.patience()/4))
 	return moved
 }
+
+// keepAlive sends a DONE that lists nobody: nobody answers, and who waits between
+// files waits anew.
+func (s *Sender) keepAlive() { s.queue(round{fn: wire.FuncDone, bare: true}) }
 
 // EndOfFiles answers NeedFile: there is no more.
 func (s *Sender) EndOfFiles(now clock.Time) {

@@ -70,7 +70,7 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		switch s.phase {
 		case Data:
 			m = wire.Done{FileID: s.fileID, Section: uint16(max(s.layout.Sections-1, 0))}
-		case BetweenFiles:
+		case Announcing, BetweenFiles:
 			m.FileID = max(s.fileID, 1) // 0 would mean the end of the session
 		}
 		b = m.Append(b)
@@ -124,7 +124,7 @@ func (s *Sender) lists(r *round, c *client) bool {
 	case wire.FuncFileInfo:
 		return c.state == Registered
 	case wire.FuncDone:
-		return c.state == Active && s.phase != BetweenFiles
+		return c.state == Active && s.phase != BetweenFiles && s.phase != Announcing
 	}
 	return c.state == Done && (r.all || !c.confirmed)
 }

@@ -21,6 +21,7 @@ const (
 	timerAgain         // the second DONE_CONF
 	timerGap           // confirmations wait so long to be gathered
 	timerLinger        // the end of the session
+	timerWord          // the next word of a longer GRTT
 )
 
 // Sender is the machine of one session. Its methods may be called from one
@@ -47,14 +48,15 @@ type Sender struct {
 	grtt        group.GRTT
 	recount     bool  // a client of which GRTT has a sample has failed
 	grttCode    uint8 // of the advertised value
+	words       words // of a longer one, still to be said
 	accepted    bool  // some client took some file: exit code 0
 
 	// What a phase repeats.
 	timers  group.Timers
-	attempt int   // rounds of this phase so far
-	arm     uint8 // timers to start when all rounds have left
-	late    bool  // everybody is in (Announcing) or done (Finishing)
-	lates   int   // confirmations sent since then
+	attempt int    // rounds of this phase so far
+	arm     uint16 // timers to start when all rounds have left
+	late    bool   // everybody is in (Announcing) or done (Finishing)
+	lates   int    // confirmations sent since then
 
 	// What is to be sent, in order of precedence.
 	seq       uint16
@@ -154,6 +156,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	s.phase = p
 	s.timers.StopAll()
 	s.arm, s.attempt, s.late, s.lates = 0, 0, false, 0
+	s.armWord()
 	s.reports.must(PhaseStarted{p})
 	switch p {
 	case Announcing:
@@ -161,7 +164,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case BetweenFiles:
 		s.asked = true
 		s.reports.must(NeedFile{})
-		s.timers.Set(timerCycle, now.Add(s.keepalive()))
+		s.timers.Set(timerCycle, now.Add(s.patience()/4))
 	case FileInfo:
 		s.fileInfoRound()
 	case Data:
@@ -223,6 +226,10 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 			s.timers.Set(i, now.Add(s.length(i)))
 		}
 	}
+	if s.timers.Due(timerWord, now) {
+		s.sayWord()
+		return moved
+	}
 	switch s.phase {
 	case Announcing:
 		return s.stepAnnounce(now)
@@ -250,6 +257,8 @@ func (s *Sender) length(t int) time.Duration {
 		return 2 * g
 	case timerLinger:
 		return 5 * g
+	case timerWord:
+		return s.words.gap
 	}
 	return 3 * g
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -145,13 +144,9 @@ func mix(w *World) (time.Duration, func() error) {
 		if s.Done() && s.Ended.Exit != sender.ExitSignal {
 			last = s
 		}
-		// When the GRTT jumps because somebody slow has come, the next round leaves
-		// after 3 of the new ones, while whoever lost this round waits for R of the
-		// old: such a receiver may give up without having done wrong.
-		spread := len(w.Rules) > 0 || slices.ContainsFunc(w.receivers, func(x *Receiver) bool { return x.downLink.Delay+x.upLink.Delay > 100*ms })
 		kinds := 0
 		for _, x := range w.receivers {
-			if !kind[x] || spread && slices.Contains(x.Ends, receiver.EndTimeout) {
+			if !kind[x] {
 				continue
 			}
 			kinds++
