@@ -25,6 +25,7 @@ type SendConfig struct {
 	Workers int           // goroutines that read and seal blocks; 0 = the transmitting one does it
 	Tick    time.Duration // how often a SendTick is reported; 0 = never
 	Trace   bool          // report every datagram as a Traced
+	Capture CaptureConfig
 }
 
 // SendResult is how a session ended.
@@ -46,6 +47,7 @@ type ReceiveConfig struct {
 	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
+	Capture    CaptureConfig
 	Ready      func() // called once, when the receiver listens
 	// KeyLog is given what opens the packets of each encrypted session, once; nil =
 	// nobody is. It is called from goroutines of its own, several at a time.

@@ -12,6 +12,7 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/store"
+	"uftp/pcap"
 	"uftp/wire"
 )
 
@@ -30,6 +31,7 @@ func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	if err != nil {
 		return err
 	}
+	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
 		return fmt.Errorf("opening the socket: %w", err)
@@ -103,6 +105,14 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		}
 	}
 
+	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
+	if err != nil {
+		r.reports.close()
+		return err
+	}
+	rxTap, txTap := tap.lane(pcap.Inbound, tapDataBytes, 0), tap.lane(pcap.Outbound, tapControlBytes, cfg.Net.TOS)
+	tap.start()
+
 	// Memory: CacheBytes of slots, fixed from here on. A slot holds what the kernel
 	// joins, or one datagram when it does not.
 	slotBytes := 2 * 8192
@@ -122,12 +132,12 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, quit) })
+	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
 	wake := make(chan struct{}, 1)
 	r.writer = writer{hand: in.Hand(2, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
 	r.writer.hand.SetWake(wake)
 	wg.Go(r.writer.run)
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, trace: cfg.Trace, quit: quit}
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(1, 0)) })
 
 	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
@@ -138,6 +148,10 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	close(quit)
 	conn.Close()
 	wg.Wait()
+	tap.close()
+	for _, ev := range r.notes.take() {
+		r.put(ev)
+	}
 	r.m.Wipe()
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)

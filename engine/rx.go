@@ -41,7 +41,7 @@ func (s *rxSlot) step() int {
 
 // receiveInto fills slots from the socket until it is closed. Any other error is
 // told and the read tried again: a process that goes deaf helps nobody.
-func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.Event], quit <-chan struct{}) {
+func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tapLane, quit <-chan struct{}) {
 	var batch [rxBatch]netio.RxSlot
 	var retry time.Duration
 	for {
@@ -75,6 +75,7 @@ func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.E
 			}
 		}
 		retry = 0
+		tap.received(tap.now(), batch[:n])
 		for i := range n {
 			s, b := h.Peek(i), &batch[i]
 			s.n, s.seg, s.from = b.N, b.Seg, b.From

@@ -17,6 +17,7 @@ import (
 	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/pcap"
 	"uftp/wire"
 )
 
@@ -39,6 +40,7 @@ const (
 // afterwards, its secrets are wiped. report may be nil. The error is
 // that of setting up (socket, addresses); how the session went is in the result.
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
+	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
 		cfg.Session.Security.Wipe()
@@ -128,6 +130,13 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.notes = newMailbox[machine.Event](r.wake)
 	r.failed = newMailbox[fileFailure](r.wake)
 	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
+	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
+	if err != nil {
+		r.reports.close()
+		return SendResult{}, err
+	}
+	rxTap, txTap := tap.lane(pcap.Inbound, tapControlBytes, 0), tap.lane(pcap.Outbound, tapDataBytes, cfg.Net.TOS)
+	tap.start()
 	r.put(Opened{
 		Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
 		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
@@ -148,13 +157,13 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, quit) })
+	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
 	if cfg.Workers > 0 {
 		for i := range workers {
 			wg.Go(func() { fillLoop(out.Hand(1, i), sealers[i], r.failed, quit) })
 		}
 	}
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
 		bucket: cc.NewBucket(sc.Rate, catchUp), packet: sc.BlockSize + sc.Overhead}
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
@@ -165,6 +174,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	close(quit)
 	conn.Close()
 	wg.Wait()
+	tap.close()
+	r.tellNotes()
 	r.reap()
 	r.result.Elapsed = w.now().Sub(began)
 	r.result.Net = conn.Stats()

@@ -169,6 +169,7 @@ type transmitter struct {
 	wall   wall
 	conn   netio.Conn
 	notes  *mailbox[machine.Event]
+	tap    *tapLane // nil: nothing is captured
 	failed *mailbox[fileFailure]
 	inline bool // read blocks here, and seal them
 	sealer *aead.Sealer
@@ -271,7 +272,9 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 // send sends trains; what the network refuses is lost like any datagram, and told.
 func (t *transmitter) send(trains []netio.TxTrain) {
 	for len(trains) > 0 {
+		at := t.tap.now()
 		sent, err := t.conn.WriteBatch(trains)
+		t.tap.sent(at, trains[:sent])
 		if err == nil {
 			t.lastErr = ""
 			return
