@@ -57,9 +57,16 @@
 //     file is received anew. A stock record has no stamp and no block size; the
 //     stamp is taken from the data.
 //
+// Outside T a receiver that is killed leaves its temporary files. They are removed by
+// the next that is started for the same destination (its nearest 50,000 entries) and
+// by the first file that a receiver takes into the same directory; see leftover.go
+// for how those of others that live are told from them.
+//
 // Honest limits: one partial file a session is remembered, the last one. Temporary
-// files of a killed process outside T stay until the same session sends the
-// same file again. A directory in the way is replaced in two steps, and so is
+// files of a killed process stay if they lie deeper than a start looks and nothing
+// comes to their directory any more, where the system knows neither modes nor locks
+// of files (Windows, some network file systems), or if they are directories that
+// were being replaced. A directory in the way is replaced in two steps, and so is
 // everything that goes to a backup directory: between them nothing has the name.
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable

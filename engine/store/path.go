@@ -175,14 +175,35 @@ func scratchName(final string, group uint32, what string) string {
 
 // isTemp reports whether name is a temporary name of group.
 func isTemp(name string, group uint32) bool {
-	mark := fmt.Sprintf(".~uftp-%08X-", group)
+	g, what := cutTemp(name)
+	return what != "" && g == fmt.Sprintf("%08X", group)
+}
+
+// isAnyTemp reports whether name is one under which a file is received, of whatever
+// group.
+func isAnyTemp(name string) bool {
+	_, what := cutTemp(name)
+	return what != "" && what != scratchOld && what != scratchDir
+}
+
+// cutTemp takes a temporary name apart: its group, and what it is of: a file, as in
+// 0001 or 0001.2, scratchOld or scratchDir; "" if it is none.
+func cutTemp(name string) (group, what string) {
+	const mark = ".~uftp-"
 	i := strings.LastIndex(name, mark)
 	if i < 0 {
-		return false
+		return "", ""
 	}
-	what := name[i+len(mark):]
-	return what == scratchOld || what == scratchDir || len(what) == 4 && strings.Trim(what, "0123456789ABCDEF") == ""
+	group, what, _ = strings.Cut(name[i+len(mark):], "-")
+	id, again, _ := strings.Cut(what, ".")
+	isFile := len(id) == 4 && isHex(id) && (again == "" && id == what || len(again) == 1 && isHex(again))
+	if len(group) != 8 || !isHex(group) || what != scratchOld && what != scratchDir && !isFile {
+		return "", ""
+	}
+	return group, what
 }
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789ABCDEF") == "" }
 
 // cutName returns at most n bytes of name, whole characters.
 func cutName(name string, n int) string {

@@ -35,6 +35,7 @@ type SinkConfig struct {
 type Sink struct {
 	cfg     SinkConfig
 	durable bool
+	left    leftovers
 }
 
 // SessionKey says which session it is.
@@ -168,7 +169,23 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 			return nil, err
 		}
 	}
+	k.clearLeftovers()
 	return k, nil
+}
+
+// clearLeftovers removes what earlier receivers left in the destinations. One that
+// cannot be looked at is left alone.
+func (k *Sink) clearLeftovers() {
+	if k.cfg.Temp != "" {
+		return
+	}
+	g := newGuard(&k.cfg)
+	for _, name := range k.cfg.Dests {
+		if r, err := os.OpenRoot(name); err == nil {
+			k.left.start(dir{Root: r, path: name, shut: g.shut(&k.cfg, name)})
+			r.Close()
+		}
+	}
 }
 
 // probe makes a file in dir and removes it.

@@ -14,6 +14,7 @@ import (
 type File struct {
 	s     *Session
 	h     *os.File
+	lock  *os.File    // has the lock of the temporary file, if it is marked
 	id    fs.FileInfo // identity of the temporary file
 	at    dir         // where it is
 	temp  string      // its name there
@@ -79,6 +80,9 @@ func (f *File) finish(log *[]string) error {
 		if err := syncData(f.h); err != nil {
 			return err
 		}
+	}
+	if err := f.unmark(); err != nil {
+		return err
 	}
 	if err := f.close(); err != nil { // some file systems report a full disk only now
 		return err
@@ -177,9 +181,18 @@ func (f *File) discard() {
 	}
 }
 
+// unlock gives the lock up, when the temporary name is gone.
+func (f *File) unlock() {
+	if f.lock != nil {
+		f.lock.Close()
+		f.lock = nil
+	}
+}
+
 // release ends the use of the file.
 func (f *File) release() {
 	f.close()
+	f.unlock()
 	f.at.close()
 	if f.s.open == f {
 		f.s.open = nil

@@ -226,6 +226,9 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 	if n, ok := freeSpace(at); ok && uint64(req.Size) > n {
 		return nil, fmt.Errorf("%w: %s has %d bytes, %d are free", ErrNoSpace, req.Name, req.Size, n)
 	}
+	if p.skip == 0 {
+		a.Log = append(a.Log, s.k.left.clear(at)...)
+	}
 	f, err := s.create(req, p, at)
 	if err == nil {
 		at = dir{} // now the file's
@@ -276,8 +279,8 @@ func (s *Session) settle(d dir) error {
 // create makes the temporary file of req in the deepest directory of its path
 // that exists: nothing else changes before the file is whole.
 func (s *Session) create(req Request, p place, at dir) (*File, error) {
-	temp := tempName(p.last(), s.key.Group, req.FileID)
-	if err := at.RemoveAll(temp); err != nil { // of an instance that was killed
+	temp, err := s.tempFor(req, p, at)
+	if err != nil {
 		return nil, err
 	}
 	if rec := s.past.saved; rec != nil && rec.temp == s.rel(at, temp) {
@@ -287,17 +290,23 @@ func (s *Session) create(req Request, p place, at dir) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.Size > 0 {
-		err = preallocate(h, req.Size)
-	}
-	var id fs.FileInfo
-	if err == nil {
-		id, err = h.Stat()
-	}
+	id, err := h.Stat()
 	if err != nil {
 		h.Close()
 		at.Remove(temp)
 		return nil, err
 	}
-	return &File{s: s, h: h, id: id, at: at, temp: temp, place: p, req: req}, nil
+	f := &File{s: s, h: h, id: id, at: at, temp: temp, place: p, req: req}
+	if p.skip == 0 {
+		f.mark()
+	}
+	if req.Size > 0 {
+		err = preallocate(h, req.Size)
+	}
+	if err != nil {
+		f.discard()
+		f.unlock()
+		return nil, err
+	}
+	return f, nil
 }
