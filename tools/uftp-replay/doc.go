@@ -11,6 +11,6 @@
 //
 // # Limits
 //
-// Protocol version 4, in virtual time: nothing is played on an interface. Encrypted
-// sessions are replayed in clear, so their handshake is not compared.
+// Protocol version 4. Receivers, ours in virtual time and real ones on an interface,
+// are tested against a capture; senders in virtual time only. Proxies take no part.
 package main

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/tools/internal/session"
@@ -36,6 +38,7 @@ type stage struct {
 	sealed  int // messages that stayed closed
 	ring    keyRing
 	offers  map[session.ID]*offer
+	live    bool // a real receiver draws its own random numbers: nothing can be proved
 	start   clock.Time
 	last    clock.Time
 	sent    map[fileOf]*sentFile
@@ -52,8 +55,16 @@ type sentFile struct {
 func replayReceiver(t *tool, args []string) error {
 	f := t.flags("receiver")
 	uid := f.String("uid", "", "take the place of this receiver only, such as 0x0A50000B")
+	var o liveOptions
+	o.add(f)
 	names, err := t.parse(f, args, 1)
+	if errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprint(t.out, liveHelp)
+	}
 	if err != nil {
+		return err
+	}
+	if err := o.check(f); err != nil {
 		return err
 	}
 	x := &stage{
@@ -69,11 +80,15 @@ func replayReceiver(t *tool, args []string) error {
 	if info, err := os.Stat(names[0]); err == nil && !info.Mode().IsRegular() || names[0] == "-" {
 		return fmt.Errorf("%w: the capture is read twice, so it has to be a regular file", errUsage)
 	}
+	x.live = o.ifName != ""
 	// Damage is told once, at the end, by the second reading.
 	if err := t.read(names[0], nil, x.collect, nil); err != nil && len(x.order) == 0 {
 		return err
 	}
 	x.settle()
+	if x.live {
+		return x.playLive(names[0], &o)
+	}
 	rerr := t.read(names[0], nil, x.play, nil)
 	if errors.Is(rerr, errUsage) {
 		return rerr
@@ -137,7 +152,7 @@ func (x *stage) collect(m *session.Message) error {
 	if a.agreement = s.Encrypted && inHandshake(m.Head.Func); a.agreement {
 		p.proofOf(s.ID).heard(m.Msg) // its text has to wait for the proof
 	} else {
-		a.text = answerText(m)
+		a.text = answerText(m, x.live)
 	}
 	p.want = append(p.want, a)
 	return nil
@@ -164,7 +179,7 @@ func (x *stage) handshake(m *session.Message) {
 		o.master, o.hasMaster = m.Session.GroupMaster()
 		for i := range k.Len() {
 			u, entry := k.At(i)
-			if p := x.byUID[u]; p != nil {
+			if p := x.byUID[u]; p != nil && !x.live {
 				p.proofOf(id).prove(o, &x.ring, m.Head.Src, k.Counter, entry)
 			}
 		}
@@ -294,14 +309,19 @@ func (x *stage) reportOne(p *played) bool {
 		same = false
 	}
 	want, got := once(p.want), once(p.got)
-	d := compare(want, got)
 	early, late := spread(want, got)
+	note := fmt.Sprintf("%d files; %v early to %v late%s", files, early.Round(time.Millisecond), late.Round(time.Millisecond), p.depth())
+	return x.reportAnswers(p.uid, want, got, note) && same
+}
+
+// reportAnswers compares the answers of one receiver; note is told if they are equal.
+func (x *stage) reportAnswers(uid wire.UID, want, got []answer, note string) bool {
+	d := compare(want, got)
 	if d.first < 0 {
-		fmt.Fprintf(x.t.out, "%v: %d answers equal, %d files; %v early to %v late%s\n", p.uid, len(want), files,
-			early.Round(time.Millisecond), late.Round(time.Millisecond), p.depth())
-		return same
+		fmt.Fprintf(x.t.out, "%v: %d answers equal, %s\n", uid, len(want), note)
+		return true
 	}
-	fmt.Fprintf(x.t.out, "%v: %d answers captured, %d of ours, %d files; first difference at answer %d\n", p.uid, len(want), len(got), files, d.first+1)
+	fmt.Fprintf(x.t.out, "%v: %d answers captured, %d of ours; first difference at answer %d\n", uid, len(want), len(got), d.first+1)
 	for _, side := range []struct {
 		name string
 		list []answer

@@ -51,8 +51,9 @@ func inHandshake(f wire.Func) bool {
 	return f == wire.FuncRegister || f == wire.FuncClientKey || f == wire.FuncKeyInfoAck
 }
 
-// answerText returns a message without what chance and the time of day decide.
-func answerText(m *session.Message) string {
+// answerText returns a message without what chance and the time of day decide; live
+// leaves out the space on a disk, too.
+func answerText(m *session.Message, live bool) string {
 	all, _, err := m.BodyFields()
 	if err != nil {
 		return fmt.Sprintf("%v: %v", m.Head.Func, err)
@@ -61,6 +62,10 @@ func answerText(m *session.Message) string {
 	for _, x := range all {
 		switch x.Name {
 		case "stamp", "random", "key_info", "clients", "bitmap_bytes", "flags", "cc_flags", "cc_seq", "cc_rate", "cc_client", "cc_stamp":
+		case "free_bytes":
+			if !live {
+				f = append(f, x)
+			}
 		default:
 			f = append(f, x)
 		}
@@ -100,6 +105,7 @@ type link struct {
 	o     *offer
 	proof *proof
 	voice *voice
+	live  bool
 }
 
 // depth tells how the handshakes were compared.
@@ -192,7 +198,7 @@ func (p *played) linkTo(s *session.Session, x *stage) *link {
 	if ok {
 		return l
 	}
-	l = &link{s: s, o: x.offers[s.ID], proof: p.proofOf(s.ID)}
+	l = &link{s: s, o: x.offers[s.ID], proof: p.proofOf(s.ID), live: x.live}
 	if s.Encrypted {
 		switch {
 		case l.o == nil:
@@ -361,9 +367,10 @@ func (l *link) heard(now clock.Time, h wire.Header, msg, pkt []byte, keys *keyRi
 		}
 		a.fn = wire.Func(msg[0])
 	}
+	a.msg = bytes.Clone(msg)
 	if l.o == nil || !inHandshake(a.fn) {
 		h.Func = a.fn
-		a.text = answerText(&session.Message{Head: h, Msg: bytes.Clone(msg), Session: l.s})
+		a.text = answerText(&session.Message{Head: h, Msg: a.msg, Session: l.s}, l.live)
 		return a
 	}
 	a.agreement = true
