@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/bits"
 	"net/netip"
 	"sync/atomic"
@@ -23,8 +22,11 @@ type CaptureConfig struct {
 	Application string              // named in the files
 }
 
-// ErrCapture says that the files of a capture could not be set up.
-var ErrCapture = errors.New("opening the capture")
+// CaptureError says that the files of a capture could not be set up.
+type CaptureError struct{ Err error }
+
+func (e *CaptureError) Error() string { return "opening the capture: " + e.Err.Error() }
+func (e *CaptureError) Unwrap() error { return e.Err }
 
 // Events of a capture.
 type (
@@ -121,7 +123,7 @@ func newTap(cfg *CaptureConfig, net netio.Config, w wall, conn netio.Conn, notes
 	enc := pcap.Encoder{Format: pcap.NG, Raw: true, Application: cfg.Application}
 	files, err := store.OpenCapture(cfg.Files, enc.AppendHead(nil))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCapture, err)
+		return nil, &CaptureError{err}
 	}
 	t := &tap{
 		wall: w, notes: notes, port: conn.LocalPort(), ttl: uint8(max(1, net.TTL)),

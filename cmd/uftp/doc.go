@@ -9,7 +9,7 @@
 //	 1  an option, a list, a restart file or the status file
 //	 2  addresses, interface or socket
 //	 3  key file, or keys that do not fit what is asked for
-//	 4  the log file or the key log
+//	 4  the log file, the key log or the capture
 //	 6  interrupted by SIGINT or SIGTERM, in whatever phase
 //	 7  nobody registered
 //	 8  nobody answered the announcement of a file

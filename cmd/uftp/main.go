@@ -10,6 +10,7 @@ import (
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/report"
+	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/store"
@@ -73,9 +74,14 @@ func run(args []string, stdout, stderr *os.File) int {
 	}
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()
+	cfg.Capture = o.capture.Config("uftp " + version.Version)
 	res, err := engine.Send(ctx, cfg, rep.Report)
 	if err != nil {
 		out.screen.Close()
+		if cerr := o.capture.CaptureError(err); cerr != nil {
+			out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", cerr)
+			return cerr.Code
+		}
 		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", socketError(err, o.sourcePort))
 		return cli.ExitNet
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,7 @@ type options struct {
 	logLevel   int
 	stamps     bool
 	statusFile string
+	capture    cli.CaptureOptions
 	json       bool
 	noProgress bool
 }
@@ -134,7 +136,7 @@ func (o *options) command() *cli.Command {
 		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
 		Operands: "{ -i list_file | file... }",
 		Examples: examples,
-		Options: []cli.Option{
+		Options: slices.Concat([]cli.Option{
 			{Letter: 'i', Name: "file-list", Arg: "FILE", Group: what, Set: o.setFileList,
 				Help: "send what FILE lists, one path a line; - is standard input\n(at most 10000 lines; operands are then ignored)"},
 			{Letter: 'D', Name: "dest-name", Arg: "NAME", Group: what, Set: o.setDestName,
@@ -260,7 +262,7 @@ func (o *options) command() *cli.Command {
 				Help: "log lines instead of the live display on a terminal"},
 			{Letter: 'y', Name: "windows-cng", Group: output, Set: cli.Flag(&o.windows),
 				Help: "no effect; taken because scripts for Windows give it"},
-		},
+		}, o.capture.Rows(output)),
 	}
 }
 
@@ -296,6 +298,9 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	}
 	if o.logSizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
+	}
+	if err := o.capture.Check(append([]string{o.logFile, o.statusFile, o.keyLog}, o.operands...)...); err != nil {
+		return err
 	}
 	return o.gatherPins()
 }

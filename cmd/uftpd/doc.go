@@ -9,7 +9,7 @@
 //	1  an option, a list, a directory, the status or the pid file
 //	2  addresses, interfaces, socket, joining a group
 //	3  keys
-//	4  the log file, the key log
+//	4  the log file, the key log, the capture
 //	5  the background process could not be started
 //	6  ended by SIGINT or SIGTERM
 //

@@ -168,7 +168,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 	err = engine.Receive(ctx, cfg, tell)
 	rep.Close()
 	if err != nil {
-		text, code := setupError(err)
+		text, code := o.setupError(err)
 		log.Printf(report.Errors, time.Now(), report.Where{}, "%s", text)
 		if child != nil {
 			return fail(code, "%s", text)
@@ -179,7 +179,10 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 }
 
 // setupError puts the words of the stock daemon before what went wrong.
-func setupError(err error) (text string, code int) {
+func (o *options) setupError(err error) (text string, code int) {
+	if cerr := o.capture.CaptureError(err); cerr != nil {
+		return cerr.Error(), cerr.Code
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Error binding socket for listener: " + cli.ErrText(err), cli.ExitNet

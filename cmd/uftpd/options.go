@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type options struct {
 	quiet      bool // no reverse look-ups
 	json       bool
 	noProgress bool
+	capture    cli.CaptureOptions
 
 	dests, backups []string
 	temp           string
@@ -108,7 +110,7 @@ func (o *options) command() *cli.Command {
 		Name: "uftpd", Version: version.Version,
 		Purpose:  "Receives files and directories that uftp sends. Runs in the background unless -d is given.",
 		Examples: examples,
-		Options: []cli.Option{
+		Options: slices.Concat([]cli.Option{
 			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
 				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: /tmp)"},
 			{Letter: 'T', Name: "temp", Arg: "DIR", Group: where, Set: o.setTemp,
@@ -189,7 +191,7 @@ func (o *options) command() *cli.Command {
 				Help: "write one JSON object a line on standard output for each event\n(needs -d)"},
 			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
 				Help: "log lines instead of the live display on a terminal"},
-
+		}, o.capture.Rows(output), []cli.Option{
 			{Letter: 'k', Name: "key-file", Arg: "FILE[,FILE...]", Group: crypt, Set: o.keys.AddFiles,
 				Help: "private keys to show to senders that ask who receives (default: made\nwhen a sender asks, and gone at the end)"},
 			{Letter: 'K', Name: "new-key", Arg: "TYPE[,TYPE...]", Group: crypt, Set: o.keys.AddNew,
@@ -198,7 +200,7 @@ func (o *options) command() *cli.Command {
 				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which takes sessions in clear too)"},
 			{Name: "keylog", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyLog),
 				Help: "append what opens captures of encrypted sessions to FILE; whoever\nreads it can read them"},
-		},
+		}),
 	}
 }
 
@@ -222,6 +224,12 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	}
 	if len(o.dests) == 0 {
 		o.dests = []string{defaultDest}
+	}
+	if err := o.capture.Check(o.logFile, o.statusFile, o.pidFile, o.keyLog); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(o.dests, o.capture.Within) {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: senders can replace "+o.capture.Path+", it lies in a destination (--pcap)"))
 	}
 	return nil
 }
@@ -274,6 +282,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 		Sink:       sink,
 		CacheBytes: o.cacheBytes,
 		Trace:      o.logLevel >= 5,
+		Capture:    o.capture.Config("uftpd " + version.Version),
 	}
 	if o.temp != "" {
 		cfg.Receiver.CheckpointEvery = checkpointTime

@@ -141,6 +141,10 @@ type (
 		Sender string `json:"sender,omitempty"`
 		Text   string `json:"text"`
 	}
+	jsonCount struct {
+		head
+		Count uint64 `json:"count"`
+	}
 	jsonSendEnd struct {
 		head
 		Exit           int     `json:"exit"`

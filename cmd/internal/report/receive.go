@@ -113,6 +113,12 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case engine.ReadFailed:
 		r.logf(Errors, at, Where{}, "Error receiving: %s", cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "read_failed", Where{}), Text: cli.ErrText(e.Err)})
+	case engine.CaptureFailed:
+		r.logf(Errors, at, Where{}, "%s", captureFailedText(e))
+		r.JSON.write(jsonText{head: newHead(at, "capture_failed", Where{}), Path: e.Path, Text: cli.ErrText(e.Err)})
+	case engine.CaptureLost:
+		r.logf(Warnings, at, Where{}, "%s", captureLostText(e))
+		r.JSON.write(jsonCount{newHead(at, "capture_lost", Where{}), e.Count})
 	case engine.ReceiveTick:
 		r.tick(at, e.Sessions)
 	case engine.Traced:

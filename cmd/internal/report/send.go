@@ -81,6 +81,12 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.ReadFailed:
 		s.logf(Errors, at, "Error receiving: %s", cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "read_failed", s.where), Text: cli.ErrText(e.Err)})
+	case engine.CaptureFailed:
+		s.logf(Errors, at, "%s", captureFailedText(e))
+		s.JSON.write(jsonText{head: newHead(at, "capture_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
+	case engine.CaptureLost:
+		s.logf(Warnings, at, "%s", captureLostText(e))
+		s.JSON.write(jsonCount{newHead(at, "capture_lost", s.where), e.Count})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
@@ -231,6 +237,14 @@ func traceText(e engine.Traced) string {
 		return fmt.Sprintf("Got from %s: %s", e.Peer, e.Text)
 	}
 	return fmt.Sprintf("Sent to %s: %s", e.Peer, e.Text)
+}
+
+func captureFailedText(e engine.CaptureFailed) string {
+	return fmt.Sprintf("Can't write capture, trying again: %s (%s)", cli.ErrText(e.Err), e.Path)
+}
+
+func captureLostText(e engine.CaptureLost) string {
+	return fmt.Sprintf("Warning: %d datagrams are missing in the capture", e.Count)
 }
 
 func (s *Sender) skipped(at time.Time, e engine.Skipped) {

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"errors"
+	"path/filepath"
+
+	"uftp/engine"
+	"uftp/engine/store"
+)
+
+// CaptureOptions are --pcap, --pcap-size and --pcap-files.
+type CaptureOptions struct {
+	Path   string // absolute after Check; empty: no capture
+	SizeMB int    // of a file, millions of bytes; 0: the default
+	Files  int    // kept; 0: the default
+}
+
+// Ranges and defaults.
+const (
+	captureSizeMB    = 100
+	captureSizeMBMax = 100_000
+	captureFiles     = 10
+	captureFilesMin  = 2
+	captureFilesMax  = 1000
+)
+
+// Rows returns the rows of a command's table.
+func (o *CaptureOptions) Rows(group string) []Option {
+	return []Option{
+		{Name: "pcap", Arg: "FILE", Group: group, Set: o.setPath,
+			Help: "capture all that is sent and received into FILE, for uftp-replay and\nWireshark; older ones are FILE.1, FILE.2, ..."},
+		{Name: "pcap-size", Arg: "MB", Group: group, Set: Int(&o.SizeMB, 1, captureSizeMBMax, "Invalid capture size", "MB"),
+			Help: "start a new capture file after MB million bytes (1 to 100000,\ndefault: 100)"},
+		{Name: "pcap-files", Arg: "N", Group: group,
+			Set:  Int(&o.Files, captureFilesMin, captureFilesMax, "Invalid number of capture files", "files"),
+			Help: "how many capture files are kept, FILE included (2 to 1000,\ndefault: 10)"},
+	}
+}
+
+func (o *CaptureOptions) setPath(v string) error {
+	if v == "" {
+		return &Error{Text: "Invalid capture file", Allowed: "the name of a file"}
+	}
+	o.Path = v
+	return nil
+}
+
+// Check checks what only shows at the end of a command line; others are the files
+// that other options name, "" for none.
+func (o *CaptureOptions) Check(others ...string) error {
+	if o.Path == "" {
+		switch {
+		case o.SizeMB > 0:
+			return Fail("--pcap-size says how long capture files get: add --pcap FILE")
+		case o.Files > 0:
+			return Fail("--pcap-files says how many capture files are kept: add --pcap FILE")
+		}
+		return nil
+	}
+	path, err := filepath.Abs(o.Path) // a daemon leaves its directory
+	if err != nil {
+		return Fail("Invalid capture file: --pcap %s: %s", o.Path, ErrText(err))
+	}
+	o.Path = path
+	for _, other := range others {
+		if abs, err := filepath.Abs(other); other != "" && err == nil && abs == path {
+			return Fail("--pcap %s is named by another option or as an operand too", o.Path)
+		}
+	}
+	return nil
+}
+
+// Within reports whether the capture is in a directory or below it.
+func (o *CaptureOptions) Within(dir string) bool {
+	rel, err := filepath.Rel(dir, o.Path)
+	return o.Path != "" && err == nil && filepath.IsLocal(rel)
+}
+
+// Config returns what the engine needs; application is named in the files.
+func (o *CaptureOptions) Config(application string) engine.CaptureConfig {
+	if o.Path == "" {
+		return engine.CaptureConfig{}
+	}
+	size, files := o.SizeMB, o.Files
+	if size == 0 {
+		size = captureSizeMB
+	}
+	if files == 0 {
+		files = captureFiles
+	}
+	return engine.CaptureConfig{
+		Files:       store.CaptureConfig{Path: o.Path, FileBytes: int64(size) * 1_000_000, Files: files},
+		Application: application,
+	}
+}
+
+// CaptureError turns the error of an engine that could not open the capture into
+// one for the user; nil if it is another.
+func (o *CaptureOptions) CaptureError(err error) *Error {
+	var e *engine.CaptureError
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return &Error{Code: ExitLog, Text: "Can't open capture: " + ErrText(e.Err) + " (--pcap " + o.Path + ")"}
+}
