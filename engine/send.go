@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"uftp/crypto/aead"
-	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
@@ -164,7 +163,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		}
 	}
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
-		bucket: cc.NewBucket(sc.Rate, catchUp), packet: sc.BlockSize + sc.Overhead}
+		packet: sc.BlockSize + sc.Overhead}
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
 	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })

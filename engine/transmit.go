@@ -178,7 +178,8 @@ type transmitter struct {
 	// bucket holds what leaves to the rate again: trains that are overdue because this
 	// goroutine was not run must not leave all at once.
 	bucket cc.Bucket
-	packet int // bytes that the rate counts for a block
+	rate   int64 // of the bucket, bytes/s
+	packet int   // bytes that the rate counts for a block
 
 	timer    *time.Timer
 	trains   [txBatch]netio.TxTrain
@@ -222,6 +223,10 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 			fillSlot(s, t.sealer, t.failed)
 		}
 		if s.src != nil {
+			if s.train.Rate != t.rate {
+				t.rate = s.train.Rate
+				t.bucket.SetRate(t.rate, catchUp)
+			}
 			due := max(s.train.Depart, t.bucket.Next(now))
 			if due > now {
 				now = t.wall.now()

@@ -1,4 +1,5 @@
-// Package cc decides when data may leave: a token bucket for a fixed rate.
+// Package cc decides when data may leave: a token bucket holds it to a rate, and a
+// search finds the rate that receivers can take from what they tell they lack.
 //
 // Limits: TFMCC is not here yet.
 package cc
@@ -25,6 +26,9 @@ type Bucket struct {
 // NewBucket returns a bucket of rate bytes/s (0 = unlimited) that, after any
 // stall, catches up at most burst worth of bytes.
 func NewBucket(rate int64, burst time.Duration) Bucket { return Bucket{rate: rate, burst: burst} }
+
+// SetRate changes rate and burst, as NewBucket takes them, for what is booked from now on.
+func (b *Bucket) SetRate(rate int64, burst time.Duration) { b.rate, b.burst, b.frac = rate, burst, 0 }
 
 // Reset forgets any debt: nothing conforms before now.
 func (b *Bucket) Reset(now clock.Time) { b.next, b.frac = now, 0 }

@@ -82,6 +82,7 @@ func (p *Packet) Buffer() []byte { return p.buf[:0] }
 // Layout.BlockSize, and only the last block of a train may be it.
 type Train struct {
 	Depart clock.Time // not before
+	Rate   int64      // bytes/s of IP packets at which such trains leave, 0 = no limit
 	To     netip.AddrPort
 	Head   wire.Header // Func is FILESEG; Seq is that of the first datagram
 	FileID uint16

@@ -37,8 +37,11 @@ type nak struct {
 // follow moves with the newest block, which is of the given section.
 func (r *Receiver) follow(now clock.Time, s *session, section int) {
 	n := &s.file.nak
-	if section < n.last {
+	switch {
+	case section < n.last-1:
 		n.next = 0 // the sender has started again from the front
+	case section < n.last:
+		n.next = min(n.next, section) // a DONE came in the midst of the section, or a pass over nothing else begins
 	}
 	n.last = section
 	if section > n.next && s.due[nakTimer] == clock.Never {

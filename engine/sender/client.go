@@ -23,7 +23,8 @@ type client struct {
 	want      *identity.Fingerprint
 	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
-	excess    int // STATUS messages above MaxNAKPct in this session
+	excess    int    // STATUS messages above MaxNAKPct in this session
+	answered  uint32 // number of the latest question in mid-pass that it answered
 
 	// Of the present file.
 	naks     int64

@@ -24,7 +24,8 @@ type Config struct {
 	BlockSize int            // 512..8800
 	Robust    int            // 10..50
 	Rate      int64          // bytes/s of IP packets, 0 = as fast as the way out takes it
-	Overhead  int            // bytes around a block that Rate counts: headers of FILESEG, UDP and IP, and Security.Overhead
+	Adapt     Adapt
+	Overhead  int // bytes around a block that Rate counts: headers of FILESEG, UDP and IP, and Security.Overhead
 
 	GRTT, MinGRTT, MaxGRTT time.Duration
 
@@ -50,6 +51,19 @@ type Config struct {
 	TrainBlocks int           // most blocks in one Train, 1..machine.MaxTrainBlocks; the machine shortens it to about 1 ms of Rate
 	Lookahead   time.Duration // how long before its departure a train may be planned
 }
+
+// Adapt lets the rate follow what the receivers lose; Rate is where it starts. On is
+// for receivers of any make: they are asked in mid-pass with a DONE that lists nobody.
+type Adapt struct {
+	On   bool
+	Most int64 // bytes/s that the rate stays within; 0 = no limit
+	// MaxLoss is the share of blocks, 0..1, that may have to be sent again. With a Rate
+	// of 0 it counts until it is passed for the first time, then DefaultMaxLoss does.
+	MaxLoss float64
+}
+
+// DefaultMaxLoss is the share of repair up to which sending faster is worth it.
+const DefaultMaxLoss = 0.01
 
 // Host is one entry of a closed group.
 type Host struct {

@@ -46,14 +46,29 @@ type passState struct {
 	packets, bytes int64
 }
 
-func (p *passState) init(cfg *Config, interval time.Duration) {
+func (p *passState) init(cfg *Config) {
+	p.setRate(cfg, cfg.Rate)
+	p.section = -1
+}
+
+// setRate has trains leave at rate bytes/s, 0 = as fast as the way out takes them. A
+// train is no longer than 1 ms of it, or one packet.
+func (p *passState) setRate(cfg *Config, rate int64) {
 	p.train = min(cfg.TrainBlocks, machine.MaxTrainBlocks)
+	interval := packetInterval(cfg, rate)
 	if interval > 0 {
 		p.train = min(p.train, int(time.Millisecond/interval))
 	}
 	p.train = max(p.train, 1)
-	p.bucket = cc.NewBucket(cfg.Rate, max(burst, time.Duration(p.train)*interval))
-	p.section = -1
+	p.bucket.SetRate(rate, max(burst, time.Duration(p.train)*interval))
+}
+
+// packetInterval is the time of one full data packet at rate, 0 for no limit.
+func packetInterval(cfg *Config, rate int64) time.Duration {
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / rate)
 }
 
 func (s *Sender) startData(now clock.Time) {
@@ -61,7 +76,7 @@ func (s *Sender) startData(now clock.Time) {
 	s.pass.need.Reset(s.layout.Blocks, s.fresh || !s.acked)
 	s.pass.sent.Reset(s.layout.Blocks, false)
 	s.began = now
-	if s.cfg.TxWeight > 0 && s.cfg.Rate > 0 {
+	if s.cfg.TxWeight > 0 && s.cfg.Rate > 0 && !s.cfg.Adapt.On {
 		ideal := float64(s.file.Size) / float64(s.cfg.Rate)
 		if limit := int64(float64(s.cfg.TxWeight) / 100 * ideal); limit > 0 {
 			s.timers.Set(timerLimit, now.Add(time.Duration(limit)*time.Second))
@@ -78,6 +93,7 @@ func (s *Sender) startPass(now clock.Time) {
 	p.wakeAt = clock.Never
 	p.began, p.packets, p.bytes = now, 0, 0
 	p.bucket.Reset(now)
+	s.adapt.startPass(s, now)
 	s.timers.Stop(timerCycle)
 	s.reports.must(PassStarted{p.number})
 }
@@ -129,6 +145,9 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	if p.inFlight == maxFlight {
 		return waiting
 	}
+	if s.adapt.walk(s, now, first) {
+		return moved
+	}
 	depart := p.bucket.Next(now)
 	if depart > now.Add(s.cfg.Lookahead) {
 		p.wakeAt = depart.Add(-s.cfg.Lookahead)
@@ -136,6 +155,7 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	}
 	section, _ := s.layout.Section(first)
 	if section != p.section {
+		s.adapt.enter(now, first)
 		p.section = section
 		s.mayReport(report{client: -1, place: section})
 		return moved
@@ -174,6 +194,8 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.FileID = s.fileID
 	t.Layout = s.layout
 	t.N = n
+	t.Rate = s.rate()
+	s.adapt.sent += n
 	s.seq += uint16(n)
 	if s.sec != nil {
 		t.Counter = s.sec.take(n)
@@ -190,6 +212,7 @@ func (s *Sender) Departed(now clock.Time, trains int) {
 	n := min(max(trains, 0), p.inFlight)
 	p.flightHead = (p.flightHead + n) % maxFlight
 	p.inFlight -= n
+	s.adapt.departed(s, now, n)
 	s.last, s.pollNow = now, true
 }
 
@@ -210,6 +233,7 @@ func (s *Sender) sending(section int) bool {
 func (s *Sender) endPass(now clock.Time) {
 	p := &s.pass
 	p.walking = false
+	s.adapt.endPass(now)
 	s.reports.must(PassEnded{
 		FileID: s.fileID, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
 	})
@@ -339,7 +363,10 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		return machine.DropMalformed
 	}
 	// Nothing is lost by dropping it: its client stays among those that DONE asks.
-	if s.sending(section) {
+	switch {
+	case s.adapt.answer(s, i, section, m.NAKs):
+		return machine.DropNone
+	case s.sending(section):
 		return machine.DropPhase
 	}
 
@@ -362,7 +389,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		s.tell(i, "Excessive NAKs received")
 		return machine.DropNone
 	}
-	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
+	s.adapt.merge(s, m.NAKs, section, blocks)
 	s.pass.naks = true
 	if c.state == Active {
 		s.setState(c, ActiveNAK)

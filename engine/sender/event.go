@@ -89,6 +89,12 @@ type (
 		Client Client
 		Text   string
 	}
+	// RateChanged tells that the rate, bytes/s, was changed for what the receivers lost,
+	// which is a share of 0..1.
+	RateChanged struct {
+		Rate int64
+		Loss float64
+	}
 	// GRTTChanged tells the new group round-trip time.
 	GRTTChanged struct{ GRTT time.Duration }
 	// Notice is a step that has no data of its own.
@@ -165,6 +171,7 @@ func (NAKs) MachineEvent()           {}
 func (PassStarted) MachineEvent()    {}
 func (SectionStarted) MachineEvent() {}
 func (PassEnded) MachineEvent()      {}
+func (RateChanged) MachineEvent()    {}
 func (ClientLost) MachineEvent()     {}
 func (GotAbort) MachineEvent()       {}
 func (SentAbort) MachineEvent()      {}

@@ -26,6 +26,7 @@ type round struct {
 	bare   bool // has no list, or is sent even if the list is empty
 	all    bool // DONE_CONF: also who was confirmed before
 	first  bool // KEYINFO: only who had none yet
+	probe  bool // DONE in mid-pass that lists nobody
 }
 
 // queue puts a round behind those that wait.
@@ -70,6 +71,9 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		switch s.phase {
 		case Data:
 			m = wire.Done{FileID: s.fileID, Section: uint16(max(s.layout.Sections-1, 0))}
+			if r.probe {
+				m.Section = uint16(s.adapt.section)
+			}
 		case Announcing, BetweenFiles:
 			m.FileID = max(s.fileID, 1) // 0 would mean the end of the session
 		}
@@ -107,8 +111,11 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 	}
 	s.commit(p, to, b, sealed)
 	r.part++
-	if s.cfg.Rate > 0 {
-		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / s.cfg.Rate))
+	if rate := s.rate(); rate > 0 {
+		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / rate))
+	}
+	if r.probe {
+		return true
 	}
 	s.report(Sent{Func: r.fn, Round: r.number, Part: r.part, Open: open})
 	return true
@@ -124,7 +131,7 @@ func (s *Sender) lists(r *round, c *client) bool {
 	case wire.FuncFileInfo:
 		return c.state == Registered
 	case wire.FuncDone:
-		return c.state == Active && s.phase != BetweenFiles && s.phase != Announcing
+		return c.state == Active && s.phase != BetweenFiles && s.phase != Announcing && !r.probe
 	}
 	return c.state == Done && (r.all || !c.confirmed)
 }

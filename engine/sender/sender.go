@@ -91,6 +91,7 @@ type Sender struct {
 	began    clock.Time // of the data phase
 	lastDone clock.Time // latest COMPLETE that says the file was received
 	pass     passState
+	adapt    adaptState
 }
 
 var _ machine.Machine = (*Sender)(nil)
@@ -116,10 +117,9 @@ func New(cfg Config, now clock.Time) *Sender {
 	if s.sec != nil {
 		s.sec.peer = s.verifierOf
 	}
-	if cfg.Rate > 0 {
-		s.interval = time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / cfg.Rate)
-	}
-	s.pass.init(&cfg, s.interval)
+	s.interval = packetInterval(&cfg, cfg.Rate)
+	s.pass.init(&cfg)
+	s.adapt.init(&cfg)
 	for i := range cfg.Hosts {
 		s.list(&cfg.Hosts[i])
 	}
@@ -399,7 +399,7 @@ func (s *Sender) Stats() Stats {
 		Blocks:    s.layout.Blocks,
 		Left:      s.pass.need.Count(),
 		GRTT:      s.grtt.Value(),
-		Rate:      s.cfg.Rate,
+		Rate:      s.rate(),
 		Counters:  s.counters,
 		FileStart: s.began,
 	}

@@ -24,6 +24,9 @@ const catchUp = time.Millisecond
 func newPace(cfg *sender.Config) pace {
 	full := float64(cfg.BlockSize + cfg.Overhead)
 	p := pace{rate: float64(cfg.Rate)}
+	if cfg.Adapt.On {
+		p.rate = float64(cfg.Adapt.Most)
+	}
 	perMs := p.rate * catchUp.Seconds()
 	train := max(full, min(perMs, full*float64(cfg.TrainBlocks)))
 	// A train leaves whole, one more may be made up for, and a packet may wait for

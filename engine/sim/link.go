@@ -20,6 +20,12 @@ type Path struct {
 	ReorderBy time.Duration // 0 = 5 ms
 
 	Corrupt float64 // 1 to 8 bits flipped: the checksum of UDP finds it, the packet is lost
+	// Rate is the bottleneck of this direction, bytes/s (0 = none), with a queue of Queue
+	// bytes before it: what finds it full is lost. Jitter, Reorder, Dup and Corrupt have
+	// no effect together with it.
+	Rate  int64
+	Queue int
+
 	// NoChecksum delivers what Corrupt has done. Nothing that depends on true
 	// content is checked then: the plain protocol has no other protection.
 	NoChecksum bool
@@ -90,6 +96,7 @@ type link struct {
 	rng   *rand.Rand
 	bad   bool       // state of Burst
 	last  clock.Time // latest arrival that was not held back
+	free  clock.Time // when the bottleneck has passed on all that waits
 	ruled []int      // packets seen by each rule of the world
 }
 
@@ -155,6 +162,17 @@ func (l *link) ruledOut(p *packet) bool {
 func (l *link) carry(p *packet) {
 	if l.lost(p) {
 		l.w.lost++
+		return
+	}
+	if l.Rate > 0 {
+		l.free = max(l.free, l.w.now)
+		waiting := l.free.Sub(l.w.now).Seconds() * float64(l.Rate)
+		if int(waiting)+len(p.data) > l.Queue {
+			l.w.lost++
+			return
+		}
+		l.free = l.free.Add(time.Duration(int64(len(p.data)+udpHeaders) * 1e9 / l.Rate))
+		l.later(p, l.free.Sub(l.w.now))
 		return
 	}
 	if l.Corrupt > 0 && l.rng.Float64() < l.Corrupt {

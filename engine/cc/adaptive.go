@@ -1,0 +1,170 @@
+package cc
+
+import "math"
+
+// Adaptive looks for the highest rate at which receivers lose no more than a given
+// share. It learns from epochs: spans of one rate of which the receivers have told what
+// they lack. It raises the rate by half until something is lost, then falls to what arrived,
+// climbs back half the way at a time and feels above it in growing steps: slow start,
+// then the concave and convex growth of RFC 9438, with loss told block by block in place
+// of acknowledgements.
+//
+// Loss that does not shrink with the rate is the link's own: it is taken out of the
+// account, so that a link that loses 2 % of everything is not starved.
+//
+// Make it with NewAdaptive.
+type Adaptive struct {
+	rate    int64   // bytes/s; 0 = no limit
+	max     int64   // bytes/s; 0 = none
+	accept  float64 // share of blocks that may be lost
+	fresh   bool    // nothing was lost so far
+	ceiling int64   // bytes/s that arrived when too much was lost; 0 = not known
+	step    float64 // of the next climb above the ceiling
+
+	base     float64 // share that is lost at any rate
+	baseTop  float64 // as it was when it was found
+	falls    int     // since the last climb
+	before   int64   // bytes/s that arrived before the first of them
+	sent     int     // blocks since then
+	lost     int     // of these
+	deaf     int     // epochs of which nobody told anything, in a row
+	answered [3]int  // of the epochs before
+}
+
+// The search.
+const (
+	MinRate = 16_000         // bytes/s; slower than any link this protocol is used on
+	MaxRate = 12_500_000_000 // bytes/s; faster than any port
+
+	relief    = 0.85 // of what arrived, so that queues on the way drain
+	nearby    = 0.97 // of the ceiling, to which the rate comes back by halves
+	stepFirst = 0.005
+	stepGrow  = 1.25
+	stepMax   = 0.25
+	limited   = 0.75 // of the rate: who sends less does not learn from a clean epoch
+	baseMax   = 0.3
+	vain      = 2 // falls that did not help before loss is called the link's own
+)
+
+// Epoch is what is known about a span in which the rate did not change.
+type Epoch struct {
+	Rate     int64 // bytes/s at which blocks really left
+	Sent     int   // blocks
+	Lost     int   // of these, blocks that somebody lacks
+	Asked    bool  // receivers were asked; else those that lost nothing have not answered
+	Answered int   // receivers that told what they lack
+}
+
+// NewAdaptive starts at start bytes/s, 0 for no limit until too much is lost, and
+// stays within most bytes/s (0 = no limit). Receivers may lose share accept of the blocks, 0..1.
+func NewAdaptive(start, most int64, accept float64) Adaptive {
+	return Adaptive{rate: start, max: most, accept: accept, fresh: true}
+}
+
+// Rate returns the rate that is right by what is known, bytes/s; 0 = no limit.
+func (a *Adaptive) Rate() int64 { return a.rate }
+
+// Accept sets the share of blocks that may be lost from now on.
+func (a *Adaptive) Accept(share float64) { a.accept = share }
+
+// Climbing reports whether no loss has ended the first climb yet.
+func (a *Adaptive) Climbing() bool { return a.fresh && a.rate > 0 }
+
+// Update learns from an epoch. It reports whether that had too much loss.
+func (a *Adaptive) Update(e Epoch) (tooMuch bool) {
+	heard := a.hears(e)
+	if e.Sent == 0 {
+		return false
+	}
+	loss := float64(e.Lost) / float64(e.Sent)
+	switch {
+	case a.TooMuch(e):
+		a.fall(e, loss)
+		return true
+	case e.Asked && e.Answered == 0:
+		// Answers may have been lost, or nothing arrives any more.
+		if a.deaf >= 2 {
+			a.set(e.Rate / 2)
+			a.fresh = false
+		}
+	default:
+		a.sent, a.lost = a.sent+e.Sent, a.lost+e.Lost
+		a.base = min(0.95*a.base+0.05*loss, a.baseTop)
+		if heard && loss <= a.base+a.accept {
+			a.falls = 0
+			a.climb(e)
+		}
+	}
+	return false
+}
+
+// hears reports whether nearly all of those that answered lately have told.
+func (a *Adaptive) hears(e Epoch) bool {
+	if !e.Asked {
+		return true
+	}
+	if e.Answered == 0 {
+		a.deaf++
+		return false
+	}
+	a.deaf = 0
+	most := max(a.answered[0], a.answered[1], a.answered[2])
+	a.answered[0], a.answered[1], a.answered[2] = a.answered[1], a.answered[2], e.Answered
+	return 10*e.Answered >= 9*most
+}
+
+// TooMuch reports whether more was lost than is accepted, and more than chance would
+// explain: by two standard deviations and one block.
+func (a *Adaptive) TooMuch(e Epoch) bool {
+	expected := (a.base + a.accept) * float64(e.Sent)
+	return float64(e.Lost) > expected+2*math.Sqrt(expected)+1
+}
+
+// fall goes below what arrived.
+func (a *Adaptive) fall(e Epoch, loss float64) {
+	arrived := float64(e.Rate) * (1 - max(0, loss-a.base))
+	if a.falls == 0 {
+		a.before, a.sent, a.lost = int64(arrived), 0, 0
+	} else {
+		a.sent, a.lost = a.sent+e.Sent, a.lost+e.Lost
+	}
+	a.falls++
+	if a.falls > vain {
+		if since := float64(a.lost) / float64(a.sent); since <= baseMax {
+			// The first fall was below what arrived, and still much is lost: that is
+			// how this link is.
+			a.base, a.baseTop = since, since
+			a.falls = 0
+			a.set(int64(relief * float64(a.before)))
+			return
+		}
+	}
+	a.ceiling = int64(arrived)
+	a.fresh = false
+	a.step = stepFirst
+	a.set(int64(relief * arrived))
+}
+
+// climb goes up after an epoch without a fault.
+func (a *Adaptive) climb(e Epoch) {
+	switch top := int64(nearby * float64(a.ceiling)); {
+	case a.rate == 0:
+	case float64(e.Rate) < limited*float64(a.rate):
+		a.set(min(a.rate, 2*e.Rate)) // sender or port is the limit: a leap later would not be felt in time
+	case a.fresh:
+		a.set(a.rate + a.rate/2)
+	case top-a.rate > a.rate/50:
+		a.set(a.rate + (top-a.rate+1)/2)
+	default:
+		a.set(a.rate + max(1, int64(a.step*float64(a.rate))))
+		a.step = min(stepGrow*a.step, stepMax)
+	}
+}
+
+func (a *Adaptive) set(rate int64) {
+	rate = min(max(rate, MinRate), MaxRate)
+	if a.max > 0 {
+		rate = min(rate, a.max)
+	}
+	a.rate = rate
+}

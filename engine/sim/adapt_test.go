@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/sender"
+)
+
+// TestAdaptiveRate has the rate follow bottlenecks that the sender is told nothing of.
+// What a run sends again includes the search; what it ends with does not.
+func TestAdaptiveRate(t *testing.T) {
+	lan := Path{Delay: 200 * time.Microsecond, Rate: mbit(1000), Queue: 1 << 20}
+	for _, c := range []struct {
+		why   string
+		n     int
+		path  Path
+		start int64
+		block int
+		size  int64 // bytes of each file
+		files int
+		slow  float64 // times what the bottleneck needs, at most
+		waste float64 // share sent again, at most
+	}{
+		{"a fast network and small blocks: answers come after sections have ended", 3, lan, mbit(10), 1300, 400e6, 1, 1.8, 0.03},
+		{"large blocks: the file is one section, only questions tell", 3, lan, mbit(10), 8800, 400e6, 1, 2, 0.04},
+		{"many receivers", 60, lan, mbit(10), 8800, 200e6, 1, 5, 0.05},
+		{"a link slower than the start", 3, Path{Delay: 2 * time.Millisecond, Rate: mbit(2), Queue: 50_000}, mbit(10), 1300, 4e6, 1, 2, 0.3},
+		{"a satellite", 3, Path{Delay: 300 * time.Millisecond, Rate: mbit(45), Queue: 1 << 20}, mbit(10), 1300, 200e6, 1, 2.5, 0.08},
+		{"loss that is the link's own does not starve it", 1, Path{Delay: 2 * time.Millisecond, Rate: mbit(100), Queue: 200_000, Loss: 0.02}, mbit(10), 1300, 100e6, 1, 2.3, 0.06},
+		{"files too small for an epoch each", 2, Path{Delay: 200 * time.Microsecond, Rate: mbit(200), Queue: 1 << 20}, mbit(10), 1300, 200e3, 200, 2, 0.02},
+		{"no limit at first", 3, lan, 0, 8800, 400e6, 1, 2.2, 0.5},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			run(t, 21, func(w *World) (time.Duration, func() error) {
+				w.LineRate = mbit(10_000)
+				receivers(w, c.n, c.path)
+				cfg := fast()
+				cfg.Rate, cfg.BlockSize = c.start, c.block
+				cfg.GRTT = max(10*time.Millisecond, 3*c.path.Delay)
+				cfg.RegisterCount = c.n
+				cfg.Adapt = sender.Adapt{On: true, MaxLoss: sender.DefaultMaxLoss}
+				if c.start == 0 {
+					cfg.Adapt.MaxLoss = 0.2
+				}
+				var files []*File
+				for i := range c.files {
+					files = append(files, file(fmt.Sprint("f", i), c.size))
+				}
+				s := w.AddSender(cfg, files...)
+				var began clock.Time
+				var rate int64
+				s.Hook = func(ev machine.Event) {
+					switch ev := ev.(type) {
+					case sender.PassStarted:
+						if began == 0 {
+							began = w.now
+						}
+					case sender.RateChanged:
+						rate = ev.Rate
+					}
+				}
+				total := float64(c.size) * float64(c.files)
+				ideal := total / float64(c.path.Rate)
+				return time.Duration((10*ideal+60)*1e9) + time.Minute, func() error {
+					if err := everybodyHas(w, s)(); err != nil {
+						return err
+					}
+					took := w.now.Sub(began).Seconds()
+					waste := float64(s.Ended.Counters.RepairBytes) / total
+					t.Logf("%.2f times the time of the bottleneck, %.2f %% sent again, at the end %.0f Mbit/s of %.0f",
+						took/ideal, 100*waste, float64(rate)*8e-6, float64(c.path.Rate)*8e-6)
+					if took > c.slow*ideal {
+						return fmt.Errorf("took %.2f times the time of the bottleneck, want %.1f at most", took/ideal, c.slow)
+					}
+					if waste > c.waste {
+						return fmt.Errorf("%.3f of the bytes were sent again, want %.3f at most", waste, c.waste)
+					}
+					return nil
+				}
+			})
+		})
+	}
+}
