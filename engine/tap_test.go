@@ -1,0 +1,448 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/engine/netio"
+	"uftp/pcap"
+)
+
+var (
+	tapGroup = netip.MustParseAddrPort("230.4.4.1:1044")
+	tapPeer  = netip.MustParseAddrPort("10.0.0.7:5000")
+	tapOwn   = netip.MustParseAddr("10.0.0.1")
+)
+
+// memoryFiles is a ring of files in memory that fails on demand.
+type memoryFiles struct {
+	mu    sync.Mutex
+	head  []byte
+	files [][]byte
+	err   error         // of Write and Next
+	stuck chan struct{} // Write waits for it, if there is one
+	shut  bool          // the last failure has closed the file
+}
+
+func (m *memoryFiles) Write(b []byte) error {
+	if m.stuck != nil {
+		<-m.stuck
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return m.err
+	}
+	last := len(m.files) - 1
+	m.files[last] = append(m.files[last], b...)
+	return nil
+}
+
+func (m *memoryFiles) Next() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		m.shut = true
+		return m.err
+	}
+	m.files, m.shut = append(m.files, bytes.Clone(m.head)), false
+	return nil
+}
+
+func (m *memoryFiles) Open() bool { return !m.shut }
+
+func (m *memoryFiles) Size() int64 { return int64(len(m.files[len(m.files)-1])) }
+
+func (m *memoryFiles) Close() error { return nil }
+
+func (m *memoryFiles) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
+// readFile returns the datagrams of a capture and the losses that its packets and
+// its end tell.
+func readFile(t testing.TB, b []byte) (list []pcap.Datagram, marked, lost uint64) {
+	t.Helper()
+	r, err := pcap.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d, err := range r.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, d)
+	}
+	if s := r.Stats(); s.Broken+s.Other+s.Super != 0 {
+		t.Errorf("%+v, want datagrams only", s)
+	}
+	le := binary.LittleEndian
+	for at := 0; at < len(b); {
+		n := int(le.Uint32(b[at+4:]))
+		body := b[at+8 : at+n-4]
+		switch le.Uint32(b[at:]) {
+		case 6: // enhanced packet; option 4 counts drops
+			for o := body[20+(le.Uint32(body[12:])+3)&^3:]; len(o) > 4; o = o[4+(le.Uint16(o[2:])+3)&^3:] {
+				if le.Uint16(o) == 4 {
+					marked += le.Uint64(o[4:])
+				}
+			}
+		case 5: // statistics; option 5 counts what is lost
+			lost = le.Uint64(body[12+12+4:])
+		}
+		at += n
+	}
+	return list, marked, lost
+}
+
+// newTestTap makes a tap that writes to memory. It does not run yet.
+func newTestTap() (*tap, *memoryFiles) {
+	t := &tap{
+		wall: newWall(), notes: newMailbox[machine.Event](make(chan struct{}, 1)), port: 1044, ttl: 9,
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		path: "memory", max: 1 << 40, enc: pcap.Encoder{Format: pcap.NG, Raw: true},
+		source:  func(netip.AddrPort) (netip.Addr, error) { return tapOwn, nil },
+		sources: map[netip.Addr]knownSource{},
+		buf:     make([]byte, 0, tapFlushBytes+pcap.RecordMax),
+	}
+	m := &memoryFiles{head: t.enc.AppendHead(nil)}
+	m.files = [][]byte{bytes.Clone(m.head)}
+	t.files = m
+	return t, m
+}
+
+// trains makes random trains of equal datagrams with a shorter last one.
+func trains(rng *rand.Rand, n int) (list []netio.TxTrain) {
+	for range n {
+		seg := 1 + rng.IntN(3000)
+		b := make([]byte, 1+rng.IntN(20_000))
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+		}
+		if rng.IntN(3) == 0 {
+			seg = 0
+		}
+		list = append(list, netio.TxTrain{Buf: b, Seg: seg, To: tapGroup})
+	}
+	return list
+}
+
+// split is what a train is on the wire.
+func split(buf []byte, seg int) (list [][]byte) {
+	for n := datagramsOf(len(buf), seg); n > 1; n-- {
+		list = append(list, buf[:seg])
+		buf = buf[seg:]
+	}
+	return append(list, buf)
+}
+
+func TestTapSplitsTrains(t *testing.T) {
+	x, files := newTestTap()
+	tx := x.lane(pcap.Outbound, 1<<20, 0xb8)
+	rx := x.lane(pcap.Inbound, 1<<20, 0)
+	rng := rand.New(rand.NewPCG(1, 1))
+	x.start()
+	type want struct {
+		src, dst netip.AddrPort
+		data     []byte
+	}
+	var wants []want
+	at := x.wall.now()
+	own := netip.AddrPortFrom(tapOwn, 1044)
+	for i := range 100 {
+		at += clock.Time(time.Microsecond)
+		if i%3 == 0 {
+			b := trains(rng, 1)[0]
+			s := netio.RxSlot{Buf: b.Buf, N: len(b.Buf), Seg: b.Seg, From: tapPeer, To: tapGroup.Addr()}
+			dst := tapGroup
+			if i%2 == 0 {
+				s.To, dst = netip.Addr{}, own // a system that does not tell
+			}
+			rx.received(at, []netio.RxSlot{s})
+			for _, p := range split(b.Buf, b.Seg) {
+				wants = append(wants, want{tapPeer, dst, p})
+			}
+			continue
+		}
+		list := trains(rng, 1+rng.IntN(3))
+		tx.sent(at, list)
+		for _, b := range list {
+			for _, p := range split(b.Buf, b.Seg) {
+				wants = append(wants, want{own, tapGroup, p})
+			}
+		}
+		if i%10 == 0 {
+			time.Sleep(time.Millisecond) // let it go to sleep now and then
+		}
+	}
+	x.close()
+	got, marked, lost := readFile(t, files.files[0])
+	if marked != 0 || lost != 0 {
+		t.Errorf("%d and %d datagrams lost, want none", marked, lost)
+	}
+	if len(got) != len(wants) {
+		t.Fatalf("%d datagrams, want %d", len(got), len(wants))
+	}
+	for i, g := range got {
+		if w := wants[i]; g.Src != w.src || g.Dst != w.dst || !bytes.Equal(g.Payload, w.data) {
+			t.Fatalf("datagram %d: %v > %v, %d bytes; want %v > %v, %d bytes", i, g.Src, g.Dst, len(g.Payload), w.src, w.dst, len(w.data))
+		}
+		if i > 0 && g.Time.Before(got[i-1].Time) {
+			t.Errorf("datagram %d is older than the one before", i)
+		}
+	}
+}
+
+// TestFullLaneCounts stops the disk: what does not fit is counted and told in the
+// events, in the packet behind the gap, and at the end of the file; nobody waits.
+func TestFullLaneCounts(t *testing.T) {
+	x, files := newTestTap()
+	files.stuck = make(chan struct{})
+	tx := x.lane(pcap.Outbound, 64<<10, 0)
+	x.start()
+	b := make([]byte, 13*100)
+	total := 0
+	put := func(n int) {
+		for range n {
+			binary.LittleEndian.PutUint32(b, uint32(total))
+			tx.sent(x.wall.now(), []netio.TxTrain{{Buf: b, Seg: 100, To: tapGroup}})
+			total += 13
+		}
+	}
+	put(1000)
+	if tx.lost.Load() == 0 {
+		t.Fatal("nothing was lost, want a full lane")
+	}
+	close(files.stuck)
+	eventually(t, "the lane is empty again", x.empty)
+	put(1)
+	x.close()
+	got, marked, lost := readFile(t, files.files[0])
+	if len(got)+int(lost) != total || marked != lost || lost != tx.lost.Load() {
+		t.Errorf("%d in the file, %d lost by its packets, %d by its end, %d by the lane; want %d together", len(got), marked, lost, tx.lost.Load(), total)
+	}
+	if g := got[len(got)-13].Payload; binary.LittleEndian.Uint32(g) != uint32(total-13) {
+		t.Errorf("the last train is not the one sent after the gap")
+	}
+	var told uint64
+	for _, ev := range x.notes.take() {
+		told += ev.(CaptureLost).Count
+	}
+	if told != lost {
+		t.Errorf("told of %d lost datagrams, want %d", told, lost)
+	}
+}
+
+// TestFilesFail lets writes fail for a while: the failure is told once, what is lost
+// meanwhile is counted, and it goes on afterwards.
+func TestFilesFail(t *testing.T) {
+	for _, shut := range []bool{false, true} {
+		x, files := newTestTap()
+		tx := x.lane(pcap.Outbound, 1<<20, 0)
+		total, at := 0, x.wall.now()
+		put := func(n int) {
+			for range n {
+				tx.sent(at, []netio.TxTrain{{Buf: make([]byte, 1300), Seg: 100, To: tapGroup}})
+				total += 13
+				at += clock.Time(time.Microsecond)
+			}
+			for x.drain(clock.Never) {
+			}
+			x.flush()
+		}
+		put(10)
+		files.fail(errors.New("no space left"))
+		put(10)
+		if files.shut = shut; shut {
+			at = x.retryAt
+			put(10) // now the file cannot be opened either
+		}
+		files.fail(nil)
+		at = x.retryAt.Add(-time.Second)
+		put(10) // too early
+		at = x.retryAt
+		put(10)
+		x.finish()
+		in := 0
+		var marked, lost uint64
+		for _, f := range files.files {
+			got, m, l := readFile(t, f)
+			in, marked, lost = in+len(got), marked+m, max(lost, l)
+		}
+		if in != 20*13 || in+int(lost) != total || marked != lost {
+			t.Errorf("shut %v: %d in the files, %d lost by packets, %d by the end; want %d of %d in the files", shut, in, marked, lost, 20*13, total)
+		}
+		failed, told := 0, uint64(0)
+		for _, ev := range x.notes.take() {
+			switch ev := ev.(type) {
+			case CaptureFailed:
+				failed++
+			case CaptureLost:
+				told += ev.Count
+			}
+		}
+		if failed != 1 || told != lost {
+			t.Errorf("shut %v: %d failures told, want 1; %d losses told, want %d", shut, failed, told, lost)
+		}
+	}
+}
+
+// TestFilesRotate: no file is longer than it may be, every one is good by itself, and
+// together they hold everything.
+func TestFilesRotate(t *testing.T) {
+	x, files := newTestTap()
+	x.max = 300_000
+	tx := x.lane(pcap.Outbound, 1<<20, 0)
+	var want []byte
+	for i := range 100 {
+		b := bytes.Repeat([]byte{byte(i)}, 20_000)
+		tx.sent(clock.Time(i), []netio.TxTrain{{Buf: b, Seg: 1300, To: tapGroup}})
+		want = append(want, b...)
+		for i%7 == 0 && x.drain(clock.Never) {
+		}
+		if i%20 == 0 {
+			x.drain(clock.Never)
+			x.flush()
+		}
+	}
+	x.finish()
+	if len(files.files) < 8 {
+		t.Errorf("%d files, want several", len(files.files))
+	}
+	var all []byte
+	for i, f := range files.files {
+		if len(f) > 300_000 || i < len(files.files)-1 && len(f) < 300_000-2*pcap.RecordMax {
+			t.Errorf("file %d of %d bytes, want nearly 300000", i, len(f))
+		}
+		got, _, _ := readFile(t, f)
+		for _, g := range got {
+			all = append(all, g.Payload...)
+		}
+	}
+	if !bytes.Equal(all, want) {
+		t.Errorf("%d bytes in all files, want the %d that were sent", len(all), len(want))
+	}
+}
+
+// TestLaneWraps puts records of all lengths through a small lane from one goroutine
+// to another: they come out as they went in, or are counted.
+func TestLaneWraps(t *testing.T) {
+	x, files := newTestTap()
+	rx := x.lane(pcap.Inbound, 16<<10, 0)
+	x.start()
+	rng := rand.New(rand.NewPCG(2, 2))
+	offered := 0
+	for i := range 20_000 {
+		b := make([]byte, rng.IntN(4000))
+		for j := range b {
+			b[j] = byte(i)
+		}
+		rx.received(x.wall.now(), []netio.RxSlot{{Buf: b, N: len(b), From: tapPeer, To: tapOwn}})
+		offered++
+		if i%50 == 0 {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+	rx.received(x.wall.now(), []netio.RxSlot{{Truncated: true}})
+	offered++
+	x.close()
+	got, _, lost := readFile(t, files.files[0])
+	if len(got) == 0 || len(got)+int(lost) != offered || lost == 0 {
+		t.Errorf("%d captured and %d lost, want %d together and some of both", len(got), lost, offered)
+	}
+	for _, g := range got {
+		for _, c := range g.Payload {
+			if c != g.Payload[0] {
+				t.Fatal("a record holds bytes of another")
+			}
+		}
+	}
+}
+
+// TestUnknownSource: a datagram whose own address the system does not tell is
+// captured all the same, and the system is not asked for every one.
+func TestUnknownSource(t *testing.T) {
+	x, files := newTestTap()
+	asked := 0
+	x.source = func(netip.AddrPort) (netip.Addr, error) { asked++; return netip.Addr{}, io.ErrUnexpectedEOF }
+	tx := x.lane(pcap.Outbound, 1<<20, 0)
+	six := netip.MustParseAddrPort("[ff12::1%eth7]:1044")
+	at := x.wall.now()
+	for range 100 {
+		tx.sent(at, []netio.TxTrain{{Buf: []byte("x"), To: tapGroup}, {Buf: []byte("y"), To: six}})
+	}
+	tx.sent(at.Add(2*sourceFor), []netio.TxTrain{{Buf: []byte("x"), To: tapGroup}})
+	x.finish()
+	got, _, _ := readFile(t, files.files[0])
+	if len(got) != 201 || got[0].Src.Addr() != netip.IPv4Unspecified() || got[1].Src.Addr() != netip.IPv6Unspecified() {
+		t.Errorf("%d datagrams, from %v and %v; want 201 from the unspecified addresses", len(got), got[0].Src, got[1].Src)
+	}
+	if got[1].Dst != netip.AddrPortFrom(six.Addr().WithZone(""), 1044) {
+		t.Errorf("sent to %v, want the group without its zone", got[1].Dst)
+	}
+	if asked != 3 {
+		t.Errorf("the system was asked %d times, want once for each address, and again after a while", asked)
+	}
+}
+
+func TestTapAllocatesNothing(t *testing.T) {
+	x, files := newTestTap()
+	tx, rx := x.lane(pcap.Outbound, 4<<20, 0), x.lane(pcap.Inbound, 4<<20, 0)
+	files.files[0] = make([]byte, 0, 64<<20)
+	b := make([]byte, 20*1324)
+	out := []netio.TxTrain{{Buf: b, Seg: 1324, To: tapGroup}}
+	in := []netio.RxSlot{{Buf: b, N: len(b), Seg: 1324, From: tapPeer}}
+	if n := testing.AllocsPerRun(500, func() {
+		tx.sent(tx.now(), out)
+		rx.received(rx.now(), in)
+		x.drain(clock.Never)
+		x.flush()
+	}); n != 0 {
+		t.Errorf("%v allocations for a train and a slot, want none", n)
+	}
+	if x.lost() != 0 {
+		t.Errorf("%d lost, want none", x.lost())
+	}
+}
+
+// BenchmarkTap is what the data path pays for a train of 45 datagrams of 1300 bytes.
+func BenchmarkTap(b *testing.B) {
+	buf := make([]byte, 45*1324)
+	out := []netio.TxTrain{{Buf: buf, Seg: 1324, To: tapGroup}}
+	b.Run("off", func(b *testing.B) {
+		var lane *tapLane
+		b.SetBytes(int64(len(buf)))
+		for b.Loop() {
+			lane.sent(lane.now(), out)
+		}
+	})
+	b.Run("on", func(b *testing.B) {
+		x, _ := newTestTap()
+		lane := x.lane(pcap.Outbound, tapDataBytes, 0)
+		b.SetBytes(int64(len(buf)))
+		for b.Loop() {
+			lane.sent(lane.now(), out)
+			lane.tail.Store(lane.head.Load()) // the tap keeps up
+		}
+	})
+	b.Run("full", func(b *testing.B) {
+		x, _ := newTestTap()
+		lane := x.lane(pcap.Outbound, 64<<10, 0)
+		lane.sent(lane.now(), out)
+		b.SetBytes(int64(len(buf)))
+		for b.Loop() {
+			lane.sent(lane.now(), out)
+		}
+	})
+}
