@@ -99,6 +99,14 @@
 // size and equal time stamp goes unnoticed, and what is read before a change is
 // noticed has been sent.
 //
+// # Captures
+//
+// A [Capture] is a ring of files that a program writes about itself. It knows no
+// format but the head that each file begins with. A new file is made whole under
+// another name and then moved to its own, so whatever has a name of the ring is
+// good, also after kill -9; what a write left in part is cut off. Nothing is synced:
+// a crash of the machine may cost the last seconds. Two programs must not share one.
+//
 // [SendRestart] is the restart file of the stock sender, byte for byte;
 // [ReadList] and [ReadHostList] read what the options -i, -X, -H and -j name.
 package store
