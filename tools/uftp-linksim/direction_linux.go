@@ -15,16 +15,17 @@ import (
 
 // How a frame crosses (run):
 //
-//  1. receive  recvmmsg on one interface: what has come, up to rxBatch.
+//  1. receive  from one interface: what has come, up to rxBatch.
 //  2. cut      super-frames become the frames that a line would carry.
-//  3. decide   the link says when each arrives, and how; the frame is copied into
-//              a slot, its copy into another.
-//  4. wait     slots lie in the schedule; ppoll sleeps until the first is due or
+//  3. decide   each link behind the interface says when the frame arrives at its
+//              end, and how; the frame is copied into a slot, its copy into another.
+//  4. wait     slots lie in the schedules; ppoll sleeps until the first is due or
 //              a frame comes.
-//  5. send     what is due leaves in one sendmmsg; slots are free again.
+//  5. send     what is due leaves in one sendmmsg a link; slots are free again.
 //
-// Both directions run on threads of their own and share nothing but the sockets.
-// Slots, heap and message headers exist before the first frame.
+// Every direction runs on a thread of its own; they share nothing but the files
+// behind the interfaces. Slots, heaps and message headers exist before the first
+// frame.
 
 const (
 	idleMax      = 50 * time.Millisecond // how long a stop goes unnoticed
@@ -47,34 +48,52 @@ func newTimer() timer {
 
 func (t timer) now() clock.Time { return t.start.Add(time.Since(t.began)) }
 
-// direction carries frames from one port to the other.
+// direction carries frames from one port to one or several others, to each through
+// a link of its own.
 type direction struct {
-	from, to *port
-	link     *link.Link
-	timer    timer
-	log      *frameLog
-	stop     *atomic.Bool
+	from  *port
+	legs  []*leg
+	timer timer
+	stop  *atomic.Bool
 
 	slots    []byte // slot i at i*slotSize: header and frame
 	slotSize int
 	lens     []int32 // of the header and frame in a slot
 	free     []int32 // slots, the one used last on top: it may still be in a cache
-	due      *link.Schedule
-	batch    [txBatch]int32 // slots of a batch
 	cutter   cutter
-	n        counters
 
 	mu     sync.Mutex
-	shared counters // copy of n for others
+	shared []counters // of the legs, for others
 	told   clock.Time
 
 	poll    [1]unix.PollFd
 	timeout unix.Timespec
 }
 
-func newDirection(from, to *port, l *link.Link, t timer, memory int, log *frameLog, stop *atomic.Bool) *direction {
-	d := &direction{from: from, to: to, link: l, timer: t, log: log, stop: stop}
-	d.slotSize = vnetLen + 14 + tagRoom + max(from.mtu, to.mtu)
+// leg is the way from a direction's start to one of its ends.
+type leg struct {
+	to    *port
+	link  *link.Link
+	log   *frameLog
+	due   *link.Schedule
+	batch [txBatch]int32 // slots of a batch
+	tx    txSide
+	n     counters
+}
+
+func newLeg(to *port, l *link.Link, log *frameLog) *leg {
+	g := &leg{to: to, link: l, log: log}
+	g.tx.link()
+	return g
+}
+
+func newDirection(from *port, legs []*leg, t timer, memory int, stop *atomic.Bool) *direction {
+	d := &direction{from: from, legs: legs, timer: t, stop: stop, shared: make([]counters, len(legs))}
+	mtu := from.mtu
+	for _, g := range legs {
+		mtu = max(mtu, g.to.mtu)
+	}
+	d.slotSize = vnetLen + 14 + tagRoom + mtu
 	count := max(memory/d.slotSize, 2)
 	d.slots = make([]byte, count*d.slotSize)
 	d.lens = make([]int32, count)
@@ -82,26 +101,40 @@ func newDirection(from, to *port, l *link.Link, t timer, memory int, log *frameL
 	for i := range d.free {
 		d.free[i] = int32(count - 1 - i)
 	}
-	d.due = link.NewSchedule(count)
+	for _, g := range legs {
+		g.due = link.NewSchedule(count)
+	}
 	d.poll[0] = unix.PollFd{Fd: int32(from.fd), Events: unix.POLLIN}
 	return d
 }
 
-// counters returns a recent state, from any goroutine.
-func (d *direction) counters() counters {
+// counters returns a recent state of a leg, from any goroutine.
+func (d *direction) counters(leg int) counters {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.shared
+	return d.shared[leg]
 }
 
-func (d *direction) publish(now clock.Time) {
+// publish tells others the counters and writes the logs.
+func (d *direction) publish(now clock.Time) error {
 	d.told = now
-	d.n.Counters = d.link.Counters()
-	d.n.InFlight = d.due.Len()
-	d.n.KernelDrops += d.from.kernelDrops()
+	drops := d.from.kernelDrops() // on the way to all legs
+	for _, g := range d.legs {
+		g.n.Counters = g.link.Counters()
+		g.n.InFlight = g.due.Len()
+		g.n.KernelDrops += drops
+	}
 	d.mu.Lock()
-	d.shared = d.n
+	for i, g := range d.legs {
+		d.shared[i] = g.n
+	}
 	d.mu.Unlock()
+	for _, g := range d.legs {
+		if err := g.log.flush(); err != nil {
+			return &logError{err}
+		}
+	}
+	return nil
 }
 
 // run carries frames until stop, or until an interface is gone.
@@ -115,9 +148,8 @@ func (d *direction) run() error {
 	for !d.stop.Load() {
 		now := d.timer.now()
 		if now.Sub(d.told) >= publishEvery {
-			d.publish(now)
-			if err := d.log.flush(); err != nil {
-				return &logError{err}
+			if err := d.publish(now); err != nil {
+				return err
 			}
 		}
 		if err := d.forward(now); err != nil {
@@ -133,7 +165,7 @@ func (d *direction) run() error {
 		case err != nil && gone(err):
 			return fmt.Errorf("interface %s is gone: %w", d.from.name, err)
 		case err != nil:
-			d.n.Unreadable++ // ENETDOWN; a frame whose header the kernel cannot tell
+			d.unreadable() // ENETDOWN; a frame whose header the kernel cannot tell
 		}
 		full = n == rxBatch
 		now = d.timer.now()
@@ -141,16 +173,21 @@ func (d *direction) run() error {
 			d.take(now, i)
 		}
 	}
-	d.publish(d.timer.now())
-	if err := d.log.flush(); err != nil {
-		return &logError{err}
+	return d.publish(d.timer.now())
+}
+
+// next is when the first frame under way is due.
+func (d *direction) next() clock.Time {
+	first := clock.Never
+	for _, g := range d.legs {
+		first = min(first, g.due.Next())
 	}
-	return nil
+	return first
 }
 
 // wait sleeps until a frame comes or is due.
 func (d *direction) wait() error {
-	left := min(idleMax, d.due.Next().Sub(d.timer.now()))
+	left := min(idleMax, d.next().Sub(d.timer.now()))
 	if left <= 0 {
 		return nil
 	}
@@ -171,42 +208,31 @@ func (d *direction) wait() error {
 	return nil
 }
 
-// take hands the i-th message received to the link, cut if need be.
-func (d *direction) take(now clock.Time, i int) {
-	frame, v, ok := d.from.frame(i)
-	if !ok {
-		d.n.Unreadable++
-		return
-	}
-	if v.gso == gsoNone {
-		if slot, buf := d.slot(len(frame)); buf != nil {
-			d.carry(now, slot, copy(buf[vnetLen:], frame), v)
-		}
-		return
-	}
-	c := &d.cutter
-	if c.start(frame, v) != nil {
-		d.n.Unreadable++
-		return
-	}
-	for c.more() {
-		slot, buf := d.slot(min(c.head+c.size, len(frame)))
-		if buf == nil {
-			return
-		}
-		n, v, _ := c.cut(buf[vnetLen:])
-		d.carry(now, slot, n, v)
+// unreadable counts a frame that no leg can carry.
+func (d *direction) unreadable() {
+	for _, g := range d.legs {
+		g.n.Unreadable++
 	}
 }
 
-// slot takes a free slot for a frame of n bytes; buf is nil if there is none.
-func (d *direction) slot(n int) (slot int32, buf []byte) {
-	switch {
-	case vnetLen+n > d.slotSize:
-		d.n.TooLong++
-		return 0, nil
-	case len(d.free) == 0:
-		d.n.NoMemory++
+// take hands the i-th message received to the links, cut if need be.
+func (d *direction) take(now clock.Time, i int) {
+	frame, v, ok := d.from.frame(i)
+	c := &d.cutter
+	if !ok || c.start(frame, v) != nil {
+		d.unreadable()
+		return
+	}
+	for ; c.more(); c.step() {
+		for _, g := range d.legs {
+			d.carry(now, g)
+		}
+	}
+}
+
+// slot takes a free slot; buf is nil if there is none.
+func (d *direction) slot() (slot int32, buf []byte) {
+	if len(d.free) == 0 {
 		return 0, nil
 	}
 	slot = d.free[len(d.free)-1]
@@ -218,60 +244,83 @@ func (d *direction) buf(slot int32) []byte {
 	return d.slots[int(slot)*d.slotSize:][:d.slotSize]
 }
 
-// carry decides about the frame of n bytes in a slot and schedules it.
-func (d *direction) carry(now clock.Time, slot int32, n int, v vnet) {
-	f := d.link.Carry(now, n)
-	d.log.frame(d.timer.start, now, n, &f)
-	if f.Cause != link.Passed {
-		d.free = append(d.free, slot)
+// carry lets the link of a leg decide about the frame that the cutter is at, and
+// schedules it.
+func (d *direction) carry(now clock.Time, g *leg) {
+	n := d.cutter.length()
+	if vnetLen+n > d.slotSize {
+		g.n.TooLong++
 		return
 	}
-	buf := d.buf(slot)
+	f := g.link.Carry(now, n)
+	g.log.frame(d.timer.start, now, n, &f)
+	if f.Cause != link.Passed {
+		return
+	}
+	slot, buf := d.slot()
+	if buf == nil {
+		g.n.NoMemory++
+		return
+	}
+	frame := buf[vnetLen:][:n]
+	v := d.cutter.cut(frame)
 	if f.Damage != 0 {
-		frame := buf[vnetLen:][:n]
 		v = finish(frame, v)
 		link.Damage(frame, f.Damage)
 	}
 	putVnet(buf, v)
 	d.lens[slot] = int32(vnetLen + n)
-	d.due.Push(f.At, slot)
+	g.due.Push(f.At, slot)
 	if f.Copy > 0 {
-		if twin, to := d.slot(n); to != nil {
-			copy(to, buf[:vnetLen+n])
-			d.lens[twin] = int32(vnetLen + n)
-			d.due.Push(f.Copy, twin)
+		twin, to := d.slot()
+		if to == nil {
+			g.n.NoMemory++
+			return
 		}
+		copy(to, buf[:vnetLen+n])
+		d.lens[twin] = int32(vnetLen + n)
+		g.due.Push(f.Copy, twin)
 	}
 }
 
 // forward sends all that is due.
 func (d *direction) forward(now clock.Time) error {
-	for d.due.Next() <= now {
-		n := 0
-		d.n.LateMax = max(d.n.LateMax, now.Sub(d.due.Next()))
-		for n < txBatch && d.due.Next() <= now {
-			slot := d.due.Pop()
-			d.batch[n] = slot
-			d.to.load(n, d.buf(slot)[:d.lens[slot]])
-			n++
-		}
-		for sent := 0; sent < n; {
-			took, err := d.to.send(sent, n)
-			switch {
-			case err == nil:
-				d.n.Sent += uint64(took)
-				sent += took
-			case gone(err):
-				return fmt.Errorf("interface %s is gone: %w", d.to.name, err)
-			case err == unix.EMSGSIZE:
-				d.n.TooLong++
-				sent++
-			default:
-				d.n.SendErrors++
-				sent++
+	for _, g := range d.legs {
+		for g.due.Next() <= now {
+			if err := d.sendBatch(now, g); err != nil {
+				return err
 			}
 		}
-		d.free = append(d.free, d.batch[:n]...)
 	}
+	return nil
+}
+
+// sendBatch sends what is due to one end, up to txBatch frames.
+func (d *direction) sendBatch(now clock.Time, g *leg) error {
+	g.n.LateMax = max(g.n.LateMax, now.Sub(g.due.Next()))
+	n := 0
+	for n < txBatch && g.due.Next() <= now {
+		slot := g.due.Pop()
+		g.batch[n] = slot
+		g.tx.load(n, d.buf(slot)[:d.lens[slot]])
+		n++
+	}
+	for sent := 0; sent < n; {
+		took, err := g.to.send(&g.tx, sent, n)
+		g.n.Sent += uint64(took)
+		sent += took
+		switch {
+		case err == nil:
+			continue
+		case gone(err):
+			return fmt.Errorf("interface %s is gone: %w", g.to.name, err)
+		case err == unix.EMSGSIZE:
+			g.n.TooLong++
+		default:
+			g.n.SendErrors++
+		}
+		sent++
+	}
+	d.free = append(d.free, g.batch[:n]...)
 	return nil
 }

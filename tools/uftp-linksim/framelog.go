@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -17,19 +18,22 @@ type logFile struct {
 	f  *os.File
 }
 
-// frameLog gathers the lines of one direction. A nil one takes and forgets them.
+// frameLog gathers the lines of one direction of one link. A nil one takes and
+// forgets them.
 type frameLog struct {
-	to  *logFile
-	dir string
-	buf []byte
-	err error // the first
+	to   *logFile
+	head string // of a line, behind the time
+	buf  []byte
+	err  error // the first
 }
 
-func newFrameLog(to *logFile, dir string) *frameLog {
+// newFrameLog returns the log of a link, which are counted from 1.
+func newFrameLog(to *logFile, number int, dir string) *frameLog {
 	if to == nil {
 		return nil
 	}
-	return &frameLog{to: to, dir: dir, buf: make([]byte, 0, logBuffer)}
+	head := fmt.Sprintf(`,"link":%d,"dir":"%s","n":`, number, dir)
+	return &frameLog{to: to, head: head, buf: make([]byte, 0, logBuffer)}
 }
 
 // frame adds a line; now and start are of the clock that fate is in.
@@ -42,9 +46,7 @@ func (l *frameLog) frame(start, now clock.Time, size int, f *link.Fate) {
 	}
 	b := append(l.buf, `{"t":`...)
 	b = appendSeconds(b, now, start)
-	b = append(b, `,"dir":"`...)
-	b = append(b, l.dir...)
-	b = append(b, `","n":`...)
+	b = append(b, l.head...)
 	b = strconv.AppendUint(b, f.Number, 10)
 	b = append(b, `,"bytes":`...)
 	b = strconv.AppendInt(b, int64(size), 10)
@@ -81,6 +83,9 @@ func appendSeconds(b []byte, t, start clock.Time) []byte {
 func (l *frameLog) flush() error {
 	if l == nil {
 		return nil
+	}
+	if len(l.buf) == 0 {
+		return l.err
 	}
 	l.to.mu.Lock()
 	_, err := l.to.f.Write(l.buf)

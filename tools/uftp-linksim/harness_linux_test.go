@@ -295,5 +295,5 @@ func fakeDirection(t *testing.T, o *options, from *port) *direction {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newDirection(from, from, l, timer, 1<<20, nil, &atomic.Bool{})
+	return newDirection(from, []*leg{newLeg(from, l, nil)}, timer, 1<<20, &atomic.Bool{})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -18,17 +19,29 @@ const (
 	netnsDir  = "/run/netns"
 )
 
-// lab is two namespaces with an interface each, whose other ends are in a third
-// namespace without a name, which lasts as long as the sockets in it.
-type lab struct{ made []string }
+// lab is namespaces with an interface each. Either these are TAP devices, whose
+// other side is this process; or veths, whose other ends are in one more namespace,
+// without a name, which lasts as long as the sockets in it.
+type lab struct {
+	made  []string
+	kind  string // kindTap or kindVeth
+	ports []*port
+}
 
-// makeLab moves the calling thread into the third namespace, so it must be locked
-// and not be used for anything else afterwards.
-func makeLab(o *options) (l *lab, inner [2]string, err error) {
+// makeLab makes all and opens a port for each namespace.
+func makeLab(o *options) (l *lab, err error) {
 	if _, err := exec.LookPath("ip"); err != nil {
-		return nil, inner, errors.New("namespaces need the program ip (package iproute2)")
+		return nil, errors.New("namespaces need the program ip (package iproute2)")
 	}
-	l = &lab{}
+	l = &lab{kind: o.kind}
+	if o.kind == kindAny {
+		l.kind = kindTap
+		if fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+			l.kind = kindVeth
+		} else {
+			unix.Close(fd)
+		}
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
@@ -36,49 +49,122 @@ func makeLab(o *options) (l *lab, inner [2]string, err error) {
 	}()
 	for _, ns := range o.namespaces {
 		if _, err := os.Lstat(filepath.Join(netnsDir, ns)); err == nil {
-			return l, inner, fmt.Errorf("namespace %s exists; if nobody needs it: ip netns del %s", ns, ns)
+			return l, fmt.Errorf("namespace %s exists; if nobody needs it: ip netns del %s", ns, ns)
 		}
 		if err := ip("netns", "add", ns); err != nil {
-			return l, inner, err
+			return l, err
 		}
 		l.made = append(l.made, ns)
 	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return l, inner, fmt.Errorf("new network namespace: %w", err)
+	if l.kind == kindTap {
+		err = l.makeTaps(o)
+	} else {
+		err = l.makeVeths(o)
 	}
-	// The ends here must say nothing of their own. What stands below /proc/sys/net is
-	// the calling thread's.
-	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return l, inner, err
+	if err != nil {
+		return l, err
 	}
-	mtu := strconv.Itoa(o.mtu)
 	for i, ns := range o.namespaces {
-		inner[i] = directionNames[i] + "0"
 		cmds := [][]string{
-			{"link", "add", inner[i], "mtu", mtu, "type", "veth", "peer", "name", labDevice, "netns", ns, "mtu", mtu},
-			{"link", "set", inner[i], "arp", "off", "up"},
 			{"-n", ns, "link", "set", "lo", "up"},
 			{"-n", ns, "link", "set", labDevice, "up"},
 		}
-		for j := i; j < len(o.addresses); j += 2 {
+		for j := i; j < len(o.addresses); j += len(o.namespaces) {
 			add := []string{"-n", ns, "addr", "add", o.addresses[j], "dev", labDevice}
 			if strings.Contains(o.addresses[j], ":") {
 				add = append(add, "nodad") // usable at once
 			}
 			cmds = append(cmds, add)
 		}
+		// Groups go there, too.
 		cmds = append(cmds, []string{"-n", ns, "route", "add", "default", "dev", labDevice})
 		for _, c := range cmds {
 			if err := ip(c...); err != nil {
-				return l, inner, err
+				return l, err
 			}
 		}
 	}
-	return l, inner, nil
+	return l, nil
 }
 
-// close removes the namespaces; processes in them keep what they have.
+// onThread runs fn on a thread that ends with it, so that fn may move it to another
+// namespace.
+func onThread(fn func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		done <- fn()
+	}()
+	return <-done
+}
+
+// makeTaps makes a TAP device in each namespace.
+func (l *lab) makeTaps(o *options) error {
+	for _, ns := range o.namespaces {
+		err := onThread(func() error {
+			fd, err := unix.Open(filepath.Join(netnsDir, ns), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+				return fmt.Errorf("enter namespace %s: %w", ns, err)
+			}
+			p, err := openTap(labDevice, o.mtu)
+			if err == nil {
+				l.ports = append(l.ports, p)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		// The device keeps frames until they are read: more than the 500 or 1000 of
+		// itself, so that a burst does not overflow it.
+		if err := ip("-n", ns, "link", "set", labDevice, "mtu", strconv.Itoa(o.mtu), "txqueuelen", strconv.Itoa(tapQueue)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeVeths makes a veth in each namespace and opens the other ends.
+func (l *lab) makeVeths(o *options) error {
+	return onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("new network namespace: %w", err)
+		}
+		// The ends here must say nothing of their own. What stands below /proc/sys/net is
+		// the calling thread's.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		mtu := strconv.Itoa(o.mtu)
+		for i, ns := range o.namespaces {
+			end := "end" + strconv.Itoa(i)
+			if err := ip("link", "add", end, "mtu", mtu, "type", "veth", "peer", "name", labDevice, "netns", ns, "mtu", mtu); err != nil {
+				return err
+			}
+			if err := ip("link", "set", end, "arp", "off", "up"); err != nil {
+				return err
+			}
+			p, err := openPort(end)
+			if err != nil {
+				return err
+			}
+			l.ports = append(l.ports, p)
+		}
+		return nil
+	})
+}
+
+// close closes the ports and removes the namespaces; processes in them keep what
+// they have.
 func (l *lab) close() error {
+	for _, p := range l.ports {
+		p.close()
+	}
+	l.ports = nil
 	var all error
 	for _, ns := range l.made {
 		all = errors.Join(all, ip("netns", "del", ns))

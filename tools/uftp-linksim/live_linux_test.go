@@ -66,6 +66,8 @@ func TestFrames(t *testing.T) {
 		return p
 	}
 	source, sink := open(s.hub), open(s.remote)
+	var out txSide
+	out.link()
 	head := []byte{0x01, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 9}
 	for _, tt := range []struct {
 		name string
@@ -81,8 +83,8 @@ func TestFrames(t *testing.T) {
 		for i := len(frame); i < vnetLen+tt.size; i++ {
 			frame = append(frame, byte(i))
 		}
-		source.load(0, frame)
-		if n, err := source.send(0, 1); n != 1 {
+		out.load(0, frame)
+		if n, err := source.send(&out, 0, 1); n != 1 {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		var got []byte
@@ -406,7 +408,7 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &port{fd: -1, mtu: 1500}
-	p.link()
+	p.rx.link()
 	for i, s := range []super{{udp: true, payload: 1000, size: 1000}, {payload: 60000, size: 1400}} {
 		frame, v, _ := s.build(t)
 		if i == 0 {
@@ -426,13 +428,14 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		now = now.Add(time.Millisecond)
 		d.take(now, 0)
 		d.take(now, 1)
-		for d.due.Len() > 0 {
-			d.free = append(d.free, d.due.Pop())
+		for g := d.legs[0]; g.due.Len() > 0; {
+			d.free = append(d.free, g.due.Pop())
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
-	if c := d.link.Counters(); c.Frames != 501*(1+43) || d.n.artefacts() > 0 {
-		t.Errorf("%d frames, want 44 each time: %+v", c.Frames, d.n)
+	g := d.legs[0]
+	if c := g.link.Counters(); c.Frames != 501*(1+43) || g.n.artefacts() > 0 {
+		t.Errorf("%d frames, want 44 each time: %+v", c.Frames, g.n)
 	}
 }

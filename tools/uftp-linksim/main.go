@@ -1,14 +1,20 @@
-// Command uftp-linksim joins two Ethernet interfaces by a link that misbehaves on
-// demand: delay, jitter, a rate with a bounded queue, loss alone and in bursts,
-// duplication, reordering, corruption, outages on a schedule, each direction by
-// itself. docs/linksim.md shows what to do with it; --help lists every option.
+// Command uftp-linksim joins Ethernet interfaces by links that misbehave on demand:
+// delay, jitter, a rate with a bounded queue, loss alone and in bursts, duplication,
+// reordering, corruption, outages on a schedule, each direction by itself. Two
+// interfaces are joined by one link; the first of several has a link to each other
+// one, as a satellite's hub has. It can make the interfaces, in network namespaces.
+// docs/linksim.md shows what to do with it; --help lists every option.
 //
 // # Contract
 //
 // Frames are carried as they are, whatever is in them: multicast, ARP, VLANs,
 // protocols nobody knows. What the model (package link) decides depends on the seed
-// and the number of the frame in its direction; --log tells it frame by frame. What
-// is lost for other reasons is counted apart and warned about.
+// and the number of the frame in its direction of its link; --log tells it frame by
+// frame. What is lost for other reasons is counted apart and warned about.
+//
+// What the hub sends goes through every link, whoever it is for, so each link meets
+// the same frames and imposes its rate and luck on all of them: a broadcast channel.
+// What another end sends goes to the hub alone.
 //
 // Exit codes: 0 after --time or a signal; 1 options; 2 interfaces, or one that went
 // away; 4 log or statistics file; 5 namespaces, or a system other than Linux.

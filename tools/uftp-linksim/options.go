@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	queueTimeDefault = 100 * time.Millisecond // of the rate, when only a rate was given
 	queueMinDefault  = 64 << 10               // bytes
 	nameMax          = 64                     // bytes of a namespace's name
+	endsMax          = 101                    // interfaces or namespaces
+	perEndMax        = 8                      // addresses
+	tunDevice        = "/dev/net/tun"
 )
 
 // options is what the command line says.
@@ -29,47 +33,67 @@ type options struct {
 	shaped   bool // an option of the model was given
 	queued   [2]bool
 
-	ports      []string // two interfaces
-	namespaces []string // or two namespaces to be made
-	addresses  []string // with prefix, for the first and the second namespace
+	ports      []string // two interfaces or more
+	namespaces []string // or as many namespaces to be made
+	kind       string   // of the interfaces in them
+	addresses  []string // with prefix, for the namespaces in turn
 	mtu        int
-	mtuGiven   bool
+	forLab     bool // an option about namespaces was given
 
 	seed     uint64
-	memory   int // bytes a direction
+	memory   int // bytes for each direction of all links
 	length   time.Duration
 	interval time.Duration
 	log      string
 	stats    string
 }
 
-// defaultAddresses are from ranges kept for benchmarks and private use.
-var defaultAddresses = []string{"198.18.0.1/24", "198.18.0.2/24", "fd99::1/64", "fd99::2/64"}
+// What the interfaces in namespaces are.
+const (
+	kindAny  = "any" // TAP, or veth where that cannot be
+	kindTap  = "tap"
+	kindVeth = "veth"
+)
+
+// defaultAddresses are from ranges kept for benchmarks and private use, one of each
+// for every end.
+func defaultAddresses(ends int) (all []string) {
+	for i := range ends {
+		all = append(all, fmt.Sprintf("198.18.0.%d/24", i+1))
+	}
+	for i := range ends {
+		all = append(all, fmt.Sprintf("fd99::%x/64", i+1))
+	}
+	return all
+}
 
 func newOptions() *options {
-	return &options{mtu: mtuDefault, memory: memoryDefault, seed: 1, addresses: defaultAddresses}
+	return &options{mtu: mtuDefault, memory: memoryDefault, seed: 1, kind: kindAny}
 }
 
 func (o *options) command() *commandline.Command {
 	const (
-		ends  = "Two ends (interfaces as operands, or namespaces)"
-		model = "The link; TIME with a unit (300ms), RATE in bit/s (45M, 256k), SIZE in bytes (2M);\ndown= or up= before a value means one direction: down is from the first end to the second"
+		ends  = "Two ends (interfaces as operands, or namespaces), or more: then the first has a link to each other one"
+		model = "The link; TIME with a unit (300ms), RATE in bit/s (45M, 256k), SIZE in bytes (2M);\ndown= or up= before a value means one direction: down is from the first end to another"
 		view  = "Seeing what happens"
 	)
 	return &commandline.Command{
 		Name:     "uftp-linksim",
-		Purpose:  "Joins two Ethernet interfaces by a link that delays, loses, repeats and damages frames on demand.",
-		Operands: "[interface interface]",
+		Purpose:  "Joins Ethernet interfaces by links that delay, lose, repeat and damage frames on demand.",
+		Operands: "[interface interface...]",
 		Version:  commandline.Version(),
 		Examples: "  uftp-linksim -n hub,remote -p geo                        # two namespaces, a satellite between\n" +
 			"  ip netns exec hub ping 198.18.0.2                        # in another terminal\n" +
+			"  uftp-linksim -n hub,rx1,rx2,rx3 -p geo -b down=2%:5ms       # three receivers, each with luck of its own\n" +
 			"  uftp-linksim -p geo -b down=5%:30 -O 60s+20s:loss=30%:rate=5M eth1 eth2\n" +
 			"  uftp-linksim -d 10ms -r 100M -l 0.1% -s 7 -L frames.jsonl eth1 eth2\n",
 		Options: []commandline.Option{
-			{Letter: 'n', Name: "namespaces", Arg: "A,B", Group: ends, Set: o.setNamespaces,
-				Help: "make two network namespaces, each with an interface eth0;\nthey go when the command ends"},
-			{Letter: 'a', Name: "addresses", Arg: "A,B[,A,B]", Group: ends, Set: o.setAddresses,
-				Help: "addresses with prefixes in the namespaces, in turn for A and B;\ndefault: " + strings.Join(defaultAddresses, ",")},
+			{Letter: 'n', Name: "namespaces", Arg: "A,B[,...]", Group: ends, Set: o.setNamespaces,
+				Help: "make network namespaces, each with an interface eth0;\nthey go when the command ends"},
+			{Letter: 'k', Name: "kind", Arg: "KIND", Group: ends, Set: o.setKind,
+				Help: "of these interfaces: tap (TAP devices), veth, or any: TAP devices\nwhere " + tunDevice + " can be opened, else veth; default: any"},
+			{Letter: 'a', Name: "addresses", Arg: "A,B[,...]", Group: ends, Set: o.setAddresses,
+				Help: "addresses with prefixes, for the namespaces in turn; default:\n" + strings.Join(defaultAddresses(2), ",") + ", and so on"},
 			{Letter: 'm', Name: "mtu", Arg: "BYTES", Group: ends, Set: o.setMTU,
 				Help: fmt.Sprintf("MTU in the namespaces, %d to %d; default: %d", mtuMin, mtuMax, mtuDefault)},
 
@@ -139,7 +163,7 @@ func (o *options) command() *commandline.Command {
 			{Letter: 's', Name: "seed", Arg: "NUMBER", Group: model, Set: o.setSeed,
 				Help: "same seed, same luck of the n-th frame of a direction; default: 1"},
 			{Letter: 'M', Name: "memory", Arg: "SIZE", Group: model, Set: o.setMemory,
-				Help: "for frames under way, each direction; default: 256M"},
+				Help: "for frames under way, each direction of all links together;\ndefault: 256M"},
 
 			{Letter: 't', Name: "time", Arg: "TIME", Group: view, Set: positive(&o.length, "Invalid time"), Help: "end after TIME; default: at SIGINT or SIGTERM"},
 			{Letter: 'i', Name: "interval", Arg: "TIME", Group: view, Set: positive(&o.interval, "Invalid interval"),
@@ -188,33 +212,38 @@ func (o *options) setPreset(v string) error {
 
 func (o *options) setNamespaces(v string) error {
 	parts := strings.Split(v, ",")
-	ok := len(parts) == 2 && parts[0] != parts[1]
-	for _, p := range parts {
-		ok = ok && p != "" && p != "." && p != ".." && len(p) <= nameMax && !strings.ContainsAny(p, "/ \t\n") && p[0] != '-'
+	ok := len(parts) >= 2 && len(parts) <= endsMax
+	for i, p := range parts {
+		ok = ok && !slices.Contains(parts[:i], p) && p != "" && p != "." && p != ".." && len(p) <= nameMax && !strings.ContainsAny(p, "/ \t\n") && p[0] != '-'
 	}
 	if !ok {
-		return &commandline.Error{Text: "Invalid namespaces", Allowed: "two different names with a comma between"}
+		return &commandline.Error{Text: "Invalid namespaces", Allowed: fmt.Sprintf("2 to %d different names with commas between", endsMax)}
 	}
 	o.namespaces = parts
 	return nil
 }
 
+func (o *options) setKind(v string) error {
+	if v != kindAny && v != kindTap && v != kindVeth {
+		return &commandline.Error{Text: "Invalid kind", Allowed: "tap, veth, any"}
+	}
+	o.kind, o.forLab = v, true
+	return nil
+}
+
 func (o *options) setAddresses(v string) error {
 	parts := strings.Split(v, ",")
-	ok := len(parts)%2 == 0 && len(parts) <= 16
 	for _, p := range parts {
-		_, err := netip.ParsePrefix(p)
-		ok = ok && err == nil
+		if _, err := netip.ParsePrefix(p); err != nil {
+			return &commandline.Error{Text: "Invalid addresses", Allowed: "ADDRESS/PREFIX with commas between"}
+		}
 	}
-	if !ok {
-		return &commandline.Error{Text: "Invalid addresses", Allowed: "an even number of ADDRESS/PREFIX with commas between"}
-	}
-	o.addresses = parts
+	o.addresses, o.forLab = parts, true
 	return nil
 }
 
 func (o *options) setMTU(v string) error {
-	o.mtuGiven = true
+	o.forLab = true
 	return commandline.Int(&o.mtu, mtuMin, mtuMax, "Invalid MTU", "bytes")(v)
 }
 
@@ -249,13 +278,21 @@ func positive(p *time.Duration, text string) func(string) error {
 func (o *options) check(operands []string) error {
 	switch {
 	case o.namespaces != nil && len(operands) > 0:
-		return commandline.Fail("Either namespaces (-n) or two interfaces, not both")
-	case o.namespaces == nil && len(operands) != 2:
-		return &commandline.UsageError{Text: "Two interfaces, or -n with two namespaces, must be given"}
-	case o.namespaces == nil && operands[0] == operands[1]:
-		return commandline.Fail("Both interfaces are %s", operands[0])
-	case o.namespaces == nil && (o.mtuGiven || &o.addresses[0] != &defaultAddresses[0]):
-		return commandline.Fail("-a and -m are for namespaces (-n); interfaces keep what they have")
+		return commandline.Fail("Either namespaces (-n) or interfaces, not both")
+	case o.namespaces == nil && (len(operands) < 2 || len(operands) > endsMax):
+		return &commandline.UsageError{Text: fmt.Sprintf("Two interfaces or more, up to %d, or -n with as many namespaces, must be given", endsMax)}
+	case o.namespaces == nil && o.forLab:
+		return commandline.Fail("-a, -k and -m are for namespaces (-n); interfaces keep what they have")
+	case len(o.addresses)%max(len(o.namespaces), 1) > 0 || len(o.addresses) > perEndMax*len(o.namespaces):
+		return commandline.Fail("%d addresses for %d namespaces: each needs as many, up to %d", len(o.addresses), len(o.namespaces), perEndMax)
+	}
+	for i, name := range operands {
+		if slices.Contains(operands[:i], name) {
+			return commandline.Fail("Interface %s is given twice", name)
+		}
+	}
+	if o.addresses == nil {
+		o.addresses = defaultAddresses(len(o.namespaces))
 	}
 	o.ports = operands
 	for i, c := range []*link.Config{&o.down, &o.up} {

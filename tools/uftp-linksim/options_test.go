@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func parse(args ...string) (*options, error) {
 func TestOptions(t *testing.T) {
 	o, err := parse("-p", "geo", "-d", "up=20ms", "-r", "down=1.5G", "--rate=up=64k", "-q", "up=10k", "-l", "down=1%", "-b", "2%:30",
 		"-D", "0.5%", "-o", "1%:7ms", "-c", "up=3%", "-O", "10s+2s/60s", "-O", "down=1m+20s:loss=30%:rate=5M:delay=5ms", "-w", "24", "-j", "1ms",
-		"-s", "42", "-M", "2M", "-n", "a,b", "-m", "9000", "-a", "10.0.0.1/8,10.0.0.2/8", "-t", "1m", "-i", "5s", "-L", "x", "-S", "-")
+		"-s", "42", "-M", "2M", "-n", "a,b", "-k", "veth", "-m", "9000", "-a", "10.0.0.1/8,10.0.0.2/8", "-t", "1m", "-i", "5s", "-L", "x", "-S", "-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,18 +40,21 @@ func TestOptions(t *testing.T) {
 	if len(d.Events) != 2 || d.Events[0] != out || d.Events[1] != rain || len(u.Events) != 1 || u.Events[0] != out {
 		t.Errorf("events down %+v, up %+v", d.Events, u.Events)
 	}
-	if o.seed != 42 || o.memory != 2<<20 || o.mtu != 9000 || o.length != time.Minute || o.interval != 5*time.Second || o.log != "x" || o.stats != "-" || d.Overhead != 24 || u.Jitter != time.Millisecond {
+	if o.seed != 42 || o.memory != 2<<20 || o.mtu != 9000 || o.length != time.Minute || o.interval != 5*time.Second || o.log != "x" || o.kind != kindVeth || o.stats != "-" || d.Overhead != 24 || u.Jitter != time.Millisecond {
 		t.Errorf("%+v", o)
 	}
 }
 
-func TestQueueDefault(t *testing.T) {
+func TestDefaults(t *testing.T) {
 	o, err := parse("-r", "down=80M", "-r", "up=64k", "x", "y")
 	if err != nil || o.down.Queue != 1_000_000 || o.up.Queue != queueMinDefault {
 		t.Errorf("%v: queues of %d and %d bytes, want 100 ms of the rate, at least 64 KiB", err, o.down.Queue, o.up.Queue)
 	}
 	if o, err = parse("-r", "80M", "-q", "0", "x", "y"); err != nil || o.down.Queue != 0 {
 		t.Errorf("%v: -q 0 gives a queue of %d bytes", err, o.down.Queue)
+	}
+	if o, err = parse("-n", "a,b,c"); err != nil || len(o.addresses) != 6 || o.addresses[2] != "198.18.0.3/24" || o.addresses[5] != "fd99::3/64" {
+		t.Errorf("%v: addresses of three ends are %v", err, o.addresses)
 	}
 	if b, f, ok := bursts("2%:5ms"); !ok || b != (sim.Burst{}) || f != (link.Fades{Share: 0.02, Length: 5 * time.Millisecond}) {
 		t.Errorf("bursts in time: %+v, %+v, %v", b, f, ok)
@@ -99,24 +103,28 @@ func TestOptionsRefused(t *testing.T) {
 		{[]string{"-M", "1k"}, "Invalid memory"},
 		{[]string{"-t", "0s"}, "Invalid time"},
 		{[]string{"-i", "1"}, "Invalid interval"},
-		{[]string{"-m", "9000"}, "-a and -m are for namespaces"},
-		{[]string{"-a", "10.0.0.1/8,10.0.0.2/8"}, "-a and -m are for namespaces"},
-		{[]string{"-n", "a,b"}, "Either namespaces (-n) or two interfaces"},
+		{[]string{"-m", "9000"}, "-a, -k and -m are for namespaces"},
+		{[]string{"-a", "10.0.0.1/8,10.0.0.2/8"}, "-a, -k and -m are for namespaces"},
+		{[]string{"-n", "a,b"}, "Either namespaces (-n) or interfaces"},
 		{[]string{"-n", "a"}, "Invalid namespaces"},
 		{[]string{"-n", "a,a"}, "Invalid namespaces"},
 		{[]string{"-n", "a,../b"}, "Invalid namespaces"},
 		{[]string{"-m", "100"}, "Invalid MTU"},
 		{[]string{"-a", "10.0.0.1"}, "Invalid addresses"},
 		{[]string{"-z"}, "uftp-linksim: invalid option -- 'z'"},
-		{[]string{"z"}, "Two interfaces"},
+		{[]string{"x"}, "Interface x is given twice"},
+		{slices.Repeat([]string{"z"}, 100), "Two interfaces or more, up to 101"},
+		{[]string{"-n", strings.Join(slices.Repeat([]string{"a"}, 3), ",")}, "Invalid namespaces"},
+		{[]string{"-k", "tun"}, "Invalid kind: -k tun (allowed: tap, veth, any)"},
+		{[]string{"-k", "veth"}, "-a, -k and -m are for namespaces"},
 	} {
 		_, err := parse(append(tt.args, ends...)...)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || commandline.Version() == "" {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
 		}
 	}
-	if _, err := parse("x", "x"); err == nil || !strings.HasPrefix(err.Error(), "Both interfaces are x") {
-		t.Errorf("one interface twice: %v", err)
+	if _, err := parse("-n", "a,b,c", "-a", "10.0.0.1/8,10.0.0.2/8"); err == nil || !strings.HasPrefix(err.Error(), "2 addresses for 3 namespaces") {
+		t.Errorf("%v, want an address for each namespace", err)
 	}
 	var usage *commandline.UsageError
 	if _, err := parse(); !errors.As(err, &usage) {

@@ -54,9 +54,11 @@ func putVnet(b []byte, v vnet) {
 	}
 }
 
-// cutter cuts one super-frame into frames.
+// cutter cuts one super-frame into frames; an ordinary frame is one that needs no
+// cut. more, cut as often as there are copies to make, step.
 type cutter struct {
 	frame  []byte
+	v      vnet // of an ordinary frame
 	l3, l4 int
 	head   int // bytes of all headers
 	gso    uint8
@@ -68,6 +70,10 @@ type cutter struct {
 
 // start prepares for a frame with its header v.
 func (c *cutter) start(frame []byte, v vnet) error {
+	if v.gso == gsoNone {
+		*c = cutter{frame: frame, v: v, size: len(frame)}
+		return nil
+	}
 	*c = cutter{frame: frame, gso: v.gso, size: int(v.size)}
 	if v.size == 0 || len(frame) < 34 {
 		return errSegment
@@ -121,22 +127,21 @@ func (c *cutter) start(frame []byte, v vnet) error {
 	return nil
 }
 
-// cut writes the next frame to dst and returns its length and header. ok is false
-// at the end, or when dst is too short, when c.more() still holds.
-func (c *cutter) cut(dst []byte) (n int, v vnet, ok bool) {
-	if !c.more() {
-		return 0, v, false
+// length is what the next frame takes; there must be one.
+func (c *cutter) length() int { return c.head + min(c.size, len(c.frame)-c.next) }
+
+// cut writes the next frame to dst, which has room for its length, and returns its
+// header.
+func (c *cutter) cut(dst []byte) (v vnet) {
+	n := c.length()
+	if c.gso == gsoNone {
+		copy(dst, c.frame)
+		return c.v
 	}
-	part := min(c.size, len(c.frame)-c.next)
-	n = c.head + part
-	if n > len(dst) {
-		return 0, v, false
-	}
+	end := c.next + n - c.head
 	copy(dst, c.frame[:c.head])
-	copy(dst[c.head:], c.frame[c.next:c.next+part])
-	first, offset := c.index == 0, c.next-c.head
-	c.next += part
-	last := !c.more()
+	copy(dst[c.head:n], c.frame[c.next:end])
+	first, last, offset := c.index == 0, end == len(c.frame), c.next-c.head
 
 	ip := dst[c.l3:c.l4]
 	var sum uint32 // of the pseudo header
@@ -169,8 +174,13 @@ func (c *cutter) cut(dst []byte) (n int, v vnet, ok bool) {
 		sum += protoTCP
 	}
 	binary.BigEndian.PutUint16(l4[v.csumOffset:], fold(sum))
+	return v
+}
+
+// step goes to the next frame.
+func (c *cutter) step() {
+	c.next += c.length() - c.head
 	c.index++
-	return n, v, true
 }
 
 func (c *cutter) more() bool { return c.next < len(c.frame) }

@@ -98,12 +98,12 @@ func TestCut(t *testing.T) {
 		}
 		var got []byte
 		for i := 0; c.more(); i++ {
-			dst := make([]byte, 10000)
-			n, w, ok := c.cut(dst)
-			if !ok {
-				t.Fatalf("%s: segment %d does not fit", s.name, i)
+			seg, again := make([]byte, c.length()), make([]byte, c.length())
+			w := c.cut(seg)
+			if c.cut(again) != w || !bytes.Equal(seg, again) {
+				t.Fatalf("%s: segment %d is another one for the second link", s.name, i)
 			}
-			seg := dst[:n]
+			c.step()
 			if done := finish(seg, w); done != (vnet{}) {
 				t.Fatalf("%s: %+v is left to do", s.name, done)
 			}
@@ -187,12 +187,22 @@ func TestCutRefuses(t *testing.T) {
 				t.Errorf("%s with %+v: %v, want errSegment", s.name, bad, err)
 			}
 		}
-		if err := c.start(frame, v); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, ok := c.cut(make([]byte, 20)); ok {
-			t.Errorf("%s fits into 20 bytes", s.name)
-		}
+	}
+}
+
+func TestOrdinaryFrameIsNotCut(t *testing.T) {
+	frame, v, _ := supers[2].build(t)
+	v.gso, v.size = gsoNone, 0
+	var c cutter
+	if err := c.start(frame, v); err != nil || !c.more() || c.length() != len(frame) {
+		t.Fatalf("%v, %d bytes, want %d", err, c.length(), len(frame))
+	}
+	dst := make([]byte, len(frame))
+	if w := c.cut(dst); w != v || !bytes.Equal(dst, frame) {
+		t.Errorf("header %+v, want %+v and the frame as it is", w, v)
+	}
+	if c.step(); c.more() {
+		t.Error("there is more behind it")
 	}
 }
 
@@ -226,7 +236,7 @@ func FuzzCut(f *testing.F) {
 		frame, v, _ := s.build(f)
 		f.Add(frame, v.flags, v.gso, v.size, v.csumStart, v.csumOffset)
 	}
-	dst := make([]byte, 2000)
+	dst := make([]byte, 1<<16)
 	f.Fuzz(func(t *testing.T, frame []byte, flags, gso uint8, size, at, offset uint16) {
 		if len(frame) > 1<<16 {
 			return
@@ -239,13 +249,12 @@ func FuzzCut(f *testing.F) {
 		}
 		total := 0
 		for c.more() {
-			n, _, ok := c.cut(dst)
-			if !ok {
-				if min(c.head+c.size, len(frame)) <= len(dst) {
-					t.Fatal("a segment that fits is refused")
-				}
+			n := c.length()
+			if n > len(dst) {
 				return
 			}
+			c.cut(dst[:n])
+			c.step()
 			total += n - c.head
 		}
 		if total != len(frame)-c.head {

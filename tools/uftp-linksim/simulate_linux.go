@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -20,8 +19,8 @@ import (
 // simulation is a run.
 type simulation struct {
 	o      *options
-	names  [2]string // of the two ends, for people
-	dirs   [2]*direction
+	names  []string     // of the ends, for people
+	dirs   []*direction // from each end
 	timer  timer
 	stats  io.Writer // nil without --stats
 	stderr io.Writer
@@ -65,23 +64,33 @@ func (o *options) simulate(stdout, stderr io.Writer) (err error) {
 		}
 	}
 
-	ports, names, closeAll, err := o.open(stderr)
+	ends, err := o.open(stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeAll()) }()
-	s.names = names
+	defer func() { err = errors.Join(err, ends.close()) }()
+	s.names = ends.names
 
 	s.timer = newTimer()
 	var stop atomic.Bool
-	for i, cfg := range []link.Config{o.down, o.up} {
-		l, err := link.New(cfg, o.seed, uint64(i), s.timer.start)
-		if err != nil {
-			return err
+	hub, others := ends.ports[0], ends.ports[1:]
+	var down []*leg
+	var up []*direction
+	for i, p := range others {
+		legs := [2]*leg{}
+		for side, cfg := range []link.Config{o.down, o.up} {
+			l, err := link.New(cfg, o.seed, uint64(2*i+side), s.timer.start)
+			if err != nil {
+				return err
+			}
+			to := []*port{p, hub}[side]
+			legs[side] = newLeg(to, l, newFrameLog(log, i+1, directionNames[side]))
 		}
-		s.dirs[i] = newDirection(ports[i], ports[1-i], l, s.timer, o.memory, newFrameLog(log, directionNames[i]), &stop)
+		down = append(down, legs[0])
+		up = append(up, newDirection(p, legs[1:], s.timer, o.memory/len(others), &stop))
 	}
-	fmt.Fprintf(stderr, "uftp-linksim: %s (down to) %s, seed %d, running\n", names[0], names[1], o.seed)
+	s.dirs = append([]*direction{newDirection(hub, down, s.timer, o.memory, &stop)}, up...)
+	fmt.Fprintf(stderr, "uftp-linksim: %s (down to) %s, seed %d, running\n", s.names[0], strings.Join(s.names[1:], ", "), o.seed)
 	return s.run(ctx, &stop)
 }
 
@@ -92,63 +101,52 @@ func wrapLog(err error) error {
 	return nil
 }
 
-// open opens both ports, after making the namespaces if that is wanted.
-func (o *options) open(stderr io.Writer) (ports [2]*port, names [2]string, closeAll func() error, err error) {
-	type opened struct {
-		ports [2]*port
-		names [2]string
-		lab   *lab
-		err   error
+// ends is what the links join, the hub first.
+type ends struct {
+	ports []*port
+	names []string // for people
+	lab   *lab     // that the ports belong to; nil: they are on interfaces that were there
+}
+
+// open opens a port for each end, after making the namespaces if that is wanted.
+func (o *options) open(stderr io.Writer) (e *ends, err error) {
+	e = &ends{}
+	if o.namespaces != nil {
+		if e.lab, err = makeLab(o); err != nil {
+			return nil, &systemError{err}
+		}
+		e.ports = e.lab.ports
+		for _, ns := range o.namespaces {
+			e.names = append(e.names, ns+":"+labDevice)
+		}
+		fmt.Fprintf(stderr, "uftp-linksim: %d namespaces with %s devices\n", len(e.ports), e.lab.kind)
+		return e, nil
 	}
-	done := make(chan opened)
-	go func() {
-		var r opened
-		inner := [2]string{}
-		if o.namespaces != nil {
-			runtime.LockOSThread() // never unlocked: the thread ends in its namespace
-			if r.lab, inner, r.err = makeLab(o); r.err != nil {
-				r.err = &systemError{r.err}
-				done <- r
-				return
-			}
-			for i, ns := range o.namespaces {
-				r.names[i] = ns + ":" + labDevice
-			}
-		} else {
-			copy(inner[:], o.ports)
-			r.names = inner
-			for _, name := range inner {
-				if all := own(name); len(all) > 0 {
-					fmt.Fprintf(stderr, "Warning: this host has addresses on %s (%s) and will answer for itself there\n", name, join(all))
-				}
-			}
+	e.names = o.ports
+	for _, name := range o.ports {
+		if all := own(name); len(all) > 0 {
+			fmt.Fprintf(stderr, "Warning: this host has addresses on %s (%s) and will answer for itself there\n", name, join(all))
 		}
-		for i, name := range inner {
-			if r.ports[i], r.err = openPort(name); r.err != nil {
-				break
-			}
+		p, err := openPort(name)
+		if err != nil {
+			return nil, errors.Join(err, e.close())
 		}
-		done <- r
-	}()
-	r := <-done
-	closeAll = func() error {
-		for _, p := range r.ports {
-			if p != nil {
-				p.close()
-			}
-		}
-		if r.lab == nil {
-			return nil
-		}
-		if err := r.lab.close(); err != nil {
+		e.ports = append(e.ports, p)
+	}
+	return e, nil
+}
+
+func (e *ends) close() error {
+	if e.lab != nil {
+		if err := e.lab.close(); err != nil {
 			return &systemError{err}
 		}
 		return nil
 	}
-	if r.err != nil {
-		return ports, names, nil, errors.Join(r.err, closeAll())
+	for _, p := range e.ports {
+		p.close()
 	}
-	return r.ports, r.names, closeAll, nil
+	return nil
 }
 
 func join[T fmt.Stringer](all []T) string {
@@ -159,7 +157,7 @@ func join[T fmt.Stringer](all []T) string {
 	return strings.Join(words, ", ")
 }
 
-// run lets both directions run and prints counters when they are wanted.
+// run lets all directions run and prints counters when they are wanted.
 func (s *simulation) run(ctx context.Context, stop *atomic.Bool) error {
 	if s.o.length > 0 {
 		var cancel context.CancelFunc
@@ -203,8 +201,11 @@ func (s *simulation) run(ctx context.Context, stop *atomic.Bool) error {
 // print shows the counters on standard error, and as JSON where that is wanted.
 func (s *simulation) print(final bool) error {
 	at := s.timer.now().Sub(s.timer.start)
-	all := [2]counters{s.dirs[0].counters(), s.dirs[1].counters()}
-	fmt.Fprint(s.stderr, asText(at, all))
+	all := make([][2]counters, len(s.names)-1)
+	for i := range all {
+		all[i] = [2]counters{s.dirs[0].counters(i), s.dirs[i+1].counters(0)}
+	}
+	fmt.Fprint(s.stderr, asText(at, s.names, all))
 	if s.stats == nil {
 		return nil
 	}

@@ -24,14 +24,16 @@ const (
 	tpidValid = 1 << 6   // TP_STATUS_VLAN_TPID_VALID
 )
 
-// port is an AF_PACKET socket on one interface: every frame that comes in there,
-// every frame that is to go out. One goroutine may receive while another sends.
+// port is one interface: an AF_PACKET socket on it, or the file behind it if it is
+// a TAP device. It gives every frame that comes in there and takes every frame that
+// is to go out. One goroutine may receive while others send.
 type port struct {
-	fd   int
-	name string
-	mtu  int
-	rx   rxSide
-	tx   txSide
+	fd    int
+	name  string
+	mtu   int
+	tap   bool
+	drops dropCounter // of a TAP device
+	rx    rxSide
 }
 
 // rxSide belongs to the goroutine that receives.
@@ -43,7 +45,7 @@ type rxSide struct {
 	bufs    [rxBatch][]byte    // headroom, header, frame
 }
 
-// txSide belongs to the goroutine that sends.
+// txSide is a batch to be sent; it belongs to one goroutine.
 type txSide struct {
 	heads [txBatch]unix.Mmsghdr
 	iovs  [txBatch]unix.Iovec
@@ -71,7 +73,7 @@ func openPort(name string) (*port, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("interface %s: %w", name, err)
 	}
-	p.link()
+	p.rx.link()
 	return p, nil
 }
 
@@ -105,8 +107,7 @@ func (p *port) setup(index int) error {
 }
 
 // link points the message headers at their buffers, once.
-func (p *port) link() {
-	r := &p.rx
+func (r *rxSide) link() {
 	for i := range r.heads {
 		r.bufs[i] = make([]byte, headroom+vnetLen+rxFrame)
 		r.iovs[i].Base = &r.bufs[i][headroom]
@@ -117,17 +118,29 @@ func (p *port) link() {
 		h.SetIovlen(1)
 		h.Control = (*byte)(unsafe.Pointer(&r.control[i]))
 	}
-	for i := range p.tx.heads {
-		h := &p.tx.heads[i].Hdr
-		h.Iov = &p.tx.iovs[i]
+}
+
+// link points the message headers at their vectors, once.
+func (x *txSide) link() {
+	for i := range x.heads {
+		h := &x.heads[i].Hdr
+		h.Iov = &x.iovs[i]
 		h.SetIovlen(1)
 	}
 }
 
-func (p *port) close() { unix.Close(p.fd) }
+func (p *port) close() {
+	unix.Close(p.fd)
+	if p.tap {
+		p.drops.close()
+	}
+}
 
 // receive takes what has come, up to rxBatch frames, without waiting.
 func (p *port) receive() (n int, err error) {
+	if p.tap {
+		return p.receiveTap()
+	}
 	r := &p.rx
 	for i := range r.heads {
 		h := &r.heads[i].Hdr
@@ -155,6 +168,9 @@ func (p *port) frame(i int) (frame []byte, v vnet, ok bool) {
 	r := &p.rx
 	m := &r.heads[i]
 	n := int(m.Len) - vnetLen
+	if p.tap {
+		return r.bufs[i][headroom+vnetLen:][:max(n, 0)], getVnet(r.bufs[i][headroom:]), n >= 14
+	}
 	if n < 14 || m.Hdr.Flags&unix.MSG_TRUNC != 0 || r.names[i].Pkttype == unix.PACKET_OUTGOING {
 		return nil, v, false
 	}
@@ -187,17 +203,23 @@ func tag(control []byte) (tpid, tci uint16, ok bool) {
 	return tpid, tci, status&vlanValid != 0
 }
 
-// load puts a frame with its header before it into place i of the next batch.
-func (p *port) load(i int, withHeader []byte) {
-	p.tx.iovs[i].Base = unsafe.SliceData(withHeader)
-	p.tx.iovs[i].SetLen(len(withHeader))
+// load puts a frame with its header before it into place i.
+func (x *txSide) load(i int, withHeader []byte) {
+	x.iovs[i].Base = unsafe.SliceData(withHeader)
+	x.iovs[i].SetLen(len(withHeader))
 }
+
+// frame is what was loaded into place i.
+func (x *txSide) frame(i int) []byte { return unsafe.Slice(x.iovs[i].Base, x.iovs[i].Len) }
 
 // send sends the frames in places from..to and returns how many the kernel took;
 // an error is about the first of the others. Frames of a full interface wait.
-func (p *port) send(from, to int) (n int, err error) {
+func (p *port) send(x *txSide, from, to int) (n int, err error) {
+	if p.tap {
+		return p.sendTap(x, from, to)
+	}
 	for waits := 0; ; {
-		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&p.tx.heads[from])), uintptr(to-from), unix.MSG_DONTWAIT, 0, 0)
+		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&x.heads[from])), uintptr(to-from), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case e == 0:
 			return int(n), nil
@@ -213,9 +235,12 @@ func (p *port) send(from, to int) (n int, err error) {
 	}
 }
 
-// kernelDrops is how many frames the socket's queue had no room for since the
-// last call.
+// kernelDrops is how many frames the socket's or device's queue had no room for
+// since the last call.
 func (p *port) kernelDrops() uint64 {
+	if p.tap {
+		return p.drops.more()
+	}
 	st, err := unix.GetsockoptTpacketStats(p.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	if err != nil {
 		return 0
@@ -223,8 +248,12 @@ func (p *port) kernelDrops() uint64 {
 	return uint64(st.Drops)
 }
 
-// clearError takes the error that a poll reports off the socket.
+// clearError takes the error that a poll reports off the socket; a TAP device tells
+// its error when it is read.
 func (p *port) clearError() error {
+	if p.tap {
+		return nil
+	}
 	n, err := unix.GetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && n != 0 {
 		err = syscall.Errno(n)
@@ -233,7 +262,9 @@ func (p *port) clearError() error {
 }
 
 // gone tells errors that mean that the interface does not exist any more.
-func gone(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) }
+func gone(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.EBADFD)
+}
 
 // own returns addresses that the host itself has on the interface: it would answer
 // frames that are only to pass.

@@ -30,17 +30,17 @@ func (c *counters) artefacts() uint64 {
 
 // document is the JSON form: one object a line.
 type document struct {
-	Version   int           `json:"version"`
-	Final     bool          `json:"final"`
-	Seconds   float64       `json:"elapsed_s"`
-	Seed      uint64        `json:"seed"`
-	Preset    string        `json:"preset,omitempty"`
-	First     string        `json:"first"`
-	Second    string        `json:"second"`
-	Direction [2]directionJ `json:"directions"`
+	Version   int          `json:"version"`
+	Final     bool         `json:"final"`
+	Seconds   float64      `json:"elapsed_s"`
+	Seed      uint64       `json:"seed"`
+	Preset    string       `json:"preset,omitempty"`
+	Hub       string       `json:"hub"`        // the first end
+	Direction []directionJ `json:"directions"` // of each link down, then up
 }
 
 type directionJ struct {
+	End        string  `json:"end"` // of the link, the one that is not the hub
 	Name       string  `json:"direction"`
 	Frames     uint64  `json:"frames"`
 	Bytes      uint64  `json:"bytes"`
@@ -69,9 +69,9 @@ type directionJ struct {
 
 var directionNames = [2]string{"down", "up"}
 
-func (d *directionJ) fill(name string, c *counters) {
+func (d *directionJ) fill(end, name string, c *counters) {
 	*d = directionJ{
-		Name: name, Frames: c.Frames, Bytes: c.Bytes, Passed: c.Passed, PassedB: c.PassedBytes,
+		End: end, Name: name, Frames: c.Frames, Bytes: c.Bytes, Passed: c.Passed, PassedB: c.PassedBytes,
 		LostQueue: c.LostQueue, LostEvent: c.LostEvent, LostBurst: c.LostBurst, LostSingle: c.LostSingle,
 		Duplicated: c.Copies, Reordered: c.Held, Corrupted: c.Damaged,
 		QueuePeakB: c.QueuePeak, WaitMaxS: c.WaitMax.Seconds(), Sent: c.Sent, InFlight: c.InFlight, LateMaxS: c.LateMax.Seconds(),
@@ -80,11 +80,12 @@ func (d *directionJ) fill(name string, c *counters) {
 	a.NoMemory, a.TooLong, a.Unreadable, a.SendErrors, a.KernelDrops = c.NoMemory, c.TooLong, c.Unreadable, c.SendErrors, c.KernelDrops
 }
 
-// asJSON returns the document as a line.
-func (o *options) asJSON(at time.Duration, final bool, names [2]string, all [2]counters) []byte {
-	doc := document{Version: 1, Final: final, Seconds: at.Seconds(), Seed: o.seed, Preset: o.preset, First: names[0], Second: names[1]}
-	for i := range all {
-		doc.Direction[i].fill(directionNames[i], &all[i])
+// asJSON returns the document as a line; all are the links.
+func (o *options) asJSON(at time.Duration, final bool, names []string, all [][2]counters) []byte {
+	doc := document{Version: 1, Final: final, Seconds: at.Seconds(), Seed: o.seed, Preset: o.preset, Hub: names[0]}
+	doc.Direction = make([]directionJ, 2*len(all))
+	for i := range doc.Direction {
+		doc.Direction[i].fill(names[1+i/2], directionNames[i%2], &all[i/2][i%2])
 	}
 	line, err := json.Marshal(doc)
 	if err != nil {
@@ -93,20 +94,23 @@ func (o *options) asJSON(at time.Duration, final bool, names [2]string, all [2]c
 	return append(line, '\n')
 }
 
-// asText returns the counters for people: a line for each direction, and one more
-// if frames were lost that should not have been.
-func asText(at time.Duration, all [2]counters) string {
+// asText returns the counters for people: a line for each direction of each link,
+// and one more if frames were lost that should not have been.
+func asText(at time.Duration, names []string, all [][2]counters) string {
 	var b strings.Builder
-	for i := range all {
-		c := &all[i]
+	for i := range 2 * len(all) {
+		c, name := &all[i/2][i%2], directionNames[i%2]
+		if len(all) > 1 {
+			name = names[1+i/2] + " " + name
+		}
 		fmt.Fprintf(&b, "%8.1fs %-4s %d frames (%d bytes), passed %d; lost %d in queue, %d in outages, %d in bursts, %d singly; "+
 			"%d twice, %d reordered, %d damaged; queue at most %d bytes, %v\n",
-			at.Seconds(), directionNames[i], c.Frames, c.Bytes, c.Passed, c.LostQueue, c.LostEvent, c.LostBurst, c.LostSingle,
+			at.Seconds(), name, c.Frames, c.Bytes, c.Passed, c.LostQueue, c.LostEvent, c.LostBurst, c.LostSingle,
 			c.Copies, c.Held, c.Damaged, c.QueuePeak, c.WaitMax.Round(time.Microsecond))
 		if c.artefacts() > 0 {
 			fmt.Fprintf(&b, "Warning: %s lost what no option asked for: %d frames without memory (-M), %d too long for the interface, "+
 				"%d unreadable, %d refused by the interface, %d dropped before they were read\n",
-				directionNames[i], c.NoMemory, c.TooLong, c.Unreadable, c.SendErrors, c.KernelDrops)
+				name, c.NoMemory, c.TooLong, c.Unreadable, c.SendErrors, c.KernelDrops)
 		}
 	}
 	return b.String()

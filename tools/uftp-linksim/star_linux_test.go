@@ -1,0 +1,237 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// needTap is where tests about TAP devices end that cannot have them.
+func needTap(t *testing.T) {
+	t.Helper()
+	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s: %v", tunDevice, err)
+	}
+	t.Skipf("not run: %s: %v", tunDevice, err)
+}
+
+// TestKinds: both kinds of interfaces in namespaces have the addresses, the MTU and
+// a way for groups, carry datagrams of the whole MTU and super-frames, and go at the
+// end with the namespaces.
+func TestKinds(t *testing.T) {
+	require(t)
+	for _, kind := range []string{kindTap, kindVeth} {
+		if kind == kindTap {
+			needTap(t)
+		}
+		s := start(t, "-k", kind, "-m", "4000", "-d", "1ms")
+		if !strings.Contains(s.stderr.String(), "2 namespaces with "+kind+" devices") {
+			t.Errorf("%s: not said: %s", kind, s.stderr)
+		}
+		if text := s.command(s.hub, "ip", "-d", "link", "show", "eth0"); !strings.Contains(text, "mtu 4000") || !strings.Contains(text, map[string]string{kindTap: "tun type tap", kindVeth: "veth"}[kind]) {
+			t.Errorf("%s: eth0 is %s", kind, text)
+		}
+		if text := s.command(s.hub, "ip", "route", "get", "230.4.4.1"); !strings.Contains(text, "dev eth0 src "+hub4) {
+			t.Errorf("%s: the way to groups is %s", kind, text)
+		}
+		sink, source := udp(t, s.remote, remote4, 7003), udp(t, s.hub, hub4, 7004)
+		raw, err := source.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1000) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan []arrival)
+		go func() { got <- arrivals(sink, 2*time.Second) }()
+		for _, n := range []int{1000, 8500, 600} {
+			if _, err := source.WriteToUDP(make([]byte, n), to(remote4, 7003)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sizes []int
+		for _, a := range <-got {
+			sizes = append(sizes, len(a.data))
+		}
+		if want := append(slices.Repeat([]int{1000}, 9), 500, 600); !slices.Equal(sizes, want) {
+			t.Errorf("%s: datagrams of %d bytes arrive, want %d", kind, sizes, want)
+		}
+		echoed := udp(t, s.remote, remote4, 7005)
+		go echo(echoed)
+		big := udp(t, s.hub, hub4, 7006)
+		if _, err := big.WriteToUDP(make([]byte, 4000-28), to(remote4, 7005)); err != nil {
+			t.Fatal(err)
+		}
+		if a := arrivals(big, 2*time.Second); len(a) != 1 || len(a[0].data) != 4000-28 {
+			t.Errorf("%s: %d datagrams of a whole MTU come back, want 1", kind, len(a))
+		}
+		doc := s.end()
+		for _, d := range doc.Direction {
+			if d.Artefacts != (directionJ{}).Artefacts || d.Frames == 0 {
+				t.Errorf("%s: %+v, want frames and no artefacts", kind, d)
+			}
+		}
+		for _, ns := range []string{s.hub, s.remote} {
+			if _, err := os.Stat("/run/netns/" + ns); err == nil {
+				t.Errorf("%s: namespace %s is left behind", kind, ns)
+			}
+		}
+	}
+}
+
+// TestKindsAfterSignals: namespaces go after SIGINT as after SIGTERM, and when they
+// cannot be made whole, those made before go too.
+func TestKindsAfterSignals(t *testing.T) {
+	require(t)
+	s := start(t)
+	s.cmd.Process.Signal(syscall.SIGINT)
+	s.ended = true
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("SIGINT: %v: %s", err, s.stderr)
+	}
+	dir, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := s.hub, s.remote
+	// No interface takes an address twice; that shows after all was made.
+	out, err := exec.Command(filepath.Join(dir, "uftp-linksim"), "-t", "30s", "-n", one+","+two,
+		"-a", "10.0.0.1/8,10.0.0.2/8,10.0.0.3/8,10.0.0.2/8").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 5 || !strings.Contains(string(out), "ip -n "+two+" addr add") {
+		t.Errorf("an address that cannot be: %v: %s, want exit code 5 and the command", err, out)
+	}
+	for _, ns := range []string{one, two} {
+		if _, err := os.Stat("/run/netns/" + ns); err == nil {
+			t.Errorf("namespace %s is left behind", ns)
+		}
+	}
+}
+
+// TestStar: what the hub sends goes to every end through a link with luck of its own
+// and a return channel of its own; ends do not hear each other.
+func TestStar(t *testing.T) {
+	require(t)
+	for _, kind := range []string{kindTap, kindVeth} {
+		if kind == kindTap {
+			needTap(t)
+		}
+		prefix := fmt.Sprintf("lsim%ds%s", os.Getpid(), kind)
+		const links = 5
+		names := []string{prefix + "h"}
+		for i := range links {
+			names = append(names, fmt.Sprint(prefix, i+1))
+		}
+		s := launch(t, "uftp-linksim", "-n", strings.Join(names, ","), "-k", kind, "-d", "10ms", "-l", "down=20%", "-r", "up=256k", "-s", "5")
+		group := net.IPv4(239, 1, 2, 3)
+		var sinks []*net.UDPConn
+		for i, ns := range names[1:] {
+			inside(t, ns, func() error {
+				ifi, err := net.InterfaceByName("eth0")
+				if err != nil {
+					return err
+				}
+				c, err := net.ListenMulticastUDP("udp4", ifi, &net.UDPAddr{IP: group, Port: 7003})
+				if err == nil {
+					c.SetReadBuffer(8 << 20)
+					sinks = append(sinks, c)
+					t.Cleanup(func() { c.Close() })
+				}
+				return err
+			})
+			go echo(udp(t, ns, fmt.Sprintf("198.18.0.%d", i+2), 7001))
+		}
+		results := make([]chan []arrival, links)
+		for i, c := range sinks {
+			results[i] = make(chan []arrival, 1)
+			go func() { results[i] <- arrivals(c, 2*time.Second) }()
+		}
+		source := udp(t, names[0], hub4, 7004)
+		const n = 2000
+		for i := range n {
+			if _, err := source.WriteToUDP([]byte{byte(i >> 8), byte(i), 9, 9}, &net.UDPAddr{IP: group, Port: 7003}); err != nil {
+				t.Fatal(err)
+			}
+			if i%20 == 0 {
+				time.Sleep(2 * time.Millisecond)
+			}
+		}
+		var seen []map[int]bool
+		for i := range results {
+			m := map[int]bool{}
+			for _, a := range <-results[i] {
+				m[int(a.data[0])<<8|int(a.data[1])] = true
+			}
+			if len(m) < n*77/100 || len(m) > n*83/100 {
+				t.Errorf("%s: %d of %d arrive at end %d, want 80%%", kind, len(m), n, i+1)
+			}
+			for j, other := range seen {
+				both := 0
+				for k := range m {
+					if other[k] {
+						both++
+					}
+				}
+				if both < n*59/100 || both > n*69/100 {
+					t.Errorf("%s: %d of %d arrive at ends %d and %d, want 64%%: they know nothing of each other", kind, both, n, j+1, i+1)
+				}
+			}
+			seen = append(seen, m)
+		}
+		// Replies come back, from each end; between ends there is no way.
+		for i := range links {
+			answered := false
+			c := udp(t, names[0], hub4, 7010+i)
+			for range 20 {
+				c.WriteToUDP([]byte("?"), to(fmt.Sprintf("198.18.0.%d", i+2), 7001))
+				if len(arrivals(c, 300*time.Millisecond)) > 0 {
+					answered = true
+					break
+				}
+			}
+			if !answered {
+				t.Errorf("%s: end %d does not answer", kind, i+1)
+			}
+		}
+		ends := udp(t, names[1], "198.18.0.2", 7020)
+		for range 3 {
+			ends.WriteToUDP([]byte("?"), to("198.18.0.3", 7001)) // the address stays unknown
+		}
+		if a := arrivals(ends, 500*time.Millisecond); len(a) > 0 {
+			t.Errorf("%s: one end hears another", kind)
+		}
+		doc := s.end()
+		if len(doc.Direction) != 2*links || doc.Hub != names[0]+":eth0" {
+			t.Fatalf("%s: %+v, want two directions for each link", kind, doc)
+		}
+		down := doc.Direction[0]
+		for i := range links {
+			d, u := doc.Direction[2*i], doc.Direction[2*i+1]
+			if d.End != names[i+1]+":eth0" || u.End != d.End || d.Name != "down" || u.Name != "up" {
+				t.Errorf("%s: link %d is %s %s, %s %s", kind, i+1, d.End, d.Name, u.End, u.Name)
+			}
+			if d.Frames != down.Frames || d.Bytes != down.Bytes || d.LostSingle == 0 {
+				t.Errorf("%s: link %d: %+v, want all that the hub sent, and loss", kind, i+1, d)
+			}
+			if u.Passed == 0 || u.Artefacts != (directionJ{}).Artefacts || d.Artefacts != (directionJ{}).Artefacts {
+				t.Errorf("%s: link %d: %+v, want answers and no artefacts", kind, i+1, u)
+			}
+		}
+	}
+}
