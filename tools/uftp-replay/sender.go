@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"uftp/engine/block"
+	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
@@ -18,169 +16,14 @@ import (
 	"uftp/wire"
 )
 
-// trigger is a message of the sender that receivers answer: its kind, file and
-// section, how many runs of data of the file there were so far, and the how manieth
-// of its like it is. Of data it is the first block of a section in a run.
-type trigger struct {
-	fn            wire.Func
-	file, section uint16
-	run, n        int
-}
-
 // reply is a captured answer and when it came after its trigger.
 type reply struct {
-	delay time.Duration
-	held  time.Duration // what the echoed stamp is behind that of the trigger
-	from  netip.AddrPort
-	pkt   []byte
-}
-
-// skeleton is the structure of what a sender sends: FILEINFO, runs of data with
-// their blocks, the end of the session; repeats do not count.
-type skeleton struct {
-	steps []string
-	funcs [32]int
-	first clock.Time
-	last  clock.Time
-
-	seen    map[trigger]int
-	runs    map[uint16]int
-	file    uint16
-	running bool // the last step is an unfinished run of data
-	section int  // of its last block
-	blocks  block.Set
-	begun   clock.Time // moment of its first block
-	count   int        // blocks in it
-	rate    float64    // highest of all runs, bytes of the file a second
-
-	quit     bool // the user has stopped the sender
-	quitAt   int  // after so many blocks
-	dropQuit bool // a lost client has stopped it
-	passes   int  // runs until a client had too many, 0 if none had
-}
-
-func newSkeleton() skeleton {
-	return skeleton{seen: map[trigger]int{}, runs: map[uint16]int{}}
-}
-
-// sent takes in a message and returns the trigger it is; ok is false for one that
-// nobody answers.
-func (k *skeleton) sent(at clock.Time, h wire.Header, msg []byte) (t trigger, stamp time.Duration, ok bool) {
-	if k.first == 0 {
-		k.first = at
-	}
-	k.last = at
-	k.funcs[h.Func&31]++
-	t.fn = h.Func
-	switch h.Func {
-	case wire.FuncAnnounce:
-		x, _ := wire.ParseAnnounce(msg)
-		stamp = stampOf(x.Time)
-	case wire.FuncKeyInfo:
-	case wire.FuncFileInfo:
-		x, _ := wire.ParseFileInfo(msg)
-		k.step(fmt.Sprintf("FILEINFO %d %s %q of %d bytes", x.FileID, session.FileType(x.Type), x.Name, x.Size))
-		t.file, stamp = x.FileID, stampOf(x.Time)
-	case wire.FuncDone:
-		x, _ := wire.ParseDone(msg)
-		k.endRun()
-		if x.FileID == 0 {
-			k.step("DONE of the session")
-		}
-		t.file, t.section = x.FileID, x.Section
-	case wire.FuncDoneConf:
-		k.step("DONE_CONF")
-		return t, 0, false
-	case wire.FuncAbort:
-		x, _ := wire.ParseAbort(msg)
-		k.step(fmt.Sprintf("ABORT %v %q", x.Host, x.Text))
-		switch text := string(x.Text); {
-		case text == "Server quit, aborting all":
-			k.quit, k.quitAt = true, k.funcs[wire.FuncFileSeg]
-		case strings.HasPrefix(text, "A client "):
-			k.dropQuit = true
-		case text == "Max passes exceeded" && k.passes == 0:
-			k.passes = k.runs[k.file]
-		}
-		return t, 0, false
-	default:
-		return t, 0, false
-	}
-	t.run = k.runs[t.file]
-	k.seen[t]++ // without its number
-	t.n = k.seen[t]
-	return t, stamp, true
-}
-
-// data takes in a block, and returns the trigger it is if it begins a section.
-func (k *skeleton) data(at clock.Time, file uint16, l *block.Layout, i int) (t trigger, ok bool) {
-	k.last = at
-	k.funcs[wire.FuncFileSeg]++
-	if !k.running || k.file != file {
-		k.endRun()
-		k.running, k.file = true, file
-		k.runs[file]++
-		k.blocks.Reset(l.Blocks, false)
-		k.section, k.begun, k.count = -1, at, 0
-	}
-	k.count++
-	if d := at.Sub(k.begun).Seconds(); k.count >= 10 && d > 0 {
-		k.rate = max(k.rate, float64((k.count-1)*l.BlockSize)/d)
-	}
-	if i < k.blocks.Len() {
-		k.blocks.Add(i)
-	}
-	s, _ := l.Section(i)
-	if s == k.section {
-		return t, false
-	}
-	k.section = s
-	return trigger{fn: wire.FuncFileSeg, file: file, section: uint16(s), run: k.runs[file]}, true
-}
-
-// endRun writes down the blocks of a run of data.
-func (k *skeleton) endRun() {
-	if !k.running {
-		return
-	}
-	k.running = false
-	var list []string
-	shown := 0
-	for i := k.blocks.Next(0); i < k.blocks.Len(); {
-		if len(list) == rangesMax {
-			list = append(list, fmt.Sprintf("and %d more", k.blocks.Count()-shown))
-			break
-		}
-		j := i
-		for j+1 < k.blocks.Len() && k.blocks.Has(j+1) {
-			j++
-		}
-		shown += j - i + 1
-		if i == j {
-			list = append(list, strconv.Itoa(i))
-		} else {
-			list = append(list, fmt.Sprintf("%d-%d", i, j))
-		}
-		if j+1 >= k.blocks.Len() {
-			break
-		}
-		i = k.blocks.Next(j + 1)
-	}
-	k.add(fmt.Sprintf("file %d, run %d: blocks %s", k.file, k.runs[k.file], strings.Join(list, " ")))
-}
-
-func (k *skeleton) step(text string) {
-	k.endRun()
-	if len(k.steps) == 0 || k.steps[len(k.steps)-1] != text {
-		k.add(text)
-	}
-}
-
-// add notes a step; more than stepsMax are counted in messages only.
-func (k *skeleton) add(text string) {
-	if len(k.steps) < stepsMax {
-		k.steps = append(k.steps, text)
-	}
+	delay  time.Duration
+	held   time.Duration // what the echoed stamp is behind that of the trigger
+	from   netip.AddrPort
+	head   wire.Header
+	msg    []byte
+	sealed bool
 }
 
 func stampOf(s wire.Stamp) time.Duration {
@@ -213,12 +56,21 @@ type role struct {
 	stamp   time.Duration
 	closed  int
 
-	m      *sender.Sender
-	now    clock.Time
-	next   int
-	queue  []due
-	layout map[uint16]*block.Layout
-	ended  bool
+	// Of an encrypted session.
+	ring   keyRing
+	offer  *offer
+	proofs map[wire.UID]*proof
+	acks   map[wire.UID]reply // to KEYINFO
+	agents map[wire.UID]*agent
+	sec    *sender.Security
+	opener *aead.Opener
+	fault  error // why our sender cannot take part
+
+	m     *sender.Sender
+	now   clock.Time
+	next  int
+	queue []due
+	ended bool
 }
 
 // due is an answer on its way.
@@ -234,7 +86,9 @@ func replaySender(t *tool, args []string) error {
 	if err != nil {
 		return err
 	}
-	x := &role{t: t, want: newSkeleton(), got: newSkeleton(), replies: map[trigger][]reply{}, layout: map[uint16]*block.Layout{}}
+	x := &role{t: t, want: newSkeleton(), got: newSkeleton(), replies: map[trigger][]reply{}}
+	x.ring.known = t.keys.Private
+	x.proofs, x.acks, x.agents = map[wire.UID]*proof{}, map[wire.UID]reply{}, map[wire.UID]*agent{}
 	rerr := t.read(names[0], nil, x.collect, nil)
 	if x.s == nil {
 		if rerr != nil {
@@ -247,7 +101,9 @@ func replaySender(t *tool, args []string) error {
 		return rerr
 	}
 	x.want.endRun()
-	x.play()
+	if x.fault = x.secure(); x.fault == nil {
+		x.play()
+	}
 	x.got.endRun()
 	same := x.report()
 	switch {
@@ -278,7 +134,7 @@ func (x *role) collect(m *session.Message) error {
 	}
 	at := clock.Time(m.Time.UnixNano())
 	if m.Head.Src != s.Sender {
-		return x.reply(m, at)
+		return x.collectReply(m, at)
 	}
 	switch m.Head.Func {
 	case wire.FuncFileSeg:
@@ -301,7 +157,8 @@ func (x *role) collect(m *session.Message) error {
 			x.files = append(x.files, sender.File{Type: f.Type, Name: string(f.Name), Link: string(f.Link), Size: f.Size, MTime: f.MTime})
 		}
 	}
-	if t, stamp, ok := x.want.sent(at, m.Head, m.Msg); ok {
+	x.agreed(m)
+	if t, stamp, ok := x.want.sent(at, m.Head, m.Msg, m.Sealed); ok {
 		x.last, x.hasLast, x.lastAt, x.stamp = t, true, at, stamp
 	}
 	return nil
@@ -328,23 +185,34 @@ func (x *role) configure(m *session.Message) {
 	x.now = clock.Time(m.Time.UnixNano())
 }
 
-// reply notes an answer with the message it answers.
-func (x *role) reply(m *session.Message, at clock.Time) error {
+// collectReply notes an answer with the message it answers.
+func (x *role) collectReply(m *session.Message, at clock.Time) error {
 	if !x.hasLast || m.Dst.Addr() != x.s.From.Addr() {
 		return nil
 	}
 	switch m.Head.Func {
 	case wire.FuncRegister, wire.FuncFileInfoAck, wire.FuncStatus, wire.FuncComplete, wire.FuncAbort:
+	case wire.FuncClientKey, wire.FuncKeyInfoAck:
+		if !x.s.Encrypted {
+			return nil
+		}
 	default:
 		return nil
 	}
+	x.proofOf(m.Head.Src).heard(m.Msg)
 	if x.count++; x.count > repliesMax {
 		return fmt.Errorf("more than %d answers in the capture", repliesMax)
 	}
-	r := reply{delay: at.Sub(x.lastAt), from: m.Src, pkt: append(m.Head.Append(nil), m.Msg...)}
+	r := reply{delay: at.Sub(x.lastAt), from: m.Src, head: m.Head, msg: slices.Clone(m.Msg), sealed: m.Sealed}
 	if i, ok := stampAt(m.Head.Func); ok && x.stamp != 0 && len(m.Msg) >= i+8 {
 		b := m.Msg[i:]
 		r.held = stampOf(wire.Stamp{Sec: binary.BigEndian.Uint32(b), Usec: binary.BigEndian.Uint32(b[4:])}) - x.stamp
+	}
+	if m.Head.Func == wire.FuncKeyInfoAck {
+		if _, ok := x.acks[m.Head.Src]; !ok {
+			x.acks[m.Head.Src] = r
+		}
+		return nil
 	}
 	x.replies[x.last] = append(x.replies[x.last], r)
 	return nil
@@ -399,7 +267,16 @@ func (x *role) poll() {
 			if err != nil {
 				continue
 			}
-			if t, stamp, ok := x.got.sent(x.now, h, msg); ok {
+			sealed := h.Func == wire.FuncEncrypted
+			if sealed {
+				if msg, _, err = x.opener.Open(slices.Clone(out.Packet.Data)); err != nil {
+					x.got.step(fmt.Sprintf("%v: %v", h.Func, err))
+					continue
+				}
+				h.Func = wire.Func(msg[0])
+			}
+			x.heardByAgents(h, msg, out.Packet.Data)
+			if t, stamp, ok := x.got.sent(x.now, h, msg, sealed); ok {
 				x.answer(t, stamp)
 			}
 		case machine.TrainKind:
@@ -416,7 +293,7 @@ func (x *role) poll() {
 		case machine.EventKind:
 			switch out.Event.(type) {
 			case sender.NeedFile:
-				x.offer()
+				x.nextFile()
 			case sender.SessionEnded:
 				x.ended = true
 			}
@@ -424,8 +301,8 @@ func (x *role) poll() {
 	}
 }
 
-// offer hands the next file to the machine.
-func (x *role) offer() {
+// nextFile hands the next file to the machine.
+func (x *role) nextFile() {
 	for x.next < len(x.files) {
 		f := x.files[x.next]
 		x.next++
@@ -438,33 +315,43 @@ func (x *role) offer() {
 
 // answer sends the captured answers to a message on their way.
 func (x *role) answer(t trigger, stamp time.Duration) {
-	list := x.replies[t]
-	if t.fn == wire.FuncAnnounce && x.s.Encrypted {
-		// Who answered KEYINFO is confirmed in clear when it registers.
-		list = slices.Concat(list, x.replies[trigger{fn: wire.FuncKeyInfo, n: t.n}])
+	for _, r := range x.replies[t] {
+		x.reply(r, stamp)
 	}
-	for _, r := range list {
-		if i, ok := stampAt(wire.Func(r.pkt[1])); ok && stamp != 0 {
-			at := stamp + r.held
-			b := r.pkt[wire.HeaderLen+i:]
-			binary.BigEndian.PutUint32(b, uint32(at/time.Second))
-			binary.BigEndian.PutUint32(b[4:], uint32(at%time.Second/time.Microsecond))
+}
+
+// reply sends one answer on its way, as its host says it in this session.
+func (x *role) reply(r reply, stamp time.Duration) {
+	msg := slices.Clone(r.msg)
+	if i, ok := stampAt(r.head.Func); ok && stamp != 0 {
+		at := stamp + r.held
+		binary.BigEndian.PutUint32(msg[i:], uint32(at/time.Second))
+		binary.BigEndian.PutUint32(msg[i+4:], uint32(at%time.Second/time.Microsecond))
+	}
+	pkt := append(r.head.Append(nil), msg...)
+	if x.sec != nil {
+		if pkt = x.agents[r.head.Src].say(r.head, msg, r.sealed); pkt == nil {
+			return
 		}
-		d := due{x.now.Add(r.delay), r.from, slices.Clone(r.pkt)}
-		i, _ := slices.BinarySearchFunc(x.queue, d.at, func(q due, at clock.Time) int {
-			if q.at <= at {
-				return -1
-			}
-			return 1
-		})
-		x.queue = slices.Insert(x.queue, i, d)
 	}
+	d := due{x.now.Add(r.delay), r.from, pkt}
+	i, _ := slices.BinarySearchFunc(x.queue, d.at, func(q due, at clock.Time) int {
+		if q.at <= at {
+			return -1
+		}
+		return 1
+	})
+	x.queue = slices.Insert(x.queue, i, d)
 }
 
 // report compares and tells whether the structure is equal.
 func (x *role) report() bool {
 	if x.closed > 0 {
 		fmt.Fprintf(x.t.out, "%d sealed messages stay closed: --keylog or --key is needed\n", x.closed)
+		return false
+	}
+	if x.fault != nil {
+		fmt.Fprintf(x.t.out, "%v: our sender cannot take part: %v\n", x.s.ID, x.fault)
 		return false
 	}
 	a, b := x.want.steps, x.got.steps
@@ -476,7 +363,7 @@ func (x *role) report() bool {
 		}
 	}
 	if first < 0 {
-		fmt.Fprintf(x.t.out, "%v: %d steps equal\n", x.s.ID, len(a))
+		fmt.Fprintf(x.t.out, "%v: %d steps equal%s\n", x.s.ID, len(a), x.depth())
 	} else {
 		fmt.Fprintf(x.t.out, "%v: %d steps captured, %d of ours; first difference at step %d\n", x.s.ID, len(a), len(b), first+1)
 		for _, side := range []struct {

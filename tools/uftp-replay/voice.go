@@ -8,7 +8,6 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
-	"uftp/crypto/identity"
 	"uftp/tools/internal/session"
 	"uftp/wire"
 )
@@ -48,22 +47,15 @@ func newVoice(o *offer, keys *keyRing) (*voice, error) {
 	replaced := keys.find(o.enc.PublicKey) == nil
 	v.anew = replaced
 	if c.Suite.ECDH() {
-		if c.ECDH = keys.find(o.enc.ECDH); c.ECDH == nil {
-			p, err := identity.ParsePublicKey(o.enc.ECDH)
-			if err != nil {
-				return nil, errNoVoice
-			}
-			c.Curve, v.anew = p.Curve(), true
+		if c.ECDH, err = keys.like(o.enc.ECDH); err != nil {
+			return nil, errNoVoice
 		}
+		v.anew = v.anew || keys.find(o.enc.ECDH) == nil
 	}
 	if v.server, err = handshake.NewServer(c); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoVoice, err)
 	}
-	group := v.server.Group()
-	k := aead.Keys{
-		Cipher: c.Suite.Cipher, SigType: c.Suite.SigType, Hash: c.Suite.Hash,
-		Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
-	}
+	k := groupKeys(c.Suite, v.server.Group())
 	var peer func(wire.UID) aead.Verifier
 	if c.Suite.SigType == wire.SigKeyExch {
 		peer = func(u wire.UID) aead.Verifier {

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
+
+	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/engine/sender"
+	"uftp/tools/internal/session"
+	"uftp/wire"
+)
+
+// agent speaks for a captured receiver of an encrypted session to our sender: it
+// takes part in the handshake, with the captured numbers if they are known, and
+// seals what that one said with the keys it gets.
+type agent struct {
+	client  *handshake.Client
+	sealer  *aead.Sealer
+	counter aead.Counter
+}
+
+func (x *role) proofOf(u wire.UID) *proof {
+	if x.proofs[u] == nil {
+		x.proofs[u] = new(proof)
+	}
+	return x.proofs[u]
+}
+
+// agreed takes in what the captured sender says in the handshake.
+func (x *role) agreed(m *session.Message) {
+	if !x.s.Encrypted {
+		return
+	}
+	switch m.Head.Func {
+	case wire.FuncAnnounce:
+		a, err := wire.ParseAnnounce(m.Msg)
+		if err != nil || !a.HasEnc {
+			return
+		}
+		if x.offer == nil {
+			x.offer = newOffer(x.s, &a)
+		}
+		x.want.offer(offerText(m.Payload, &a.Enc, x.exact()))
+	case wire.FuncKeyInfo:
+		k, err := wire.ParseKeyInfo(m.Msg)
+		if err != nil || x.offer == nil {
+			return
+		}
+		if !x.offer.hasMaster {
+			x.offer.master, x.offer.hasMaster = m.Session.GroupMaster()
+		}
+		for i := range k.Len() {
+			u, entry := k.At(i)
+			x.proofOf(u).prove(x.offer, &x.ring, m.Head.Src, k.Counter, entry)
+			x.want.key(u, "")
+		}
+	}
+}
+
+// exact reports whether the private keys of the captured sender are known, so that
+// its ANNOUNCE can be made again but for the signature.
+func (x *role) exact() bool {
+	e := &x.offer.enc
+	return x.ring.find(e.PublicKey) != nil && (len(e.ECDH) == 0 || x.ring.find(e.ECDH) != nil)
+}
+
+// offerText returns what has to be equal of ENC_INFO: every field if the keys are
+// the captured ones, else their kinds.
+func offerText(pkt []byte, e *wire.EncInfo, exact bool) string {
+	text := fmt.Sprintf("suite=%v client_auth=%v", handshake.SuiteOf(e), e.Flags&wire.EncClientAuth != 0)
+	show := keyText
+	if exact {
+		show = func(blob []byte) string { return fmt.Sprintf("%x", blob) }
+	}
+	text += fmt.Sprintf(" random=%x public_key=%s", e.Random, show(e.PublicKey))
+	if len(e.ECDH) > 0 {
+		state := "right"
+		if k, err := identity.ParsePublicKey(e.PublicKey); err != nil || handshake.CheckAnnounce(pkt, k) != nil {
+			state = "wrong"
+		}
+		text += fmt.Sprintf(" ecdh_key=%s signature=%d bytes, %s", show(e.ECDH), len(e.Signature), state)
+	}
+	return text
+}
+
+// secure gives our sender what it needs for an encrypted session: the keys of the
+// captured one as far as they are known, and others like them in their places.
+func (x *role) secure() error {
+	if !x.s.Encrypted || x.offer == nil {
+		return nil
+	}
+	e := &x.offer.enc
+	key, err := x.ring.like(e.PublicKey)
+	if err != nil {
+		return err
+	}
+	if len(e.Random) != wire.RandomLen {
+		return errNoVoice
+	}
+	c := handshake.ServerConfig{
+		Suite: x.s.Suite, ClientAuth: e.Flags&wire.EncClientAuth != 0,
+		Session: handshake.Session{Group: x.s.Group, Private: x.offer.private},
+		Key:     key, RSABitsMax: substituteBitsMax, Rand: rand.Reader,
+		Random: (*[wire.RandomLen]byte)(e.Random),
+	}
+	if x.offer.hasMaster {
+		c.GroupMaster = &x.offer.master
+	}
+	if c.Suite.ECDH() {
+		if c.ECDH, err = x.ring.like(e.ECDH); err != nil {
+			return err
+		}
+	}
+	server, err := handshake.NewServer(c)
+	if err != nil {
+		return err
+	}
+	if x.sec, err = sender.NewSecurity(server); err != nil {
+		return err
+	}
+	x.cfg.Security = x.sec
+	x.cfg.Overhead += x.sec.Overhead()
+	var peer func(wire.UID) aead.Verifier
+	if c.Suite.SigType == wire.SigKeyExch {
+		peer = func(wire.UID) aead.Verifier { return key.Public() }
+	}
+	x.opener, err = aead.NewOpener(groupKeys(c.Suite, server.Group()), peer)
+	return err
+}
+
+// groupKeys puts the keys of a session into the form of package aead.
+func groupKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
+	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
+	if s.SigType == wire.SigHMAC {
+		k.HMACKey = group.HMACKey
+	}
+	return k
+}
+
+// heardByAgents lets the agents hear the handshake of our sender.
+func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
+	if x.sec == nil {
+		return
+	}
+	switch h.Func {
+	case wire.FuncAnnounce:
+		a, err := wire.ParseAnnounce(msg)
+		if err != nil || !a.HasEnc {
+			return
+		}
+		x.got.offer(offerText(pkt, &a.Enc, x.exact()))
+		for u, p := range x.proofs {
+			if x.agents[u] == nil && p.random != nil {
+				x.agents[u] = x.newAgent(p, pkt)
+			}
+		}
+	case wire.FuncKeyInfo:
+		k, err := wire.ParseKeyInfo(msg)
+		if err != nil {
+			return
+		}
+		for i := range k.Len() {
+			u, entry := k.At(i)
+			wrong := ""
+			if err := x.agents[u].keys(x, h.Src, k.Counter, entry); err != nil {
+				wrong = fmt.Sprintf(" (%v)", err)
+			}
+			x.got.key(u, wrong)
+			if ack, ok := x.acks[u]; ok {
+				x.reply(ack, 0)
+			}
+		}
+	}
+}
+
+// newAgent lets a receiver hear ANNOUNCE; nil if it cannot register.
+func (x *role) newAgent(p *proof, pkt []byte) *agent {
+	c := handshake.ClientConfig{RSABitsMax: substituteBitsMax, Rand: mathrand.NewChaCha8([32]byte{1})}
+	if p.whole && x.exact() {
+		c.Rand = &script{next: slices.Concat(p.random, p.secret), rest: c.Rand}
+	}
+	if p.clientKey != nil {
+		if k, err := x.ring.like(p.clientKey); err == nil {
+			c.Keys = []*identity.PrivateKey{k}
+		}
+	}
+	client, err := handshake.NewClient(pkt, c)
+	if err != nil {
+		return nil
+	}
+	return &agent{client: client, counter: aead.NewCounter(1)}
+}
+
+// keys takes an entry of KEYINFO.
+func (a *agent) keys(x *role, src wire.UID, counter uint64, entry []byte) error {
+	switch {
+	case a == nil:
+		return handshake.ErrNotRegistered
+	case a.sealer != nil:
+		return nil
+	}
+	if err := a.client.OpenKeyInfo(src, counter, entry); err != nil {
+		return err
+	}
+	if x.offer.hasMaster && a.client.GroupMaster() != x.offer.master {
+		return handshake.ErrGroupMaster
+	}
+	suite := a.client.Suite()
+	var signer aead.Signer
+	sigLen := 0
+	if suite.SigType == wire.SigKeyExch {
+		signer, sigLen = a.client.Key(), a.client.Key().Public().SignatureLen()
+	}
+	var err error
+	a.sealer, err = aead.NewSealer(groupKeys(suite, a.client.Group()), signer, sigLen)
+	return err
+}
+
+// say returns the datagram with which the host says what the captured one said, nil
+// if it cannot.
+func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
+	switch {
+	case a == nil:
+		if sealed || inHandshake(h.Func) {
+			return nil
+		}
+		return append(h.Append(nil), msg...)
+	case h.Func == wire.FuncRegister:
+		m, err := wire.ParseRegister(msg)
+		if err != nil {
+			return nil
+		}
+		random := a.client.Random()
+		m.Random = random[:]
+		if m.KeyInfo, err = a.client.AppendRegisterKeyInfo(nil); err != nil {
+			return nil // it has the keys: this is a repetition that came late
+		}
+		return m.Append(h.Append(nil))
+	case h.Func == wire.FuncClientKey:
+		m, err := a.client.ClientKey()
+		if err != nil {
+			return nil
+		}
+		return m.Append(h.Append(nil))
+	case h.Func == wire.FuncKeyInfoAck:
+		verify, err := a.client.Ack()
+		if err != nil {
+			return nil
+		}
+		m := wire.KeyInfoAck{Verify: verify[:]}
+		msg = m.Append(nil)
+	}
+	if !sealed {
+		return append(h.Append(nil), msg...)
+	}
+	if a.sealer == nil {
+		return nil
+	}
+	counter, err := a.counter.Take(1)
+	if err != nil {
+		return nil
+	}
+	pkt := make([]byte, a.sealer.Size(len(msg)))
+	h.Append(pkt[:0])
+	copy(pkt[a.sealer.Lead():], msg)
+	n, err := a.sealer.Seal(pkt, len(msg), counter)
+	if err != nil {
+		return nil
+	}
+	return pkt[:n]
+}
+
+// depth tells how the handshakes were compared.
+func (x *role) depth() string {
+	if x.sec == nil {
+		return ""
+	}
+	whole, other := 0, 0
+	for _, p := range x.proofs {
+		switch {
+		case p.random == nil:
+		case p.whole && x.exact():
+			whole++
+		default:
+			other++
+		}
+	}
+	switch {
+	case other == 0:
+		return "; handshake with the captured numbers"
+	case whole == 0:
+		return "; handshake in structure"
+	}
+	return "; handshakes some with the captured numbers, some in structure"
+}
