@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/engine/sender"
+	"uftp/engine/store"
+	"uftp/pcap"
+	"uftp/wire"
+)
+
+// capturedTo is a capture of n files of some bytes.
+func capturedTo(path string, bytes int64, n int) CaptureConfig {
+	return CaptureConfig{Files: store.CaptureConfig{Path: path, FileBytes: bytes, Files: n}, Application: "engine test"}
+}
+
+// readRing returns the datagrams of all files of a capture, the oldest first, and
+// how many are missing.
+func readRing(t testing.TB, path string) (list []pcap.Datagram, lost uint64) {
+	t.Helper()
+	names, err := filepath.Glob(path + "*")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no files of %s: %v", path, err)
+	}
+	slices.SortFunc(names, func(a, b string) int { return len(b) - len(a) + bytes.Compare([]byte(b), []byte(a)) })
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, l := readFile(t, b)
+		list, lost = append(list, got...), max(lost, l)
+	}
+	return list, lost
+}
+
+// TestCaptureAtBothEnds captures a session at its sender and at its receiver, in
+// files that are too small for it: what was sent and heard is all there, with the
+// addresses of the other end, and in the order of events.
+func TestCaptureAtBothEnds(t *testing.T) {
+	for _, six := range []bool{false, true} {
+		t.Run(fmt.Sprintf("IPv6 %v", six), func(t *testing.T) {
+			dir := t.TempDir()
+			host := netip.MustParseAddr("127.0.0.1")
+			if six {
+				host = netip.IPv6Loopback()
+			}
+			p := startReceiver(t, func(cfg *ReceiveConfig) {
+				cfg.Net.IPv6 = six
+				cfg.Capture = capturedTo(filepath.Join(dir, "rx"), 1e6, 20)
+			})
+			cfg := p.config(20e6, 1300, p.file("f", 5_000_000))
+			cfg.Net.IPv6 = six
+			cfg.Session.Public = netip.AddrPortFrom(host, p.port)
+			cfg.Session.Private = cfg.Session.Public
+			cfg.Capture = capturedTo(filepath.Join(dir, "tx"), 1e6, 20)
+			res, events := send(t, context.Background(), cfg)
+			if res.Exit != sender.ExitOK {
+				t.Fatalf("exit %d", res.Exit)
+			}
+			p.stop()
+			p.wait()
+			p.wantSame("f")
+
+			here, lost := readRing(t, filepath.Join(dir, "tx"))
+			there, lost2 := readRing(t, filepath.Join(dir, "rx"))
+			if lost+lost2 != 0 {
+				t.Errorf("%d and %d datagrams missing, want none", lost, lost2)
+			}
+			for _, ev := range events {
+				switch ev.(type) {
+				case CaptureLost, CaptureFailed:
+					t.Errorf("%+v, want nothing lost", ev)
+				}
+			}
+			if n := res.Net.TxDatagrams + res.Net.RxDatagrams; uint64(len(here)) != n {
+				t.Errorf("%d datagrams in the capture, %d went through the socket", len(here), n)
+			}
+			checkStory(t, "sender", here, cfg.Session.Public)
+			checkStory(t, "receiver", there, cfg.Session.Public)
+			// What one end has heard is what the other has said, and nothing else.
+			for _, from := range []bool{true, false} {
+				said, heard := side(here, cfg.Session.Public, from), side(there, cfg.Session.Public, from)
+				if !from {
+					said, heard = heard, said
+				}
+				i := 0
+				for _, d := range heard {
+					for i < len(said) && !bytes.Equal(said[i].Payload, d.Payload) {
+						i++ // lost on the way
+					}
+					if i == len(said) {
+						t.Fatalf("from the sender %v: something was heard that was not said, or in another order", from)
+					}
+					if said[i].Src != d.Src || said[i].Dst != d.Dst {
+						t.Fatalf("from the sender %v: %v > %v here, %v > %v there", from, said[i].Src, said[i].Dst, d.Src, d.Dst)
+					}
+					i++
+				}
+			}
+		})
+	}
+}
+
+// side returns what goes to an address, or what does not.
+func side(list []pcap.Datagram, to netip.AddrPort, towards bool) (out []pcap.Datagram) {
+	for _, d := range list {
+		if (d.Dst == to) == towards {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// checkStory wants an answer never to stand before what it answers.
+func checkStory(t *testing.T, who string, list []pcap.Datagram, to netip.AddrPort) {
+	t.Helper()
+	before := map[wire.Func]wire.Func{
+		wire.FuncRegister: wire.FuncAnnounce, wire.FuncFileInfo: wire.FuncRegister, wire.FuncFileInfoAck: wire.FuncFileInfo,
+		wire.FuncFileSeg: wire.FuncFileInfoAck, wire.FuncComplete: wire.FuncDone, wire.FuncDoneConf: wire.FuncComplete,
+	}
+	seen := map[wire.Func]bool{}
+	data := 0
+	for i, d := range list {
+		h, _, err := wire.ParseHeader(d.Payload)
+		if err != nil {
+			t.Fatalf("%s, datagram %d: %v", who, i, err)
+		}
+		if want, ok := before[h.Func]; ok && !seen[want] {
+			t.Errorf("%s, datagram %d: %v before %v", who, i, h.Func, want)
+		}
+		seen[h.Func] = true
+		if h.Func == wire.FuncFileSeg {
+			data++
+			if d.Dst != to {
+				t.Errorf("%s, datagram %d: FILESEG to %v, want %v", who, i, d.Dst, to)
+			}
+		}
+		if i > 0 && d.Time.Before(list[i-1].Time) {
+			t.Errorf("%s, datagram %d: older than the one before", who, i)
+		}
+		if age := time.Since(d.Time); age < 0 || age > time.Hour {
+			t.Errorf("%s, datagram %d: at %v, want the time of the day", who, i, d.Time)
+		}
+	}
+	if data < 3847 { // 5,000,000 bytes in blocks of 1300
+		t.Errorf("%s: %d FILESEG, want all blocks", who, data)
+	}
+}
+
+// TestCaptureCannotBeOpened ends before anything is sent.
+func TestCaptureCannotBeOpened(t *testing.T) {
+	before := runtime.NumGoroutine()
+	path := filepath.Join(t.TempDir(), "thesis")
+	if err := os.WriteFile(path, []byte("do not touch"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := SendConfig{Session: sender.Config{BlockSize: 1300}, Capture: capturedTo(path, 1e6, 2)}
+	var ce *CaptureError
+	if _, err := Send(context.Background(), cfg, nil); !errors.As(err, &ce) {
+		t.Errorf("Send: %v, want a CaptureError", err)
+	}
+	rx := ReceiveConfig{Receiver: receiver.Config{MaxSessions: 1}, Sink: store.SinkConfig{Dests: []string{t.TempDir()}}, Capture: cfg.Capture}
+	if err := Receive(context.Background(), rx, nil); !errors.As(err, &ce) {
+		t.Errorf("Receive: %v, want a CaptureError", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "do not touch" {
+		t.Errorf("%v, %q: want the file as it was", err, b)
+	}
+	eventually(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// TestCaptureDiesTransferLives takes the directory of both captures away in the
+// middle of a session: that is told, and every byte arrives.
+func TestCaptureDiesTransferLives(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a directory with an open file cannot be moved there")
+	}
+	dir := filepath.Join(t.TempDir(), "captures")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := startReceiver(t, func(cfg *ReceiveConfig) { cfg.Capture = capturedTo(filepath.Join(dir, "rx"), 1e6, 2) })
+	cfg := p.config(10e6, 1300, p.file("f", 10_000_000))
+	cfg.Capture = capturedTo(filepath.Join(dir, "tx"), 1e6, 2)
+	var events []machine.Event
+	res, err := Send(context.Background(), cfg, func(_ time.Time, ev machine.Event) {
+		events = append(events, ev)
+		if _, ok := ev.(sender.FileStarted); ok {
+			os.Rename(dir, dir+".away")
+		}
+	})
+	if err != nil || res.Exit != sender.ExitOK {
+		t.Fatalf("%v, exit %d, want 0", err, res.Exit)
+	}
+	p.stop()
+	p.wait()
+	p.wantSame("f")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for who, list := range map[string][]machine.Event{"sender": events, "receiver": p.events} {
+		failed, lost := 0, uint64(0)
+		for _, ev := range list {
+			switch ev := ev.(type) {
+			case CaptureFailed:
+				failed++
+			case CaptureLost:
+				lost += ev.Count
+			}
+		}
+		if failed != 1 || lost == 0 {
+			t.Errorf("%s: %d failures told, %d datagrams lost; want 1, and the loss told", who, failed, lost)
+		}
+	}
+	for _, name := range []string{"tx", "rx"} {
+		if list, _ := readRing(t, filepath.Join(dir+".away", name)); len(list) == 0 {
+			t.Errorf("%s: nothing of what was captured before is left", name)
+		}
+	}
+}
+
+// TestCapturedPathDoesNotAllocate is TestDataPathDoesNotAllocate with captures on.
+func TestCapturedPathDoesNotAllocate(t *testing.T) {
+	cost := func(size int) (mallocs uint64, packets int64) {
+		dir := t.TempDir()
+		p := startReceiver(t, func(cfg *ReceiveConfig) { cfg.Capture = capturedTo(filepath.Join(dir, "rx"), 500e6, 2) })
+		cfg := p.config(60e6, 1300, p.file("f", size))
+		cfg.Capture = capturedTo(filepath.Join(dir, "tx"), 500e6, 2)
+		var a, b runtime.MemStats
+		runtime.ReadMemStats(&a)
+		res, _ := send(t, context.Background(), cfg)
+		runtime.ReadMemStats(&b)
+		if res.Exit != sender.ExitOK {
+			t.Fatalf("exit %d", res.Exit)
+		}
+		p.stop()
+		p.wait()
+		return b.Mallocs - a.Mallocs, res.Counters.DataPackets
+	}
+	cost(1 << 20) // warm up
+	m1, p1 := cost(1 << 20)
+	m2, p2 := cost(40 << 20)
+	per := float64(int64(m2)-int64(m1)) / float64(p2-p1)
+	t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
+	if per > 0.005 {
+		t.Errorf("%.4f allocations per additional data packet, want none", per)
+	}
+}
+
+// BenchmarkCapture sends a file over loopback as fast as it goes: without a capture,
+// with one at the sender, at the receiver, at both. What a capture misses is told.
+func BenchmarkCapture(b *testing.B) {
+	for _, x := range []struct {
+		name   string
+		tx, rx bool
+	}{{"off", false, false}, {"sender", true, false}, {"receiver", false, true}, {"both", true, true}} {
+		b.Run(x.name, func(b *testing.B) {
+			const size = 256 << 20
+			dir := b.TempDir()
+			p := startReceiver(b, func(cfg *ReceiveConfig) {
+				if x.rx {
+					cfg.Capture = capturedTo(filepath.Join(dir, "rx"), 100e6, 4)
+				}
+			})
+			file := p.file("f", size)
+			missing, passes := uint64(0), 0
+			b.SetBytes(size)
+			for b.Loop() {
+				cfg := p.config(250e6, 1300, file)
+				if x.tx {
+					cfg.Capture = capturedTo(filepath.Join(dir, "tx"), 100e6, 4)
+				}
+				res, events := send(b, context.Background(), cfg)
+				if res.Exit != sender.ExitOK {
+					b.Fatalf("exit %d", res.Exit)
+				}
+				for _, ev := range events {
+					switch ev := ev.(type) {
+					case CaptureLost:
+						missing += ev.Count
+					case sender.FileEnded:
+						passes += ev.Passes
+					}
+				}
+			}
+			p.stop()
+			p.wait()
+			for _, ev := range p.events {
+				if l, ok := ev.(CaptureLost); ok {
+					missing += l.Count
+				}
+			}
+			b.ReportMetric(float64(missing)/float64(b.N), "missing/op")
+			b.ReportMetric(float64(passes)/float64(b.N), "passes/op")
+		})
+	}
+}
