@@ -66,6 +66,8 @@ type (
 		Group          uint32
 		Instance       uint8
 	}
+	// Entered tells that the walk has come to a directory that holds something.
+	Entered struct{ Path string }
 	// Skipped tells of an operand or file that is not sent.
 	Skipped struct{ store.Skip }
 	// Offered tells the local path of the file that is announced next.
@@ -117,6 +119,7 @@ type (
 )
 
 func (Opened) MachineEvent()       {}
+func (Entered) MachineEvent()      {}
 func (Skipped) MachineEvent()      {}
 func (Offered) MachineEvent()      {}
 func (SendFailed) MachineEvent()   {}

@@ -11,7 +11,7 @@ import (
 type offer struct {
 	entry store.Entry
 	src   *source
-	note  machine.Event // Skipped or SourceFailed; then there is no file
+	note  machine.Event // Entered, Skipped or SourceFailed; then there is no file
 }
 
 // walkLoop finds and opens files one ahead of the session, so that a slow disk
@@ -40,6 +40,9 @@ func walkLoop(w *store.Walker, offers chan<- offer, wake chan struct{}, quit <-c
 
 // prepare opens what the walk has found.
 func prepare(e store.Entry, skip *store.Skip) offer {
+	if skip != nil && skip.Dir {
+		return offer{note: Entered{skip.Path}}
+	}
 	if skip != nil {
 		return offer{note: Skipped{*skip}}
 	}

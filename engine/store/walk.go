@@ -44,9 +44,13 @@ type Entry struct {
 	seen fs.FileInfo // TypeFile: the file as the walk saw it
 }
 
-// Skip is something that is not sent, and the line the stock sender logs for it.
+// Skip is something that is not sent, and the line the stock sender logs for it. A
+// directory that holds something is not sent either, but what it holds follows: of
+// it Path is all there is to log.
 type Skip struct {
 	Path   string
+	Dir    bool   // a directory that is walked; the rest is not set
+	Early  bool   // refused for how it is written, before the heading with its Path
 	Reason string // whole line, names Path
 	Level  int    // of the log line: 0 error, 1 warning, 2 normal
 }
@@ -97,39 +101,34 @@ func NewWalker(cfg WalkConfig) *Walker {
 	return w
 }
 
-// Next returns the next entry or, when skip is not nil, why something is left out.
+// Next returns the next entry or, when skip is not nil, why there is none this time.
 // more is false when there is nothing left. Operands come in order, trees depth
 // first, the entries of a directory sorted by name.
 func (w *Walker) Next() (e Entry, skip *Skip, more bool) {
-	for {
-		var found bool
-		if n := len(w.stack); n > 0 {
-			d := &w.stack[n-1]
-			if d.next == len(d.names) {
-				w.stack = w.stack[:n-1]
-				continue
-			}
+	for n := len(w.stack); n > 0; n-- {
+		d := &w.stack[n-1]
+		if d.next < len(d.names) {
 			d.next++
-			e, skip, found = w.visit(d.child(d.names[d.next-1]))
-		} else if w.next < len(w.cfg.Operands) {
-			w.next++
-			e, skip, found = w.operand(w.cfg.Operands[w.next-1])
-		} else {
-			return Entry{}, nil, false
-		}
-		if found || skip != nil {
+			e, skip = w.visit(d.child(d.names[d.next-1]))
 			return e, skip, true
 		}
+		w.stack = w.stack[:n-1]
 	}
+	if w.next == len(w.cfg.Operands) {
+		return Entry{}, nil, false
+	}
+	w.next++
+	e, skip = w.operand(w.cfg.Operands[w.next-1])
+	return e, skip, true
 }
 
 // operand starts with one operand.
-func (w *Walker) operand(op string) (e Entry, skip *Skip, found bool) {
+func (w *Walker) operand(op string) (Entry, *Skip) {
 	if op == freeSpaceOperand {
-		return Entry{Path: ".", Type: wire.TypeFreeSpace, Name: "."}, nil, true
+		return Entry{Path: ".", Type: wire.TypeFreeSpace, Name: "."}, nil
 	}
 	if len(op) > maxPathLen {
-		return w.skip(0, op, "Max pathname length exceeded: "+op)
+		return w.early(0, op, "Max pathname length exceeded: "+op)
 	}
 	if target, ok := strings.CutPrefix(op, deleteOperand); ok {
 		return w.deletion(op, target)
@@ -150,7 +149,7 @@ func (w *Walker) operand(op string) (e Entry, skip *Skip, found bool) {
 // deletion makes the entry of an @DELETE: operand. Only the last component of the
 // target counts, and a name that means a whole directory tree from inside is
 // refused: the stock receiver would empty its destination.
-func (w *Walker) deletion(op, target string) (Entry, *Skip, bool) {
+func (w *Walker) deletion(op, target string) (Entry, *Skip) {
 	if len(w.cfg.Bases) > 0 {
 		return w.noBase(op)
 	}
@@ -166,19 +165,18 @@ func (w *Walker) deletion(op, target string) (Entry, *Skip, bool) {
 		}
 	}
 	if len(name) > maxPathLen {
-		return w.skip(0, op, "Max pathname length exceeded: "+name)
+		return w.early(0, op, "Max pathname length exceeded: "+name)
 	}
-	return Entry{Path: last, Type: wire.TypeDelete, Name: name}, nil, true
+	return Entry{Path: last, Type: wire.TypeDelete, Name: name}, nil
 }
 
-// visit looks at one place: an entry, a skip, or neither when it is a directory
-// to go into or an excluded part of one.
-func (w *Walker) visit(p spot) (Entry, *Skip, bool) {
+// visit looks at one place.
+func (w *Walker) visit(p spot) (Entry, *Skip) {
 	if len(p.path) > maxPathLen {
-		return w.skip(0, p.path, "Max pathname length exceeded: "+p.path)
+		return w.early(0, p.path, "Max pathname length exceeded: "+p.path)
 	}
 	if len(p.name) > maxPathLen {
-		return w.skip(0, p.path, "Max pathname length exceeded: "+p.name)
+		return w.early(0, p.path, "Max pathname length exceeded: "+p.name)
 	}
 	stat := os.Lstat
 	if w.cfg.FollowLinks {
@@ -205,7 +203,7 @@ func (w *Walker) visit(p spot) (Entry, *Skip, bool) {
 		}
 		f.Close()
 		return Entry{Path: p.path, Local: p.local, Type: wire.TypeFile, Name: p.name,
-			Size: info.Size(), MTime: unixSeconds(info), seen: info}, nil, true
+			Size: info.Size(), MTime: unixSeconds(info), seen: info}, nil
 	case fs.ModeSymlink:
 		target, err := os.Readlink(p.local)
 		if err != nil {
@@ -214,13 +212,13 @@ func (w *Walker) visit(p spot) (Entry, *Skip, bool) {
 		if (len(p.name)+3)&^3+len(target) > wire.MaxNameLen {
 			return w.skip(0, p.path, "Combined file name "+p.path+" and link "+target+" too long")
 		}
-		return Entry{Path: p.path, Local: p.local, Type: wire.TypeLink, Name: p.name, Link: target}, nil, true
+		return Entry{Path: p.path, Local: p.local, Type: wire.TypeLink, Name: p.name, Link: target}, nil
 	}
 	return w.skip(2, p.path, "Skipping special file "+p.path)
 }
 
 // enter opens a directory: its entries follow, or itself if it has none.
-func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip, bool) {
+func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip) {
 	for _, d := range w.stack {
 		if os.SameFile(d.info, info) { // only links can lead back
 			return w.skip(1, p.path, "Skipping "+p.path+": directory loop through a symbolic link")
@@ -232,12 +230,12 @@ func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip, bool) {
 	}
 	if len(names) > 0 {
 		w.stack = append(w.stack, openDir{spot: p, info: info, names: names})
-		return Entry{}, nil, false
+		return Entry{}, &Skip{Path: p.path, Dir: true}
 	}
 	if p.name == "" {
 		return w.skip(1, p.path, "Skipping "+p.path+": no name is left without its base")
 	}
-	return Entry{Path: p.path, Local: p.local, Type: wire.TypeDir, Name: p.name}, nil, true
+	return Entry{Path: p.path, Local: p.local, Type: wire.TypeDir, Name: p.name}, nil
 }
 
 // readNames returns the names in a directory, sorted. All of them: there is no
@@ -253,12 +251,16 @@ func readNames(path string) ([]string, error) {
 	return names, err
 }
 
-func (w *Walker) noBase(op string) (Entry, *Skip, bool) {
-	return w.skip(1, op, "Skipping "+op+": doesn't match any base")
+func (w *Walker) noBase(op string) (Entry, *Skip) {
+	return w.early(1, op, "Skipping "+op+": doesn't match any base")
 }
 
-func (w *Walker) skip(level int, path, reason string) (Entry, *Skip, bool) {
-	return Entry{}, &Skip{Path: path, Reason: reason, Level: level}, false
+func (w *Walker) skip(level int, path, reason string) (Entry, *Skip) {
+	return Entry{}, &Skip{Path: path, Reason: reason, Level: level}
+}
+
+func (w *Walker) early(level int, path, reason string) (Entry, *Skip) {
+	return Entry{}, &Skip{Path: path, Early: true, Reason: reason, Level: level}
 }
 
 // afterBase returns what is left of a slashed operand behind the first base that

@@ -54,6 +54,9 @@ func walkAll(cfg WalkConfig) []string {
 		if !more {
 			return got
 		}
+		if skip != nil && skip.Dir {
+			continue
+		}
 		if skip != nil {
 			got = append(got, fmt.Sprintf("! %d %s", skip.Level, skip.Reason))
 			continue
@@ -260,12 +263,66 @@ func TestEntryFields(t *testing.T) {
 	}
 }
 
+// TestHeadings holds what the log says of each thing against the stock sender's: a
+// heading with its path, of directories too, but of nothing that is refused for how
+// it is written.
+func TestHeadings(t *testing.T) {
+	long := strings.Repeat("n", 120)
+	makeTree(t, "a", "d/in/3", "empty/", "ex/a/1", "ex/b", long+"/"+long+"/"+long)
+	for _, c := range []struct {
+		cfg  WalkConfig
+		want []string
+	}{
+		{
+			WalkConfig{Operands: []string{"a", "missing", "empty", "./ex/", "d", "."}, Exclude: []string{"ex/a", "d/in/3", "./a", "./d", "./ex", "./empty", "./" + long}},
+			[]string{
+				"a", "missing", "Error getting file status for missing: No such file or directory", "empty",
+				"ex", "ex/a", "Skipping ex/a", "ex/b", "d", "d/in", "d/in/3", "Skipping d/in/3",
+				".", "./a", "Skipping ./a", "./d", "Skipping ./d", "./empty", "Skipping ./empty", "./ex", "Skipping ./ex", "./" + long, "Skipping ./" + long,
+			},
+		},
+		{
+			WalkConfig{Operands: []string{"d", "a", "@DELETE:z", "@FREESPACE"}, Bases: []string{"d"}},
+			[]string{"d", "d/in", "d/in/3", "Skipping a: doesn't match any base", "Skipping @DELETE:z: doesn't match any base", "."},
+		},
+		{
+			WalkConfig{Operands: []string{long}},
+			[]string{long, long + "/" + long, "Max pathname length exceeded: " + long + "/" + long + "/" + long},
+		},
+	} {
+		var got []string
+		w := NewWalker(c.cfg)
+		for {
+			e, skip, more := w.Next()
+			if !more {
+				break
+			}
+			switch {
+			case skip == nil:
+				got = append(got, e.Path)
+			case skip.Dir:
+				got = append(got, skip.Path)
+			case skip.Early:
+				got = append(got, skip.Reason)
+			default:
+				got = append(got, skip.Path, skip.Reason)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v says\n%q, want\n%q", c.cfg, got, c.want)
+		}
+	}
+}
+
 // TestVanishing removes and adds things between two calls of Next.
 func TestVanishing(t *testing.T) {
 	makeTree(t, "d/a", "d/b", "d/c/x", "d/e", "z")
 	w := NewWalker(WalkConfig{Operands: []string{"d", "z"}})
+	if _, skip, _ := w.Next(); skip == nil || !skip.Dir || skip.Path != "d" {
+		t.Fatalf("first is %+v, want the directory itself", skip)
+	}
 	if e, _, _ := w.Next(); e.Name != "d/a" {
-		t.Fatalf("first is %q", e.Name)
+		t.Fatalf("then comes %q", e.Name)
 	}
 	os.Remove("d/b")
 	os.RemoveAll("d/c")
@@ -278,10 +335,11 @@ func TestVanishing(t *testing.T) {
 		if !more {
 			break
 		}
-		if skip != nil {
-			got = append(got, skip.Reason)
-		} else {
+		switch {
+		case skip == nil:
 			got = append(got, e.Name)
+		case !skip.Dir:
+			got = append(got, skip.Reason)
 		}
 	}
 	want := []string{"Error getting file status for d/b: No such file or directory", "d/c", "d/e", "Error getting file status for z: No such file or directory"}

@@ -5,6 +5,8 @@ package interop
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,9 +62,37 @@ var names = []scenario{
 			{[]string{"f1", "-D", "new", "f2"}, 0, []string{"new/f1", "new/f2"}},
 		})
 	}},
-	{id: "40", run: func(t *testing.T, e *env) {
+	{id: "39b", side: txOnly, run: func(t *testing.T, e *env) {
+		// What scripts read in the log, line by line, without what depends on time.
 		e.nameTree()
 		e.rx(e.A)
+		res := e.tx(hA, "deep/a", "missing", "f1")
+		number := regexp.MustCompile(`-?[0-9]+\.[0-9]{2,3}`)
+		var got []string
+		for line := range strings.SplitSeq(res.Stderr, "\n") {
+			switch word, _, _ := strings.Cut(line, " "); {
+			case len(got) == 0 && word != "-----": // registration
+			case word == "Sending" || word == "Received" || word == "Got" || word == "Starting":
+			default:
+				got = append(got, number.ReplaceAllString(strings.Join(strings.Fields(line), " "), "N"))
+			}
+		}
+		end := slices.Index(got, "Finishing group")
+		e.want(end > 0, "the log ends with the group, got %q", got)
+		done := []string{
+			"Bytes: 1000 Blocks: 1 Sections: 1", "Transfer status:", "Host: " + uidA + " Status: Completed time: N seconds",
+			"Total elapsed time: N seconds", "Overall throughput: N KB/s",
+		}
+		want := []string{"----- a -----", "----- a/b -----", "----- a/b/c -----", "File ID: 0001 Name: a/b/c", "sending as: a/b/c"}
+		want = append(want, done...)
+		want = append(want, "----- missing -----", "Error getting file status for missing: No such file or directory")
+		want = append(want, "----- f1 -----", "File ID: 0002 Name: f1", "sending as: f1")
+		want = append(append(want, done...), "-----------------------------", "Finishing group")
+		e.want(slices.Equal(got[:end+1], want), "the lines of stock, got %q, want %q", got[:end+1], want)
+	}},
+	{id: "40", run: func(t *testing.T, e *env) {
+		e.nameTree()
+		rx := e.rx(e.A)
 		e.named([]naming{
 			{[]string{"-D", e.dest(e.A, "abs"), "f1"}, 0, []string{"abs"}},
 			{[]string{"-D", e.dest(e.A, "abs"), "f1", "f2"}, 0, []string{"abs/f1", "abs/f2"}},
@@ -71,6 +101,9 @@ var names = []scenario{
 		})
 		e.want(!e.exists(e.in("other")), "nothing outside the destination")
 		e.result(uidA, e.in("other", "x"), "rejected")
+		_, said, _ := strings.Cut(rx.Stderr(), "Name of file to receive: "+e.in("other", "x"))
+		why, _, _ := strings.Cut(said, "COMPLETE sent")
+		e.want(strings.Contains(why, "doesn't match any dest directory"), "the log says why before it says what was answered, got %q", said)
 	}},
 	{id: "41", run: func(t *testing.T, e *env) {
 		e.nameTree()

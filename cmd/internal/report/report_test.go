@@ -156,6 +156,8 @@ func badSession(t *testing.T) []machine.Event {
 		sender.Notice{Kind: sender.RegistrationCut},
 		sender.Connected{Clients: all, OK: []bool{true, false, true}},
 		engine.Skipped{Skip: store.Skip{Path: "gone", Reason: "Error getting file status for gone: No such file or directory", Level: 0}},
+		engine.Skipped{Skip: store.Skip{Path: "op", Early: true, Reason: "Skipping op: doesn't match any base", Level: 1}},
+		engine.Entered{Path: "x"},
 		engine.Offered{Entry: store.Entry{Path: "x/f\n1"}},
 		sender.FileStarted{FileID: 1, File: f1, Layout: layout(t, f1.Size)},
 		sender.PhaseStarted{Phase: sender.Data},

@@ -72,7 +72,9 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.opened(at, e)
 	case engine.Offered:
 		s.path = e.Entry.Path
-		s.logf(Normal, at, "----- %s -----", s.path)
+		s.heading(at, s.path)
+	case engine.Entered:
+		s.heading(at, e.Path)
 	case engine.Skipped:
 		s.skipped(at, e)
 	case engine.SendFailed:
@@ -137,7 +139,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.JSON.write(s.client(at, "receiver_aborted", e.Client, "", e.Text))
 	case sender.SentAbort:
 		if e.UID == 0 {
-			s.logf(Normal, at, "Aborting all clients")
+			s.logf(Errors, at, "Aborting all clients")
 		} else {
 			s.logf(Detail, at, "Aborting client %v: %s", e.UID, e.Text)
 		}
@@ -247,8 +249,13 @@ func captureLostText(e engine.CaptureLost) string {
 	return fmt.Sprintf("Warning: %d datagrams are missing in the capture", e.Count)
 }
 
+// heading stands before all that is said of a file or directory.
+func (s *Sender) heading(at time.Time, path string) { s.logf(Normal, at, "----- %s -----", path) }
+
 func (s *Sender) skipped(at time.Time, e engine.Skipped) {
-	s.logf(Normal, at, "----- %s -----", e.Path)
+	if !e.Early {
+		s.heading(at, e.Path)
+	}
 	s.logf(e.Level, at, "%s", e.Reason)
 	s.JSON.write(jsonText{head: newHead(at, "skipped", s.where), Path: e.Path, Text: e.Reason})
 	s.results.skipped++
