@@ -100,11 +100,11 @@ func replaySender(t *tool, args []string) error {
 	if errors.Is(rerr, errUsage) {
 		return rerr
 	}
-	x.want.endRun()
+	x.want.finish()
 	if x.fault = x.secure(); x.fault == nil {
 		x.play()
 	}
-	x.got.endRun()
+	x.got.finish()
 	same := x.report()
 	switch {
 	case rerr != nil:

@@ -71,7 +71,7 @@ func (k *skeleton) key(u wire.UID, wrong string) {
 }
 
 // keys tells who was sent the keys. In how many KEYINFOs depends on when hosts have
-// registered, so that is told once, when the first sealed message follows.
+// registered, so that is told once, when the handshake is over.
 func (k *skeleton) keys() {
 	if k.keysAt || len(k.keyed) == 0 {
 		return
@@ -93,9 +93,13 @@ func (k *skeleton) sent(at clock.Time, h wire.Header, msg []byte, sealed bool) (
 	k.last = at
 	k.funcs[h.Func&31]++
 	t.fn = h.Func
+	switch h.Func {
+	case wire.FuncAnnounce, wire.FuncKeyInfo, wire.FuncRegConf:
+	default:
+		k.keys()
+	}
 	cover := ""
 	if sealed {
-		k.keys()
 		cover = "*"
 	}
 	switch h.Func {
@@ -162,6 +166,12 @@ func (k *skeleton) data(at clock.Time, file uint16, l *block.Layout, i int) (t t
 	}
 	k.section = s
 	return trigger{fn: wire.FuncFileSeg, file: file, section: uint16(s), run: k.runs[file]}, true
+}
+
+// finish writes down what is still open.
+func (k *skeleton) finish() {
+	k.endRun()
+	k.keys()
 }
 
 // endRun writes down the blocks of a run of data.
