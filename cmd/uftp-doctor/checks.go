@@ -115,7 +115,7 @@ func (f *facts) checkGroup() finding {
 }
 
 func (f *facts) checkTTL() finding {
-	x := finding{name: "ttl", text: fmt.Sprintf("%d: multicast crosses %d routers at most", f.ttl, f.ttl-1)}
+	x := finding{name: "ttl", text: fmt.Sprintf("%d: multicast crosses %s at most", f.ttl, cli.Count(f.ttl-1, "router"))}
 	switch {
 	case !f.to.IsMulticast():
 		x.text = fmt.Sprintf("not needed for %v", f.to)

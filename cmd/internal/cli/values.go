@@ -214,3 +214,11 @@ func Clean(s string) string {
 	}
 	return string(b)
 }
+
+// Count says how many of something there are: 1 file, 2 files.
+func Count[N int | int64 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

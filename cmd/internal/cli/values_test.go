@@ -155,3 +155,14 @@ func FuzzNumber(f *testing.F) {
 		}
 	})
 }
+
+func TestCount(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		want string
+	}{{0, "0 files"}, {1, "1 file"}, {2, "2 files"}, {-1, "-1 files"}} {
+		if got := Count(c.n, "file"); got != c.want {
+			t.Errorf("%d of a thing is called %q, want %q", c.n, got, c.want)
+		}
+	}
+}

@@ -131,9 +131,9 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		case machine.DropReplay:
 			level = Detail // or the network delivers twice
 		}
-		r.logf(level, at, Where{}, "Dropped %d datagrams: %v", e.Count, e.Reason)
+		r.logf(level, at, Where{}, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
 	case engine.Lost:
-		r.logf(Warnings, at, Where{}, "Warning: %d log events lost, output is too slow", e.Count)
+		r.logf(Warnings, at, Where{}, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
 	case receiver.SessionStarted:
 		r.sessionStarted(at, e)
 	case receiver.Keyed:
@@ -333,7 +333,7 @@ func (r *Receiver) tick(at time.Time, sessions []receiver.Stats) {
 	var lines []string
 	for i := range sessions {
 		if i == sessionLines {
-			lines = append(lines, fmt.Sprintf("and %d more sessions", len(sessions)-i))
+			lines = append(lines, "and "+cli.Count(len(sessions)-i, "more session"))
 			break
 		}
 		st := &sessions[i]

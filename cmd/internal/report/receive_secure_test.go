@@ -47,7 +47,7 @@ func TestReceiverEncrypted(t *testing.T) {
 		{"Encrypted with des sha256 hmac ecdh_ecdsa: legacy security; the sender's key is ECDSA, curve prime256v1, fingerprint: " + print, Detail},
 		{"Warning: weak encryption: DES keys can be searched", Warnings},
 		{"Warning: this processor does not help with the cipher", Warnings},
-		{"Dropped 1 datagrams: clear message in an encrypted session", Warnings},
+		{"Dropped 1 datagram: clear message in an encrypted session", Warnings},
 		{"Dropped 2 datagrams: cannot be opened or verified", Warnings},
 		{"Dropped 3 datagrams: counter seen before", Detail},
 	}

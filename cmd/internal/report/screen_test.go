@@ -180,7 +180,7 @@ func TestTable(t *testing.T) {
 		return b.String()
 	}
 	var b strings.Builder
-	for _, tt := range []struct{ clients, files int }{{3, 2}, {2, 9}, {9, 9}, {500, 300}, {0, 3}, {3, 0}} {
+	for _, tt := range []struct{ clients, files int }{{3, 2}, {2, 9}, {9, 9}, {500, 300}, {0, 3}, {3, 0}, {1, 1}} {
 		fmt.Fprintf(&b, "== %d receivers, %d files\n%s", tt.clients, tt.files, table(tt.clients, tt.files))
 	}
 	golden(t, "table.txt", b.String())

@@ -101,9 +101,9 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		if e.Reason == machine.DropClear || e.Reason == machine.DropSealed {
 			level = Warnings // somebody tries something
 		}
-		s.logf(level, at, "Dropped %d datagrams: %v", e.Count, e.Reason)
+		s.logf(level, at, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
 	case engine.Lost:
-		s.logf(Warnings, at, "Warning: %d log events lost, output is too slow", e.Count)
+		s.logf(Warnings, at, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
 	case sender.PhaseStarted:
 		s.phase(at, e.Phase)
 	case sender.FileStarted:
@@ -246,7 +246,7 @@ func captureFailedText(e engine.CaptureFailed) string {
 }
 
 func captureLostText(e engine.CaptureLost) string {
-	return fmt.Sprintf("Warning: %d datagrams are missing in the capture", e.Count)
+	return fmt.Sprintf("Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 }
 
 // heading stands before all that is said of a file or directory.

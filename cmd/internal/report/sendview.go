@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"uftp/cmd/internal/cli"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -102,5 +103,5 @@ func (v *sendView) fileEnded(at time.Time, e sender.FileEnded, scr *Screen) {
 	if e.Elapsed > 0 {
 		speed = fmt.Sprintf("  %.3f s  %s", e.Elapsed.Seconds(), rate(perSecond(e.File.Size, e.Elapsed)))
 	}
-	scr.Line("%s  %s  %d of %d receivers%s%s", e.File.Name, size(e.File.Size), ok, len(e.Results), speed, passes)
+	scr.Line("%s  %s  %d of %s%s%s", e.File.Name, size(e.File.Size), ok, cli.Count(len(e.Results), "receiver"), speed, passes)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"uftp/cmd/internal/cli"
 	"uftp/engine/sender"
 )
 
@@ -122,7 +123,11 @@ func (s *Sender) Table(w io.Writer) {
 			complete++
 		}
 	}
-	fmt.Fprintf(w, "%d of %d receivers have everything; %d files", complete, len(r.names), r.all)
+	have := "have"
+	if complete == 1 {
+		have = "has"
+	}
+	fmt.Fprintf(w, "%d of %s %s everything; %s", complete, cli.Count(len(r.names), "receiver"), have, cli.Count(r.all, "file"))
 	if r.skipped > 0 {
 		fmt.Fprintf(w, ", %d skipped here", r.skipped)
 	}
@@ -195,7 +200,7 @@ func (s *Sender) sums() [][]string {
 
 func (s *Sender) worstFiles(w io.Writer) {
 	for _, f := range s.results.worst {
-		fmt.Fprintf(w, "%s: missing at %d of %d receivers (%s)\n", tail(f.name), f.failed, f.all, fit(f.first, 2*nameWidth))
+		fmt.Fprintf(w, "%s: missing at %d of %s (%s)\n", tail(f.name), f.failed, cli.Count(f.all, "receiver"), fit(f.first, 2*nameWidth))
 	}
 }
 
