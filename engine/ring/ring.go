@@ -39,6 +39,7 @@ type Hand[T any] struct {
 	done   cursor
 	next   uint64 // position of the slot this hand works on next
 	step   uint64 // workers of this stage
+	woken  uint64 // what next was when the next stage was last woken
 	limit  uint64 // positions below it are ours to take, as far as we have looked
 	before []Hand[T]
 	lead   uint64 // n for stage 0, whose predecessor is one lap behind
@@ -134,11 +135,20 @@ func (h *Hand[T]) Pass(k int) {
 	h.done.pos.Store(h.next)
 }
 
-// WakeNext wakes the next stage.
+// WakeNext wakes the next stage; of several workers only those whose slots have come
+// since the last time, if this hand alone decides which these are.
 func (h *Hand[T]) WakeNext() {
-	for i := range h.after {
-		Poke(h.after[i].wake)
+	n := uint64(len(h.after))
+	if h.step == 1 && h.next-h.woken < n {
+		for at := h.woken; at < h.next; at++ {
+			Poke(h.after[(at+h.after[0].lead)%n].wake)
+		}
+	} else {
+		for i := range h.after {
+			Poke(h.after[i].wake)
+		}
 	}
+	h.woken = h.next
 }
 
 // Crowded reports whether more than half of the ring waits for this hand.

@@ -142,3 +142,35 @@ func TestCrowded(t *testing.T) {
 		t.Error("WakeNext must wake the stage that waits for the slots")
 	}
 }
+
+func TestWakeNextWakesWhoHasWork(t *testing.T) {
+	r := New[slot](8, nil, 1, 3, 1)
+	in := r.Hand(0, 0)
+	for _, c := range []struct {
+		passed int
+		want   string
+	}{
+		{1, "0"}, {1, "1"}, {0, ""}, {2, "02"}, {3, "012"}, {1, "1"},
+	} {
+		in.Pass(c.passed)
+		in.WakeNext()
+		woken := ""
+		for w := range 3 {
+			select {
+			case <-r.Hand(1, w).Wake():
+				woken += fmt.Sprint(w)
+			default:
+			}
+		}
+		if woken != c.want {
+			t.Errorf("%d slots more: woke %q, want %q", c.passed, woken, c.want)
+		}
+	}
+	// Who of several makes a slot ready for the last stage depends on the others.
+	r.Hand(1, 1).Done(1)
+	select {
+	case <-r.Hand(2, 0).Wake():
+	default:
+		t.Error("a worker must wake the next stage")
+	}
+}
