@@ -45,6 +45,7 @@ type ReceiveConfig struct {
 	Interfaces []netio.Interface // where groups are joined
 	Sink       store.SinkConfig
 	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
+	Workers    int           // goroutines that open sealed datagrams; 0 = the core does it
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
 	Capture    CaptureConfig

@@ -40,11 +40,22 @@ func newFakeConn() *fakeConn {
 }
 
 func (c *fakeConn) ReadBatch(slots []netio.RxSlot) (int, error) {
+	put := func(i int, s netio.RxSlot) {
+		slots[i].N = copy(slots[i].Buf, s.Buf)
+		slots[i].Seg, slots[i].From, slots[i].Truncated = s.Seg, s.From, false
+	}
 	select {
 	case s := <-c.in:
-		slots[0].N = copy(slots[0].Buf, s.Buf)
-		slots[0].Seg, slots[0].From, slots[0].Truncated = s.Seg, s.From, false
-		return 1, nil
+		put(0, s)
+		for n := 1; n < len(slots); n++ {
+			select {
+			case s := <-c.in:
+				put(n, s)
+			default:
+				return n, nil
+			}
+		}
+		return len(slots), nil
 	case err := <-c.fail:
 		return 0, err
 	case <-c.closed:
@@ -108,7 +119,7 @@ func (c *fakeConn) count(fn wire.Func) (n int) {
 	return n
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -209,7 +220,7 @@ func TestStopWithStuckSocket(t *testing.T) {
 }
 
 // receiveOnFake runs a receiver on c.
-func receiveOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*ReceiveConfig), report Reporter) <-chan error {
+func receiveOnFake(t testing.TB, ctx context.Context, c *fakeConn, change func(*ReceiveConfig), report Reporter) <-chan error {
 	t.Helper()
 	cfg := ReceiveConfig{
 		Receiver: receiver.Config{UID: 1, MaxSessions: 4, Public: []netip.Addr{netip.MustParseAddr("230.4.4.1")}},

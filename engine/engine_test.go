@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"uftp/crypto/handshake"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -371,29 +372,47 @@ func TestNoGoroutineLeft(t *testing.T) {
 // TestDataPathDoesNotAllocate sends a short and a long file and compares: what the
 // additional packets cost must not contain allocations, in either direction.
 func TestDataPathDoesNotAllocate(t *testing.T) {
-	cost := func(size int) (mallocs uint64, packets int64) {
-		p := startReceiver(t, nil)
-		cfg := p.config(60e6, 1300, p.file("f", size))
-		var a, b runtime.MemStats
-		runtime.ReadMemStats(&a)
-		res, _ := send(t, context.Background(), cfg)
-		runtime.ReadMemStats(&b)
-		if res.Exit != sender.ExitOK {
-			t.Fatalf("exit %d", res.Exit)
-		}
-		p.stop()
-		p.wait()
-		return b.Mallocs - a.Mallocs, res.Counters.DataPackets
-	}
-	cost(1 << 20) // warm up
-	m1, p1 := cost(1 << 20)
-	m2, p2 := cost(60 << 20)
-	per := float64(int64(m2)-int64(m1)) / float64(p2-p1)
-	t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
-	// Passes, timers of the runtime and the like may allocate now and then; a
-	// packet, or even one in a hundred, may not.
-	if per > 0.005 {
-		t.Errorf("%.4f allocations per additional data packet, want none", per)
+	for _, c := range []struct {
+		name    string
+		suite   *handshake.Suite // nil: in clear
+		workers int
+		long    int // bytes
+	}{
+		{"in clear", nil, 0, 60 << 20},
+		{"sealed", &sealSuites[0], 0, 40 << 20},
+		{"sealed, with workers", &sealSuites[1], 2, 40 << 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cost := func(size int) (mallocs uint64, packets int64) {
+				p := startReceiver(t, func(cfg *ReceiveConfig) { cfg.Workers = c.workers })
+				cfg := p.config(60e6, 1300, p.file("f", size))
+				cfg.Workers = c.workers
+				if c.suite != nil {
+					cfg.Session.Group = sealGroup
+					cfg.Session.Security, _ = security(t, *c.suite)
+				}
+				var a, b runtime.MemStats
+				runtime.ReadMemStats(&a)
+				res, _ := send(t, context.Background(), cfg)
+				runtime.ReadMemStats(&b)
+				if res.Exit != sender.ExitOK {
+					t.Fatalf("exit %d", res.Exit)
+				}
+				p.stop()
+				p.wait()
+				return b.Mallocs - a.Mallocs, res.Counters.DataPackets
+			}
+			cost(1 << 20) // warm up
+			m1, p1 := cost(1 << 20)
+			m2, p2 := cost(c.long)
+			per := float64(int64(m2)-int64(m1)) / float64(p2-p1)
+			t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
+			// Passes, timers of the runtime and the like may allocate now and then; a
+			// packet, or even one in a hundred, may not.
+			if per > 0.005 {
+				t.Errorf("%.4f allocations per additional data packet, want none", per)
+			}
+		})
 	}
 }
 

@@ -62,6 +62,8 @@ type receiveRun struct {
 	answers *mailbox[answer]
 	writer  writer
 
+	unsealers []*unsealWorker
+
 	pkts     [slotWritesMax][]byte // datagrams of one slot
 	verdicts [slotWritesMax]machine.Verdict
 
@@ -123,19 +125,36 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	if cache == 0 {
 		cache = defaultCacheBytes
 	}
-	in := ring.New(max(minRxSlots, cache/slotBytes), func(_ int, s *rxSlot) { s.buf = make([]byte, slotBytes) }, 1, 1, 1)
+	stages := []int{1, 1, 1}
+	if cfg.Workers > 0 {
+		stages = []int{1, cfg.Workers, 1, 1}
+	}
+	last := len(stages) - 1
+	opened := make([]receiver.Unsealed, slotWritesMax) // of the slot that the core is at
+	in := ring.New(max(minRxSlots, cache/slotBytes), func(_ int, s *rxSlot) {
+		s.buf, s.opened = make([]byte, slotBytes), opened
+		if cfg.Workers > 0 {
+			s.opened = make([]receiver.Unsealed, slotWritesMax)
+		}
+	}, stages...)
 	out := ring.New(replySlots, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
-	r.rx = in.Hand(1, 0)
+	r.rx = in.Hand(last-1, 0)
 	r.rx.SetWake(r.wake)
 	r.tx = out.Hand(0, 0)
 	r.tx.SetWake(r.wake)
 
 	quit := make(chan struct{})
+	for i := range cfg.Workers {
+		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), quit))
+	}
+	wake := make(chan struct{}, 1)
+	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
+	r.writer.hand.SetWake(wake)
 	var wg sync.WaitGroup
 	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
-	wake := make(chan struct{}, 1)
-	r.writer = writer{hand: in.Hand(2, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
-	r.writer.hand.SetWake(wake)
+	for _, w := range r.unsealers {
+		wg.Go(w.run)
+	}
 	wg.Go(r.writer.run)
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(1, 0)) })
@@ -202,14 +221,9 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	n := 0
 	for ; n < rxBatch && r.rx.Ahead(n); n++ {
 		s := r.rx.Peek(n)
-		step, k := s.step(), 0
-		for at := 0; at < s.n; at += step {
-			if k == slotWritesMax {
-				r.drops.add(machine.DropLimit)
-				continue
-			}
-			r.pkts[k] = s.buf[at:min(at+step, s.n)]
-			k++
+		k, more := s.split(&r.pkts)
+		for range more {
+			r.drops.add(machine.DropLimit)
 		}
 		r.datagrams(now, s, r.pkts[:k])
 	}
@@ -219,15 +233,15 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	return n > 0
 }
 
-// datagrams gives the machine those of one slot together: it can open sealed ones
-// side by side.
+// datagrams gives the machine those of one slot together: it opens sealed ones side by
+// side, unless a worker has done so.
 func (r *receiveRun) datagrams(now clock.Time, s *rxSlot, pkts [][]byte) {
 	if r.cfg.Trace {
 		for _, pkt := range pkts {
 			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
 		}
 	}
-	r.m.HandleBatch(now, s.from, pkts, r.verdicts[:len(pkts)])
+	r.m.HandleBatch(now, s.from, pkts, s.opened, r.verdicts[:])
 	for i := range pkts {
 		v := &r.verdicts[i]
 		if v.Drop != machine.DropNone {
@@ -332,6 +346,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		r.busy.Go(func() { r.answers.put(makeKey(ev.Spec)) })
 		return
 	case receiver.Keyed:
+		r.shareKey(ev.Session.SessionID)
 		if secrets, ok := r.m.Secrets(ev.Session.SessionID); ok && r.cfg.KeyLog != nil {
 			r.busy.Go(func() { r.cfg.KeyLog(ev.Session, secrets) })
 		}
@@ -344,6 +359,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		w.sessions++
 		r.live++
 	case receiver.SessionEnded:
+		r.revokeKey(ev.Session.SessionID)
 		r.request(ev.Session, request{ev: ev})
 	}
 	r.put(ev)

@@ -8,6 +8,7 @@ import (
 
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/receiver"
 	"uftp/engine/ring"
 )
 
@@ -17,7 +18,8 @@ type rxSlot struct {
 	buf    []byte
 	n, seg int
 	from   netip.AddrPort
-	writes writeList // receiver: what the core found to store
+	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
+	writes writeList           // receiver: what the core found to store
 }
 
 // ReadFailed tells that the socket could not be read; it is tried again.
@@ -37,6 +39,20 @@ func (s *rxSlot) step() int {
 		return s.seg
 	}
 	return max(1, s.n)
+}
+
+// split puts the first datagrams of the slot into pkts and returns how many they are,
+// and how many there are more: none, unless a kernel joins more than any known one.
+func (s *rxSlot) split(pkts *[slotWritesMax][]byte) (k, more int) {
+	step := s.step()
+	for at := 0; at < s.n; at += step {
+		if k == len(pkts) {
+			return k, (s.n - at + step - 1) / step
+		}
+		pkts[k] = s.buf[at:min(at+step, s.n)]
+		k++
+	}
+	return k, 0
 }
 
 // receiveInto fills slots from the socket until it is closed. Any other error is

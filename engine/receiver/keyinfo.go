@@ -10,10 +10,17 @@ import (
 )
 
 // gotSealed takes an ENCRYPTED datagram of an encrypted session. A counter that
-// came before is refused unopened: that costs nothing.
-func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h wire.Header, pkt []byte) machine.Verdict {
+// came before is refused unopened: that costs nothing. u is what an Unsealer has made
+// of it.
+func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h wire.Header, pkt []byte, u Unsealed) machine.Verdict {
 	if d := s.sec.refuse(pkt); d != machine.DropNone {
 		return drop(d)
+	}
+	if u.keys != 0 {
+		if u.msg == nil || u.keys != s.sec.number { // tried with those of a session that is over
+			return drop(machine.DropSealed)
+		}
+		return r.gotOpened(now, from, s, h, u.msg, counterOf(pkt))
 	}
 	if !r.mayOpen(now, from, s) {
 		return drop(machine.DropLimit)
@@ -26,18 +33,20 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 	if !settled && s.sec.settled {
 		s.due[retryTimer] = clock.Never
 		s.win.start(h.Seq - 1)
+		r.proved(s)
 		r.emit(keyed(s))
 		r.supersede(now, s)
 	}
-	return r.gotOpened(now, from, s, h, msg, ctr, err)
+	if err != nil {
+		return drop(machine.DropSealed)
+	}
+	return r.gotOpened(now, from, s, h, msg, ctr)
 }
 
-// gotOpened takes what an ENCRYPTED datagram held. Only here, where it has proved
-// to be authentic and new, it may change anything.
-func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte, ctr uint64, err error) machine.Verdict {
+// gotOpened takes what an authentic ENCRYPTED datagram held. Only here, where it has
+// proved to be new, too, it may change anything.
+func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte, ctr uint64) machine.Verdict {
 	switch {
-	case err != nil:
-		return drop(machine.DropSealed)
 	case !sendersOwn(msg, r.echo(h)): // its counter says nothing about the sender's
 		return drop(machine.DropFunction)
 	case !s.sec.replay.Mark(ctr):

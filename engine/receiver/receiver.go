@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/clock"
@@ -45,7 +44,8 @@ type Receiver struct {
 	own        []*identity.PrivateKey // keys to show: the configured ones, then those made here
 	made       madeKeys
 
-	opened [batchMax]aead.Opened // of HandleBatch
+	unsealer Unsealer // of HandleBatch; its keys are those of the sessions, which wipe them
+	numbers  uint64   // of keys, given out so far
 
 	drops [machine.NumDrops]int64
 }
@@ -108,12 +108,12 @@ func (r *Receiver) byRef(ref machine.FileRef) *session {
 
 // Handle takes one datagram (v4-receiver.md section 2.1).
 func (r *Receiver) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
-	v := r.handle(now, from, pkt)
+	v := r.handle(now, from, pkt, Unsealed{})
 	r.drops[v.Drop]++
 	return v
 }
 
-func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
+func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte, u Unsealed) machine.Verdict {
 	h, msg, err := wire.ParseHeader(pkt)
 	if err != nil {
 		if err == wire.ErrVersion {
@@ -136,7 +136,7 @@ func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte) machi
 	case s.sec == nil:
 		return r.gotMessage(now, from, s, h, msg)
 	case h.Func == wire.FuncEncrypted:
-		return r.gotSealed(now, from, s, h, pkt)
+		return r.gotSealed(now, from, s, h, pkt, u)
 	}
 	return drop(r.gotClear(now, from, s, h, msg))
 }

@@ -21,6 +21,7 @@ type secrets struct {
 	keys    []*keySet    // what KEYINFOs gave: the first, then the others as last heard; one once settled
 	current *keySet      // seals our packets; nil before there are keys
 	settled bool         // a packet of the sender has proved which one is right
+	number  uint64       // of the settled keys among all that this machine ever had, from 1
 	signed  *verifier    // of the sender's signatures; nil unless packets are signed
 	counter aead.Counter // of our own packets
 	replay  aead.Window  // counters of the sender
@@ -66,15 +67,11 @@ func (c *secrets) take(now clock.Time, from *handshake.Candidate) (*keySet, erro
 			return known, nil
 		}
 	}
-	suite, group := c.client.Suite(), from.Group()
-	k := aead.Keys{
-		Cipher: suite.Cipher, SigType: suite.SigType, Hash: suite.Hash,
-		Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
-	}
+	k := aeadKeys(c.client.Suite(), from.Group())
 	var peer func(wire.UID) aead.Verifier
 	var signer aead.Signer
 	sigLen := 0
-	if suite.SigType == wire.SigKeyExch {
+	if k.SigType == wire.SigKeyExch {
 		// Only packets of the session's sender get as far as this.
 		if c.signed == nil {
 			c.signed = newVerifier(now, c.client)
@@ -101,6 +98,14 @@ func (c *secrets) take(now clock.Time, from *handshake.Candidate) (*keySet, erro
 	c.current = &keySet{from, from.Ack(), opener, sealer}
 	c.keys = append(c.keys, c.current)
 	return c.current, nil
+}
+
+// aeadKeys puts what seals and opens packets into the form of package aead.
+func aeadKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
+	return aead.Keys{
+		Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash,
+		Key: group.Key, Salt: group.Salt, HMACKey: group.HMACKey,
+	}
 }
 
 // open opens an ENCRYPTED datagram in place. The first one that opens settles
@@ -157,7 +162,7 @@ func (c *secrets) refuse(pkt []byte) machine.Drop {
 	switch {
 	case !c.keyed():
 		return machine.DropPhase
-	case len(pkt) < wire.HeaderLen+wire.EncryptedLen:
+	case !hasCounter(pkt):
 		return machine.DropSealed
 	case !c.replay.Check(counterOf(pkt)):
 		return machine.DropReplay
@@ -165,7 +170,10 @@ func (c *secrets) refuse(pkt []byte) machine.Drop {
 	return machine.DropNone
 }
 
-// counterOf reads the counter of an ENCRYPTED datagram that is long enough.
+// hasCounter reports whether an ENCRYPTED datagram is long enough for counterOf.
+func hasCounter(pkt []byte) bool { return len(pkt) >= wire.HeaderLen+wire.EncryptedLen }
+
+// counterOf reads the counter of an ENCRYPTED datagram; opening it leaves it there.
 func counterOf(pkt []byte) uint64 { return binary.BigEndian.Uint64(pkt[wire.HeaderLen:]) }
 
 // seal completes b, a packet whose message stands behind the lead of k's sealer,

@@ -10,38 +10,67 @@ import (
 	"uftp/wire"
 )
 
-// HandleBatch comes to the same as Handle, whatever stands in the batch.
+// HandleBatch comes to the same as Handle, whatever stands in the batch and whoever
+// has opened it: the machine, others long before, or now these and now those.
 func TestHandleBatch(t *testing.T) {
+	ways := []struct {
+		name      string
+		unsealers int // that take turns
+		runs      int // datagrams in a turn
+		mine      int // every so many turns are left to the machine
+	}{
+		{"the machine opens", 0, 1000, 1},
+		{"another opens all", 1, 1000, 0},
+		{"two others open by turns", 2, 7, 0},
+		{"three of four turns", 3, 5, 4},
+		{"one by one", 2, 1, 3},
+	}
 	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
-		t.Run(s.String(), func(t *testing.T) {
-			one, many := newSecureWorld(t, s, false), newSecureWorld(t, s, false)
-			var lists [2][][]byte
-			for k, w := range []*world{one, many} {
-				w.toMidGroup()
-				q := w.toReceiving(1, 99_500)
-				w.forget()
-				lists[k] = hostileBatch(w, &q.Layout)
-			}
-			if len(lists[0]) < 150 {
-				t.Fatal("the batch is too short")
-			}
-			out := make([]machine.Verdict, len(lists[0]))
-			many.r.HandleBatch(many.now, many.from, lists[1], out)
-			for i, pkt := range lists[0] {
-				v := one.r.Handle(one.now, one.from, pkt)
-				if v.Drop != out[i].Drop || v.Store.Offset != out[i].Store.Offset || !bytes.Equal(v.Store.Data, out[i].Store.Data) {
-					t.Fatalf("datagram %d: %v with %d bytes, want %v with %d", i, out[i].Drop, len(out[i].Store.Data), v.Drop, len(v.Store.Data))
+		for _, way := range ways {
+			t.Run(s.String()+"/"+way.name, func(t *testing.T) {
+				one, many := newSecureWorld(t, s, false), newSecureWorld(t, s, false)
+				var lists [2][][]byte
+				for k, w := range []*world{one, many} {
+					w.toMidGroup()
+					q := w.toReceiving(1, 99_500)
+					w.forget()
+					lists[k] = hostileBatch(w, &q.Layout)
 				}
-			}
-			if *one.r.Drops() != *many.r.Drops() {
-				t.Fatalf("counted %v, want %v", many.r.Drops(), one.r.Drops())
-			}
-			one.poll()
-			many.poll()
-			if one.eventNames() != many.eventNames() {
-				t.Fatalf("events %s, want %s", many.eventNames(), one.eventNames())
-			}
-		})
+				if len(lists[0]) < 150 {
+					t.Fatal("the batch is too short")
+				}
+				opened := make([]Unsealed, len(lists[1]))
+				var unsealers []*Unsealer
+				for range way.unsealers {
+					unsealers = append(unsealers, many.unsealer())
+				}
+				for i, turn := 0, 0; i < len(opened); i, turn = i+way.runs, turn+1 {
+					if way.mine == 0 || turn%way.mine > 0 {
+						end := min(i+way.runs, len(opened))
+						unsealers[turn%len(unsealers)].Unseal(lists[1][i:end], opened[i:end])
+					}
+				}
+				out := make([]machine.Verdict, len(opened))
+				many.r.HandleBatch(many.now, many.from, lists[1], opened, out)
+				for i, pkt := range lists[0] {
+					v := one.r.Handle(one.now, one.from, pkt)
+					if v.Drop != out[i].Drop || v.Store.Offset != out[i].Store.Offset || !bytes.Equal(v.Store.Data, out[i].Store.Data) {
+						t.Fatalf("datagram %d: %v with %d bytes, want %v with %d", i, out[i].Drop, len(out[i].Store.Data), v.Drop, len(v.Store.Data))
+					}
+					if opened[i].keys != 0 || opened[i].msg != nil {
+						t.Fatalf("datagram %d: what became of it is left behind", i)
+					}
+				}
+				if *one.r.Drops() != *many.r.Drops() {
+					t.Fatalf("counted %v, want %v", many.r.Drops(), one.r.Drops())
+				}
+				one.poll()
+				many.poll()
+				if one.eventNames() != many.eventNames() {
+					t.Fatalf("events %s, want %s", many.eventNames(), one.eventNames())
+				}
+			})
+		}
 	}
 }
 
@@ -104,13 +133,18 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 			w.forget()
 			list := segments(w, n, 512)
 			out := make([]machine.Verdict, batch)
+			opened := make([]Unsealed, batch)
+			unsealers := [2]*Unsealer{new(Unsealer), w.unsealer()} // the first has no key
 			var stored, i int
 			if a := testing.AllocsPerRun(200, func() {
-				w.r.HandleBatch(w.now, w.from, list[i:i+batch], out)
-				i += batch
-				for j := range out {
-					if out[j].Store.Data != nil {
-						stored++
+				for _, u := range unsealers {
+					u.Unseal(list[i:i+batch], opened)
+					w.r.HandleBatch(w.now, w.from, list[i:i+batch], opened, out)
+					i += batch
+					for j := range out {
+						if out[j].Store.Data != nil {
+							stored++
+						}
 					}
 				}
 				if w.r.Handle(w.now, w.from, list[i]).Store.Data != nil {
@@ -120,7 +154,7 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 				w.r.Poll(w.now, &w.out)
 				w.now += 1000
 			}); a != 0 {
-				t.Fatalf("%v allocations for %d blocks", a, batch+1)
+				t.Fatalf("%v allocations for %d blocks", a, 2*batch+1)
 			}
 			if stored != i {
 				t.Fatalf("%d of %d blocks stored", stored, i)

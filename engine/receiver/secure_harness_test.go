@@ -8,6 +8,7 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/machine"
 	"uftp/wire"
 )
 
@@ -220,4 +221,26 @@ func (w *world) wantKeyInfoAck(why string) {
 	if err != nil {
 		w.t.Fatalf("%s: KEYINFO_ACK: %v", why, err)
 	}
+}
+
+// unsealer returns an Unsealer with a key of the session, nil if there is none to have.
+func (w *world) unsealer() *Unsealer {
+	k, ok := w.r.UnsealKey(SessionID{Group: w.group, Instance: w.instance})
+	if !ok {
+		return nil
+	}
+	u := new(Unsealer)
+	u.Add(k)
+	return u
+}
+
+// unsealed hands in a datagram that u has seen before.
+func (w *world) unsealed(u *Unsealer, pkt []byte) machine.Verdict {
+	w.t.Helper()
+	var opened [1]Unsealed
+	var out [1]machine.Verdict
+	u.Unseal([][]byte{pkt}, opened[:])
+	w.r.HandleBatch(w.now, w.from, [][]byte{pkt}, opened[:], out[:])
+	w.poll()
+	return out[0]
 }

@@ -229,6 +229,14 @@ func (w *world) hostile(pkt []byte, why string) machine.Drop {
 	if after := w.snapshot(); after != before {
 		w.t.Fatalf("%s: refused (%v), but the session is\n%+v, was\n%+v", why, v.Drop, after, before)
 	}
+	if u := w.unsealer(); u != nil {
+		defer u.Wipe()
+		for i, u := range []*Unsealer{{}, u} {
+			if o := w.unsealed(u, bytes.Clone(pkt)); o.Drop != v.Drop || o.Store.Data != nil || w.snapshot() != before {
+				w.t.Fatalf("%s: %q when it is opened in another place (%d), want %q and no change", why, o.Drop, i, v.Drop)
+			}
+		}
+	}
 	return v.Drop
 }
 

@@ -230,6 +230,7 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 // for it: only then it is known what is here, and whether a file that was whole
 // has become one.
 func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
+	r.unsealer.drop(key(s.info.Group, s.info.Instance))
 	if s.ended {
 		why = s.reason
 	}

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"uftp/engine/receiver"
+	"uftp/engine/ring"
+)
+
+// unsealBytes is how much a worker opens before it looks for news and wakes the core.
+const unsealBytes = 64 << 10
+
+// keyNews tells a worker of the opening stage what it can open from now on, or no more.
+type keyNews struct {
+	session receiver.SessionID
+	key     *receiver.UnsealKey // nil: the session is over
+}
+
+// unsealWorker is one worker of the stage between socket and core that opens sealed
+// datagrams. All it knows are keys, which nobody shares: it is sent its own, and wipes
+// them when it hears that their session is over. So a key that comes late, or goes
+// late, costs the core some work and nothing else (see receiver.Unsealer).
+type unsealWorker struct {
+	hand *ring.Hand[rxSlot]
+	news *mailbox[keyNews]
+	quit <-chan struct{}
+
+	keys receiver.Unsealer
+	pkts [slotWritesMax][]byte
+}
+
+func newUnsealWorker(hand *ring.Hand[rxSlot], quit <-chan struct{}) *unsealWorker {
+	wake := make(chan struct{}, 1)
+	hand.SetWake(wake)
+	return &unsealWorker{hand: hand, news: newMailbox[keyNews](wake), quit: quit}
+}
+
+func (w *unsealWorker) run() {
+	for {
+		w.hear()
+		if w.open() {
+			continue
+		}
+		select {
+		case <-w.hand.Wake():
+		case <-w.quit:
+			w.hear()
+			w.keys.Wipe()
+			return
+		}
+	}
+}
+
+func (w *unsealWorker) hear() {
+	for _, n := range w.news.take() {
+		if n.key != nil {
+			w.keys.Add(n.key)
+		} else {
+			w.keys.Remove(n.session)
+		}
+	}
+}
+
+// open opens what is in the next slots and reports whether there were any.
+func (w *unsealWorker) open() (busy bool) {
+	h := w.hand
+	for n := 0; n < unsealBytes && h.Ready(); busy = true {
+		s := h.Slot()
+		k, _ := s.split(&w.pkts)
+		w.keys.Unseal(w.pkts[:k], s.opened)
+		n += s.n
+		h.Pass(1)
+	}
+	if busy {
+		h.WakeNext()
+	}
+	return busy
+}
+
+// shareKey gives each worker what opens the packets of a session.
+func (r *receiveRun) shareKey(id receiver.SessionID) {
+	for _, w := range r.unsealers {
+		if k, ok := r.m.UnsealKey(id); ok {
+			w.news.put(keyNews{id, k})
+		}
+	}
+}
+
+// revokeKey has every worker wipe what shareKey gave it.
+func (r *receiveRun) revokeKey(id receiver.SessionID) {
+	for _, w := range r.unsealers {
+		w.news.put(keyNews{session: id})
+	}
+}
