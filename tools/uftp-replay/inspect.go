@@ -31,13 +31,14 @@ func inspect(t *tool, args []string) error {
 	f := t.flags("inspect")
 	asJSON := f.Bool("json", false, "one JSON object a line: messages, then sessions")
 	quiet := f.BoolP("summary", "s", false, "sessions only, no messages")
-	plot := f.String("plot", "", "draw rate, NAKs and passes over time to this FILE.svg")
+	plot := f.String("plot", "", "draw rate, NAKs and passes over time to this file, FILE.svg or FILE.png")
 	names, err := t.parse(f, args, 1)
 	if err != nil {
 		return err
 	}
-	if *plot != "" && !strings.HasSuffix(*plot, ".svg") {
-		return fmt.Errorf("%w: --plot %s: only .svg can be drawn", errUsage, *plot)
+	asSVG, asPNG := strings.HasSuffix(*plot, ".svg"), strings.HasSuffix(*plot, ".png")
+	if *plot != "" && !asSVG && !asPNG {
+		return fmt.Errorf("%w: --plot %s: only .svg and .png can be drawn", errUsage, *plot)
 	}
 	in := &inspector{t: t, json: *asJSON, lines: !*quiet, sums: map[*session.Session]*summary{}, plot: *plot != ""}
 	var dec *session.Decoder
@@ -61,11 +62,30 @@ func inspect(t *tool, args []string) error {
 		return err
 	}
 	if *plot != "" {
-		if err := os.WriteFile(*plot, drawAll(in.done), 0o644); err != nil {
+		c := canvas(newSVG(panelW, drawingH(len(in.done))))
+		if asPNG {
+			c = newRaster(panelW, drawingH(len(in.done)))
+		}
+		drawAll(c, in.done)
+		if err := writeDrawing(*plot, c); err != nil {
 			return err
 		}
 	}
 	return rerr
+}
+
+// writeDrawing writes a file of a drawing.
+func writeDrawing(name string, c canvas) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	return c.writeTo(f)
 }
 
 // message shows one message and counts it.

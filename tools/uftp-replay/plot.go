@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -16,63 +16,102 @@ const (
 	plotW, plotH   = 780, 190
 )
 
-// drawAll draws the sessions one below the other as SVG.
-func drawAll(list []*summary) []byte {
-	var b bytes.Buffer
-	h := panelH * max(1, len(list))
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", panelW, h, panelW, h)
-	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", panelW, h)
-	if len(list) == 0 {
-		fmt.Fprintf(&b, `<text x="%d" y="%d">no session in the capture</text>`+"\n", plotX, plotY)
-	}
-	for i, x := range list {
-		fmt.Fprintf(&b, `<g transform="translate(0,%d)">`+"\n", i*panelH)
-		drawPanel(&b, x)
-		b.WriteString("</g>\n")
-	}
-	b.WriteString("</svg>\n")
-	return b.Bytes()
+// ink is a colour of the drawing.
+type ink uint8
+
+const (
+	paper ink = iota
+	black
+	gridInk
+	rateInk
+	nakInk
+	nakFill // nakInk laid over paper
+	passInk
+	inks
+)
+
+// inkRGB is what each ink looks like.
+var inkRGB = [inks][3]uint8{
+	paper: {0xff, 0xff, 0xff}, black: {0, 0, 0}, gridInk: {0xdd, 0xdd, 0xdd}, rateInk: {0, 0x66, 0xcc},
+	nakInk: {0xcc, 0x33, 0}, nakFill: {0xe0, 0x85, 0x66}, passInk: {0x88, 0x88, 0x88},
 }
 
-// drawPanel draws one session: rate as a line, NAKs as bars with a scale of their
-// own, the beginnings of passes as dashed lines.
-func drawPanel(b *bytes.Buffer, x *summary) {
-	s := &x.series
-	var top bin
-	for _, v := range s.bins {
-		top.bytes, top.naks = max(top.bytes, v.bytes), max(top.naks, v.naks)
+// anchor says which part of a text stands at its place.
+type anchor uint8
+
+const (
+	start anchor = iota
+	middle
+	end
+)
+
+// point is a place in units of the drawing, y downwards.
+type point struct{ x, y float64 }
+
+// canvas is what a drawing is drawn on. What is drawn later lies above.
+type canvas interface {
+	rect(at point, w, h float64, c ink)
+	line(points []point, c ink, dashed bool)
+	text(at point, a anchor, c ink, s string) // at is on the base line
+	writeTo(w io.Writer) error
+}
+
+// drawAll draws the sessions one below the other.
+func drawAll(c canvas, list []*summary) {
+	if len(list) == 0 {
+		c.text(point{plotX, plotY}, start, black, "no session in the capture")
 	}
-	rateTop := nice(float64(top.bytes) * 8 / max(s.width.Seconds(), 1e-9) / 1e6)
-	naksTop := nice(float64(top.naks))
+	for i, x := range list {
+		drawPanel(c, x, float64(i*panelH))
+	}
+}
+
+// drawingH is the height of a drawing of n sessions.
+func drawingH(n int) int { return panelH * max(1, n) }
+
+// drawPanel draws one session: rate as a line, NAKs as bars with a scale of their
+// own, the beginnings of passes as dashed lines. top is where the panel begins.
+func drawPanel(c canvas, x *summary, top float64) {
+	s := &x.series
+	var most bin
+	for _, v := range s.bins {
+		most.bytes, most.naks = max(most.bytes, v.bytes), max(most.naks, v.naks)
+	}
+	rateTop := nice(float64(most.bytes) * 8 / max(s.width.Seconds(), 1e-9) / 1e6)
+	naksTop := nice(float64(max(most.naks, 1)))
 	span := max(time.Duration(s.n)*s.width, time.Millisecond)
 	at := func(d time.Duration) float64 { return plotX + plotW*float64(d)/float64(span) }
+	bottom := top + plotY + plotH
 
-	fmt.Fprintf(b, `<text x="%d" y="20" font-size="14">session %v, bins of %v</text>`+"\n", plotX, x.s.ID, s.width)
-	fmt.Fprintf(b, `<text x="%d" y="38"><tspan fill="#06c">rate, Mbit/s</tspan>  <tspan fill="#c30">NAKs per bin</tspan>  <tspan fill="#888">beginnings of passes</tspan></text>`+"\n", plotX)
+	c.text(point{plotX, top + 20}, start, black, fmt.Sprintf("session %v, bins of %v", x.s.ID, s.width))
+	c.text(point{plotX, top + 38}, start, rateInk, "rate, Mbit/s")
+	c.text(point{plotX + 110, top + 38}, start, nakInk, "NAKs per bin")
+	c.text(point{plotX + 220, top + 38}, start, passInk, "beginnings of passes")
 	for i := range 5 {
-		y := float64(plotY+plotH) - plotH*float64(i)/4
-		fmt.Fprintf(b, `<path d="M%d %.1fh%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end" fill="#06c">%.3g</text><text x="%d" y="%.1f" fill="#c30">%.3g</text>`+"\n",
-			plotX, y, plotW, plotX-6, y+4, rateTop*float64(i)/4, plotX+plotW+6, y+4, naksTop*float64(i)/4)
+		y := bottom - plotH*float64(i)/4
+		c.line([]point{{plotX, y}, {plotX + plotW, y}}, gridInk, false)
+		c.text(point{plotX - 6, y + 4}, end, rateInk, fmt.Sprintf("%.3g", rateTop*float64(i)/4))
+		c.text(point{plotX + plotW + 6, y + 4}, start, nakInk, fmt.Sprintf("%.3g", naksTop*float64(i)/4))
 		d := span * time.Duration(i) / 4
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%.4g s</text>`+"\n", at(d), plotY+plotH+18, d.Seconds())
-	}
-	for _, p := range s.passes {
-		fmt.Fprintf(b, `<path d="M%.1f %dv%d" stroke="#888" stroke-dasharray="4 3"/>`+"\n", at(p.Sub(s.start)), plotY, plotH)
+		c.text(point{at(d), bottom + 18}, middle, black, fmt.Sprintf("%.4g s", d.Seconds()))
 	}
 	width := plotW * float64(s.width) / float64(span)
 	for i, v := range s.bins[:s.n] {
 		if v.naks > 0 {
 			h := plotH * float64(v.naks) / naksTop
-			fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#c30" fill-opacity=".6"/>`+"\n",
-				at(time.Duration(i)*s.width), float64(plotY+plotH)-h, max(width, 1.5), h)
+			c.rect(point{at(time.Duration(i) * s.width), bottom - h}, max(width, 1.5), h, nakFill)
 		}
 	}
-	b.WriteString(`<polyline fill="none" stroke="#06c" points="`)
+	for _, p := range s.passes {
+		px := at(p.Sub(s.start))
+		c.line([]point{{px, top + plotY}, {px, bottom}}, passInk, true)
+	}
+	rates := make([]point, s.n)
 	for i, v := range s.bins[:s.n] {
 		rate := float64(v.bytes) * 8 / s.width.Seconds() / 1e6
-		fmt.Fprintf(b, "%.1f,%.1f ", at(time.Duration(i)*s.width)+width/2, float64(plotY+plotH)-plotH*rate/rateTop)
+		rates[i] = point{at(time.Duration(i)*s.width) + width/2, bottom - plotH*rate/rateTop}
 	}
-	b.WriteString(`"/>` + "\n")
+	c.line(rates, rateInk, false)
 }
 
 // nice rounds up to 1, 2 or 5 times a power of ten.
