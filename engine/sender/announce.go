@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"fmt"
 	"net/netip"
 
 	"uftp/engine/clock"
@@ -198,7 +199,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 	c := s.roster.At(i)
 	switch {
 	case c.proxy || len(m.Clients) > 0:
-		s.refuse(now, wire.FuncRegister, i, noProxies)
+		s.refuseOnce(now, wire.FuncRegister, i, noProxies)
 		return machine.DropFunction
 	case s.sec != nil && s.phase == Announcing && (!c.state.Failed() || c.state == Mute):
 		return s.registerKeys(now, from, i, &m)
@@ -208,11 +209,16 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 	case s.phase == Announcing && c.state == Active:
 		s.unconfirm(c)
 	case c.state == Mute:
-		s.refuse(now, wire.FuncRegister, i, "registration is over")
+		s.refuseOnce(now, wire.FuncRegister, i, "registration is over")
 		s.deny(now, from, s.roster.UID(i), "Registration is over")
 		return machine.DropPhase
-	case c.state.Failed() || s.phase == Data || s.phase == Finishing || s.sec != nil:
-		s.refuse(now, wire.FuncRegister, i, "invalid message")
+	case c.state.Failed():
+		// It goes on until its own time is up: like the stock sender we do not answer,
+		// since an ABORT would have it register anew with the next ANNOUNCE.
+		s.refuseOnce(now, wire.FuncRegister, i, fmt.Sprintf("invalid message: it is %v, and out of this session", c.state))
+		return machine.DropPhase
+	case s.phase == Data || s.phase == Finishing || s.sec != nil:
+		s.refuseOnce(now, wire.FuncRegister, i, "invalid message")
 		return machine.DropPhase
 	}
 	// It has not heard our REG_CONF. After the announce phase FILEINFO stands for it.

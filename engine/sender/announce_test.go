@@ -452,6 +452,14 @@ func TestAbortedClientStaysOut(t *testing.T) {
 	r.forget()
 	r.wantDrop("it registers again", r.register(1, 0), machine.DropPhase)
 	r.wantWire("no answer")
-	want[Refused](r, "the user hears of it")
+	if e := want[Refused](r, "the user hears of it"); e.Reason != "invalid message: it is aborted, and out of this session" {
+		t.Errorf("the reason is %q", e.Reason)
+	}
+	r.forget()
+	for range 20 { // as it does until its time is up
+		r.advance(200 * ms)
+		r.wantDrop("it goes on", r.register(1, 0), machine.DropPhase)
+	}
+	wantNone[Refused](r, "once is enough")
 	r.wantState("out is out", 1, Aborted)
 }

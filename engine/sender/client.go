@@ -23,6 +23,7 @@ type client struct {
 	want      *identity.Fingerprint
 	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
+	refused   string // why it was not let in, as reported last
 	excess    int    // STATUS messages above MaxNAKPct in this session
 	answered  uint32 // number of the latest question in mid-pass that it answered
 

@@ -75,7 +75,8 @@ type (
 		UID  wire.UID
 		Text string
 	}
-	// Refused tells that a message was not accepted and why (level 1 of the log).
+	// Refused tells that a message was not accepted and why (level 1 of the log). Of
+	// the REGISTERs and CLIENT_KEYs of a known client it is told once for each reason.
 	Refused struct {
 		Func   wire.Func
 		UID    wire.UID

@@ -119,7 +119,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 		}
 		n = new(start)
 		if d := s.agree(now, from, n, m); d != machine.DropNone {
-			s.refuse(now, wire.FuncRegister, i, badPremaster(d))
+			s.refuseOnce(now, wire.FuncRegister, i, badPremaster(d))
 			return d
 		}
 		n = s.takePeer(c, n)
@@ -242,7 +242,7 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 		err = srv.ClientKey(&p.Peer, m, c.want)
 	}
 	if err != nil {
-		s.refuse(now, wire.FuncClientKey, i, refusal(err))
+		s.refuseOnce(now, wire.FuncClientKey, i, refusal(err))
 		return machine.DropSealed
 	}
 	if !repeat {

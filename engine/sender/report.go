@@ -70,18 +70,32 @@ func (q *reportQueue) pop(s *Sender, e *machine.Event) bool {
 // report hands on an event that the session does not depend on.
 func (s *Sender) report(e machine.Event) { s.mayReport(report{event: e}) }
 
-func (s *Sender) mayReport(r report) {
+// mayReport is report for one that is built; false says that it was lost.
+func (s *Sender) mayReport(r report) bool {
 	if len(s.reports.list)-s.reports.head >= maxReports {
 		s.counters.ReportsLost++
-		return
+		return false
 	}
 	s.reports.push(r)
+	return true
 }
 
 // refuse reports that a message of client i was not accepted, unless too many were.
 func (s *Sender) refuse(now clock.Time, fn wire.Func, i int, reason string) {
 	if s.mayRefuse(now) {
 		s.report(Refused{Func: fn, UID: s.roster.UID(i), Client: s.client(i), Known: true, Reason: reason})
+	}
+}
+
+// refuseOnce is refuse for what a client repeats until it gives up, many times a
+// second: it is reported when the reason is another one than the last time.
+func (s *Sender) refuseOnce(now clock.Time, fn wire.Func, i int, reason string) {
+	c := s.roster.At(i)
+	if c.refused == reason || !s.mayRefuse(now) {
+		return
+	}
+	if s.mayReport(report{event: Refused{Func: fn, UID: s.roster.UID(i), Client: s.client(i), Known: true, Reason: reason}}) {
+		c.refused = reason
 	}
 }
 

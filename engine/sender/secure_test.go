@@ -219,6 +219,13 @@ func TestFingerprints(t *testing.T) {
 	r.wantDrop("a key with another fingerprint", other.clientKey(), machine.DropSealed)
 	r.wantState("its host", 1, Mute)
 	want[Refused](r, "the log says so")
+	r.forget()
+	for range 5 {
+		r.advance(20 * ms)
+		other.register()
+		r.wantDrop("it goes on", other.clientKey(), machine.DropSealed)
+	}
+	wantNone[Refused](r, "once is enough")
 	owner := r.host(1, keys[1])
 	owner.register()
 	r.wantDrop("the key that was listed", owner.clientKey(), machine.DropNone)

@@ -149,6 +149,7 @@ func badSession(t *testing.T) []machine.Event {
 		sender.Refused{Func: wire.FuncRegister, UID: 0x77, Reason: "not in host list"},
 		sender.SentAbort{UID: 0x77, Text: "Not in host list"},
 		sender.Refused{Func: wire.FuncFileInfoAck, UID: 0xbeef, Client: clientB, Known: true, Reason: "invalid message"},
+		sender.Refused{Func: wire.FuncRegister, UID: 0xbeef, Client: clientB, Known: true, Reason: "invalid message: it is aborted, and out of this session"},
 		sender.GotAbort{Client: sender.Client{UID: 0x0A580009}, Text: "No unencrypted transfers allowed"},
 		sender.Heard{Func: wire.FuncRegister, Client: clientA},
 		sender.Heard{Func: wire.FuncRegister, Client: clientA, Repeat: true},

@@ -148,10 +148,13 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		if e.Known {
 			name = e.Client.Name
 		}
-		if e.Reason == "invalid message" {
-			s.logf(Warnings, at, "Received invalid message %v from %s", e.Func, name)
+		if why, ok := strings.CutPrefix(e.Reason, "invalid message"); ok {
+			s.logf(Warnings, at, "Received invalid message %v from %s%s", e.Func, name, why)
 		} else {
 			s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+		}
+		if e.Known && (e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey) {
+			s.JSON.write(s.client(at, "receiver_refused", e.Client, "", e.Reason))
 		}
 	case sender.KeyWarning:
 		s.logf(Warnings, at, "Warning: client %s: %s", e.Client.Name, e.Text)
