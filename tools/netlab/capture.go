@@ -163,9 +163,15 @@ func (c *Capture) Check() error {
 	if err := c.Stop(); err != nil {
 		return err
 	}
-	out, err := exec.Command("tshark", "-n", "-r", c.Path, "-T", "fields", "-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-Y", "udp").Output()
+	return CheckFile(c.Path)
+}
+
+// CheckFile lets tshark read a capture, whoever took it. It is an error if tshark
+// finds no datagram, one that is malformed or one that is not UFTP.
+func CheckFile(path string) error {
+	out, err := exec.Command("tshark", "-n", "-r", path, "-T", "fields", "-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-Y", "udp").Output()
 	if err != nil {
-		return fmt.Errorf("netlab: tshark %s: %w", c.Path, err)
+		return fmt.Errorf("netlab: tshark %s: %w", path, err)
 	}
 	frames := 0
 	var bad []string
@@ -176,10 +182,10 @@ func (c *Capture) Check() error {
 		}
 	}
 	if frames == 0 {
-		return fmt.Errorf("%w: none at all in %s", ErrMalformed, c.Path)
+		return fmt.Errorf("%w: none at all in %s", ErrMalformed, path)
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("%w: %d of %d in %s, first: %s", ErrMalformed, len(bad), frames, c.Path, bad[0])
+		return fmt.Errorf("%w: %d of %d in %s, first: %s", ErrMalformed, len(bad), frames, path, bad[0])
 	}
 	return nil
 }
