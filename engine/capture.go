@@ -136,7 +136,8 @@ func newTap(cfg *CaptureConfig, net netio.Config, w wall, conn netio.Conn, notes
 	return t, nil
 }
 
-// lane adds a lane for one goroutine of the data path. All are added before start.
+// lane adds a lane for one goroutine of the data path. All are added before start. It
+// has to be twice as long as the longest record, which needs to be in one piece.
 func (t *tap) lane(way pcap.Way, bytes int, tos int) *tapLane {
 	if t == nil {
 		return nil

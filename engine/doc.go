@@ -16,6 +16,9 @@
 //	                  ▼                                  tx ─► socket
 //	                 transmit ─► socket
 //
+// Who wants a capture of what passes the socket gets copies of it from rx and from
+// transmit, on a way of their own that never holds up the others (tap.go).
+//
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.
 //

@@ -167,13 +167,13 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	close(quit)
 	conn.Close()
 	wg.Wait()
+	r.m.Wipe()
+	r.drops.next = 0
+	r.drops.report(w.now(), r.put)
 	tap.close()
 	for _, ev := range r.notes.take() {
 		r.put(ev)
 	}
-	r.m.Wipe()
-	r.drops.next = 0
-	r.drops.report(w.now(), r.put)
 	r.reports.close()
 	return nil
 }

@@ -173,8 +173,6 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	close(quit)
 	conn.Close()
 	wg.Wait()
-	tap.close()
-	r.tellNotes()
 	r.reap()
 	r.result.Elapsed = w.now().Sub(began)
 	r.result.Net = conn.Stats()
@@ -184,6 +182,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	}
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
+	tap.close()
+	r.tellNotes()
 	r.reports.close()
 	return r.result, nil
 }
