@@ -193,7 +193,7 @@ func TestReceiveConfig(t *testing.T) {
 	}
 	o := newOptions(testInterfaces)
 	line := "-d -q -D " + dest + " -T " + temp + " -i --durable --allow-outside-links -c 20000 -M 232.1.1.1,ff3e::1 -p 2044 -I eth0,eth0/6,eth1 " +
-		"-U 0x55 -B 100000 -Q 0x0a --no-gso --no-gro --portable-io -S " + list + " -E --max-sessions 7 -H 10.0.0.9,10.0.0.8:1055 -h 30 -x 5"
+		"-U 0x55 -B 100000 -Q 0x0a --no-gso --no-gro --portable-io -S " + list + " -E --max-sessions 7 -H 10.0.0.9,10.0.0.8:1055 -h 30 --workers 3 -x 5"
 	if err := o.parse(o.command(), strings.Fields(line)); err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +221,7 @@ func TestReceiveConfig(t *testing.T) {
 		{"sink", [3]bool{cfg.Sink.Merge, cfg.Sink.Durable, cfg.Sink.AllowOutsideLinks}, [3]bool{true, true, true}},
 		{"directories", cfg.Sink.Dests[0] + cfg.Sink.Temp, dest + temp},
 		{"interfaces", len(cfg.Interfaces), 3},
+		{"workers", cfg.Workers, 3},
 		{"trace at level 5", cfg.Trace, true},
 	} {
 		if tt.got != tt.want {

@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
+	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/netio"
@@ -53,6 +55,7 @@ type options struct {
 	port       string
 	uid        wire.UID
 	bufBytes   int
+	workers    int
 	dscp       int
 	noGSO      bool
 	noGRO      bool
@@ -78,6 +81,7 @@ const (
 	defaultBuffer  = 16 << 20 // stock's 262144 hold a fast sender for less than a millisecond
 	sessionsMax    = 10_000
 	serversMax     = 100
+	workersMax     = 64
 	checkpointTime = 2 * time.Second
 )
 
@@ -87,6 +91,7 @@ func newOptions(ifs []netio.Interface) *options {
 		logFile: defaultLog, logCount: 5, logLevel: 2,
 		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
 		maxSessions: receiver.DefaultMaxSessions,
+		workers:     engine.DefaultWorkers(runtime.GOMAXPROCS(0), engine.AnyCipher, aead.Accelerated(wire.CipherAES256GCM)),
 	}
 }
 
@@ -141,6 +146,8 @@ func (o *options) command() *cli.Command {
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid buffer size", "bytes"),
 				Help: "receive buffer of the socket (65536 to 104857600, default: 16777216)"},
+			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, workersMax, "Invalid number of workers", ""),
+				Help: "threads that open encrypted packets (0 to 64; default: chosen from the\nprocessors; 0: the one that also sorts them)"},
 			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
 				Help: "differentiated services code point of answers (0 to 63, default: 0)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
@@ -281,6 +288,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 		Interfaces: oncePerInterface(listen),
 		Sink:       sink,
 		CacheBytes: o.cacheBytes,
+		Workers:    o.workers,
 		Trace:      o.logLevel >= 5,
 		Capture:    o.capture.Config("uftpd " + version.Version),
 	}
