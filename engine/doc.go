@@ -9,12 +9,14 @@
 //
 //	sender                                   receiver
 //
-//	walk ──offers──► core ◄── rx ◄─ socket   socket ─► rx ─► core ─► write ─► files
-//	                  │ plan                              │ │ requests ▲
-//	                  ▼                                   │ └──────────┴─► one worker
-//	                 fill × W   read, seal                ▼                a group
-//	                  ▼                                  tx ─► socket
+//	walk ──offers──► core ◄── rx ◄─ socket   socket ─► rx ─► open × W ─► core ─► write ─► files
+//	                  │ plan                                              │ │ requests ▲
+//	                  ▼                                                   │ └──────────┴─► one worker
+//	                 fill × W   read, seal                                ▼                a group
+//	                  ▼                                                  tx ─► socket
 //	                 transmit ─► socket
+//
+// W may be 0: then the transmitter fills, and the core opens. See DefaultWorkers.
 //
 // Who wants a capture of what passes the socket gets copies of it from rx and from
 // transmit, on a way of their own that never holds up the others (tap.go).
@@ -23,5 +25,5 @@
 // costs reports and never data.
 //
 // Limits: no proxies or congestion control yet; files of one receiver are written
-// by one goroutine, and opened packets by the core.
+// by one goroutine; packets with signatures of KEYEX are opened by the core alone.
 package engine

@@ -384,37 +384,48 @@ func TestEncryptedTransfer(t *testing.T) {
 // BenchmarkReceive measures the receiver alone: slots of sealed datagrams lie in memory
 // and are read as fast as it takes them.
 func BenchmarkReceive(b *testing.B) {
-	const size = 64 << 20
-	data := randomBytes(size)
-	for _, blockSize := range []int{1300, 8800} {
-		for _, s := range unsealSuites {
-			for _, workers := range []int{0, 1, 2} {
-				b.Run(fmt.Sprintf("block=%d/%v/workers=%d", blockSize, s, workers), func(b *testing.B) {
-					r := newRoom(b, workers)
-					b.SetBytes(size)
-					b.ReportAllocs()
-					count := min(slotWritesMax, 65000/(blockSize+100))
-					slots := make([]netio.RxSlot, size/(blockSize*count)+1)
-					for b.Loop() {
-						b.StopTimer()
-						p := r.newPeer(s, 7, blockSize)
-						l := p.announce(1, "f", size)
-						for i := range slots {
-							pkts, seg := p.train(1, l, data, i*count, count)
-							slots[i] = netio.RxSlot{Buf: append(slots[i].Buf[:0], pkts...), Seg: seg, From: p.from}
-						}
-						runtime.GC() // of what sealing has left
-						b.StartTimer()
-						for i := range slots {
-							r.c.in <- slots[i]
-						}
-						p.done(1, l)
-						b.StopTimer()
-						p.finish()
-						b.StartTimer()
-					}
-				})
-			}
+	for _, c := range []struct {
+		name  string
+		suite handshake.Suite
+		block int // bytes
+	}{
+		{"aes256-gcm", unsealSuites[0], 1300},
+		{"aes256-gcm", unsealSuites[0], 8800},
+		{"aes256-ccm", unsealSuites[1], 8800},
+		{"aes256-cbc-hmac", unsealSuites[2], 8800},
+	} {
+		for _, workers := range []int{0, 1, 2} {
+			b.Run(fmt.Sprintf("block=%d/cipher=%s/workers=%d", c.block, c.name, workers), func(b *testing.B) {
+				benchmarkReceive(b, c.suite, c.block, workers)
+			})
 		}
+	}
+}
+
+func benchmarkReceive(b *testing.B, s handshake.Suite, blockSize, workers int) {
+	const size = 32 << 20
+	data := randomBytes(size)
+	r := newRoom(b, workers)
+	count := min(slotWritesMax, 65000/(blockSize+100)) // blocks in a slot
+	slots := make([]netio.RxSlot, size/(blockSize*count)+1)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		p := r.newPeer(s, 7, blockSize)
+		l := p.announce(1, "f", size)
+		for i := range slots {
+			pkts, seg := p.train(1, l, data, i*count, count)
+			slots[i] = netio.RxSlot{Buf: append(slots[i].Buf[:0], pkts...), Seg: seg, From: p.from}
+		}
+		runtime.GC() // of what sealing has left
+		b.StartTimer()
+		for i := range slots {
+			r.c.in <- slots[i]
+		}
+		p.done(1, l)
+		b.StopTimer()
+		p.finish()
+		b.StartTimer()
 	}
 }

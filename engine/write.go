@@ -12,11 +12,13 @@ import (
 // Data of a receiver, from wire to file:
 //
 //  1. rx fills slots from the socket; a run joined by the kernel stays whole (rx.go);
-//  2. the core gives each datagram to the machine and notes in the slot which
-//     bytes go where (receive.go);
-//  3. the writer joins neighbouring blocks, also across slots, into one vectored
+//  2. a worker, if there are any, opens the sealed datagrams that it has keys for,
+//     where they lie, and marks in the slot what came of it (unseal.go);
+//  3. the core gives each datagram to the machine, which opens what nobody has tried,
+//     and notes in the slot which bytes go where (receive.go);
+//  4. the writer joins neighbouring blocks, also across slots, into one vectored
 //     write straight from the slots;
-//  4. the slot is free again.
+//  5. the slot is free again.
 //
 // Requests (open, close, …) overtake nothing: each is stamped with the position of
 // the ring at which it was made, and the writer passes it on when all slots before

@@ -33,6 +33,14 @@
 // COMPLETE for a file says that the disk has it under its final name. While the
 // host needs time to finish a file, the sender is kept waiting (see doneClosing).
 //
+// Datagrams that came together are handed in together (HandleBatch), so that sealed
+// ones are opened side by side. A host with processors to spare opens them before, in
+// as many goroutines as it likes, each with an [Unsealer]; keys for it are to be had
+// from Keyed to SessionEnded. All that an Unsealer does is decrypt and mark: verdicts
+// are the same whoever has opened a datagram. It does not know which counters came
+// before, so other than here a replay costs it the time of one opening, as much as a
+// forged datagram.
+//
 // # Where it is stricter or freer than the stock receiver
 //
 //   - Any first sequence number is accepted. A window that was moved by a forged
