@@ -47,10 +47,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 	if six {
 		ip = ipv6Header
 	}
-	rate := int64(0)
-	if o.rateKbps > 0 {
-		rate = int64(o.rateKbps) * 1024 / 8
-	}
+	rate, adapt := o.pace()
 	group, instance, err := o.session()
 	if err != nil {
 		return cfg, err
@@ -61,7 +58,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 			UID: uid, Group: group, Instance: instance,
 			Public: public, Private: private, Unicast: !public.Addr().IsMulticast(),
 			BlockSize: o.blockSize, Robust: o.robust,
-			Rate: rate, Overhead: wire.HeaderLen + wire.FileSegLen + udpHeader + ip,
+			Rate: rate, Adapt: adapt, Overhead: wire.HeaderLen + wire.FileSegLen + udpHeader + ip,
 			GRTT: o.grtt[0], MinGRTT: o.grtt[1], MaxGRTT: o.grtt[2],
 			Hosts: hosts, Closed: len(hosts) > 0,
 			RegisterCount: o.registerCount, RegisterQuiet: o.registerQuiet,

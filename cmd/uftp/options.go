@@ -65,6 +65,7 @@ type options struct {
 
 	// Protocol.
 	rateKbps    int
+	rateAuto    cli.RateAuto
 	blockSize   int
 	robust      int
 	grtt        [3]time.Duration // initial, least, greatest
@@ -200,7 +201,7 @@ func (o *options) command() *cli.Command {
 				Help: "use the slower network code that every system has"},
 
 			{Letter: 'R', Name: "rate", Arg: "KBPS", Group: pace, Set: o.setRate,
-				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, or -1: as fast as\nthe interface takes it; default: 1000)"},
+				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, or -1: as fast as\nthe interface takes it; default: 1000); auto[:init=KBPS][:max=KBPS]:\nas fast as the receivers take it without losing much"},
 			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: pace,
 				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
 				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
@@ -296,6 +297,9 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if len(o.operands) > store.MaxOperands {
 		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), store.MaxOperands)
 	}
+	if o.rateAuto.On && o.txWeight > 0 {
+		return &cli.Error{Text: "Error: -W has no meaning with -R auto", Allowed: "-W with a rate in Kbps"}
+	}
 	if o.logSizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
 	}
@@ -326,12 +330,42 @@ func (o *options) checkFeatures() error {
 }
 
 func (o *options) setRate(v string) error {
+	auto, ok, err := cli.ParseRateAuto(v)
+	if o.rateAuto = auto; ok {
+		return err
+	}
 	n := cli.Number(v, 0)
 	if n != -1 && (n < 1 || n > cli.RateKbpsMax) {
-		return &cli.Error{Text: "Invalid rate", Allowed: "1 to 1073741824 Kbps, or -1 for as fast as possible"}
+		return &cli.Error{Text: "Invalid rate", Allowed: "1 to 1073741824 Kbps, -1 for as fast as possible, or auto"}
 	}
 	o.rateKbps = int(n)
 	return nil
+}
+
+// autoInitKbps is where -R auto starts: 10 Mbit/s are gentle on most networks, and a
+// network 1000 times as fast is reached within a second.
+const autoInitKbps = 9766
+
+// unlimitedLoss is the share of blocks up to which -R -1 stays without limit.
+const unlimitedLoss = 0.2
+
+// pace returns the rate of the session, bytes/s, 0 for no limit, and how it adapts.
+func (o *options) pace() (rate int64, adapt sender.Adapt) {
+	const bytes = 1024 / 8
+	switch a := o.rateAuto; {
+	case a.On:
+		init := a.Init
+		if init == 0 {
+			init = autoInitKbps
+		}
+		if a.Most > 0 {
+			init = min(init, a.Most)
+		}
+		return init * bytes, sender.Adapt{On: true, Most: a.Most * bytes, MaxLoss: sender.DefaultMaxLoss}
+	case o.rateKbps > 0:
+		return int64(o.rateKbps) * bytes, sender.Adapt{}
+	}
+	return 0, sender.Adapt{On: true, MaxLoss: unlimitedLoss}
 }
 
 func (o *options) setCC(v string) error {

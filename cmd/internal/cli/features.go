@@ -63,35 +63,62 @@ func CongestionControl(tfmcc *bool) func(string) error {
 		case parts[0] != "tfmcc":
 			return &Error{Text: "Invalid congestion control type", Allowed: forms}
 		}
-		given := map[string]int64{}
-		for _, part := range parts[1:] {
-			key, value, named := strings.Cut(part, "=")
-			if !named {
-				key, value = "max", part
-			}
-			if key != "min" && key != "init" && key != "max" {
-				return &Error{Text: "Invalid rate type", Allowed: forms}
-			}
-			n := Number(value, 0)
-			if n < 1 || n > RateKbpsMax {
-				text := "Invalid rate"
-				if !named {
-					text = "Invalid max rate"
-				}
-				return &Error{Text: text, Allowed: "1 to 1073741824 Kbps"}
-			}
-			given[key] = n
-		}
-		for _, pair := range [][2]string{{"min", "init"}, {"init", "max"}, {"min", "max"}} {
-			lo, hasLo := given[pair[0]]
-			hi, hasHi := given[pair[1]]
-			if hasLo && hasHi && lo > hi {
-				return &Error{Text: "Invalid rate", Allowed: "min ≤ init ≤ max"}
-			}
+		if _, err := rates(parts[1:], forms, "min", "init", "max"); err != nil {
+			return err
 		}
 		*tfmcc = true
 		return nil
 	}
+}
+
+// RateAuto is what -R auto asks for, in Kbps; 0 = not given.
+type RateAuto struct {
+	On         bool
+	Init, Most int64
+}
+
+// ParseRateAuto reads auto, auto:init=KBPS:max=KBPS with any of the two, or auto:KBPS for
+// max alone. ok is false for anything that does not begin with auto.
+func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
+	const forms = "auto, auto:init=KBPS:max=KBPS with any of the two, auto:KBPS"
+	parts := strings.Split(v, ":")
+	if parts[0] != "auto" {
+		return r, false, nil
+	}
+	given, err := rates(parts[1:], forms, "init", "max")
+	return RateAuto{On: true, Init: given["init"], Most: given["max"]}, true, err
+}
+
+// rates reads fields KEY=KBPS, or KBPS for max, of which an earlier key may not be above
+// a later one.
+func rates(fields []string, forms string, keys ...string) (map[string]int64, error) {
+	given := map[string]int64{}
+	for _, field := range fields {
+		key, value, named := strings.Cut(field, "=")
+		if !named {
+			key, value = "max", field
+		}
+		if !slices.Contains(keys, key) {
+			return nil, &Error{Text: "Invalid rate type", Allowed: forms}
+		}
+		n := Number(value, 0)
+		if n < 1 || n > RateKbpsMax {
+			text := "Invalid rate"
+			if !named {
+				text = "Invalid max rate"
+			}
+			return nil, &Error{Text: text, Allowed: "1 to 1073741824 Kbps"}
+		}
+		given[key] = n
+	}
+	for i, lo := range keys {
+		for _, hi := range keys[i+1:] {
+			if given[lo] > 0 && given[hi] > 0 && given[lo] > given[hi] {
+				return nil, &Error{Text: "Invalid rate", Allowed: strings.Join(keys, " ≤ ")}
+			}
+		}
+	}
+	return given, nil
 }
 
 // Unsupported is the refusal of something that the protocol has and this version

@@ -5,6 +5,32 @@ import (
 	"testing"
 )
 
+func TestParseRateAuto(t *testing.T) {
+	tests := []struct {
+		value string
+		want  RateAuto
+		ok    bool
+		fail  string
+	}{
+		{"auto", RateAuto{On: true}, true, ""}, {"auto:5000", RateAuto{On: true, Most: 5000}, true, ""},
+		{"auto:init=0x10:max=5000", RateAuto{On: true, Init: 16, Most: 5000}, true, ""}, {"auto:max=5:init=5", RateAuto{On: true, Init: 5, Most: 5}, true, ""},
+		{"1000", RateAuto{}, false, ""}, {"", RateAuto{}, false, ""}, {"automatic", RateAuto{}, false, ""},
+		{"auto:min=1", RateAuto{}, true, "Invalid rate type"}, {"auto:init=0", RateAuto{}, true, "Invalid rate"},
+		{"auto:", RateAuto{}, true, "Invalid max rate"}, {"auto:init=6:max=5", RateAuto{}, true, "Invalid rate"},
+	}
+	for _, tt := range tests {
+		r, ok, err := ParseRateAuto(tt.value)
+		switch {
+		case ok != tt.ok || (err != nil) != (tt.fail != ""):
+			t.Errorf("%q: ok %v, %v, want %v, %q", tt.value, ok, err, tt.ok, tt.fail)
+		case err == nil && r != tt.want:
+			t.Errorf("%q: %+v, want %+v", tt.value, r, tt.want)
+		case err != nil && !strings.HasPrefix(err.Error(), tt.fail+" (allowed"):
+			t.Errorf("%q: %v, want %q", tt.value, err, tt.fail)
+		}
+	}
+}
+
 func TestCongestionControl(t *testing.T) {
 	tests := []struct {
 		value string

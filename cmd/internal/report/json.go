@@ -55,12 +55,18 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 
 // Lines of the sender.
 type (
+	jsonRate struct {
+		head
+		Rate int64   `json:"rate"`
+		Loss float64 `json:"loss"`
+	}
 	jsonSendStart struct {
 		head
 		Version   string `json:"version"`
 		Public    string `json:"public"`
 		Private   string `json:"private"`
 		Rate      int64  `json:"rate"` // bytes/s, 0 = no limit
+		Adaptive  bool   `json:"adaptive,omitempty"`
 		BlockSize int    `json:"block_size"`
 		Closed    bool   `json:"closed"`
 		RcvBuf    int    `json:"receive_buffer"`

@@ -158,6 +158,10 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		}
 	case sender.KeyWarning:
 		s.logf(Warnings, at, "Warning: client %s: %s", e.Client.Name, e.Text)
+	case sender.RateChanged:
+		kbps := e.Rate * 8 / 1024
+		s.logf(Detail, at, "Transfer rate: %d Kbps (%d KB/s), %.2f%% lost", kbps, kbps/8, 100*e.Loss)
+		s.JSON.write(jsonRate{newHead(at, "rate_changed", s.where), e.Rate, e.Loss})
 	case sender.GRTTChanged:
 		s.logf(Detail, at, "grtt = %.6f", e.GRTT.Seconds())
 	case sender.Notice:
@@ -202,6 +206,8 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	}
 	if r := s.Session.Rate; r <= 0 {
 		s.logf(Normal, at, "Transfer rate: full interface speed")
+	} else if s.Session.Adapt.On {
+		s.logf(Normal, at, "Transfer rate: what the receivers take, %d Kbps at first", r*8/1024)
 	} else {
 		kbps := r * 8 / 1024
 		s.logf(Normal, at, "Transfer rate: %d Kbps (%d KB/s)", kbps, kbps/8)
@@ -212,7 +218,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	line := jsonSendStart{
 		head: newHead(at, "session_started", s.where), Version: version.Version,
 		Public: s.Session.Public.String(), Private: s.Session.Private.String(),
-		Rate: s.Session.Rate, BlockSize: s.Session.BlockSize, Closed: s.Session.Closed || len(s.Session.Hosts) > 0,
+		Rate: s.Session.Rate, Adaptive: s.Session.Adapt.On, BlockSize: s.Session.BlockSize, Closed: s.Session.Closed || len(s.Session.Hosts) > 0,
 		RcvBuf: e.Caps.RcvBuf, SndBuf: e.Caps.SndBuf, GSO: e.Caps.GSO, GRO: e.Caps.GRO,
 	}
 	if x := s.Secret; x != nil {
@@ -458,6 +464,9 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 	if s.Session.Preview {
 		// What it would take (v4-sender.md section 12).
 		elapsed, rate = 0, float64(s.Session.Rate)
+		if s.Session.Adapt.On {
+			rate = 0 // nobody knows
+		}
 		if rate > 0 {
 			elapsed = time.Duration(float64(e.File.Size) / rate * 1e9)
 		}
