@@ -228,6 +228,22 @@ func (s *Set) Merge(bitmap []byte, first, n int) (named, added int) {
 	return named, added
 }
 
+// CountNew returns how many of the blocks that bitmap names, bit 0 being block first and
+// bits from n on left alone, are not in s but are in among, a set of the same blocks.
+func (s *Set) CountNew(bitmap []byte, first, n int, among *Set) int {
+	c := 0
+	for p := 0; p < n; p += 8 {
+		b := bitmap[p/8]
+		if n-p < 8 {
+			b &= 1<<(n-p) - 1
+		}
+		if b != 0 {
+			c += bits.OnesCount8(b &^ s.byteAt(first+p) & among.byteAt(first+p))
+		}
+	}
+	return c
+}
+
 // CountRange returns how many of the blocks first..first+n-1 are in the set.
 func (s *Set) CountRange(first, n int) int {
 	c := 0

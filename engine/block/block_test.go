@@ -219,3 +219,36 @@ func BenchmarkMerge(b *testing.B) {
 		s.Merge(bm, 10401, 10400)
 	}
 }
+
+func TestCountNew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		total := rapid.IntRange(1, 300).Draw(t, "total")
+		first := rapid.IntRange(0, total-1).Draw(t, "first")
+		n := rapid.IntRange(0, total-first).Draw(t, "n")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		var s, among Set
+		s.Reset(total, false)
+		among.Reset(total, false)
+		for i := range total {
+			if rng.IntN(2) == 0 {
+				s.Add(i)
+			}
+			if rng.IntN(2) == 0 {
+				among.Add(i)
+			}
+		}
+		bitmap := make([]byte, NAKBytes(n))
+		for i := range bitmap {
+			bitmap[i] = byte(rng.Uint32())
+		}
+		want := 0
+		for i := range n {
+			if bitmap[i/8]&(1<<(i%8)) != 0 && !s.Has(first+i) && among.Has(first+i) {
+				want++
+			}
+		}
+		if got := s.CountNew(bitmap, first, n, &among); got != want {
+			t.Fatalf("%d blocks, first %d, n %d: %d are new, want %d", total, first, n, got, want)
+		}
+	})
+}

@@ -40,7 +40,8 @@ const (
 	nearby    = 0.97 // of the ceiling, to which the rate comes back by halves
 	stepFirst = 0.005
 	stepGrow  = 1.25
-	stepMax   = 0.25
+	stepMax   = 0.15
+	steep     = 0.9 // of the rate may be lost in one fall
 	limited   = 0.75 // of the rate: who sends less does not learn from a clean epoch
 	baseMax   = 0.3
 	vain      = 2 // falls that did not help before loss is called the link's own
@@ -122,7 +123,7 @@ func (a *Adaptive) TooMuch(e Epoch) bool {
 
 // fall goes below what arrived.
 func (a *Adaptive) fall(e Epoch, loss float64) {
-	arrived := float64(e.Rate) * (1 - max(0, loss-a.base))
+	arrived := float64(e.Rate) * (1 - min(max(0, loss-a.base), steep))
 	if a.falls == 0 {
 		a.before, a.sent, a.lost = int64(arrived), 0, 0
 	} else {

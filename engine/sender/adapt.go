@@ -46,11 +46,12 @@ type adaptState struct {
 	law cc.Adaptive
 
 	// The epoch: blocks from the place from on.
-	began clock.Time
-	spent time.Duration // in earlier passes and files
-	from  int
-	sent  int // blocks planned
-	lost  int // of these, blocks that somebody lacks
+	began  clock.Time
+	spent  time.Duration // in earlier passes and files
+	from   int
+	sent   int       // blocks planned
+	lost   int       // of these, blocks that somebody lacks
+	walked block.Set // blocks planned in this pass
 
 	// The section that the walk is in: where it began, and what had been sent then.
 	entered      clock.Time
@@ -94,10 +95,19 @@ func (a *adaptState) startPass(s *Sender, now clock.Time) {
 		return
 	}
 	a.section = -1
+	a.walked.Reset(s.layout.Blocks, false)
 	if a.sent >= a.enough() {
 		a.judge(s, now, cc.Epoch{Sent: a.sent, Lost: a.lost, Rate: s.bytesPerSecond(a.sent, a.spent)})
 	}
 	a.open(now, 0)
+}
+
+// plan counts block i.
+func (a *adaptState) plan(i int) {
+	if a.on {
+		a.sent++
+		a.walked.Add(i)
+	}
 }
 
 // endPass stops the clock of the epoch while nothing is sent.
@@ -190,7 +200,7 @@ func (a *adaptState) wait(s *Sender, asked bool, upTo, sent int, span time.Durat
 	a.waits, a.asked, a.upTo = true, asked, upTo
 	a.counted, a.span = sent, span
 	a.left = s.pass.inFlight
-	a.soonest, a.due = clock.Never, clock.Never
+	a.soonest, a.due = s.last.Add(s.advertised()), clock.Never
 	if a.left == 0 {
 		a.gone(s, s.last)
 	}
@@ -199,7 +209,6 @@ func (a *adaptState) wait(s *Sender, asked bool, upTo, sent int, span time.Durat
 // gone notes that the question has left, and all data before it.
 func (a *adaptState) gone(s *Sender, now clock.Time) {
 	a.left = 0
-	a.soonest = now.Add(s.advertised())
 	a.due = now.Add(s.answerTime())
 }
 
@@ -251,17 +260,11 @@ func (a *adaptState) merge(s *Sender, bitmap []byte, section, n int) {
 	if a.waits {
 		hi = min(a.upTo-first, n)
 	}
-	// In whole bytes of the bitmap: up to 7 blocks at the ends do not count.
-	lo, hi = min((lo+7)&^7, n), hi&^7
-	need.Merge(bitmap, first, lo)
+	lo = (lo + 7) &^ 7 // in whole bytes of the bitmap: up to 7 blocks do not count
 	if lo < hi {
-		_, added := need.Merge(bitmap[lo/8:], first+lo, hi-lo)
-		a.lost += added
-		lo = hi
+		a.lost += need.CountNew(bitmap[lo/8:], first+lo, hi-lo, &a.walked)
 	}
-	if lo < n {
-		need.Merge(bitmap[lo/8:], first+lo, n-lo)
-	}
+	need.Merge(bitmap, first, n)
 }
 
 // judge has the law learn from an epoch and starts the next one.

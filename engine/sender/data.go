@@ -178,6 +178,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 			s.counters.RepairPackets++
 			s.counters.RepairBytes += size
 		}
+		s.adapt.plan(i)
 		t.Block[n] = uint32(i)
 		last = i
 		n++
@@ -195,7 +196,6 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.Layout = s.layout
 	t.N = n
 	t.Rate = s.rate()
-	s.adapt.sent += n
 	s.seq += uint16(n)
 	if s.sec != nil {
 		t.Counter = s.sec.take(n)
