@@ -264,10 +264,17 @@ func appendMAC(b []byte, a netip.Addr) []byte {
 
 // sum adds 16-bit words in network order; what it returns folds to their sum.
 func sum(b []byte) (s uint64) {
-	// Four at a time: a carry out of the top is one at the bottom, and 2^16 ≡ 1.
+	// Many at a time: a carry out of the top is one at the bottom, and 2^16 ≡ 1.
+	be := binary.BigEndian
 	var carry uint64
+	for ; len(b) >= 32; b = b[32:] {
+		s, carry = bits.Add64(s, be.Uint64(b), carry)
+		s, carry = bits.Add64(s, be.Uint64(b[8:]), carry)
+		s, carry = bits.Add64(s, be.Uint64(b[16:]), carry)
+		s, carry = bits.Add64(s, be.Uint64(b[24:]), carry)
+	}
 	for ; len(b) >= 8; b = b[8:] {
-		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
+		s, carry = bits.Add64(s, be.Uint64(b), carry)
 	}
 	s = s>>32 + s&0xffffffff + carry
 	for ; len(b) >= 2; b = b[2:] {
