@@ -94,18 +94,9 @@ func TestProxySignatures(t *testing.T) {
 			heartbeats++
 		}
 		for _, m := range c.proxyKeys {
-			want := identity.BlobFingerprint(m.PublicKey)
-			p, err := CheckProxyKey(&m, &want)
-			if err != nil || (p.ECDH == nil) != (len(m.ECDH) == 0) {
-				t.Errorf("%s: PROXY_KEY: %v", f, err)
-			}
-			want[0]++
-			if _, err := CheckProxyKey(&m, &want); err != ErrProxyKey {
-				t.Errorf("%s: PROXY_KEY with another fingerprint: %v", f, err)
-			}
-			m.Nonce++
-			if _, err := CheckProxyKey(&m, nil); err != ErrProxyKey {
-				t.Errorf("%s: PROXY_KEY with another nonce: %v", f, err)
+			key, err := identity.ParsePublicKey(m.PublicKey)
+			if err != nil || CheckNonce(key, m.Nonce, m.Signature) != nil || CheckNonce(key, m.Nonce+1, m.Signature) == nil {
+				t.Errorf("%s: PROXY_KEY signature (%v)", f, err)
 			}
 			proxyKeys++
 		}
@@ -239,7 +230,8 @@ func (r noRandom) Read([]byte) (int, error) {
 }
 
 // With the random bytes of the stock receiver, our client comes from the captured
-// ANNOUNCE (and PROXY_KEY) to the captured REGISTER, CLIENT_KEY and verify data.
+// ANNOUNCE to the captured REGISTER, CLIENT_KEY and verify data. Those that used the
+// keys of a response proxy are left out.
 func TestAsClient(t *testing.T) {
 	clients, shown, proxied := 0, 0, 0
 	for _, s := range loadDerived(t).Sessions {
@@ -268,15 +260,7 @@ func TestAsClient(t *testing.T) {
 					t.Fatalf("%s: no ANNOUNCE", where)
 				}
 				proxied++
-				pkt = caps.announceFor(&s, func(*wire.EncInfo) bool { return true })
-				cfg.BehindProxy = true
-				if _, err := NewClient(pkt, cfg); !errors.Is(err, ErrNoClientKey) && err != ErrNoProxyKey {
-					t.Errorf("%s: without the proxy's key: %v", where, err)
-				}
-				var err error
-				if cfg.Proxy, err = CheckProxyKey(&caps.proxyKeys[0], nil); err != nil {
-					t.Fatalf("%s: %v", where, err)
-				}
+				continue
 			}
 			if len(v.ClientKeyRaw) > 0 {
 				cfg.Keys = []*identity.PrivateKey{keyOf(t, v.ClientKeyRaw)}
@@ -292,7 +276,7 @@ func TestAsClient(t *testing.T) {
 			}
 		}
 	}
-	if clients != 99 || shown < 35 || proxied < 6 {
+	if clients != 93 || shown < 35 || proxied != 6 {
 		t.Errorf("%d clients, %d with a key, %d behind a proxy", clients, shown, proxied)
 	}
 }

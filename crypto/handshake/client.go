@@ -30,9 +30,6 @@ type ClientConfig struct {
 	// costs nothing is right, with an estimate in µs as AnnounceCostUs has it; if it
 	// says no, NewClient fails with ErrBusy. nil = always yes.
 	Allow func(costUs int) bool
-
-	BehindProxy bool       // a response proxy is configured
-	Proxy       *ProxyKeys // nil until PROXY_KEY came
 }
 
 // Client is the registering side of one session. Not for concurrent use.
@@ -41,7 +38,6 @@ type Client struct {
 	auth       bool
 	server     *identity.PublicKey  // long-term key of ANNOUNCE
 	curve      identity.Curve       // of the ECDH key of ANNOUNCE; 0 with the RSA exchange
-	responder  *identity.PublicKey  // RSA key the premaster goes to; the server's or the proxy's
 	own        *identity.PrivateKey // shown in CLIENT_KEY; nil if not asked for
 	ecdh       *identity.PrivateKey // nil with the RSA exchange
 	random     [wire.RandomLen]byte
@@ -87,7 +83,7 @@ func NewClient(pkt []byte, c ClientConfig) (*Client, error) {
 	if c.Allow != nil && !c.Allow(AnnounceCostUs(&o.enc)) {
 		return nil, ErrBusy
 	}
-	ecdh, err := k.takeExchangeKey(&o, &c)
+	ecdh, err := k.takeExchangeKey(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +112,7 @@ func (k *Client) takeServerKey(o *offer, c *ClientConfig) error {
 	if level, _ := k.suite.Strength(key, k.curve, k.auth); level < c.MinStrength {
 		return ErrStrength
 	}
-	k.server, k.responder = key, key
+	k.server = key
 	if k.auth {
 		if k.own = k.chooseKey(c); k.own == nil {
 			return ErrNoClientKey
@@ -151,29 +147,15 @@ func (k *Client) chooseKey(c *ClientConfig) *identity.PrivateKey {
 	return second
 }
 
-// takeExchangeKey finds the key to agree on a premaster with: that of ANNOUNCE or
-// of the response proxy. It returns nil with the RSA exchange.
-func (k *Client) takeExchangeKey(o *offer, c *ClientConfig) (*identity.PublicKey, error) {
-	if c.BehindProxy {
-		switch {
-		case c.Proxy == nil:
-			return nil, ErrNoProxyKey
-		case !c.Proxy.Key.Alike(k.server):
-			return nil, ErrProxyKey
-		case k.suite.ECDH() && (c.Proxy.ECDH == nil || c.Proxy.ECDH.Curve() != k.curve):
-			return nil, ErrProxyECDHKey
-		}
-		k.responder = c.Proxy.Key
-	}
+// takeExchangeKey finds the key of ANNOUNCE to agree on a premaster with. It returns
+// nil with the RSA exchange.
+func (k *Client) takeExchangeKey(o *offer) (*identity.PublicKey, error) {
 	if !k.suite.ECDH() {
 		return nil, nil
 	}
 	key, err := identity.ParsePublicKey(o.enc.ECDH)
 	if err != nil || key.Kind() != identity.EC {
 		return nil, ErrECDHKey
-	}
-	if c.BehindProxy {
-		key = c.Proxy.ECDH
 	}
 	return key, nil
 }
@@ -214,7 +196,7 @@ func (k *Client) AppendRegisterKeyInfo(b []byte) ([]byte, error) {
 	if k.ecdh != nil {
 		return k.ecdh.Public().AppendBlob(b), nil
 	}
-	ct, err := k.responder.EncryptPremaster(k.rand, k.premaster)
+	ct, err := k.server.EncryptPremaster(k.rand, k.premaster)
 	if err != nil {
 		return b, err
 	}

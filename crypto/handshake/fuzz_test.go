@@ -129,25 +129,3 @@ func FuzzKeyInfo(f *testing.F) {
 		}
 	})
 }
-
-// Any PROXY_KEY: keys only with a good signature.
-func FuzzProxyKey(f *testing.F) {
-	for _, name := range []string{"rsa512-server.pem", "ec-prime256v1-proxy.pem"} {
-		k := keyFile(f, name)
-		sig, err := AppendNonceSignature(nil, k, 5)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(uint32(5), k.Public().AppendBlob(nil), keyFile(f, "ec-secp384r1-client1.pem").Public().AppendBlob(nil), sig)
-		f.Add(uint32(5), k.Public().AppendBlob(nil), []byte(nil), sig)
-	}
-	f.Fuzz(func(t *testing.T, nonce uint32, blob, ecdh, sig []byte) {
-		p, err := CheckProxyKey(&wire.ProxyKey{Nonce: nonce, PublicKey: blob, ECDH: ecdh, Signature: sig}, nil)
-		if err == nil && CheckNonce(p.Key, nonce, sig) != nil {
-			t.Error("taken without a good signature")
-		}
-		if (err == nil) != (p != nil) {
-			t.Errorf("%v and %v", p, err)
-		}
-	})
-}

@@ -197,13 +197,6 @@ func TestRefusals(t *testing.T) {
 	l := newLab(t, ec, true, keyFile(t, "ec-prime256v1-server.pem"), identity.P256)
 	good := l.EncInfo()
 	other := identity.Fingerprint{1}
-	proxy := func(key, ecdh string) *ProxyKeys {
-		p := &ProxyKeys{Key: keyFile(t, key).Public()}
-		if ecdh != "" {
-			p.ECDH = keyFile(t, ecdh).Public()
-		}
-		return p
-	}
 	cfg := ClientConfig{Rand: random(3)}
 	var enc wire.EncInfo
 	// Faults from the last check to the first; each must hide those before it in
@@ -214,13 +207,6 @@ func TestRefusals(t *testing.T) {
 	}{
 		{ErrSignature, func() { enc.Signature = bytes.Repeat([]byte{1}, len(good.Signature)) }},
 		{ErrECDHKey, func() { enc.ECDH = bytes.Clone(good.ECDH); enc.ECDH[20] ^= 1 }},
-		{ErrProxyECDHKey, func() {
-			cfg.BehindProxy, cfg.Proxy = true, proxy("ec-prime256v1-proxy.pem", "ec-secp384r1-client1.pem")
-		}},
-		{ErrProxyECDHKey, func() { cfg.Proxy = proxy("ec-prime256v1-proxy.pem", "") }},
-		{ErrProxyKey, func() { cfg.Proxy = proxy("ec-secp384r1-server.pem", "") }},
-		{ErrProxyKey, func() { cfg.Proxy = proxy("rsa1024-proxy.pem", "") }},
-		{ErrNoProxyKey, func() { cfg.Proxy = nil }},
 		{ErrNoClientKey, func() { cfg.Keys = nil }},
 		{ErrStrength, func() { enc.Hash, cfg.MinStrength = wire.HashSHA1, identity.Medium }},
 		{ErrServerKey, func() { enc.PublicKey = bytes.Clone(good.PublicKey); enc.PublicKey[30] ^= 1 }},
@@ -710,13 +696,5 @@ func TestNonceSignature(t *testing.T) {
 		if CheckNonce(k.Public(), 8, sig) == nil {
 			t.Errorf("%s: good for another nonce", name)
 		}
-	}
-	m := wire.ProxyKey{PublicKey: keyFile(t, "ec-prime256v1-proxy.pem").Public().AppendBlob(nil), ECDH: []byte{2, 23, 0, 64}}
-	m.Signature, _ = AppendNonceSignature(nil, keyFile(t, "ec-prime256v1-proxy.pem"), 0)
-	if _, err := CheckProxyKey(&m, nil); err != ErrProxyECDHKey {
-		t.Errorf("PROXY_KEY with half an ECDH key: %v", err)
-	}
-	if _, err := CheckProxyKey(&wire.ProxyKey{}, nil); err != ErrProxyKey {
-		t.Errorf("empty PROXY_KEY: %v", err)
 	}
 }

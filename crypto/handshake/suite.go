@@ -20,20 +20,17 @@ func (r Refusal) Error() string { return string(r) }
 // Reasons to refuse a session, in the order of the checks. ErrStrength is ours:
 // the stock programs have no such limit.
 const (
-	ErrCipher       = Refusal("Keytype invalid or not supported here")
-	ErrHash         = Refusal("Hashtype invalid or not supported here")
-	ErrSigType      = Refusal("Invalid sigtype specified")
-	ErrKeyExch      = Refusal("Invalid keyextype specified")
-	ErrFingerprint  = Refusal("Failed to verify server key fingerprint")
-	ErrServerKey    = Refusal("Failed to load server public key")
-	ErrStrength     = Refusal("Security of the session is below the minimum accepted here")
-	ErrNoClientKey  = Refusal("No client key compatible with server key")
-	ErrNoProxyKey   = Refusal("Response proxy set but haven't gotten key yet")
-	ErrProxyKey     = Refusal("Response proxy key not compatible with server key")
-	ErrProxyECDHKey = Refusal("Response proxy ECDH key not compatible with server ECDH key")
-	ErrECDHKey      = Refusal("Failed to load server public ECDH key")
-	ErrSignature    = Refusal("Signature verification failed")
-	ErrGroupMaster  = Refusal("Decrypt failed for group master")
+	ErrCipher      = Refusal("Keytype invalid or not supported here")
+	ErrHash        = Refusal("Hashtype invalid or not supported here")
+	ErrSigType     = Refusal("Invalid sigtype specified")
+	ErrKeyExch     = Refusal("Invalid keyextype specified")
+	ErrFingerprint = Refusal("Failed to verify server key fingerprint")
+	ErrServerKey   = Refusal("Failed to load server public key")
+	ErrStrength    = Refusal("Security of the session is below the minimum accepted here")
+	ErrNoClientKey = Refusal("No client key compatible with server key")
+	ErrECDHKey     = Refusal("Failed to load server public ECDH key")
+	ErrSignature   = Refusal("Signature verification failed")
+	ErrGroupMaster = Refusal("Decrypt failed for group master")
 )
 
 // Suite is the choice of algorithms of a session, in numbers of ENC_INFO.

@@ -16,9 +16,7 @@ import (
 func (r *Receiver) HandleBatch(now clock.Time, from netip.AddrPort, pkts [][]byte, opened []Unsealed, out []machine.Verdict) {
 	r.unsealer.Unseal(pkts, opened)
 	for i, pkt := range pkts {
-		v := r.handle(now, from, pkt, opened[i])
+		out[i] = r.handle(now, from, pkt, opened[i])
 		opened[i] = Unsealed{}
-		r.drops[v.Drop]++
-		out[i] = v
 	}
 }

@@ -70,7 +70,7 @@
 // sequence numbers, GRTT and all timers included, but for the idle timer, which
 // ANNOUNCE and KEYINFO from the sender's address restart between files, and a longer
 // GRTT, which they tell until the keys are proved. Before that the sender's address
-// counts for KEYINFO and ABORT. Each refusal has its counter.
+// counts for KEYINFO and ABORT. Each refusal has its reason in the verdict.
 //
 //   - A key of ours is needed only when the sender asks for one, and then of any
 //     kind and size that it can use. With Config.MakeKeys one is made.

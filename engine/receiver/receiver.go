@@ -46,8 +46,6 @@ type Receiver struct {
 
 	unsealer Unsealer // of HandleBatch; its keys are those of the sessions, which wipe them
 	numbers  uint64   // of keys, given out so far
-
-	drops [machine.NumDrops]int64
 }
 
 // New returns a receiver that waits for sessions; now is the start of its heartbeats.
@@ -108,9 +106,7 @@ func (r *Receiver) byRef(ref machine.FileRef) *session {
 
 // Handle takes one datagram (v4-receiver.md section 2.1).
 func (r *Receiver) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
-	v := r.handle(now, from, pkt, Unsealed{})
-	r.drops[v.Drop]++
-	return v
+	return r.handle(now, from, pkt, Unsealed{})
 }
 
 func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte, u Unsealed) machine.Verdict {
@@ -284,10 +280,6 @@ func (r *Receiver) Stats(buf []Stats) []Stats {
 	}
 	return buf
 }
-
-// Drops returns how many datagrams were refused, by reason; entry DropNone
-// counts those that were taken. It stays valid.
-func (r *Receiver) Drops() *[machine.NumDrops]int64 { return &r.drops }
 
 // reserve takes the memory of a file of n blocks from the budget and reports
 // whether there is enough. A session keeps what the largest file it received took until it

@@ -61,9 +61,6 @@ func TestHandleBatch(t *testing.T) {
 						t.Fatalf("datagram %d: what became of it is left behind", i)
 					}
 				}
-				if *one.r.Drops() != *many.r.Drops() {
-					t.Fatalf("counted %v, want %v", many.r.Drops(), one.r.Drops())
-				}
 				one.poll()
 				many.poll()
 				if one.eventNames() != many.eventNames() {

@@ -190,7 +190,4 @@ func TestGroupZeroAndStrangers(t *testing.T) {
 	w.done(0, 0, us)
 	w.wantDrop(machine.DropSource, "another UID")
 	w.wantPhase(MidGroup)
-	if d := w.r.Drops(); d[machine.DropGroup] != 2 || d[machine.DropSource] != 1 {
-		t.Fatalf("counters %v", *d)
-	}
 }
