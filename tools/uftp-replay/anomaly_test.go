@@ -47,7 +47,15 @@ func change(t *testing.T, name string, fn func(d pcap.Datagram) []pcap.Datagram)
 
 // TestAnomalies puts one thing wrong into a capture at a time.
 func TestAnomalies(t *testing.T) {
-	const fileSeg, sealed, done, status = 9, 18, 10, 11
+	const announce, register, fileSeg, done, status, complete, sealed = 1, 2, 9, 10, 11, 12, 18
+	without := func(gone func(payload []byte) bool) func(pcap.Datagram) []pcap.Datagram {
+		return func(d pcap.Datagram) []pcap.Datagram {
+			if gone(d.Payload) {
+				return nil
+			}
+			return []pcap.Datagram{d}
+		}
+	}
 	edit := func(fn byte, do func(msg []byte)) func(pcap.Datagram) []pcap.Datagram {
 		once := false
 		return func(d pcap.Datagram) []pcap.Datagram {
@@ -97,6 +105,16 @@ func TestAnomalies(t *testing.T) {
 			}
 			return []pcap.Datagram{d}
 		}, "does not end within the capture"},
+		{"a receiver that never answers", "plain-loss3", without(func(m []byte) bool { return m[7] == 0x0B }), "receiver 0x0A50000B never answers"},
+		{"a receiver that never completes", "plain-loss3", without(func(m []byte) bool { return m[7] == 0x0B && m[1] == complete }), "receiver 0x0A50000B takes 1 files and completes 0"},
+		{"a receiver that takes nothing", "plain-loss3", without(func(m []byte) bool { return m[7] == 0x0B && m[1] != register }), "receiver 0x0A50000B is asked to take files and does not answer"},
+		{"no beginning", "plain-loss3", without(func(m []byte) bool { return m[1] == announce }), "no ANNOUNCE within the capture"},
+		{"a STATUS with rubbish behind the section, which proxies send", "plain-loss3", func(d pcap.Datagram) []pcap.Datagram {
+			if d.Payload[1] == status {
+				d.Payload = append(d.Payload, 1, 2, 3, 4)
+			}
+			return []pcap.Datagram{d}
+		}, ""},
 	} {
 		out := want(t, 0, "inspect", "--summary", change(t, x.capture, x.fn))
 		if x.says == "" && strings.Contains(out, "anomaly") || !strings.Contains(out, x.says) {

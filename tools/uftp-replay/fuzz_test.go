@@ -9,13 +9,14 @@ import (
 // FuzzTool lets every command loose on captures that were changed anywhere. None
 // may crash, and none may write outside its directory.
 func FuzzTool(f *testing.F) {
-	for _, name := range []string{"plain-names", "plain-loss3", "plain-restart", "plain-respproxy-loss", "enc-rsa512-default"} {
+	for _, name := range []string{"plain-names", "plain-loss3", "plain-restart", "plain-respproxy-loss", "enc-rsa512-default", "enc-aes128-gcm-sha256-ecdhecdsa-authenc-auth"} {
 		b, err := os.ReadFile(vectors + name + ".pcap")
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b[:min(len(b), 20000)])
 	}
+	keys := privateKeys(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		top := t.TempDir()
 		name := filepath.Join(top, "in.pcap")
@@ -27,8 +28,11 @@ func FuzzTool(f *testing.F) {
 			{"inspect", "--json", name},
 			{"extract", "--keylog", keyLog, "--partial", name, filepath.Join(top, "files")},
 			{"rewrite", "--map-uid", "0A500001=1", "--map-addr", "230.4.4.1=230.4.4.2", "--corrupt", "nth=3", name, filepath.Join(top, "out.pcap")},
+			{"inspect", "--summary", "--plot", filepath.Join(top, "x.png"), name},
 			{"receiver", "--keylog", keyLog, name},
 			{"sender", "--keylog", keyLog, name},
+			append([]string{"receiver", "--keylog", keyLog, name}, keys...),
+			append([]string{"sender", "--keylog", keyLog, name}, keys...),
 		} {
 			if code, _, errs := replay(t, args...); code == exitUsage && args[0] == "inspect" {
 				t.Errorf("%v: %s", args, errs)
@@ -40,7 +44,7 @@ func FuzzTool(f *testing.F) {
 		}
 		for _, e := range entries {
 			switch e.Name() {
-			case "in.pcap", "x.svg", "files", "out.pcap":
+			case "in.pcap", "x.svg", "x.png", "files", "out.pcap":
 			default:
 				t.Errorf("%s was made outside the directory", e.Name())
 			}

@@ -298,7 +298,7 @@ func (l *live) message(m *session.Message) error {
 		to = netip.AddrPortFrom(l.o.toAddr, to.Port())
 	}
 	if _, err := l.conn.WriteBatch([]netio.TxTrain{{Buf: pkt, To: to}}); err != nil {
-		return fmt.Errorf("packet %d: %w: %w", m.Frame, errSend, err)
+		return fmt.Errorf("%s: %w: %w", placeOf(m), errSend, err)
 	}
 	l.sent++
 	return nil

@@ -194,6 +194,11 @@ func (t *tool) wanted(s *session.Session) bool {
 	return !t.hasOnly || s != nil && s.Group == t.only.Group && (t.anyInst || s.Instance == t.only.Instance)
 }
 
+// placeOf says where in the capture a message stands.
+func placeOf(m *session.Message) string {
+	return fmt.Sprintf("packet %d at offset %d", m.Frame, m.Offset)
+}
+
 // toldMax is how many super-packets that cannot be split are told one by one.
 const toldMax = 10
 

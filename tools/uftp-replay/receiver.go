@@ -139,7 +139,7 @@ func (x *stage) collect(m *session.Message) error {
 		x.order = append(x.order, p)
 	}
 	if x.answers++; x.answers > answersMax {
-		return fmt.Errorf("more than %d answers in the capture: choose with --session or --uid", answersMax)
+		return fmt.Errorf("%s: more than %d answers in the capture: choose with --session or --uid", placeOf(m), answersMax)
 	}
 	p.addr = m.Src.Addr()
 	if r, err := wire.ParseRegister(m.Msg); err == nil && m.Head.Func == wire.FuncRegister && r.Clients.Len() > 0 {

@@ -113,7 +113,7 @@ func (x *rewriter) message(m *session.Message) error {
 		}
 	}
 	if err := x.rename(m); err != nil {
-		return fmt.Errorf("packet %d: %v: %w", m.Frame, m.Head.Func, err)
+		return fmt.Errorf("%s: %v: %w", placeOf(m), m.Head.Func, err)
 	}
 	for _, r := range x.corrupt {
 		if r.matches(m, x.rnd) && len(m.Payload) > wire.HeaderLen {
@@ -123,7 +123,7 @@ func (x *rewriter) message(m *session.Message) error {
 	}
 	m.Src, m.Dst = x.address(m.Src), x.address(m.Dst)
 	if err := x.w.Write(m.Datagram); err != nil {
-		return fmt.Errorf("packet %d: %w", m.Frame, err)
+		return fmt.Errorf("%s: %w", placeOf(m), err)
 	}
 	x.kept++
 	return nil

@@ -96,7 +96,7 @@ func TestRewriteRefuses(t *testing.T) {
 		says string
 		args []string
 	}{
-		{"UIDs of a sealed session", 3, "packet 1: ANNOUNCE: cannot be changed", []string{"--map-uid", "0A500001=1", sealed}},
+		{"UIDs of a sealed session", 3, "packet 1 at offset 24: ANNOUNCE: cannot be changed", []string{"--map-uid", "0A500001=1", sealed}},
 		{"addresses of a sealed session", 3, "cannot be changed", []string{"--map-addr", "230.4.4.1=230.4.4.2", sealed}},
 		{"another family", 2, "two families", []string{"--map-addr", "230.4.4.1=ff15::1", plain}},
 		{"no pair", 2, "not OLD=NEW", []string{"--map-addr", "230.4.4.1", plain}},

@@ -152,7 +152,7 @@ func (x *role) collect(m *session.Message) error {
 	case wire.FuncFileInfo:
 		if f, err := wire.ParseFileInfo(m.Msg); err == nil && int(f.FileID) > len(x.files) && len(x.files) < filesSent {
 			if l := s.Layout(f.FileID); f.Type == wire.TypeFile && (l == nil || l.Blocks > replayBlocksMax) {
-				return fmt.Errorf("packet %d: file of %d bytes is too large for a replay", m.Frame, f.Size)
+				return fmt.Errorf("%s: file of %d bytes is too large for a replay", placeOf(m), f.Size)
 			}
 			x.files = append(x.files, sender.File{Type: f.Type, Name: string(f.Name), Link: string(f.Link), Size: f.Size, MTime: f.MTime})
 		}
@@ -201,7 +201,7 @@ func (x *role) collectReply(m *session.Message, at clock.Time) error {
 	}
 	x.proofOf(m.Head.Src).heard(m.Msg)
 	if x.count++; x.count > repliesMax {
-		return fmt.Errorf("more than %d answers in the capture", repliesMax)
+		return fmt.Errorf("%s: more than %d answers in the capture", placeOf(m), repliesMax)
 	}
 	r := reply{delay: at.Sub(x.lastAt), from: m.Src, head: m.Head, msg: slices.Clone(m.Msg), sealed: m.Sealed}
 	if i, ok := stampAt(m.Head.Func); ok && x.stamp != 0 && len(m.Msg) >= i+8 {

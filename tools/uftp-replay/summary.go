@@ -104,7 +104,7 @@ func (x *summary) anomaly(m *session.Message, format string, args ...any) {
 	}
 	at := ""
 	if m != nil {
-		at = fmt.Sprintf("packet %d: ", m.Frame)
+		at = placeOf(m) + ": "
 	}
 	x.anomalies = append(x.anomalies, at+fmt.Sprintf(format, args...))
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -129,6 +130,9 @@ func (m *Message) BodyFields() (f Fields, unknown int, err error) {
 
 // differs counts the bytes that are not alike.
 func differs(a, b []byte) (n int) {
+	if bytes.Equal(a, b) {
+		return 0
+	}
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			n++
@@ -145,11 +149,16 @@ func uids(l wire.UIDList) []string {
 	return list
 }
 
-// blocks writes a bitmap as numbers and ranges, without bits from n on.
-func blocks(bitmap []byte, n int) (list []string, count int) {
-	var set block.Set
+// asked returns the blocks of a bitmap, without bits from n on.
+func asked(bitmap []byte, n int) (set block.Set) {
 	set.Reset(n, false)
 	set.Merge(bitmap, 0, min(n, len(bitmap)*8))
+	return set
+}
+
+// blocks writes a bitmap as numbers and ranges, without bits from n on.
+func blocks(bitmap []byte, n int) (list []string, count int) {
+	set := asked(bitmap, n)
 	for i := set.Next(0); i < n; {
 		j := i
 		for j+1 < n && set.Has(j+1) {
@@ -174,8 +183,8 @@ func blocks(bitmap []byte, n int) (list []string, count int) {
 // NAKs returns how many blocks a STATUS asks for; bits behind the section do not
 // count if its length is known.
 func NAKs(s *Session, x *wire.Status) int {
-	_, n := blocks(x.NAKs, bitmapLen(s, x))
-	return n
+	set := asked(x.NAKs, bitmapLen(s, x))
+	return set.Count()
 }
 
 func bitmapLen(s *Session, x *wire.Status) int {
