@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/cmdtest"
 	"uftp/engine/netio"
 )
 
@@ -28,7 +29,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": cmdtest.Exits},
 	})
 }
 
@@ -39,21 +40,6 @@ func mustInterfaces(t *testing.T) []netio.Interface {
 		t.Fatal(err)
 	}
 	return ifs
-}
-
-// exits runs a command line and compares its exit code: exits CODE uftp-doctor ARG...
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND ARG...")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		code = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if code != args[0] {
-		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
-	}
 }
 
 const gbit = 1e9 / 8

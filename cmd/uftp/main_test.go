@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/cmdtest"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
 	"uftp/engine/store"
@@ -28,39 +28,15 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "repeat": repeat, "busyport": busyPort,
+			"exits": cmdtest.Exits, "repeat": repeat, "busyport": cmdtest.BusyPort,
 		},
 	})
-}
-
-// exits runs a command line and compares its exit code: exits CODE uftp ARG...
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND ARG...")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		code = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if code != args[0] {
-		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
-	}
 }
 
 // repeat writes a file that holds a text many times: repeat FILE COUNT TEXT.
 func repeat(ts *testscript.TestScript, _ bool, args []string) {
 	n := int(cli.Number(args[1], 10))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte(strings.ReplaceAll(args[2], `\n`, "\n")), n), 0o644))
-}
-
-// busyPort keeps a UDP port for the rest of the script and puts its number into PORT.
-func busyPort(ts *testscript.TestScript, _ bool, _ []string) {
-	c, err := net.ListenUDP("udp4", nil)
-	ts.Check(err)
-	ts.Defer(func() { c.Close() })
-	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
-	ts.Setenv("PORT", port)
 }
 
 var testInterfaces = []netio.Interface{
@@ -79,39 +55,8 @@ func parsed(t *testing.T, line string) *options {
 	return o
 }
 
-// Every option is told in a group of its own kind, with both names once.
 func TestTableOfOptions(t *testing.T) {
-	const stock = "RLBgnmNaYhwekcKlTbtQzZIpujqfFyUxWHXMPCoDESrsi"
-	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}
-	last := ""
-	for _, opt := range newOptions(nil).command().Options {
-		if opt.Name == "" || opt.Help == "" || opt.Set == nil {
-			t.Errorf("option -%c %s lacks name, help or effect", opt.Letter, opt.Name)
-		}
-		if opt.Letter != 0 && letters[opt.Letter] || names[opt.Name] {
-			t.Errorf("option -%c --%s stands there twice", opt.Letter, opt.Name)
-		}
-		letters[opt.Letter], names[opt.Name] = true, true
-		if opt.Group != last && groups[opt.Group] {
-			t.Errorf("--%s: the group %q is split", opt.Name, opt.Group)
-		}
-		groups[opt.Group], last = true, opt.Group
-		for _, line := range strings.Split(opt.Help, "\n") {
-			if len(line) > 72 {
-				t.Errorf("--%s: the help line %q is %d long, want at most 72", opt.Name, line, len(line))
-			}
-		}
-	}
-	for _, l := range []byte(stock) {
-		if !letters[l] {
-			t.Errorf("the stock option -%c is missing", l)
-		}
-		delete(letters, l)
-	}
-	delete(letters, 0)
-	if len(letters) > 0 {
-		t.Errorf("letters %v are not stock's", letters)
-	}
+	cmdtest.CheckOptions(t, newOptions(nil).command().Options, "RLBgnmNaYhwekcKlTbtQzZIpujqfFyUxWHXMPCoDESrsi")
 }
 
 // Where the options end up.

@@ -2,10 +2,11 @@ package main
 
 import (
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"uftp/cmd/internal/cmdtest"
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +33,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mode": mode},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": cmdtest.Exits, "mode": mode},
 	})
 }
 
@@ -43,21 +44,6 @@ func stock() string {
 		return ""
 	}
 	return path
-}
-
-// exits runs a command line and compares its exit code: exits CODE uftp_keymgt ARG...
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND ARG...")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		code = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if code != args[0] {
-		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
-	}
 }
 
 // mode compares the permissions of a file: mode -rw------- FILE.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/cmdtest"
 	"uftp/crypto/identity"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -30,45 +30,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "busyport": busyPort, "freeport": freePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless,
+			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless,
 		},
 	})
-}
-
-// exits runs a command line and compares its exit code: exits CODE uftpd ARG...
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND ARG...")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		code = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if code != args[0] {
-		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
-	}
-}
-
-// busyPort keeps a UDP port for the rest of the script and puts its number into PORT.
-func busyPort(ts *testscript.TestScript, _ bool, _ []string) {
-	c, err := net.ListenUDP("udp4", nil)
-	ts.Check(err)
-	ts.Defer(func() { c.Close() })
-	setPort(ts, c)
-}
-
-// freePort puts the number of a UDP port that was free just now into PORT.
-func freePort(ts *testscript.TestScript, _ bool, _ []string) {
-	c, err := net.ListenUDP("udp4", nil)
-	ts.Check(err)
-	setPort(ts, c)
-	ts.Check(c.Close())
-}
-
-func setPort(ts *testscript.TestScript, c *net.UDPConn) {
-	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
-	ts.Setenv("PORT", port)
 }
 
 // sendSignal sends a signal to the process of a pid file: signal FILE NAME.
@@ -149,39 +113,8 @@ var testInterfaces = []netio.Interface{
 	{Name: "eth1", Index: 3, Addr: netip.MustParseAddr("10.99.0.1"), Multicast: true},
 }
 
-// Every option is told in a group of its own kind, with both names once.
 func TestTableOfOptions(t *testing.T) {
-	const stock = "dpUBEQxtTDALFqPSRckKmNisgnHhIM"
-	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}
-	last := ""
-	for _, opt := range newOptions(nil).command().Options {
-		if opt.Name == "" || opt.Help == "" || opt.Set == nil {
-			t.Errorf("option -%c %s lacks name, help or effect", opt.Letter, opt.Name)
-		}
-		if opt.Letter != 0 && letters[opt.Letter] || names[opt.Name] {
-			t.Errorf("option -%c --%s stands there twice", opt.Letter, opt.Name)
-		}
-		letters[opt.Letter], names[opt.Name] = true, true
-		if opt.Group != last && groups[opt.Group] {
-			t.Errorf("--%s: the group %q is split", opt.Name, opt.Group)
-		}
-		groups[opt.Group], last = true, opt.Group
-		for _, line := range strings.Split(opt.Help, "\n") {
-			if len(line) > 72 {
-				t.Errorf("--%s: the help line %q is %d long, want at most 72", opt.Name, line, len(line))
-			}
-		}
-	}
-	for _, l := range []byte(stock) {
-		if !letters[l] {
-			t.Errorf("the stock option -%c is missing", l)
-		}
-		delete(letters, l)
-	}
-	delete(letters, 0)
-	if len(letters) > 0 {
-		t.Errorf("letters %v are not stock's", letters)
-	}
+	cmdtest.CheckOptions(t, newOptions(nil).command().Options, "dpUBEQxtTDALFqPSRckKmNisgnHhIM")
 }
 
 // Where the options end up.

@@ -98,6 +98,9 @@ func whereOf(s receiver.Session) Where {
 }
 
 func (r *Receiver) tell(at time.Time, ev machine.Event) {
+	if hostEvent(r.Log, r.JSON, at, Where{}, ev) {
+		return
+	}
 	switch e := ev.(type) {
 	case engine.Opened:
 		r.opened(at, e)
@@ -110,30 +113,8 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
-	case engine.ReadFailed:
-		r.logf(Errors, at, Where{}, "Error receiving: %s", cli.ErrText(e.Err))
-		r.JSON.write(jsonText{head: newHead(at, "read_failed", Where{}), Text: cli.ErrText(e.Err)})
-	case engine.CaptureFailed:
-		r.logf(Errors, at, Where{}, "%s", captureFailedText(e))
-		r.JSON.write(jsonText{head: newHead(at, "capture_failed", Where{}), Path: e.Path, Text: cli.ErrText(e.Err)})
-	case engine.CaptureLost:
-		r.logf(Warnings, at, Where{}, "%s", captureLostText(e))
-		r.JSON.write(jsonCount{newHead(at, "capture_lost", Where{}), e.Count})
 	case engine.ReceiveTick:
 		r.tick(at, e.Sessions)
-	case engine.Traced:
-		r.logf(Packets, at, Where{}, "%s", traceText(e))
-	case engine.Dropped:
-		level := Peers
-		switch e.Reason {
-		case machine.DropClear, machine.DropSealed:
-			level = Warnings // somebody tries something
-		case machine.DropReplay:
-			level = Detail // or the network delivers twice
-		}
-		r.logf(level, at, Where{}, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
-	case engine.Lost:
-		r.logf(Warnings, at, Where{}, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
 	case receiver.SessionStarted:
 		r.sessionStarted(at, e)
 	case receiver.Keyed:

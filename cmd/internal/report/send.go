@@ -67,6 +67,9 @@ type total struct {
 func (s *Sender) Report(at time.Time, ev machine.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if hostEvent(s.Log, s.JSON, at, s.where, ev) {
+		return
+	}
 	switch e := ev.(type) {
 	case engine.Opened:
 		s.opened(at, e)
@@ -80,30 +83,11 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
-	case engine.ReadFailed:
-		s.logf(Errors, at, "Error receiving: %s", cli.ErrText(e.Err))
-		s.JSON.write(jsonText{head: newHead(at, "read_failed", s.where), Text: cli.ErrText(e.Err)})
-	case engine.CaptureFailed:
-		s.logf(Errors, at, "%s", captureFailedText(e))
-		s.JSON.write(jsonText{head: newHead(at, "capture_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
-	case engine.CaptureLost:
-		s.logf(Warnings, at, "%s", captureLostText(e))
-		s.JSON.write(jsonCount{newHead(at, "capture_lost", s.where), e.Count})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
 	case engine.SendTick:
 		s.tick(at, e.Stats)
-	case engine.Traced:
-		s.logf(Packets, at, "%s", traceText(e))
-	case engine.Dropped:
-		level := Peers
-		if e.Reason == machine.DropClear || e.Reason == machine.DropSealed {
-			level = Warnings // somebody tries something
-		}
-		s.logf(level, at, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
-	case engine.Lost:
-		s.logf(Warnings, at, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
 	case sender.PhaseStarted:
 		s.phase(at, e.Phase)
 	case sender.FileStarted:
@@ -241,21 +225,6 @@ func warnBuffers(l *Log, at time.Time, in Where, e engine.Opened) {
 				b.what, b.got, b.want, b.sysctl, b.want)
 		}
 	}
-}
-
-func traceText(e engine.Traced) string {
-	if e.In {
-		return fmt.Sprintf("Got from %s: %s", e.Peer, e.Text)
-	}
-	return fmt.Sprintf("Sent to %s: %s", e.Peer, e.Text)
-}
-
-func captureFailedText(e engine.CaptureFailed) string {
-	return fmt.Sprintf("Can't write capture, trying again: %s (%s)", cli.ErrText(e.Err), e.Path)
-}
-
-func captureLostText(e engine.CaptureLost) string {
-	return fmt.Sprintf("Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 }
 
 // heading stands before all that is said of a file or directory.

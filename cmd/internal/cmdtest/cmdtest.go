@@ -1,0 +1,85 @@
+// Package cmdtest is what the tests of the commands share: words for the scripts
+// that run them (testdata/script), and the check of a table of options. Only tests
+// import it.
+package cmdtest
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"uftp/cmd/internal/cli"
+)
+
+// HelpWidth is how long a line of help may be.
+const HelpWidth = 72
+
+// Exits runs a command line and compares its exit code: exits CODE COMMAND ARG...
+func Exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("%s ends with %s, want exit code %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// BusyPort keeps a UDP port for the rest of the script and puts its number into PORT.
+func BusyPort(ts *testscript.TestScript, _ bool, _ []string) {
+	c := listen(ts)
+	ts.Defer(func() { c.Close() })
+}
+
+// FreePort puts the number of a UDP port that was free just now into PORT.
+func FreePort(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(listen(ts).Close()) }
+
+func listen(ts *testscript.TestScript) *net.UDPConn {
+	c, err := net.ListenUDP("udp4", nil)
+	ts.Check(err)
+	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+	ts.Setenv("PORT", port)
+	return c
+}
+
+// CheckOptions finds fault with a table: every option is told in a group of its own
+// kind, with both names once, and the letters are those of stock.
+func CheckOptions(t *testing.T, options []cli.Option, stock string) {
+	t.Helper()
+	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}
+	last := ""
+	for _, opt := range options {
+		if opt.Name == "" || opt.Help == "" || opt.Set == nil {
+			t.Errorf("option -%c %s lacks name, help or effect", opt.Letter, opt.Name)
+		}
+		if opt.Letter != 0 && letters[opt.Letter] || names[opt.Name] {
+			t.Errorf("option -%c --%s stands there twice", opt.Letter, opt.Name)
+		}
+		letters[opt.Letter], names[opt.Name] = true, true
+		if opt.Group != last && groups[opt.Group] {
+			t.Errorf("--%s: the group %q is split", opt.Name, opt.Group)
+		}
+		groups[opt.Group], last = true, opt.Group
+		for line := range strings.SplitSeq(opt.Help, "\n") {
+			if len(line) > HelpWidth {
+				t.Errorf("--%s: the help line %q is %d long, want at most %d", opt.Name, line, len(line), HelpWidth)
+			}
+		}
+	}
+	for _, l := range []byte(stock) {
+		if !letters[l] {
+			t.Errorf("the stock option -%c is missing", l)
+		}
+		delete(letters, l)
+	}
+	delete(letters, 0)
+	if len(letters) > 0 {
+		t.Errorf("letters %v are not stock's", letters)
+	}
+}

@@ -1,0 +1,53 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/engine"
+	"uftp/engine/machine"
+)
+
+// hostEvent tells what happens to a program of either role: its socket, its
+// capture and its log. It reports whether ev is such an event.
+func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
+	switch e := ev.(type) {
+	case engine.ReadFailed:
+		l.Printf(Errors, at, in, "Error receiving: %s", cli.ErrText(e.Err))
+		j.write(jsonText{head: newHead(at, "read_failed", in), Text: cli.ErrText(e.Err)})
+	case engine.CaptureFailed:
+		l.Printf(Errors, at, in, "Can't write capture, trying again: %s (%s)", cli.ErrText(e.Err), e.Path)
+		j.write(jsonText{head: newHead(at, "capture_failed", in), Path: e.Path, Text: cli.ErrText(e.Err)})
+	case engine.CaptureLost:
+		l.Printf(Warnings, at, in, "Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
+		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
+	case engine.Traced:
+		l.Printf(Packets, at, in, "%s", traceText(e))
+	case engine.Dropped:
+		l.Printf(dropLevel(e.Reason), at, in, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
+	case engine.Lost:
+		l.Printf(Warnings, at, in, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
+	default:
+		return false
+	}
+	return true
+}
+
+func traceText(e engine.Traced) string {
+	if e.In {
+		return fmt.Sprintf("Got from %s: %s", e.Peer, e.Text)
+	}
+	return fmt.Sprintf("Sent to %s: %s", e.Peer, e.Text)
+}
+
+// dropLevel is from which level on refused datagrams are told.
+func dropLevel(why machine.Drop) int {
+	switch why {
+	case machine.DropClear, machine.DropSealed:
+		return Warnings // somebody tries something
+	case machine.DropReplay:
+		return Detail // or the network delivers twice
+	}
+	return Peers
+}
