@@ -143,6 +143,7 @@ func (t *tap) lane(way pcap.Way, bytes int, tos int) *tapLane {
 		return nil
 	}
 	l := &tapLane{tap: t, way: way, tos: uint8(tos), buf: make([]byte, 1<<bits.Len(uint(bytes-1)))}
+	l.begun.Store(int64(clock.Never))
 	t.lanes = append(t.lanes, l)
 	return l
 }
@@ -175,11 +176,7 @@ func (t *tap) run() {
 	defer timer.Stop()
 	for {
 		now := t.wall.now()
-		until := now.Add(-tapHold)
-		if t.crowded() {
-			until = clock.Never
-		}
-		more := t.drain(until)
+		more := t.drain(t.safe(now))
 		t.flush()
 		t.tell(now)
 		if t.empty() && t.lost() == t.told {
@@ -237,6 +234,19 @@ func (t *tap) crowded() bool {
 		}
 	}
 	return false
+}
+
+// safe is the time up to which records may be taken: no older one can come. A lane
+// that fills up does not wait for that.
+func (t *tap) safe(now clock.Time) clock.Time {
+	if t.crowded() {
+		return clock.Never
+	}
+	until := now.Add(-tapHold)
+	for _, l := range t.lanes {
+		until = clock.Min(until, clock.Time(l.begun.Load()))
+	}
+	return until
 }
 
 // drain takes records up to a time out of the lanes, the oldest first, and reports

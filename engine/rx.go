@@ -91,7 +91,7 @@ func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.E
 			}
 		}
 		retry = 0
-		tap.received(tap.now(), batch[:n])
+		tap.received(batch[:n])
 		for i := range n {
 			s, b := h.Peek(i), &batch[i]
 			s.n, s.seg, s.from = b.N, b.Seg, b.From

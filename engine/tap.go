@@ -57,33 +57,38 @@ type tapLane struct {
 	lost   atomic.Uint64 // datagrams that did not fit
 	missed uint64        // of these, since the last record
 	room   uint64        // tail, as far as it has been looked at
+	begun  atomic.Int64  // time of what is being sent, clock.Never if nothing is
 	_      [120]byte
 	tail   atomic.Uint64
 }
 
-// now is the time of what is sent or received next.
-func (l *tapLane) now() clock.Time {
-	if l == nil {
-		return 0
+// begin notes that sending begins, which may take long when the socket is full. Until
+// sent is called the tap keeps back what is younger: no answer stands in a capture
+// before what it answers.
+func (l *tapLane) begin() {
+	if l != nil {
+		l.begun.Store(int64(l.tap.wall.now()))
 	}
-	return l.tap.wall.now()
 }
 
-// sent copies what has left; at was taken before, so that no answer is older.
-func (l *tapLane) sent(at clock.Time, trains []netio.TxTrain) {
+// sent copies what has left since begin.
+func (l *tapLane) sent(trains []netio.TxTrain) {
 	if l == nil {
 		return
 	}
+	at := clock.Time(l.begun.Load())
+	defer l.begun.Store(int64(clock.Never))
 	for i := range trains {
 		l.put(at, trains[i].To, netip.Addr{}, l.tos, trains[i].Seg, trains[i].Buf)
 	}
 }
 
-// received copies what has arrived.
-func (l *tapLane) received(at clock.Time, slots []netio.RxSlot) {
+// received copies what has arrived just now.
+func (l *tapLane) received(slots []netio.RxSlot) {
 	if l == nil {
 		return
 	}
+	at := l.tap.wall.now()
 	for i := range slots {
 		s := &slots[i]
 		if s.Truncated {

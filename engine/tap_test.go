@@ -138,6 +138,12 @@ func trains(rng *rand.Rand, n int) (list []netio.TxTrain) {
 	return list
 }
 
+// sentAt is a train that left at some time.
+func sentAt(l *tapLane, at clock.Time, trains ...netio.TxTrain) {
+	l.begun.Store(int64(at))
+	l.sent(trains)
+}
+
 // split is what a train is on the wire.
 func split(buf []byte, seg int) (list [][]byte) {
 	for n := datagramsOf(len(buf), seg); n > 1; n-- {
@@ -158,10 +164,8 @@ func TestTapSplitsTrains(t *testing.T) {
 		data     []byte
 	}
 	var wants []want
-	at := x.wall.now()
 	own := netip.AddrPortFrom(tapOwn, 1044)
 	for i := range 100 {
-		at += clock.Time(time.Microsecond)
 		if i%3 == 0 {
 			b := trains(rng, 1)[0]
 			s := netio.RxSlot{Buf: b.Buf, N: len(b.Buf), Seg: b.Seg, From: tapPeer, To: tapGroup.Addr()}
@@ -169,14 +173,15 @@ func TestTapSplitsTrains(t *testing.T) {
 			if i%2 == 0 {
 				s.To, dst = netip.Addr{}, own // a system that does not tell
 			}
-			rx.received(at, []netio.RxSlot{s})
+			rx.received([]netio.RxSlot{s})
 			for _, p := range split(b.Buf, b.Seg) {
 				wants = append(wants, want{tapPeer, dst, p})
 			}
 			continue
 		}
 		list := trains(rng, 1+rng.IntN(3))
-		tx.sent(at, list)
+		tx.begin()
+		tx.sent(list)
 		for _, b := range list {
 			for _, p := range split(b.Buf, b.Seg) {
 				wants = append(wants, want{own, tapGroup, p})
@@ -204,6 +209,37 @@ func TestTapSplitsTrains(t *testing.T) {
 	}
 }
 
+// TestAnswersDoNotOvertake: sending takes long, and the answer is there before it has
+// ended. The capture waits with the answer, unless that costs packets.
+func TestAnswersDoNotOvertake(t *testing.T) {
+	x, files := newTestTap()
+	tx, rx := x.lane(pcap.Outbound, 1<<20, 0), x.lane(pcap.Inbound, 64<<10, 0)
+	answer := []netio.RxSlot{{Buf: []byte("answer"), N: 6, From: tapPeer, To: tapOwn}}
+	tx.begin()
+	rx.received(answer)
+	late := x.wall.now().Add(time.Minute)
+	x.drain(x.safe(late))
+	if rx.peek() == nil {
+		t.Fatal("the answer was taken while its question is being sent")
+	}
+	tx.sent([]netio.TxTrain{{Buf: []byte("question"), To: tapGroup}})
+	x.drain(x.safe(late))
+	x.flush()
+	got, _, _ := readFile(t, files.files[0])
+	if len(got) != 2 || string(got[0].Payload) != "question" || string(got[1].Payload) != "answer" {
+		t.Errorf("%d datagrams, %v, want the question first", len(got), got)
+	}
+
+	tx.begin()
+	for !rx.crowded() {
+		rx.received(answer)
+	}
+	x.drain(x.safe(late))
+	if rx.peek() != nil || rx.lost.Load() != 0 {
+		t.Error("want a lane that fills up to be emptied, whatever is being sent")
+	}
+}
+
 // TestFullLaneCounts stops the disk: what does not fit is counted and told in the
 // events, in the packet behind the gap, and at the end of the file; nobody waits.
 func TestFullLaneCounts(t *testing.T) {
@@ -216,7 +252,8 @@ func TestFullLaneCounts(t *testing.T) {
 	put := func(n int) {
 		for range n {
 			binary.LittleEndian.PutUint32(b, uint32(total))
-			tx.sent(x.wall.now(), []netio.TxTrain{{Buf: b, Seg: 100, To: tapGroup}})
+			tx.begin()
+			tx.sent([]netio.TxTrain{{Buf: b, Seg: 100, To: tapGroup}})
 			total += 13
 		}
 	}
@@ -253,7 +290,7 @@ func TestFilesFail(t *testing.T) {
 		total, at := 0, x.wall.now()
 		put := func(n int) {
 			for range n {
-				tx.sent(at, []netio.TxTrain{{Buf: make([]byte, 1300), Seg: 100, To: tapGroup}})
+				sentAt(tx, at, netio.TxTrain{Buf: make([]byte, 1300), Seg: 100, To: tapGroup})
 				total += 13
 				at += clock.Time(time.Microsecond)
 			}
@@ -307,7 +344,7 @@ func TestFilesRotate(t *testing.T) {
 	var want []byte
 	for i := range 100 {
 		b := bytes.Repeat([]byte{byte(i)}, 20_000)
-		tx.sent(clock.Time(i), []netio.TxTrain{{Buf: b, Seg: 1300, To: tapGroup}})
+		sentAt(tx, clock.Time(i), netio.TxTrain{Buf: b, Seg: 1300, To: tapGroup})
 		want = append(want, b...)
 		for i%7 == 0 && x.drain(clock.Never) {
 		}
@@ -348,13 +385,13 @@ func TestLaneWraps(t *testing.T) {
 		for j := range b {
 			b[j] = byte(i)
 		}
-		rx.received(x.wall.now(), []netio.RxSlot{{Buf: b, N: len(b), From: tapPeer, To: tapOwn}})
+		rx.received([]netio.RxSlot{{Buf: b, N: len(b), From: tapPeer, To: tapOwn}})
 		offered++
 		if i%50 == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
 	}
-	rx.received(x.wall.now(), []netio.RxSlot{{Truncated: true}})
+	rx.received([]netio.RxSlot{{Truncated: true}})
 	offered++
 	x.close()
 	got, _, lost := readFile(t, files.files[0])
@@ -380,9 +417,9 @@ func TestUnknownSource(t *testing.T) {
 	six := netip.MustParseAddrPort("[ff12::1%eth7]:1044")
 	at := x.wall.now()
 	for range 100 {
-		tx.sent(at, []netio.TxTrain{{Buf: []byte("x"), To: tapGroup}, {Buf: []byte("y"), To: six}})
+		sentAt(tx, at, netio.TxTrain{Buf: []byte("x"), To: tapGroup}, netio.TxTrain{Buf: []byte("y"), To: six})
 	}
-	tx.sent(at.Add(2*sourceFor), []netio.TxTrain{{Buf: []byte("x"), To: tapGroup}})
+	sentAt(tx, at.Add(2*sourceFor), netio.TxTrain{Buf: []byte("x"), To: tapGroup})
 	x.finish()
 	got, _, _ := readFile(t, files.files[0])
 	if len(got) != 201 || got[0].Src.Addr() != netip.IPv4Unspecified() || got[1].Src.Addr() != netip.IPv6Unspecified() {
@@ -404,8 +441,9 @@ func TestTapAllocatesNothing(t *testing.T) {
 	out := []netio.TxTrain{{Buf: b, Seg: 1324, To: tapGroup}}
 	in := []netio.RxSlot{{Buf: b, N: len(b), Seg: 1324, From: tapPeer}}
 	if n := testing.AllocsPerRun(500, func() {
-		tx.sent(tx.now(), out)
-		rx.received(rx.now(), in)
+		tx.begin()
+		tx.sent(out)
+		rx.received(in)
 		x.drain(clock.Never)
 		x.flush()
 	}); n != 0 {
@@ -424,7 +462,8 @@ func BenchmarkTap(b *testing.B) {
 		var lane *tapLane
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.sent(lane.now(), out)
+			lane.begin()
+			lane.sent(out)
 		}
 	})
 	b.Run("on", func(b *testing.B) {
@@ -432,17 +471,20 @@ func BenchmarkTap(b *testing.B) {
 		lane := x.lane(pcap.Outbound, tapDataBytes, 0)
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.sent(lane.now(), out)
+			lane.begin()
+			lane.sent(out)
 			lane.tail.Store(lane.head.Load()) // the tap keeps up
 		}
 	})
 	b.Run("full", func(b *testing.B) {
 		x, _ := newTestTap()
 		lane := x.lane(pcap.Outbound, 64<<10, 0)
-		lane.sent(lane.now(), out)
+		lane.begin()
+		lane.sent(out)
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.sent(lane.now(), out)
+			lane.begin()
+			lane.sent(out)
 		}
 	})
 }

@@ -277,9 +277,9 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 // send sends trains; what the network refuses is lost like any datagram, and told.
 func (t *transmitter) send(trains []netio.TxTrain) {
 	for len(trains) > 0 {
-		at := t.tap.now()
+		t.tap.begin()
 		sent, err := t.conn.WriteBatch(trains)
-		t.tap.sent(at, trains[:sent])
+		t.tap.sent(trains[:sent])
 		if err == nil {
 			t.lastErr = ""
 			return
