@@ -376,16 +376,17 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 		name    string
 		suite   *handshake.Suite // nil: in clear
 		workers int
-		long    int // bytes
+		rate    int64 // bytes a second; what is lost is asked for, and told
+		long    int   // bytes
 	}{
-		{"in clear", nil, 0, 60 << 20},
-		{"sealed", &sealSuites[0], 0, 40 << 20},
-		{"sealed, with workers", &sealSuites[1], 2, 40 << 20},
+		{"in clear", nil, 0, 60e6, 60 << 20},
+		{"sealed", &sealSuites[0], 0, 30e6, 40 << 20},
+		{"sealed, with workers", &sealSuites[1], 2, 30e6, 40 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cost := func(size int) (mallocs uint64, packets int64) {
 				p := startReceiver(t, func(cfg *ReceiveConfig) { cfg.Workers = c.workers })
-				cfg := p.config(60e6, 1300, p.file("f", size))
+				cfg := p.config(c.rate, 1300, p.file("f", size))
 				cfg.Workers = c.workers
 				if c.suite != nil {
 					cfg.Session.Group = sealGroup
@@ -403,13 +404,18 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 				return b.Mallocs - a.Mallocs, res.Counters.DataPackets
 			}
 			cost(1 << 20) // warm up
-			m1, p1 := cost(1 << 20)
-			m2, p2 := cost(c.long)
-			per := float64(int64(m2)-int64(m1)) / float64(p2-p1)
-			t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
 			// Passes, timers of the runtime and the like may allocate now and then; a
-			// packet, or even one in a hundred, may not.
-			if per > 0.005 {
+			// packet, or even one in a hundred, may not. What a busy machine loses is
+			// asked for and reported, which allocates: then it is tried again.
+			const limit = 0.005
+			per := 1.0
+			for try := 0; try < 4 && per > limit; try++ {
+				m1, p1 := cost(1 << 20)
+				m2, p2 := cost(c.long)
+				per = float64(int64(m2)-int64(m1)) / float64(p2-p1)
+				t.Logf("%d allocations for %d packets, %d for %d: %.5f a packet", m1, p1, m2, p2, per)
+			}
+			if per > limit {
 				t.Errorf("%.4f allocations per additional data packet, want none", per)
 			}
 		})
