@@ -16,7 +16,7 @@ func FuzzTool(f *testing.F) {
 		}
 		f.Add(b[:min(len(b), 20000)])
 	}
-	keys := privateKeys(f)
+	keys := []string{"--key", pems + "rsa512-server.pem", "--key", pems + "rsa512-client1.pem"} // more take too long to read
 	f.Fuzz(func(t *testing.T, b []byte) {
 		top := t.TempDir()
 		name := filepath.Join(top, "in.pcap")
@@ -28,7 +28,6 @@ func FuzzTool(f *testing.F) {
 			{"inspect", "--json", name},
 			{"extract", "--keylog", keyLog, "--partial", name, filepath.Join(top, "files")},
 			{"rewrite", "--map-uid", "0A500001=1", "--map-addr", "230.4.4.1=230.4.4.2", "--corrupt", "nth=3", name, filepath.Join(top, "out.pcap")},
-			{"inspect", "--summary", "--plot", filepath.Join(top, "x.png"), name},
 			{"receiver", "--keylog", keyLog, name},
 			{"sender", "--keylog", keyLog, name},
 			append([]string{"receiver", "--keylog", keyLog, name}, keys...),
@@ -44,7 +43,7 @@ func FuzzTool(f *testing.F) {
 		}
 		for _, e := range entries {
 			switch e.Name() {
-			case "in.pcap", "x.svg", "x.png", "files", "out.pcap":
+			case "in.pcap", "x.svg", "files", "out.pcap":
 			default:
 				t.Errorf("%s was made outside the directory", e.Name())
 			}
