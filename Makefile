@@ -5,7 +5,7 @@ BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X uftp/cmd/internal/version.Version=$(VERSION)
 
-.PHONY: all build demo test check cross fuzz bench compare clean
+.PHONY: all build demo test check cross fuzz bench compare geo clean
 
 all: build
 
@@ -42,6 +42,11 @@ bench:
 compare:
 	@mkdir -p bench/results
 	$(GO) run ./bench/compare -results bench/results $(COMPARE)
+
+# Ours and the stock programs over a satellite with 20 receivers, as root.
+geo:
+	@mkdir -p bench/results
+	$(GO) run ./bench/compare -geo -results bench/results $(GEO)
 
 clean:
 	rm -rf $(BIN)

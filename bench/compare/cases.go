@@ -63,6 +63,14 @@ func (v variant) String() string {
 	return name
 }
 
+// buffers is -B, if it is to be given.
+func (v variant) buffers() []string {
+	if v.buffer == 0 {
+		return nil
+	}
+	return []string{"-B", strconv.Itoa(v.buffer)}
+}
+
 // can reports whether the variant is able to do the case.
 func (v variant) can(c testCase) bool {
 	return v.kind != iperf || c.cipher == "none" && c.receivers == 1 && c.lossPct == 0

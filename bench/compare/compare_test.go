@@ -36,6 +36,10 @@ func TestCommandLine(t *testing.T) {
 		{"-loss NaN", 0, 0, false},
 		{"-rates -5", 0, 0, false},
 		{"-rounds 0", 0, 0, false},
+		{"-geo", 8, 5, true},
+		{"-geo -receivers 3 -size 4 -rounds 1", 8, 5, true},
+		{"-geo -receivers 3,4", 0, 0, false},
+		{"-geo -pacing", 0, 0, false},
 		{"operand", 0, 0, false},
 	} {
 		s, err := parse(strings.Fields(c.args), io.Discard)
@@ -45,6 +49,13 @@ func TestCommandLine(t *testing.T) {
 		if err == nil && (len(s.cases) != c.cases || len(s.variants) != c.programs) {
 			t.Errorf("%q gives %d cases and %d programs, want %d and %d", c.args, len(s.cases), len(s.variants), c.cases, c.programs)
 		}
+	}
+	s, err := parse([]string{"-geo"}, io.Discard)
+	if err != nil || s.receivers != geoReceivers || s.size != geoSizeMiB<<20 || s.rounds != geoRounds || s.timeout != geoTimeout {
+		t.Errorf("-geo alone: %+v, %v, want the sizes of the satellite", s, err)
+	}
+	if s, err = parse(strings.Fields("-geo -receivers 3 -size 4 -timeout 9s"), io.Discard); err != nil || s.receivers != 3 || s.size != 4<<20 || s.timeout != 9*time.Second {
+		t.Errorf("-geo with sizes: %+v, %v, want those given", s, err)
 	}
 }
 

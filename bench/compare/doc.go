@@ -6,6 +6,7 @@
 //	go run ./bench/compare                              every case, 5 rounds
 //	go run ./bench/compare -blocks 8800 -rounds 3       some of them
 //	go run ./bench/compare -pacing                      how evenly our sender sends
+//	go run ./bench/compare -geo                         over a satellite
 //
 // # What is compared
 //
@@ -24,6 +25,18 @@
 // The time is what the sender reports for the file, from the start of its data to
 // the last COMPLETE; the whole command is told besides. For iperf3 it is what
 // its server received per second.
+//
+// # Over a satellite
+//
+// -geo puts uftp-linksim between a sender and 20 receivers: preset geo, and on each
+// downlink bursts of its own, in which nothing arrives for 5 ms in the mean, 2 % of
+// the time. Our sender and the stock one send the same file to ours and to stock
+// receivers, in alternating rounds, all at one rate below that of the link; with
+// the round trip time they guess, and with one that the user tells. All of a round
+// meet bursts of the same seed, though at other moments of their own. The receivers
+// know the sender's Ethernet address, as the modem of a routed link would. Bytes are
+// those of Ethernet frames, counted by the link; passes, NAKs and what was sent again
+// come from a capture at the sender. A run counts only if the link itself lost nothing.
 //
 // # Output
 //

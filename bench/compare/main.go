@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,9 @@ type settings struct {
 	timeout  time.Duration
 	results  string
 	pacing   bool
+	geo      bool
+
+	receivers int // over the satellite
 }
 
 func parse(args []string, errw io.Writer) (s settings, err error) {
@@ -65,8 +69,25 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 	fs.DurationVar(&s.timeout, "timeout", time.Minute, "time that one run may take")
 	fs.StringVar(&s.results, "results", "", "directory of the file with the results of the day (default: none)")
 	fs.BoolVar(&s.pacing, "pacing", false, "measure instead how evenly our sender sends at the rates")
+	fs.BoolVar(&s.geo, "geo", false, fmt.Sprintf("measure instead over a satellite; then the defaults are -receivers %d -size %d -rounds %d", geoReceivers, geoSizeMiB, geoRounds))
 	if err := fs.Parse(args); err != nil {
 		return s, err
+	}
+	if s.geo {
+		given := map[string]bool{}
+		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["receivers"] {
+			*receivers = strconv.Itoa(geoReceivers)
+		}
+		if !given["size"] {
+			*sizeMB = geoSizeMiB
+		}
+		if !given["rounds"] {
+			s.rounds = geoRounds
+		}
+		if !given["timeout"] {
+			s.timeout = geoTimeout
+		}
 	}
 	var errs [5]error
 	var b, n []int
@@ -79,6 +100,13 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 		errs[4] = errors.New("size and rounds are 1 or more, operands there are none")
 	}
 	s.size = int64(*sizeMB) << 20
+	if s.geo {
+		if len(n) != 1 || s.pacing {
+			errs[4] = errors.Join(errs[4], errors.New("over a satellite there is one number of receivers, and no -pacing"))
+		} else {
+			s.receivers = n[0]
+		}
+	}
 	s.cases = product(b, strings.Split(*ciphers, ","), n, l)
 	for _, v := range variants {
 		for _, part := range strings.Split(*programs, ",") {
@@ -118,9 +146,12 @@ func mainErr(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	began := time.Now()
 	fmt.Fprintf(out, "goos: %s\ngoarch: %s\npkg: uftp/bench/compare\ncpu: %s\ncores: %d\nfile-MiB: %d\n",
 		runtime.GOOS, runtime.GOARCH, cpuModel(), runtime.NumCPU(), s.size>>20)
-	if s.pacing {
+	switch {
+	case s.pacing:
 		err = b.pacing(s, out)
-	} else {
+	case s.geo:
+		err = b.geo(s, out, stderr)
+	default:
 		err = b.compare(s, out, stderr)
 	}
 	if err != nil || s.results == "" {

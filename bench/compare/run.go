@@ -136,61 +136,89 @@ func kbps(rate int) string {
 	return strconv.Itoa(rate * 1_000_000 / 1024)
 }
 
-// runTransfer sends the file and checks that it came to all. during, if it is
-// not nil, is called before the sender starts; what it returns, after it has ended.
-func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (after func() error, err error)) (m measurement, err error) {
-	buffer := []string{}
-	if v.buffer > 0 {
-		buffer = []string{"-B", strconv.Itoa(v.buffer)}
-	}
-	uids, dests := "", []string{}
+// crowd is receivers that run.
+type crowd struct {
+	procs []*netlab.Proc
+	uids  []string // for -H of the sender
+	dests []string // directories that they receive into
+}
+
+// gather starts a receiver in each host of the lab. The crowd is to be closed, also
+// after an error.
+func (b *bench) gather(v variant) (*crowd, error) {
+	c := &crowd{}
 	for i, h := range b.lab.Receivers() {
 		dest := filepath.Join(b.dir, fmt.Sprintf("dest%d", i))
 		if err := os.Mkdir(dest, 0o755); err != nil {
-			return m, err
+			return c, err
 		}
-		defer os.RemoveAll(dest)
-		dests = append(dests, dest)
-		argv := append([]string{b.path(v, "uftpd"), "-d", "-q", "-I", netlab.Device, "-D", dest}, buffer...)
+		c.dests = append(c.dests, dest)
+		argv := append([]string{b.path(v, "uftpd"), "-d", "-q", "-I", netlab.Device, "-D", dest}, v.buffers()...)
 		p, err := h.Start(netlab.Spec{Argv: argv, Dir: b.dir})
 		if err != nil {
-			return m, err
+			return c, err
 		}
-		defer p.Kill()
+		c.procs = append(c.procs, p)
 		if err := p.WaitUDP(port, startMax); err != nil {
-			return m, fmt.Errorf("%w: %s", err, p.Stderr())
+			return c, fmt.Errorf("%w: %s", err, p.Stderr())
 		}
-		if i > 0 {
-			uids += ","
-		}
-		uids += h.UID()
+		c.uids = append(c.uids, h.UID())
 	}
 	time.Sleep(50 * time.Millisecond) // joins follow the bind at once
+	return c, nil
+}
 
+func (c *crowd) close() {
+	for _, p := range c.procs {
+		p.Kill()
+	}
+	for _, d := range c.dests {
+		os.RemoveAll(d)
+	}
+}
+
+// send runs a sender to its end, calls after, and checks that the file came to the
+// whole crowd.
+func (b *bench) send(argv []string, c *crowd, after func() error) (res netlab.Result, err error) {
+	p, err := b.lab.Sender().Start(netlab.Spec{Argv: argv, Dir: b.dir})
+	if err != nil {
+		return res, errors.Join(err, after())
+	}
+	res, err = b.wait(p)
+	if err = errors.Join(err, after()); err != nil {
+		return res, err
+	}
+	if res.Code != 0 {
+		return res, fmt.Errorf("%s: %w but with %d: %s", res.Command, errFailed, res.Code, lastLines(res.Stderr, 4))
+	}
+	for _, d := range c.dests {
+		if err := sameBytes(b.file, filepath.Join(d, filepath.Base(b.file))); err != nil {
+			return res, err
+		}
+	}
+	return res, nil
+}
+
+// runTransfer sends the file and checks that it came to all. during, if it is
+// not nil, is called before the sender starts; what it returns, after it has ended.
+func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (after func() error, err error)) (m measurement, err error) {
+	all, err := b.gather(v)
+	defer all.close()
+	if err != nil {
+		return m, err
+	}
 	argv := append([]string{
-		b.path(v, "uftp"), "-I", netlab.Device, "-r", "0.05", "-H", uids, "-Y", c.cipher, "-b", strconv.Itoa(c.block), "-R", kbps(rate),
-	}, buffer...)
+		b.path(v, "uftp"), "-I", netlab.Device, "-r", "0.05", "-H", strings.Join(all.uids, ","), "-Y", c.cipher, "-b", strconv.Itoa(c.block), "-R", kbps(rate),
+	}, v.buffers()...)
 	after := func() error { return nil }
 	if during != nil {
 		if after, err = during(); err != nil {
 			return m, err
 		}
 	}
-	p, err := b.lab.Sender().Start(netlab.Spec{Argv: append(argv, b.file), Dir: b.dir})
+	res, err := b.send(append(argv, b.file), all, after)
 	if err != nil {
 		return m, err
-	}
-	res, err := b.wait(p)
-	if err = errors.Join(err, after()); err != nil {
-		return m, err
-	}
-	if res.Code != 0 {
-		return m, fmt.Errorf("%s: %w but with %d: %s", res.Command, errFailed, res.Code, lastLines(res.Stderr, 4))
-	}
-	for _, d := range dests {
-		if err := sameBytes(b.file, filepath.Join(d, filepath.Base(b.file))); err != nil {
-			return m, err
-		}
 	}
 	m = measurement{bytes: b.size, whole: res.Took}
 	m.elapsed, err = elapsed(res.Stdout + res.Stderr)
@@ -312,7 +340,7 @@ func readIperf(text []byte) (m measurement, err error) {
 
 // buildOurs compiles our programs into dir.
 func buildOurs(dir string) error {
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "uftp/cmd/uftp", "uftp/cmd/uftpd")
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "uftp/cmd/uftp", "uftp/cmd/uftpd", "uftp/tools/uftp-linksim", "uftp/tools/uftp-replay")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build our programs: %w: %s", err, out)

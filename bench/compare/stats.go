@@ -20,16 +20,21 @@ type outcome struct {
 
 // spread returns the lowest, middle and highest rate in Gbit/s; all 0 for no runs.
 func (o *outcome) spread() (low, median, high float64) {
-	if len(o.runs) == 0 {
-		return 0, 0, 0
-	}
 	var g []float64
 	for _, m := range o.runs {
 		g = append(g, m.gbps())
 	}
-	slices.Sort(g)
-	n := len(g)
-	return g[0], (g[(n-1)/2] + g[n/2]) / 2, g[n-1]
+	return spread(g)
+}
+
+// spread returns the lowest, middle and highest of values, which it sorts.
+func spread(v []float64) (low, median, high float64) {
+	if len(v) == 0 {
+		return 0, 0, 0
+	}
+	slices.Sort(v)
+	n := len(v)
+	return v[0], (v[(n-1)/2] + v[n/2]) / 2, v[n-1]
 }
 
 // benchLine is one run in the format of Go benchmarks.

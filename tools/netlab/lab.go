@@ -43,6 +43,7 @@ type Lab struct {
 	sender    *Host
 	receivers []*Host
 	bridge    *Host
+	foreign   bool // the namespaces are another one's, and there is no bridge
 
 	mu    sync.Mutex
 	procs []*Proc
@@ -213,6 +214,9 @@ func (l *Lab) stopAll() error {
 // and removes the namespaces with all that is in them.
 func (l *Lab) Close() error {
 	err := l.stopAll()
+	if l.foreign {
+		return err
+	}
 	var lines strings.Builder
 	for _, h := range append(l.hosts(), l.bridge) {
 		if _, statErr := os.Stat(filepath.Join(netnsDir, h.ns)); statErr == nil {

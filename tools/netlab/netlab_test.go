@@ -371,3 +371,23 @@ func TestFiles(t *testing.T) {
 		must(t, SameTree(in("a"), in("b")))
 	}
 }
+
+// TestAround runs programs in namespaces of another one, and leaves them there.
+func TestAround(t *testing.T) {
+	l := New(t, Config{Receivers: 1})
+	s, r := l.Sender(), l.Receiver(0)
+	around := Around([]Place{{s.ns, s.IPv4}, {r.ns, r.IPv4}})
+	if got := around.Receiver(0).UID(); got != r.UID() || around.Receiver(0).Name != "A" {
+		t.Errorf("the receiver is %s with UID %s, want A with %s", around.Receiver(0).Name, got, r.UID())
+	}
+	p, err := around.Receiver(0).Start(Spec{Argv: []string{"sleep", "100"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := around.Close(); err != nil || !p.Exited() {
+		t.Errorf("%v, process ended: %v; want it to end with the lab around it", err, p.Exited())
+	}
+	if res, err := s.Run(5*time.Second, "true"); err != nil || res.Code != 0 {
+		t.Errorf("%+v, %v, want the namespaces to stay", res, err)
+	}
+}
