@@ -27,7 +27,11 @@ const (
 	rxBatch   = 16 // datagrams of one system call
 	txBatch   = 16 // trains of one system call
 	lookahead = 5 * time.Millisecond
-	catchUp   = time.Millisecond // of the rate that may leave at once after a stall
+	// together is how much before its time a train may leave with one that is due. At
+	// high rates that saves a wake-up, here and at the receivers, for most trains, and
+	// is far below the bursts that trains of 1 ms are.
+	together = 150 * time.Microsecond
+	catchUp  = time.Millisecond // of the rate that may leave at once after a stall
 	// flushWait is how long the last packets may take to leave when a session has
 	// ended, stopWait how long the whole end may take after a signal.
 	flushWait = 2 * time.Second

@@ -231,10 +231,10 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 			if due > now {
 				now = t.wall.now()
 			}
-			if due > now {
-				if k > 0 {
-					return k, n
-				}
+			if k > 0 && due > now.Add(together) {
+				return k, n
+			}
+			if k == 0 && due > now {
 				if !t.waitUntil(due) {
 					return 0, 0
 				}
