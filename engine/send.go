@@ -32,6 +32,8 @@ const (
 	// is far below the bursts that trains of 1 ms are.
 	together = 150 * time.Microsecond
 	catchUp  = time.Millisecond // of the rate that may leave at once after a stall
+	// shortWait is what is slept without an ear for anything else.
+	shortWait = 300 * time.Microsecond
 	// flushWait is how long the last packets may take to leave when a session has
 	// ended, stopWait how long the whole end may take after a signal.
 	flushWait = 2 * time.Second
@@ -380,6 +382,12 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	}
 	d := until.Sub(r.wall.now())
 	if d <= 0 {
+		return
+	}
+	// Timers are good to a millisecond, which a small file would notice between its
+	// data and DONE. While data is on its way out there is no such hurry.
+	if d < shortWait && r.tx.Idle() {
+		shortSleep(d)
 		return
 	}
 	r.timer.Reset(d)

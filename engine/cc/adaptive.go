@@ -41,7 +41,7 @@ const (
 	stepFirst = 0.005
 	stepGrow  = 1.25
 	stepMax   = 0.15
-	steep     = 0.9 // of the rate may be lost in one fall
+	steep     = 0.9  // of the rate may be lost in one fall
 	limited   = 0.75 // of the rate: who sends less does not learn from a clean epoch
 	baseMax   = 0.3
 	vain      = 2 // falls that did not help before loss is called the link's own
