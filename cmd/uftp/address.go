@@ -73,7 +73,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 			Operands: o.operands, DestName: o.destName, DestIsDir: o.destIsDir,
 			Bases: o.bases, Exclude: o.exclude, FollowLinks: o.followLnk,
 		},
-		Workers: o.workers,
+		Workers: o.fillWorkers(),
 		Trace:   o.logLevel >= 5,
 	}
 	return cfg, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -244,5 +245,20 @@ func TestSubstitute(t *testing.T) {
 	}
 	if len(seen) < 40 {
 		t.Errorf("only %d different addresses in 50, want random ones", len(seen))
+	}
+}
+
+func TestWorkersFollowTheCipher(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	for args, want := range map[string]int{
+		"f":                       0, // the one that sends reads alone
+		"-Y aes256-cbc f":         3, // all that are left
+		"--workers 0 -Y 3des f":   0, // as told
+		"-Y 3des --workers 6 f":   6,
+		"-Y aes128-cbc -R auto f": 3,
+	} {
+		if got := parsed(t, args).fillWorkers(); got != want {
+			t.Errorf("%s: %d workers on 4 processors, want %d", args, got, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,9 @@ import (
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/version"
 	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
 	"uftp/engine/store"
@@ -104,7 +107,7 @@ func newOptions(ifs []netio.Interface) *options {
 		resolver: cli.NewResolver(), interfaces: ifs,
 		public: defaultPublic, private: defaultPrivate, port: fmt.Sprint(wire.DefaultPort), sourcePort: "0",
 		ttl: 1, bufBytes: defaultBuffer,
-		rateKbps: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
+		workers: -1, rateKbps: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
 		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
 		maxPasses: defaultPasses, maxNAKPct: 100, maxNAKCount: 1,
 		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logCount: 5,
@@ -192,7 +195,7 @@ func (o *options) command() *cli.Command {
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
 				Help: "socket buffers (65536 to 104857600, default: 4194304)"},
 			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, 64, "Invalid number of workers", ""),
-				Help: "threads that read the files (0 to 64; default: 0, the one that sends)"},
+				Help: "threads that read the files and seal them (0 to 64; default: 0, the\none that sends does it, unless the cipher costs)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
 				Help: "do not let the kernel cut large sends into datagrams"},
 			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
@@ -348,6 +351,15 @@ const autoInitKbps = 9766
 
 // unlimitedLoss is the share of blocks up to which -R -1 stays without limit.
 const unlimitedLoss = 0.2
+
+// fillWorkers returns how many workers read and seal the data.
+func (o *options) fillWorkers() int {
+	if o.workers >= 0 {
+		return o.workers
+	}
+	cipher, _ := handshake.CipherByName(o.cipher) // a wrong name was refused, none is CipherNone
+	return engine.DefaultWorkers(runtime.GOMAXPROCS(0), cipher, aead.Accelerated(cipher))
+}
 
 // pace returns the rate of the session, bytes/s, 0 for no limit, and how it adapts.
 func (o *options) pace() (rate int64, adapt sender.Adapt) {
