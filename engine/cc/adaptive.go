@@ -56,9 +56,12 @@ type Epoch struct {
 	Answered int   // receivers that told what they lack
 }
 
-// NewAdaptive starts at start bytes/s, 0 for no limit until too much is lost, and
+// NewAdaptive starts at start bytes/s, 0 for no limit but most until too much is lost, and
 // stays within most bytes/s (0 = no limit). Receivers may lose share accept of the blocks, 0..1.
 func NewAdaptive(start, most int64, accept float64) Adaptive {
+	if most > 0 && (start == 0 || start > most) {
+		start = most
+	}
 	return Adaptive{rate: start, max: most, accept: accept, fresh: true}
 }
 

@@ -46,8 +46,8 @@ type passState struct {
 	packets, bytes int64
 }
 
-func (p *passState) init(cfg *Config) {
-	p.setRate(cfg, cfg.Rate)
+func (p *passState) init(cfg *Config, rate int64) {
+	p.setRate(cfg, rate)
 	p.section = -1
 }
 

@@ -118,8 +118,8 @@ func New(cfg Config, now clock.Time) *Sender {
 		s.sec.peer = s.verifierOf
 	}
 	s.interval = packetInterval(&cfg, cfg.Rate)
-	s.pass.init(&cfg)
 	s.adapt.init(&cfg)
+	s.pass.init(&cfg, s.rate())
 	for i := range cfg.Hosts {
 		s.list(&cfg.Hosts[i])
 	}

@@ -119,6 +119,9 @@ func mix(w *World) (time.Duration, func() error) {
 	if chance(r, 0.5) {
 		cfg = closed(w, cfg)
 	}
+	if chance(r, 0.3) {
+		cfg.Adapt = sender.Adapt{On: true, MaxLoss: []float64{sender.DefaultMaxLoss, 0.2}[r.IntN(2)], Most: []int64{0, mbit(50)}[r.IntN(2)]}
+	}
 	s := w.NewSender(cfg, files...)
 	s.OfferDelay = between(r, 0, 20*ms)
 	s.StartNow()
