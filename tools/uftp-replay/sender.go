@@ -82,9 +82,16 @@ type due struct {
 
 func replaySender(t *tool, args []string) error {
 	f := t.flags("sender")
+	live := f.String("interface", "", "")
+	if err := f.MarkHidden("interface"); err != nil {
+		return err
+	}
 	names, err := t.parse(f, args, 1)
 	if err != nil {
 		return err
+	}
+	if *live != "" {
+		return fmt.Errorf("%w: sender --interface: nothing can be played to a real sender, only to ours in virtual time", errUsage)
 	}
 	x := &role{t: t, want: newSkeleton(), got: newSkeleton(), replies: map[trigger][]reply{}}
 	x.ring.known = t.keys.Private
@@ -354,6 +361,7 @@ func (x *role) report() bool {
 		fmt.Fprintf(x.t.out, "%v: our sender cannot take part: %v\n", x.s.ID, x.fault)
 		return false
 	}
+	same := false
 	a, b := x.want.steps, x.got.steps
 	first := -1
 	for i := range max(len(a), len(b)) {
@@ -364,6 +372,7 @@ func (x *role) report() bool {
 	}
 	if first < 0 {
 		fmt.Fprintf(x.t.out, "%v: %d steps equal%s\n", x.s.ID, len(a), x.depth())
+		same = x.reportTimes()
 	} else {
 		fmt.Fprintf(x.t.out, "%v: %d steps captured, %d of ours; first difference at step %d\n", x.s.ID, len(a), len(b), first+1)
 		for _, side := range []struct {
@@ -383,5 +392,24 @@ func (x *role) report() bool {
 		}
 	}
 	fmt.Fprintf(x.t.out, "  %s s captured, %s s of ours\n", seconds(x.want.last.Sub(x.want.first)), seconds(x.got.last.Sub(x.got.first)))
-	return first < 0
+	return same
+}
+
+// window is how far from its captured time a step may be: three round trips, which
+// is the rhythm of a sender, and a quarter of the time that has gone.
+func (x *role) window(at time.Duration) time.Duration { return 3*x.cfg.GRTT + at/4 }
+
+// reportTimes compares when steps were taken.
+func (x *role) reportTimes() bool {
+	var early, late time.Duration
+	for i, at := range x.want.times {
+		d := x.got.times[i] - at
+		early, late = max(early, -d), max(late, d)
+		if w := x.window(at); d > w || -d > w {
+			fmt.Fprintf(x.t.out, "  step %d at +%s s instead of +%s, more than %s s away: %.200s\n", i+1, seconds(x.got.times[i]), seconds(at), seconds(w), x.want.steps[i])
+			return false
+		}
+	}
+	fmt.Fprintf(x.t.out, "  %s s early to %s s late\n", seconds(early), seconds(late))
+	return true
 }

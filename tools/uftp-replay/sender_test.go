@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"uftp/pcap"
+	"uftp/wire"
 )
 
 const lateBlock = "the stock sender sends one more block after its ABORT"
@@ -89,6 +93,18 @@ func TestSenderDiffers(t *testing.T) {
 		if said := want(t, x.code, "sender", out); !strings.Contains(said, x.says) {
 			t.Errorf("%s: %q is not in\n%s", x.why, x.says, said)
 		}
+	}
+	late := change(t, "plain-loss3", func(d pcap.Datagram) []pcap.Datagram {
+		if wire.Func(d.Payload[1]) > wire.FuncRegConf {
+			d.Time = d.Time.Add(10 * time.Second)
+		}
+		return []pcap.Datagram{d}
+	})
+	if out := want(t, 1, "sender", late); !strings.Contains(out, "7 steps equal") || !strings.Contains(out, "step 1 at +") {
+		t.Errorf("%s, want it told that the sender is earlier than the captured one", out)
+	}
+	if code, _, errs := replay(t, "sender", "--interface", "eth0", vectors+"plain-1file.pcap"); code != 2 || !strings.Contains(errs, "real sender") {
+		t.Errorf("exit code %d, %s; want a real sender refused", code, errs)
 	}
 	if code, _, errs := replay(t, "sender", vectors+"plain-restart.pcap"); code != 2 || !strings.Contains(errs, "c3e6b84c/0") {
 		t.Errorf("exit code %d, %s; want to be asked which session", code, errs)

@@ -27,6 +27,7 @@ type trigger struct {
 // their blocks, the end of the session; repeats do not count.
 type skeleton struct {
 	steps []string
+	times []time.Duration // of the steps, since the first message
 	funcs [32]int
 	first clock.Time
 	last  clock.Time
@@ -180,6 +181,9 @@ func (k *skeleton) endRun() {
 		return
 	}
 	k.running = false
+	last := k.last
+	k.last = k.begun // a run is when it begins
+	defer func() { k.last = last }()
 	var list []string
 	shown := 0
 	for i := k.blocks.Next(0); i < k.blocks.Len(); {
@@ -216,5 +220,6 @@ func (k *skeleton) step(text string) {
 func (k *skeleton) add(text string) {
 	if len(k.steps) < stepsMax {
 		k.steps = append(k.steps, text)
+		k.times = append(k.times, k.last.Sub(k.first))
 	}
 }
