@@ -37,10 +37,11 @@ const (
 	bothSides side = iota
 	txOnly         // no receiver, or the test plays it
 	rxOnly         // no sender, or the test plays it
+	ourSender      // what only ours can send, to receivers of both makes
 )
 
 func (s side) wants(c combo) bool {
-	return !(s == txOnly && c.oursRx) && !(s == rxOnly && c.oursTx)
+	return !(s == txOnly && c.oursRx) && !(s == rxOnly && c.oursTx) && !(s == ourSender && !c.oursTx)
 }
 
 // scenario is one line of the list, or a part of one.

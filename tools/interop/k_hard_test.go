@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -210,10 +211,10 @@ var hard = []scenario{
 		e.txCode(0, "--register-quiet", "0.05", "f")
 		e.result(uidA, "f", "copy")
 	}},
-	// Ours without the batching of the kernel.
+	// Ours without the batching of the kernel, and with workers.
 	{id: "X12", run: func(t *testing.T, e *env) {
 		e.file("f", 2_000_000)
-		for _, option := range []string{"--no-gso", "--no-gro", "--portable-io"} {
+		for _, option := range []string{"--no-gso", "--no-gro", "--portable-io", "--workers=2"} {
 			tx, rx := []string{"-R", "100000", hA, "f"}, []string{}
 			if e.OursTx {
 				tx = append([]string{option}, tx...)
@@ -227,5 +228,37 @@ var hard = []scenario{
 			e.stop(r)
 			e.ok(os.Remove(e.dest(e.A, "f")))
 		}
+	}},
+	// The rate follows the receivers: two through a cable of 40 Mbit/s with a queue of
+	// 25 ms, and one that loses besides. Nothing says so to the sender but what is lost.
+	{id: "X13", side: ourSender, run: func(t *testing.T, e *env) {
+		const size = 20_000_000
+		e.file("f", size)
+		for _, h := range []*netlab.Host{e.A, e.B, e.C} {
+			e.rx(h)
+		}
+		e.ok(e.S.Limit(40_000, 125_000))
+		e.drop(e.C, netlab.Match{}.Func(fileSeg), netlab.Percent(0.5))
+		c := e.capture(e.S)
+		res := e.txCode(0, "--json", "-R", "auto:init=2000:max=400000", "-r", "0.05", hABC, "f")
+		e.got("f", e.A, e.B, e.C)
+		var ended struct {
+			Event string
+			Again int64   `json:"bytes_retransmitted"`
+			Took  float64 `json:"elapsed"`
+		}
+		changes := 0
+		for line := range strings.Lines(res.Stdout) {
+			e.ok(json.Unmarshal([]byte(line), &ended))
+			if ended.Event == "rate_changed" {
+				changes++
+			}
+		}
+		// The cable carries the file in 4 s. A sender that went on at its limit of 400
+		// Mbit/s would send it ten times, one that stayed at its start would take 80 s.
+		e.want(changes > 4, "the rate is felt for, it changed %d times", changes)
+		e.want(ended.Event == "session_ended" && ended.Again < size/4, "%d bytes of %d were sent again, want a quarter at most", ended.Again, size)
+		e.want(ended.Took < 60, "it took %v s, 4 would do", ended.Took)
+		e.wellFormed(c)
 	}},
 }
