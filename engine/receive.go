@@ -31,6 +31,7 @@ func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	if err != nil {
 		return err
 	}
+	sink.Clean()
 	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {

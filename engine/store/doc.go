@@ -58,9 +58,9 @@
 //     stamp is taken from the data.
 //
 // Outside T a receiver that is killed leaves its temporary files. They are removed by
-// the next that is started for the same destination (its nearest 50,000 entries) and
-// by the first file that a receiver takes into the same directory; see leftover.go
-// for how those of others that live are told from them.
+// the next that is started for the same destination (Clean: its nearest 50,000
+// entries) and by the first file that a receiver takes into the same directory; see
+// leftover.go for how those of others that live are told from them.
 //
 // Honest limits: one partial file a session is remembered, the last one. Temporary
 // files of a killed process stay if they lie deeper than a start looks and nothing

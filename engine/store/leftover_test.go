@@ -40,6 +40,7 @@ func receiveUntilKilled(dir string) error {
 	if err != nil {
 		return err
 	}
+	k.Clean()
 	s := k.Begin(SessionKey{Group: testGroup, Started: time.Unix(newStamp, 0)})
 	a, f := s.Open(Request{FileID: 1, Type: wire.TypeFile, Name: "sub/f", Size: layout.Size, Layout: layout})
 	if f == nil {
@@ -86,6 +87,7 @@ func (h *hall) restart() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	k.Clean()
 	h.k = k
 	h.begin(0)
 }

@@ -169,13 +169,14 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 			return nil, err
 		}
 	}
-	k.clearLeftovers()
 	return k, nil
 }
 
-// clearLeftovers removes what earlier receivers left in the destinations. One that
-// cannot be looked at is left alone.
-func (k *Sink) clearLeftovers() {
+// Clean removes what receivers that were killed have left in the destinations, as
+// far as its limits go. It is for the start: later, each directory is looked at when
+// the first file is received into it. The first session that receives a file tells
+// what was removed.
+func (k *Sink) Clean() {
 	if k.cfg.Temp != "" {
 		return
 	}

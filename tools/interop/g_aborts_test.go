@@ -100,6 +100,23 @@ var aborts = []scenario{
 	{id: "106a", run: func(t *testing.T, e *env) { e.cutOff(syscall.SIGKILL, "Transfer timed out") }},
 	{id: "106b", run: func(t *testing.T, e *env) { e.cutOff(syscall.SIGKILL, "Transfer timed out", "-t") }},
 	{id: "106c", run: func(t *testing.T, e *env) { e.cutOff(syscall.SIGKILL, "Transfer timed out", "-T", e.mkdir("t")) }},
+	{id: "106d", side: rxOnly, run: func(t *testing.T, e *env) {
+		// The other way round: the receiver is killed and started again.
+		e.file("f", 500_000)
+		r := e.rx(e.A)
+		p := e.txStart("-R", "1000", hA, "f")
+		e.ok(r.WaitLog("FILEINFO_ACK sent", soon))
+		r.Kill()
+		left, err := netlab.List(e.dest(e.A))
+		e.ok(err)
+		e.want(len(left) == 1, "one file was being received, got %q", left)
+		e.end(p)
+		e.rx(e.A)
+		if e.OursRx {
+			left = nil // it had a temporary name, and nobody will finish it
+		}
+		e.holds(e.dest(e.A), left...)
+	}},
 	{id: "107", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
 		e.rx(e.A)
