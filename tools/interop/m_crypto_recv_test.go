@@ -192,7 +192,12 @@ var cryptRecv = []scenario{
 			print := ""
 			for _, args := range [][]string{{"-k", list, "-K", keys}, {"-k", list}} {
 				p := e.rx(e.A, args...)
-				now := fmt.Sprint(fingerprints.FindAllString(p.Stderr(), -1))
+				var prints []string
+				e.await(func() bool { // it listens before it says with which keys
+					prints = fingerprints.FindAllString(p.Stderr(), -1)
+					return len(prints) == len(files)
+				}, soon)
+				now := fmt.Sprint(prints)
 				e.want(print == "" || print == now, "the stored keys have the fingerprints of those that were made: %s, then %s", print, now)
 				print = now
 				e.sealedOnce("-h sha256 -Y aes256-gcm -c -e rsa -K 1024")
