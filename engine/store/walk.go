@@ -226,7 +226,11 @@ func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip) {
 	}
 	names, err := readNames(p.local)
 	if err != nil {
-		return w.skip(0, p.path, "Failed to open directory "+p.path+": "+reason(err))
+		where := p.local // here alone stock names the place, with its directory
+		if where == p.path {
+			where = "./" + where
+		}
+		return w.skip(0, p.path, "Failed to open directory "+where+": "+reason(err))
 	}
 	if len(names) > 0 {
 		w.stack = append(w.stack, openDir{spot: p, info: info, names: names})

@@ -352,12 +352,17 @@ func TestUnreadable(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Getuid() == 0 {
 		t.Skip("file modes do not stop this user")
 	}
-	makeTree(t, "f", "d/x")
+	makeTree(t, "f", "d/x", "p/q/x")
 	os.Chmod("f", 0)
-	os.Chmod("d", 0)
-	defer os.Chmod("d", 0o755)
-	want := []string{"! 0 Error reading file f: Permission denied", "! 0 Failed to open directory d: Permission denied"}
-	if got := walkAll(WalkConfig{Operands: []string{"f", "d"}}); !slices.Equal(got, want) {
+	for _, d := range []string{"d", "p/q"} {
+		os.Chmod(d, 0)
+		defer os.Chmod(d, 0o755)
+	}
+	want := []string{
+		"! 0 Error reading file f: Permission denied", "! 0 Failed to open directory ./d: Permission denied",
+		"! 0 Failed to open directory ./p/q: Permission denied", "! 0 Failed to open directory p/q: Permission denied",
+	}
+	if got := walkAll(WalkConfig{Operands: []string{"f", "d", "p", "p/q"}}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
