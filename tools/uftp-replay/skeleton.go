@@ -40,7 +40,8 @@ type skeleton struct {
 	blocks  block.Set
 	begun   clock.Time // moment of its first block
 	count   int        // blocks in it
-	rate    float64    // highest of all runs, bytes of the file a second
+	longest int        // blocks in the longest run so far
+	rate    float64    // of that one, bytes of the file a second
 
 	offered string              // ANNOUNCE of an encrypted session, as last told
 	keyed   map[wire.UID]string // hosts that were sent the keys, and what was wrong with those
@@ -155,8 +156,8 @@ func (k *skeleton) data(at clock.Time, file uint16, l *block.Layout, i int) (t t
 		k.section, k.begun, k.count = -1, at, 0
 	}
 	k.count++
-	if d := at.Sub(k.begun).Seconds(); k.count >= 10 && d > 0 {
-		k.rate = max(k.rate, float64((k.count-1)*l.BlockSize)/d)
+	if d := at.Sub(k.begun).Seconds(); k.count >= max(10, k.longest) && d > 0 {
+		k.longest, k.rate = k.count, float64((k.count-1)*l.BlockSize)/d
 	}
 	if i < k.blocks.Len() {
 		k.blocks.Add(i)
