@@ -49,9 +49,8 @@ const (
 	tapDataBytes    = 32 << 20
 	tapControlBytes = 4 << 20
 
-	// tapHold is how long a record waits for an older one of the other lane, and how
-	// often files are written while something happens.
-	tapHold = 20 * time.Millisecond
+	// tapPause is how long records gather before they are written.
+	tapPause = 20 * time.Millisecond
 	// tapFlushBytes is how much is gathered for a write to a file, tapTurnBytes how
 	// much is taken before anything else is looked at.
 	tapFlushBytes = 256 << 10
@@ -143,7 +142,7 @@ func (t *tap) lane(way pcap.Way, bytes int, tos int) *tapLane {
 		return nil
 	}
 	l := &tapLane{tap: t, way: way, tos: uint8(tos), buf: make([]byte, 1<<bits.Len(uint(bytes-1)))}
-	l.begun.Store(int64(clock.Never))
+	l.end()
 	t.lanes = append(t.lanes, l)
 	return l
 }
@@ -172,13 +171,10 @@ func (t *tap) close() {
 
 func (t *tap) run() {
 	defer close(t.done)
-	timer := time.NewTimer(tapHold)
+	timer := time.NewTimer(tapPause)
 	defer timer.Stop()
-	for {
-		now := t.wall.now()
-		more := t.drain(t.safe(now))
-		t.flush()
-		t.tell(now)
+	more := false
+	for !t.ending() {
 		if t.empty() && t.lost() == t.told {
 			t.asleep.Store(true)
 			if t.empty() { // else whoever filled it may have seen us awake
@@ -188,20 +184,30 @@ func (t *tap) run() {
 				}
 			}
 			t.asleep.Store(false)
-		} else if !more {
-			timer.Reset(tapHold)
+		}
+		if !more && !t.crowded() {
+			timer.Reset(tapPause)
 			select {
 			case <-t.wake:
 			case <-timer.C:
 			case <-t.quit:
 			}
 		}
-		select {
-		case <-t.quit:
-			t.finish()
-			return
-		default:
-		}
+		now := t.wall.now()
+		more = t.drain(t.safe(now))
+		t.flush()
+		t.tell(now)
+	}
+	t.finish()
+}
+
+// ending reports whether nothing comes any more.
+func (t *tap) ending() bool {
+	select {
+	case <-t.quit:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -236,17 +242,17 @@ func (t *tap) crowded() bool {
 	return false
 }
 
-// safe is the time up to which records may be taken: no older one can come. A lane
-// that fills up does not wait for that.
+// safe is the time up to which records may be taken: whoever has begun a younger one
+// since now was asked for has a later time. A lane that fills up does not wait for
+// that.
 func (t *tap) safe(now clock.Time) clock.Time {
 	if t.crowded() {
 		return clock.Never
 	}
-	until := now.Add(-tapHold)
 	for _, l := range t.lanes {
-		until = clock.Min(until, clock.Time(l.begun.Load()))
+		now = clock.Min(now, clock.Time(l.begun.Load()))
 	}
-	return until
+	return now
 }
 
 // drain takes records up to a time out of the lanes, the oldest first, and reports

@@ -57,19 +57,23 @@ type tapLane struct {
 	lost   atomic.Uint64 // datagrams that did not fit
 	missed uint64        // of these, since the last record
 	room   uint64        // tail, as far as it has been looked at
-	begun  atomic.Int64  // time of what is being sent, clock.Never if nothing is
+	begun  atomic.Int64  // time of what is being put in, clock.Never if nothing is
 	_      [120]byte
 	tail   atomic.Uint64
 }
 
-// begin notes that sending begins, which may take long when the socket is full. Until
-// sent is called the tap keeps back what is younger: no answer stands in a capture
-// before what it answers.
+// begin takes the time of what is sent next. Until sent is called, which may be long
+// when the socket is full, the tap keeps back what is younger: no answer stands in a
+// capture before what it answers.
 func (l *tapLane) begin() {
 	if l != nil {
+		l.begun.Store(0) // in the time between asking the clock and telling
 		l.begun.Store(int64(l.tap.wall.now()))
 	}
 }
+
+// end lets the tap take what is younger.
+func (l *tapLane) end() { l.begun.Store(int64(clock.Never)) }
 
 // sent copies what has left since begin.
 func (l *tapLane) sent(trains []netio.TxTrain) {
@@ -77,10 +81,10 @@ func (l *tapLane) sent(trains []netio.TxTrain) {
 		return
 	}
 	at := clock.Time(l.begun.Load())
-	defer l.begun.Store(int64(clock.Never))
 	for i := range trains {
 		l.put(at, trains[i].To, netip.Addr{}, l.tos, trains[i].Seg, trains[i].Buf)
 	}
+	l.end()
 }
 
 // received copies what has arrived just now.
@@ -88,7 +92,8 @@ func (l *tapLane) received(slots []netio.RxSlot) {
 	if l == nil {
 		return
 	}
-	at := l.tap.wall.now()
+	l.begin()
+	at := clock.Time(l.begun.Load())
 	for i := range slots {
 		s := &slots[i]
 		if s.Truncated {
@@ -97,6 +102,7 @@ func (l *tapLane) received(slots []netio.RxSlot) {
 		}
 		l.put(at, s.From, s.To, s.TOS, s.Seg, s.Buf[:s.N])
 	}
+	l.end()
 }
 
 // miss counts datagrams that the capture does not get.
