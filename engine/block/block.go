@@ -5,6 +5,7 @@
 package block
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -179,66 +180,87 @@ func (s *Set) Next(i int) int {
 	return w<<6 + bits.TrailingZeros64(x)
 }
 
-// byteAt returns bits p..p+7 as a byte, zeros past the end.
-func (s *Set) byteAt(p int) byte {
+// bitsAt returns bits p..p+63 of the set, zeros past the end.
+func (s *Set) bitsAt(p int) uint64 {
 	w, sh := p>>6, p&63
 	if w >= len(s.words) {
 		return 0
 	}
 	b := s.words[w] >> sh
-	if sh > 56 && w+1 < len(s.words) {
+	if sh > 0 && w+1 < len(s.words) {
 		b |= s.words[w+1] << (64 - sh)
 	}
-	return byte(b)
+	return b
+}
+
+// named returns bits p..p+63 of a NAK bitmap of n blocks, p a multiple of 64; bits from n
+// on are garbage and come as 0.
+func named(bitmap []byte, p, n int) uint64 {
+	if n-p >= 64 {
+		return binary.LittleEndian.Uint64(bitmap[p/8:])
+	}
+	var b uint64
+	for i := p; i < n; i += 8 {
+		b |= uint64(bitmap[i/8]) << (i - p)
+	}
+	return b & (1<<(n-p) - 1)
+}
+
+// CountNAKs returns how many of the first n bits of a NAK bitmap are set. bitmap must
+// have at least ceil(n/8) bytes.
+func CountNAKs(bitmap []byte, n int) int {
+	c := 0
+	for p := 0; p < n; p += 64 {
+		c += bits.OnesCount64(named(bitmap, p, n))
+	}
+	return c
 }
 
 // AppendBitmap appends blocks first..first+n-1 as a NAK bitmap of NAKBytes(n)
 // bytes, least significant bit first (v4-wire.md section 7.3).
 func (s *Set) AppendBitmap(b []byte, first, n int) []byte {
-	for p := 0; p < n/8; p++ {
-		b = append(b, s.byteAt(first+8*p))
+	p := 0
+	for ; p+64 <= n; p += 64 {
+		b = binary.LittleEndian.AppendUint64(b, s.bitsAt(first+p))
 	}
-	return append(b, s.byteAt(first+n&^7)&(1<<(n&7)-1))
+	rest := s.bitsAt(first+p) & (1<<(n-p) - 1)
+	for ; p <= n; p += 8 {
+		b = append(b, byte(rest))
+		rest >>= 8
+	}
+	return b
 }
 
 // Merge adds the blocks that bitmap names, bit 0 being block first; bits from n
 // on are garbage and left alone. bitmap must have at least ceil(n/8) bytes.
-// It returns how many bits below n are set (named) and how many of them were new (added).
-func (s *Set) Merge(bitmap []byte, first, n int) (named, added int) {
-	for p := 0; p < n; p += 8 {
-		b := bitmap[p/8]
-		if n-p < 8 {
-			b &= 1<<(n-p) - 1
-		}
+// It returns how many of them are new.
+func (s *Set) Merge(bitmap []byte, first, n int) (added int) {
+	for p := 0; p < n; p += 64 {
+		b := named(bitmap, p, n)
 		if b == 0 {
 			continue
 		}
-		named += bits.OnesCount8(b)
 		w, sh := (first+p)>>6, (first+p)&63
-		add := uint64(b) << sh &^ s.words[w]
-		s.words[w] |= add
-		added += bits.OnesCount64(add)
-		if hi := uint64(b) >> (64 - sh); hi != 0 {
+		lo := b << sh &^ s.words[w]
+		s.words[w] |= lo
+		added += bits.OnesCount64(lo)
+		if hi := b >> (64 - sh); hi != 0 {
 			hi &^= s.words[w+1]
 			s.words[w+1] |= hi
 			added += bits.OnesCount64(hi)
 		}
 	}
 	s.count += added
-	return named, added
+	return added
 }
 
 // CountNew returns how many of the blocks that bitmap names, bit 0 being block first and
 // bits from n on left alone, are not in s but are in among, a set of the same blocks.
 func (s *Set) CountNew(bitmap []byte, first, n int, among *Set) int {
 	c := 0
-	for p := 0; p < n; p += 8 {
-		b := bitmap[p/8]
-		if n-p < 8 {
-			b &= 1<<(n-p) - 1
-		}
-		if b != 0 {
-			c += bits.OnesCount8(b &^ s.byteAt(first+p) & among.byteAt(first+p))
+	for p := 0; p < n; p += 64 {
+		if b := named(bitmap, p, n); b != 0 {
+			c += bits.OnesCount64(b &^ s.bitsAt(first+p) & among.bitsAt(first+p))
 		}
 	}
 	return c

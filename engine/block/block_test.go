@@ -143,7 +143,7 @@ func TestSetModel(t *testing.T) {
 			case 3:
 				m := rapid.IntRange(1, n-i).Draw(t, "m")
 				bm := rapid.SliceOfN(rapid.Byte(), NAKBytes(m), NAKBytes(m)+3).Draw(t, "bitmap")
-				named, added := s.Merge(bm, i, m)
+				added, named := s.Merge(bm, i, m), CountNAKs(bm, m)
 				for k := range m {
 					if bm[k/8]>>(k%8)&1 == 1 {
 						named--
@@ -154,7 +154,7 @@ func TestSetModel(t *testing.T) {
 					}
 				}
 				if named != 0 || added != 0 {
-					t.Fatalf("Merge counts wrong by %d named, %d added", named, added)
+					t.Fatalf("Merge counts wrong by %d, CountNAKs by %d", added, named)
 				}
 			case 4:
 				want := i

@@ -2,7 +2,6 @@ package sender
 
 import (
 	"fmt"
-	"math/bits"
 	"time"
 
 	"uftp/engine/block"
@@ -370,7 +369,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		return machine.DropPhase
 	}
 
-	naks := countNAKs(m.NAKs, blocks)
+	naks := block.CountNAKs(m.NAKs, blocks)
 	if naks == 0 {
 		return machine.DropNone // and DONE goes on asking
 	}
@@ -379,7 +378,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 	excess := false
 	// As stock counts: whole bytes only, so a section of fewer than 8 blocks never
 	// exceeds. One lost block of a tiny file says nothing about a receiver.
-	if 100*countNAKs(m.NAKs, blocks&^7)/blocks > s.cfg.MaxNAKPct {
+	if 100*block.CountNAKs(m.NAKs, blocks&^7)/blocks > s.cfg.MaxNAKPct {
 		c.excess++
 		excess = c.excess >= s.cfg.MaxNAKCount
 	}
@@ -395,18 +394,6 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		s.setState(c, ActiveNAK)
 	}
 	return machine.DropNone
-}
-
-// countNAKs returns how many of the first n bits of a bitmap are set.
-func countNAKs(bitmap []byte, n int) int {
-	count := 0
-	for _, b := range bitmap[:n/8] {
-		count += bits.OnesCount8(b)
-	}
-	if n%8 != 0 {
-		count += bits.OnesCount8(bitmap[n/8] & (1<<(n%8) - 1))
-	}
-	return count
 }
 
 // handleComplete takes a COMPLETE of client i, for a file or for the group.
