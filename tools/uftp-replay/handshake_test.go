@@ -73,7 +73,7 @@ func TestHandshakeText(t *testing.T) {
 	if _, err := tl.parse(f, append([]string{"--keylog", keyLog, "x"}, privateKeys(t)...), 1); err != nil {
 		t.Fatal(err)
 	}
-	x := &stage{t: tl, byUID: map[wire.UID]*played{}, ring: keyRing{known: tl.keys.Private}, offers: map[session.ID]*offer{}}
+	x := &stage{t: tl, byUID: map[wire.UID]*played{}, ring: keyRing{known: tl.keys.Private}, offers: map[session.ID]*offer{}, rows: map[session.ID]*row{}}
 	if err := tl.read(vectors+auth+".pcap", nil, x.collect, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -414,7 +414,11 @@ func (l *live) report() bool {
 	if l.gaveUp != 0 {
 		fmt.Fprintf(x.t.out, "no answer like packet %d within %v: %s; played on by the clock\n", l.gaveUp, l.o.wait, l.missed)
 	}
-	return x.reportAnswers(p.uid, changes(p.want), changes(p.got), "repetitions aside"+p.depth()) && x.sealed == 0
+	same := x.reportAnswers(p.uid, changes(p.want), changes(p.got), "repetitions aside"+p.depth()) && x.sealed == 0
+	if !same {
+		x.tellGaps()
+	}
+	return same
 }
 
 // changes leaves out answers that repeat the one before about the same thing: how

@@ -38,6 +38,7 @@ type stage struct {
 	sealed  int // messages that stayed closed
 	ring    keyRing
 	offers  map[session.ID]*offer
+	rows    map[session.ID]*row
 	live    bool // a real receiver draws its own random numbers: nothing can be proved
 	start   clock.Time
 	last    clock.Time
@@ -70,6 +71,7 @@ func replayReceiver(t *tool, args []string) error {
 	x := &stage{
 		t: t, byUID: map[wire.UID]*played{}, sent: map[fileOf]*sentFile{},
 		ring: keyRing{known: t.keys.Private}, offers: map[session.ID]*offer{},
+		rows: map[session.ID]*row{},
 	}
 	if *uid != "" {
 		if x.only, err = parseUID(*uid); err != nil {
@@ -116,6 +118,7 @@ func (x *stage) collect(m *session.Message) error {
 		return nil
 	}
 	if m.Head.Src == s.Sender {
+		x.number(m)
 		x.handshake(m)
 		return nil
 	}
@@ -156,6 +159,31 @@ func (x *stage) collect(m *session.Message) error {
 	}
 	p.want = append(p.want, a)
 	return nil
+}
+
+// number notes what the capture lacks of the sender.
+func (x *stage) number(m *session.Message) {
+	r := x.rows[m.Session.ID]
+	if r == nil {
+		if len(x.rows) >= sentMax {
+			return
+		}
+		r = new(row)
+		x.rows[m.Session.ID] = r
+	}
+	r.take(m.Head)
+}
+
+// tellGaps says what the capture lacks, which a receiver cannot hear. Behind a proxy
+// some numbers are always missing, so that alone is nothing to tell.
+func (x *stage) tellGaps() {
+	n := 0
+	for _, r := range x.rows {
+		n += r.gaps
+	}
+	if n > 0 {
+		fmt.Fprintf(x.t.out, "%d messages of the sender are not in the capture, and so were not played: that may be why\n", n)
+	}
 }
 
 // handshake takes in ANNOUNCE and KEYINFO of an encrypted session.
@@ -283,6 +311,9 @@ func (x *stage) report() bool {
 	if replayed == 0 {
 		fmt.Fprintln(x.t.out, "no receiver in the capture answers an ANNOUNCE")
 		same = false
+	}
+	if !same {
+		x.tellGaps()
 	}
 	return same
 }

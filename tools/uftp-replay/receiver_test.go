@@ -72,6 +72,7 @@ func TestReceiverDiffers(t *testing.T) {
 		{"nothing changed", nil, 0, []string{"0x0A50000C: 7 answers equal, 1 files"}},
 		{"an answer that is not there", []string{"--drop", "uid=0x0A50000C,func=COMPLETE,nth=1"}, 1, []string{"first difference at answer 6", "2 too many"}},
 		{"a captured answer that ours cannot give", []string{"--drop", "func=FILEINFO"}, 1, []string{"FILEINFO_ACK  0 equal, 0 with other contents, 1 missing"}},
+		{"blocks that the capture lacks", []string{"--drop", "func=FILESEG,block=3-4"}, 1, []string{"2 messages of the sender are not in the capture"}},
 		{"another bitmap", []string{"--corrupt", "uid=0x0A50000C,func=STATUS"}, 1, []string{"STATUS"}},
 	} {
 		out := filepath.Join(t.TempDir(), "out.pcap")

@@ -55,6 +55,7 @@ type role struct {
 	lastAt  clock.Time
 	stamp   time.Duration
 	closed  int
+	row     row
 
 	// Of an encrypted session.
 	ring   keyRing
@@ -140,7 +141,9 @@ func (x *role) collect(m *session.Message) error {
 		return nil
 	}
 	at := clock.Time(m.Time.UnixNano())
-	if m.Head.Src != s.Sender {
+	if m.Head.Src == s.Sender {
+		x.row.take(m.Head)
+	} else {
 		return x.collectReply(m, at)
 	}
 	switch m.Head.Func {
@@ -384,6 +387,9 @@ func (x *role) report() bool {
 				text = side.steps[first]
 			}
 			fmt.Fprintf(x.t.out, "  %-8s %.200s\n", side.name, text)
+		}
+		if x.row.gaps > 0 {
+			fmt.Fprintf(x.t.out, "  %d messages of the sender are not in the capture: that may be why\n", x.row.gaps)
 		}
 	}
 	for f := range x.want.funcs {

@@ -71,7 +71,7 @@ type summary struct {
 	sealed    int
 	closed    int // sealed and not opened
 	bytes     int64
-	gaps      int // numbers of the sender that are missing
+	row       row
 	doubles   int // datagrams that came twice
 	unknown   int // bytes not accounted for
 	uids      map[wire.UID]int
@@ -87,8 +87,6 @@ type summary struct {
 	file     int           // index of the present one, -1
 	clock    time.Duration // what the sender's stamps are behind the capture
 	hasClock bool
-	seq      uint16
-	hasSeq   bool
 	phase    string
 	ended    bool
 }
@@ -182,7 +180,7 @@ func (x *summary) message(m *session.Message, unknown int, err error) {
 		}
 	}
 	if x.s.Announced && m.Head.Src == x.s.Sender {
-		x.number(m)
+		x.row.take(m.Head)
 	}
 	switch {
 	case m.Err == session.ErrNoKeys || m.Err == session.ErrNotOpen:
@@ -197,14 +195,21 @@ func (x *summary) message(m *session.Message, unknown int, err error) {
 	}
 }
 
-// number counts the gaps in the sender's sequence numbers.
-func (x *summary) number(m *session.Message) {
-	if d := int16(m.Head.Seq - x.seq); x.hasSeq && d > 1 && m.Head.Func != wire.FuncKeyInfo {
-		x.gaps += int(d) - 1
-	} else if x.hasSeq && d < 0 {
+// row is the row of a sender's sequence numbers.
+type row struct {
+	gaps int // numbers that are missing
+	last uint16
+	some bool
+}
+
+// take takes in a message of the sender.
+func (r *row) take(h wire.Header) {
+	if d := int16(h.Seq - r.last); r.some && d > 1 && h.Func != wire.FuncKeyInfo {
+		r.gaps += int(d) - 1
+	} else if r.some && d < 0 {
 		return // out of order
 	}
-	x.seq, x.hasSeq = m.Head.Seq, true
+	r.last, r.some = h.Seq, true
 }
 
 // stamped learns the sender's clock.
@@ -297,7 +302,7 @@ func (x *summary) write(w io.Writer) error {
 		p("  sender     %v at %v, announces to %v, data to %v, block size %d, robust %d", s.Sender, s.From, s.Public, s.Private, s.BlockSize, s.Robust)
 	}
 	p("  messages   %s", strings.Join(x.counts(), ", "))
-	p("  numbers    %d gaps, %d datagrams twice", x.gaps, x.doubles)
+	p("  numbers    %d gaps, %d datagrams twice", x.row.gaps, x.doubles)
 	for _, m := range x.moments {
 		p("  +%-12s %s", seconds(m.at.Sub(s.First)), m.what)
 	}
@@ -399,7 +404,7 @@ func (x *summary) picture() session.Fields {
 		{Name: "sender", Value: s.Sender.String()}, {Name: "from", Value: s.From.String()}, {Name: "public", Value: s.Public.String()},
 		{Name: "private", Value: s.Private.String()}, {Name: "block_size", Value: s.BlockSize}, {Name: "robust", Value: s.Robust},
 		{Name: "encrypted", Value: s.Encrypted}, {Name: "sealed", Value: x.sealed}, {Name: "closed", Value: x.closed},
-		{Name: "bytes", Value: x.bytes}, {Name: "unknown_bytes", Value: x.unknown}, {Name: "gaps", Value: x.gaps}, {Name: "doubles", Value: x.doubles},
+		{Name: "bytes", Value: x.bytes}, {Name: "unknown_bytes", Value: x.unknown}, {Name: "gaps", Value: x.row.gaps}, {Name: "doubles", Value: x.doubles},
 		{Name: "messages", Value: msgs}, {Name: "timeline", Value: moments}, {Name: "members", Value: members}, {Name: "files", Value: files},
 		{Name: "anomalies", Value: slices.Concat([]string{}, x.anomalies)}, {Name: "anomalies_more", Value: x.more}, {Name: "not_listed", Value: x.dropped},
 	}
