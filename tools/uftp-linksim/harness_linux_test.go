@@ -34,7 +34,7 @@ const (
 // build makes the programs, once.
 var build = sync.OnceValues(func() (dir string, err error) {
 	dir = filepath.Join(os.TempDir(), fmt.Sprintf("uftp-linksim-test-%d", os.Getpid()))
-	cmd := exec.Command("go", "build", "-o", dir+"/", "uftp/cmd/uftp", "uftp/cmd/uftpd", "uftp/tools/uftp-linksim")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "uftp/cmd/uftp", "uftp/cmd/uftpd", "uftp/tools/uftp-linksim", "uftp/tools/uftp-replay")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("build: %w: %s", err, out)
@@ -48,7 +48,7 @@ func cleanBuild() {
 
 // process is the command while it runs.
 type process struct {
-	t           *testing.T
+	t           testing.TB
 	cmd         *exec.Cmd
 	hub, remote string // namespaces
 	stderr      *output
@@ -78,7 +78,7 @@ func (o *output) String() string {
 var simNumber atomic.Int32
 
 // launch starts a command line and waits until frames pass.
-func launch(t *testing.T, argv ...string) *process {
+func launch(t testing.TB, argv ...string) *process {
 	t.Helper()
 	dir, err := build()
 	if err != nil {
@@ -100,7 +100,7 @@ func launch(t *testing.T, argv ...string) *process {
 }
 
 // start launches the command with namespaces of its own.
-func start(t *testing.T, args ...string) *process {
+func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	prefix := fmt.Sprintf("lsim%dx%d", os.Getpid(), simNumber.Add(1))
 	s := launch(t, append([]string{"uftp-linksim", "-n", prefix + "h," + prefix + "r"}, args...)...)

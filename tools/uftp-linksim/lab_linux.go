@@ -87,15 +87,34 @@ func makeLab(o *options) (l *lab, err error) {
 	return l, nil
 }
 
-// onThread runs fn on a thread that ends with it, so that fn may move it to another
-// namespace.
+// onThread runs fn on a thread that fn may move to another network namespace, and
+// brings it back.
 func onThread(fn func() error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // never unlocked
-		done <- fn()
+		runtime.LockOSThread()
+		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		err = fn()
+		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, back) // still locked: the thread ends with the goroutine
+		} else {
+			runtime.UnlockOSThread()
+		}
+		unix.Close(home)
+		done <- err
 	}()
 	return <-done
+}
+
+// add keeps a port under the name by which its user knows it.
+func (l *lab) add(p *port, ns string) {
+	p.name = ns + ":" + labDevice
+	l.ports = append(l.ports, p)
 }
 
 // makeTaps makes a TAP device in each namespace.
@@ -112,7 +131,7 @@ func (l *lab) makeTaps(o *options) error {
 			}
 			p, err := openTap(labDevice, o.mtu)
 			if err == nil {
-				l.ports = append(l.ports, p)
+				l.add(p, ns)
 			}
 			return err
 		})
@@ -152,7 +171,7 @@ func (l *lab) makeVeths(o *options) error {
 			if err != nil {
 				return err
 			}
-			l.ports = append(l.ports, p)
+			l.add(p, ns)
 		}
 		return nil
 	})

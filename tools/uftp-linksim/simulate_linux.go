@@ -116,8 +116,8 @@ func (o *options) open(stderr io.Writer) (e *ends, err error) {
 			return nil, &systemError{err}
 		}
 		e.ports = e.lab.ports
-		for _, ns := range o.namespaces {
-			e.names = append(e.names, ns+":"+labDevice)
+		for _, p := range e.ports {
+			e.names = append(e.names, p.name)
 		}
 		fmt.Fprintf(stderr, "uftp-linksim: %d namespaces with %s devices\n", len(e.ports), e.lab.kind)
 		return e, nil

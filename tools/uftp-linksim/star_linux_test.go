@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"uftp/tools/netlab"
 )
 
 // needTap is where tests about TAP devices end that cannot have them.
@@ -120,6 +123,28 @@ func TestKindsAfterSignals(t *testing.T) {
 	for _, ns := range []string{one, two} {
 		if _, err := os.Stat("/run/netns/" + ns); err == nil {
 			t.Errorf("namespace %s is left behind", ns)
+		}
+	}
+}
+
+// TestKindsGone: an interface that its user deletes ends the command, which says which
+// one it was.
+func TestKindsGone(t *testing.T) {
+	require(t)
+	for _, kind := range []string{kindTap, kindVeth} {
+		if kind == kindTap {
+			needTap(t)
+		}
+		s := start(t, "-k", kind)
+		s.command(s.remote, "ip", "link", "del", "eth0")
+		s.ended = true
+		err := s.cmd.Wait()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(s.stderr.String(), "interface "+s.remote+":eth0 is gone") {
+			t.Errorf("%s: %v, want exit code 2: %s", kind, err, s.stderr)
+		}
+		if _, err := os.Stat("/run/netns/" + s.hub); err == nil {
+			t.Errorf("%s: a namespace is left behind", kind)
 		}
 	}
 }
@@ -233,5 +258,128 @@ func TestStar(t *testing.T) {
 				t.Errorf("%s: link %d: %+v, want answers and no artefacts", kind, i+1, u)
 			}
 		}
+	}
+}
+
+// TestPresetsLive: every preset carries frames both ways with the delay that it
+// promises.
+func TestPresetsLive(t *testing.T) {
+	require(t)
+	for preset, least := range map[string]time.Duration{"geo": 600 * time.Millisecond, "leo": 44 * time.Millisecond, "wifi": 4 * time.Millisecond, "lan10g": 20 * time.Microsecond} {
+		t.Run(preset, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, "-p", preset)
+			go echo(udp(t, s.remote, remote4, 7001))
+			c := udp(t, s.hub, hub4, 7002)
+			best, answers := time.Hour, 0
+			for i := range 40 {
+				began := time.Now()
+				if _, err := c.WriteToUDP([]byte{byte(i)}, to(remote4, 7001)); err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range arrivals(c, 2*least+200*time.Millisecond) {
+					if a.data[0] == byte(i) {
+						best = min(best, a.at.Sub(began))
+						answers++
+					}
+				}
+				if answers >= 2 {
+					break
+				}
+			}
+			if answers == 0 || best < least {
+				t.Errorf("%d answers, the first after %v, want at least %v", answers, best, least)
+			}
+			for _, d := range s.end().Direction {
+				if d.Passed == 0 || d.Artefacts != (directionJ{}).Artefacts {
+					t.Errorf("%+v, want frames and no artefacts", d)
+				}
+			}
+		})
+	}
+}
+
+// TestTxDropped reads the kernel's table of interfaces.
+func TestTxDropped(t *testing.T) {
+	const head = "Inter-|   Receive                                                |  Transmit\n" +
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+	for _, tt := range []struct {
+		why, table string
+		want       uint64
+		ok         bool
+	}{
+		{"the twelfth column", head + "    lo: 1 2 3 4 5 6 7 8 9 10 11 99 13 14 15 16\n  eth0:    1       2    3    4    5     6          7         8     9      10   11   12    13    14      15         16\n", 12, true},
+		{"no space behind the colon", "eth0:1 2 3 4 5 6 7 8 9 10 11 18446744073709551615 13", 1<<64 - 1, true},
+		{"another interface", head + " eth01: 1 2 3 4 5 6 7 8 9 10 11 12\n", 0, false},
+		{"cut off", "eth0: 1 2 3", 0, false},
+		{"no number", "eth0: 1 2 3 x", 0, false},
+		{"nothing", "", 0, false},
+	} {
+		if got, ok := txDropped([]byte(tt.table), []byte("eth0:")); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: %d, %v, want %d, %v", tt.why, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+// TestCaptureOverSatellite: what our sender and receiver capture of their session over
+// preset geo, with bursts that take 5 % each way, can be inspected, extracted and
+// played into our receiver, and into our sender.
+func TestCaptureOverSatellite(t *testing.T) {
+	require(t)
+	s := start(t, "-p", "geo", "-b", "5%:5ms", "-s", "4")
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.Mkdir(in("dest"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlab.WriteRandom(in("scene.tif"), 3_000_000, 9); err != nil {
+		t.Fatal(err)
+	}
+	lab := netlab.Around([]netlab.Place{{Namespace: s.hub, IPv4: netip.MustParseAddr(hub4)}, {Namespace: s.remote, IPv4: netip.MustParseAddr(remote4)}})
+	defer lab.Close()
+	rx, err := lab.Receiver(0).Start(netlab.Spec{Argv: []string{filepath.Join(bin, "uftpd"), "-d", "-q", "-I", "eth0", "-D", in("dest"), "--pcap", in("there.pcap")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rx.WaitUDP(1044, 30*time.Second); err != nil {
+		t.Fatal(err, rx.Stderr())
+	}
+	res, err := lab.Sender().Run(2*time.Minute, filepath.Join(bin, "uftp"), "-I", "eth0", "-R", "20000", "-H", lab.Receiver(0).UID(), "--pcap", in("here.pcap"), in("scene.tif"))
+	if err != nil || res.Code != 0 {
+		t.Fatalf("uftp ends with %d, %v: %s", res.Code, err, res.Stderr)
+	}
+	rx.Signal(syscall.SIGTERM) // the capture is whole at the end
+	if res, err := rx.WaitFor(30 * time.Second); err != nil {
+		t.Fatalf("uftpd: %v: %s", err, res.Stderr)
+	}
+	if lost := s.end().Direction[0].LostBurst; lost == 0 {
+		t.Error("no burst took anything")
+	}
+	for _, args := range [][]string{
+		{"inspect", "--summary", in("there.pcap")}, {"inspect", "--summary", in("here.pcap")},
+		{"extract", in("there.pcap"), in("out.there")}, {"extract", in("here.pcap"), in("out.here")},
+		{"receiver", in("there.pcap")}, {"sender", in("here.pcap")},
+	} {
+		out, err := exec.Command(filepath.Join(bin, "uftp-replay"), args...).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "anomaly") {
+			t.Errorf("uftp-replay %v: %v: %s", args, err, out)
+		}
+	}
+	for _, from := range []string{"there", "here"} {
+		found, err := filepath.Glob(in("out." + from + "/*/scene.tif"))
+		if err != nil || len(found) != 1 {
+			t.Errorf("extracted from what was captured %s: %v, want the file", from, found)
+			continue
+		}
+		if err := netlab.SameContent(in("scene.tif"), found[0]); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := netlab.SameContent(in("scene.tif"), in("dest/scene.tif")); err != nil {
+		t.Error(err)
 	}
 }
