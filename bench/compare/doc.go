@@ -32,11 +32,13 @@
 // downlink bursts of its own, in which nothing arrives for 5 ms in the mean, 2 % of
 // the time. Our sender and the stock one send the same file to ours and to stock
 // receivers, in alternating rounds, all at one rate below that of the link; with
-// the round trip time they guess, and with one that the user tells. All of a round
-// meet bursts of the same seed, though at other moments of their own. The receivers
-// know the sender's Ethernet address, as the modem of a routed link would. Bytes are
-// those of Ethernet frames, counted by the link; passes, NAKs and what was sent again
-// come from a capture at the sender. A run counts only if the link itself lost nothing.
+// what they choose by themselves, and tuned: with the round trip time that the user
+// tells, and receive buffers of 16 MiB. All of a round meet bursts of the same seed,
+// though at other moments of their own. The receivers know the sender's Ethernet
+// address, as the modem of a routed link would. Bytes are those of Ethernet frames,
+// counted by the link; passes, NAKs and what was sent again come from a capture at
+// the sender. "no room" counts datagrams that receivers were too slow for. A run counts
+// only if the link lost nothing but what it was asked to.
 //
 // # Output
 //

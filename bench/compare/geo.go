@@ -31,6 +31,8 @@ const (
 	geoKbps      = 42000 // of 1024 bit/s: 45 Mbit/s less the Ethernet headers, which -R does not count
 	geoBursts    = "down=2%:5ms"
 	geoBlock     = 1300
+	geoGRTT      = "0.7:0.6:2" // of -r when tuned
+	geoBuffer    = 16 << 20    // bytes, of -B of the receivers when tuned
 	linkStart    = 10 * time.Second
 )
 
@@ -39,26 +41,33 @@ var (
 	errLinkLie = errors.New("the link lost what it was not asked to")
 )
 
-// pairing is who sends to whom, with how much patience.
+// pairing is who sends to whom, and whether with settings for such a link.
 type pairing struct {
 	sender, receiver kind
-	grtt             string // of -r; empty: what the program takes by itself
+	tuned            bool
 }
 
 func (p pairing) String() string {
-	name := fmt.Sprintf("sender=%v/receivers=%v/r=", variant{kind: p.sender}, variant{kind: p.receiver})
-	if p.grtt == "" {
-		return name + "default"
+	settings := "default"
+	if p.tuned {
+		settings = "tuned"
 	}
-	return name + p.grtt
+	return fmt.Sprintf("sender=%v/receivers=%v/settings=%s", variant{kind: p.sender}, variant{kind: p.receiver}, settings)
 }
 
-// geoPairings are all, with the round trip time guessed by the program and told by
-// the user.
+// settings are further arguments of the sender, and what the receivers are.
+func (p pairing) settings() (args []string, receivers variant) {
+	if !p.tuned {
+		return nil, variant{kind: p.receiver}
+	}
+	return []string{"-r", geoGRTT}, variant{kind: p.receiver, buffer: geoBuffer}
+}
+
+// geoPairings are all, with the settings that the programs choose by themselves first.
 func geoPairings() (list []pairing) {
-	for _, grtt := range []string{"", "0.7:0.6:2"} {
+	for _, tuned := range []bool{false, true} {
 		for _, p := range [][2]kind{{ours, ours}, {stock, stock}, {ours, stock}, {stock, ours}} {
-			list = append(list, pairing{p[0], p[1], grtt})
+			list = append(list, pairing{p[0], p[1], tuned})
 		}
 	}
 	return list
@@ -75,6 +84,7 @@ type crossing struct {
 	up        uint64 // bytes that all receivers sent
 	downQueue uint64 // frames that overflowed the downlink
 	upQueue   uint64 // and the return channels
+	full      uint64 // datagrams for which a receiver's socket had no room
 }
 
 // sky is the link while it runs, with the lab around its namespaces.
@@ -161,12 +171,12 @@ func (b *bench) cross(p pairing, receivers, seed int) (c crossing, err error) {
 		return c, err
 	}
 	b.lab = s.lab
-	res, err := b.overSky(s, p)
+	res, full, err := b.overSky(s, p)
 	b.lab = nil
 	if err = errors.Join(err, s.close()); err != nil {
 		return c, err
 	}
-	c.whole = res.Took
+	c.whole, c.full = res.Took, full
 	if c.elapsed, err = elapsed(res.Stdout + res.Stderr); err != nil {
 		return c, err
 	}
@@ -178,24 +188,58 @@ func (b *bench) cross(p pairing, receivers, seed int) (c crossing, err error) {
 
 func (b *bench) capture() string { return filepath.Join(b.dir, "geo.pcap") }
 
-func (b *bench) overSky(s *sky, p pairing) (res netlab.Result, err error) {
+// overSky runs the programs, and tells how many datagrams receivers had no room for.
+func (b *bench) overSky(s *sky, p pairing) (res netlab.Result, full uint64, err error) {
 	if err := s.introduce(); err != nil {
-		return res, err
+		return res, 0, err
 	}
-	all, err := b.gather(variant{kind: p.receiver})
+	args, receivers := p.settings()
+	all, err := b.gather(receivers)
 	defer all.close()
 	if err != nil {
-		return res, err
+		return res, 0, err
 	}
 	taken, err := s.lab.Sender().Capture(b.capture())
 	if err != nil {
-		return res, err
+		return res, 0, err
 	}
 	argv := []string{b.path(variant{kind: p.sender}, "uftp"), "-I", netlab.Device, "-H", strings.Join(all.uids, ","), "-b", strconv.Itoa(geoBlock), "-R", strconv.Itoa(geoKbps)}
-	if p.grtt != "" {
-		argv = append(argv, "-r", p.grtt)
+	argv = append(argv, args...)
+	if res, err = b.send(append(argv, b.file), all, taken.Stop); err != nil {
+		return res, 0, err
 	}
-	return b.send(append(argv, b.file), all, taken.Stop)
+	for _, r := range all.procs {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/snmp", r.Pid()))
+		if err != nil {
+			return res, 0, err
+		}
+		n, err := receiveErrors(string(text))
+		if err != nil {
+			return res, 0, err
+		}
+		full += n
+	}
+	return res, full, nil
+}
+
+// receiveErrors finds the datagrams that sockets had no room for in the kernel's
+// table: a line of names, then one of numbers.
+func receiveErrors(snmp string) (uint64, error) {
+	var names []string
+	for line := range strings.Lines(snmp) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "Udp:" {
+			continue
+		}
+		if names == nil {
+			names = words
+			continue
+		}
+		if i := slices.Index(names, "RcvbufErrors"); i > 0 && i < len(words) {
+			return strconv.ParseUint(words[i], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%w: no RcvbufErrors", errOutput)
 }
 
 // readLink takes what the link has counted.
@@ -254,9 +298,9 @@ func (c *crossing) readCapture(replay, path string) error {
 
 // geoLine is one run in the format of Go benchmarks.
 func geoLine(p pairing, size int64, c crossing) string {
-	return fmt.Sprintf("BenchmarkGeo/%v\t1\t%d ns/op\t%.2f MB/s\t%.3f command-s\t%.2f down-MB\t%.1f %%again\t%d passes\t%d NAKs\t%.1f up-kB\t%d down-overflows\t%d up-overflows",
+	return fmt.Sprintf("BenchmarkGeo/%v\t1\t%d ns/op\t%.2f MB/s\t%.3f command-s\t%.2f down-MB\t%.1f %%again\t%d passes\t%d NAKs\t%.1f up-kB\t%d down-overflows\t%d up-overflows\t%d no-room",
 		p, c.elapsed.Nanoseconds(), float64(size)/1e6/c.elapsed.Seconds(), c.whole.Seconds(), float64(c.down)/1e6, 100*c.again,
-		c.passes, c.naks, float64(c.up)/1e3, c.downQueue, c.upQueue)
+		c.passes, c.naks, float64(c.up)/1e3, c.downQueue, c.upQueue, c.full)
 }
 
 // geo runs all pairings in rounds. In a round all meet a link of the same seed.
@@ -285,7 +329,7 @@ func (b *bench) geo(s settings, out, progress io.Writer) error {
 // writeGeo writes the medians of each pairing.
 func writeGeo(w io.Writer, all []pairing, runs [][]crossing, failed []int) error {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\n# %-42s %17s %10s %8s %7s %6s %6s %7s %6s\n", "medians", "file s (lo-hi)", "command s", "down MB", "again", "passes", "NAKs", "up kB", "failed")
+	fmt.Fprintf(&t, "\n# %-42s %17s %10s %8s %7s %6s %6s %7s %7s %6s\n", "medians", "file s (lo-hi)", "command s", "down MB", "again", "passes", "NAKs", "up kB", "no room", "failed")
 	for i, p := range all {
 		r := runs[i]
 		if len(r) == 0 {
@@ -294,14 +338,15 @@ func writeGeo(w io.Writer, all []pairing, runs [][]crossing, failed []int) error
 		}
 		seconds := func(c crossing) float64 { return c.elapsed.Seconds() }
 		low, high := slices.MinFunc(r, func(x, y crossing) int { return int(x.elapsed - y.elapsed) }), slices.MaxFunc(r, func(x, y crossing) int { return int(x.elapsed - y.elapsed) })
-		fmt.Fprintf(&t, "# %-42v %5.1f (%4.1f-%4.1f) %10.1f %8.2f %6.1f%% %6.0f %6.0f %7.1f %6d\n", p,
+		fmt.Fprintf(&t, "# %-42v %5.1f (%4.1f-%4.1f) %10.1f %8.2f %6.1f%% %6.0f %6.0f %7.1f %7.0f %6d\n", p,
 			middle(r, seconds), low.elapsed.Seconds(), high.elapsed.Seconds(),
 			middle(r, func(c crossing) float64 { return c.whole.Seconds() }),
 			middle(r, func(c crossing) float64 { return float64(c.down) / 1e6 }),
 			middle(r, func(c crossing) float64 { return 100 * c.again }),
 			middle(r, func(c crossing) float64 { return float64(c.passes) }),
 			middle(r, func(c crossing) float64 { return float64(c.naks) }),
-			middle(r, func(c crossing) float64 { return float64(c.up) / 1e3 }), failed[i])
+			middle(r, func(c crossing) float64 { return float64(c.up) / 1e3 }),
+			middle(r, func(c crossing) float64 { return float64(c.full) }), failed[i])
 	}
 	_, err := io.WriteString(w, t.String())
 	return err

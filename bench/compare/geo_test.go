@@ -40,23 +40,35 @@ func TestReadLink(t *testing.T) {
 	}
 }
 
+func TestReceiveErrors(t *testing.T) {
+	const good = "Ip: Forwarding\nIp: 1\nUdp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors\nUdp: 1 2 3 4 57 6\nUdpLite: InDatagrams\nUdpLite: 9\n"
+	if n, err := receiveErrors(good); n != 57 || err != nil {
+		t.Errorf("%d, %v, want 57", n, err)
+	}
+	for _, bad := range []string{"", "Udp: RcvbufErrors\n", "Udp: A RcvbufErrors\nUdp: 1\n", "Udp: RcvbufErrors\nUdp: x\n"} {
+		if _, err := receiveErrors(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
 func TestGeoLineAndTable(t *testing.T) {
-	p := pairing{ours, stock, ""}
-	run := crossing{elapsed: 2 * time.Second, whole: 5 * time.Second, down: 40_000_000, again: 0.25, passes: 3, naks: 9, up: 1500, upQueue: 4}
-	const want = "BenchmarkGeo/sender=ours/receivers=stock/r=default\t1\t2000000000 ns/op\t15.00 MB/s\t5.000 command-s\t40.00 down-MB\t25.0 %again\t3 passes\t9 NAKs\t1.5 up-kB\t0 down-overflows\t4 up-overflows"
+	p := pairing{ours, stock, false}
+	run := crossing{elapsed: 2 * time.Second, whole: 5 * time.Second, down: 40_000_000, again: 0.25, passes: 3, naks: 9, up: 1500, upQueue: 4, full: 7}
+	const want = "BenchmarkGeo/sender=ours/receivers=stock/settings=default\t1\t2000000000 ns/op\t15.00 MB/s\t5.000 command-s\t40.00 down-MB\t25.0 %again\t3 passes\t9 NAKs\t1.5 up-kB\t0 down-overflows\t4 up-overflows\t7 no-room"
 	if got := geoLine(p, 30_000_000, run); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	slow := run
 	slow.elapsed = 4 * time.Second
 	var b bytes.Buffer
-	if err := writeGeo(&b, []pairing{p, {stock, stock, "1"}}, [][]crossing{{slow, run}, nil}, []int{1, 2}); err != nil {
+	if err := writeGeo(&b, []pairing{p, {stock, stock, true}}, [][]crossing{{slow, run}, nil}, []int{1, 2}); err != nil {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(b.String()), " ")
 	for _, row := range []string{
-		"sender=ours/receivers=stock/r=default 3.0 ( 2.0- 4.0) 5.0 40.00 25.0% 3 9 1.5 1",
-		"sender=stock/receivers=stock/r=1 never came across, 2 times",
+		"sender=ours/receivers=stock/settings=default 3.0 ( 2.0- 4.0) 5.0 40.00 25.0% 3 9 1.5 7 1",
+		"sender=stock/receivers=stock/settings=tuned never came across, 2 times",
 	} {
 		if !strings.Contains(text, row) {
 			t.Errorf("no %q in %s", row, &b)
@@ -78,7 +90,7 @@ func TestCrossing(t *testing.T) {
 	if err := netlab.WriteRandom(b.file, b.size, 1); err != nil {
 		t.Fatal(err)
 	}
-	c, err := b.cross(pairing{ours, stock, "0.7:0.6:2"}, 2, 1)
+	c, err := b.cross(pairing{ours, stock, true}, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
