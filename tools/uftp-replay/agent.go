@@ -1,9 +1,8 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"slices"
 
 	"uftp/crypto/aead"
@@ -44,7 +43,7 @@ func (x *role) agreed(m *session.Message) {
 		if x.offer == nil {
 			x.offer = newOffer(x.s, &a)
 		}
-		x.want.offer(offerText(m.Payload, &a.Enc, x.exact()))
+		x.want.offer(offerText(m.Payload, &a.Enc, x.ring.speaksFor(x.offer)))
 	case wire.FuncKeyInfo:
 		k, err := wire.ParseKeyInfo(m.Msg)
 		if err != nil || x.offer == nil {
@@ -59,13 +58,6 @@ func (x *role) agreed(m *session.Message) {
 			x.want.key(u, "")
 		}
 	}
-}
-
-// exact reports whether the private keys of the captured sender are known, so that
-// its ANNOUNCE can be made again but for the signature.
-func (x *role) exact() bool {
-	e := &x.offer.enc
-	return x.ring.find(e.PublicKey) != nil && (len(e.ECDH) == 0 || x.ring.find(e.ECDH) != nil)
 }
 
 // offerText returns what has to be equal of ENC_INFO: every field if the keys are
@@ -93,29 +85,7 @@ func (x *role) secure() error {
 	if !x.s.Encrypted || x.offer == nil {
 		return nil
 	}
-	e := &x.offer.enc
-	key, err := x.ring.like(e.PublicKey)
-	if err != nil {
-		return err
-	}
-	if len(e.Random) != wire.RandomLen {
-		return errNoVoice
-	}
-	c := handshake.ServerConfig{
-		Suite: x.s.Suite, ClientAuth: e.Flags&wire.EncClientAuth != 0,
-		Session: handshake.Session{Group: x.s.Group, Private: x.offer.private},
-		Key:     key, RSABitsMax: substituteBitsMax, Rand: rand.Reader,
-		Random: (*[wire.RandomLen]byte)(e.Random),
-	}
-	if x.offer.hasMaster {
-		c.GroupMaster = &x.offer.master
-	}
-	if c.Suite.ECDH() {
-		if c.ECDH, err = x.ring.like(e.ECDH); err != nil {
-			return err
-		}
-	}
-	server, err := handshake.NewServer(c)
+	server, err := x.offer.newServer(&x.ring)
 	if err != nil {
 		return err
 	}
@@ -125,20 +95,11 @@ func (x *role) secure() error {
 	x.cfg.Security = x.sec
 	x.cfg.Overhead += x.sec.Overhead()
 	var peer func(wire.UID) aead.Verifier
-	if c.Suite.SigType == wire.SigKeyExch {
-		peer = func(wire.UID) aead.Verifier { return key.Public() }
+	if x.s.Suite.SigType == wire.SigKeyExch {
+		peer = func(wire.UID) aead.Verifier { return server.Key().Public() }
 	}
-	x.opener, err = aead.NewOpener(groupKeys(c.Suite, server.Group()), peer)
+	x.opener, err = aead.NewOpener(groupKeys(x.s.Suite, server.Group()), peer)
 	return err
-}
-
-// groupKeys puts the keys of a session into the form of package aead.
-func groupKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
-	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
-	if s.SigType == wire.SigHMAC {
-		k.HMACKey = group.HMACKey
-	}
-	return k
 }
 
 // heardByAgents lets the agents hear the handshake of our sender.
@@ -152,7 +113,7 @@ func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 		if err != nil || !a.HasEnc {
 			return
 		}
-		x.got.offer(offerText(pkt, &a.Enc, x.exact()))
+		x.got.offer(offerText(pkt, &a.Enc, x.ring.speaksFor(x.offer)))
 		for u, p := range x.proofs {
 			if x.agents[u] == nil && p.random != nil {
 				x.agents[u] = x.newAgent(p, pkt)
@@ -179,8 +140,8 @@ func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 
 // newAgent lets a receiver hear ANNOUNCE; nil if it cannot register.
 func (x *role) newAgent(p *proof, pkt []byte) *agent {
-	c := handshake.ClientConfig{RSABitsMax: substituteBitsMax, Rand: mathrand.NewChaCha8([32]byte{1})}
-	if p.whole && x.exact() {
+	c := handshake.ClientConfig{RSABitsMax: substituteBitsMax, Rand: rand.NewChaCha8([32]byte{1})}
+	if p.whole && x.ring.speaksFor(x.offer) {
 		c.Rand = &script{next: slices.Concat(p.random, p.secret), rest: c.Rand}
 	}
 	if p.clientKey != nil {
@@ -264,14 +225,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 	if err != nil {
 		return nil
 	}
-	pkt := make([]byte, a.sealer.Size(len(msg)))
-	h.Append(pkt[:0])
-	copy(pkt[a.sealer.Lead():], msg)
-	n, err := a.sealer.Seal(pkt, len(msg), counter)
-	if err != nil {
-		return nil
-	}
-	return pkt[:n]
+	return seal(a.sealer, h, msg, counter)
 }
 
 // depth tells how the handshakes were compared.
@@ -283,7 +237,7 @@ func (x *role) depth() string {
 	for _, p := range x.proofs {
 		switch {
 		case p.random == nil:
-		case p.whole && x.exact():
+		case p.whole && x.ring.speaksFor(x.offer):
 			whole++
 		default:
 			other++

@@ -9,96 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
-	"uftp/tools/internal/session"
 	"uftp/wire"
 )
-
-// substituteBitsMax is the largest RSA key that is made to stand in for another.
-const substituteBitsMax = 4096
-
-// keyRing finds private keys by their public halves, and makes others like them.
-type keyRing struct {
-	known []*identity.PrivateKey
-	made  map[identity.Spec]*identity.PrivateKey
-}
-
-// find returns the private key of a blob, nil if it is not known.
-func (k *keyRing) find(blob []byte) *identity.PrivateKey {
-	for _, p := range k.known {
-		if bytes.Equal(p.Public().AppendBlob(nil), blob) {
-			return p
-		}
-	}
-	return nil
-}
-
-// like returns the private key of a blob, or one of the same kind and size.
-func (k *keyRing) like(blob []byte) (*identity.PrivateKey, error) {
-	if p := k.find(blob); p != nil {
-		return p, nil
-	}
-	p, err := identity.ParsePublicKey(blob)
-	if err != nil {
-		return nil, err
-	}
-	spec := identity.Spec{Kind: p.Kind(), Curve: p.Curve(), Bits: p.Bits()}
-	if spec.Kind == identity.EC {
-		spec.Bits = 0
-	} else if spec.Bits > substituteBitsMax {
-		return nil, errNoVoice
-	}
-	if k.made == nil {
-		k.made = map[identity.Spec]*identity.PrivateKey{}
-	}
-	if k.made[spec] == nil {
-		if k.made[spec], err = identity.Generate(spec); err != nil {
-			return nil, err
-		}
-	}
-	return k.made[spec], nil
-}
-
-// scalarOf returns the secret number of an EC key, as long as a coordinate.
-func scalarOf(k *identity.PrivateKey) ([]byte, error) {
-	text, err := k.MarshalPEM()
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	var der struct {
-		Version int
-		Key     []byte
-		Curve   asn1.RawValue
-		Public  asn1.RawValue
-	}
-	if _, err := asn1.Unmarshal(block.Bytes, &der); err != nil {
-		return nil, err
-	}
-	return der.Key, nil
-}
-
-// offer is what an ANNOUNCE and the keys that are known say about an encrypted session.
-type offer struct {
-	id        session.ID
-	sender    wire.UID
-	from      netip.Addr // of the sender
-	private   netip.Addr
-	enc       wire.EncInfo
-	master    [handshake.MasterLen]byte
-	hasMaster bool
-}
-
-func newOffer(s *session.Session, a *wire.Announce) *offer {
-	o := &offer{id: s.ID, sender: s.Sender, from: s.From.Addr(), private: a.Private, enc: a.Enc}
-	for _, b := range []*[]byte{&o.enc.Random, &o.enc.PublicKey, &o.enc.ECDH, &o.enc.Signature} {
-		*b = bytes.Clone(*b)
-	}
-	return o
-}
 
 // proof is how a captured host came to the keys of a session. It is whole when the
 // private material that is known leads to the captured KEYINFO: then a machine with
@@ -272,4 +187,23 @@ func keyText(blob []byte) string {
 		return fmt.Sprintf("RSA of %d bits", k.Bits())
 	}
 	return fmt.Sprintf("EC on %v", k.Curve())
+}
+
+// scalarOf returns the secret number of an EC key, as long as a coordinate.
+func scalarOf(k *identity.PrivateKey) ([]byte, error) {
+	text, err := k.MarshalPEM()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	var der struct {
+		Version int
+		Key     []byte
+		Curve   asn1.RawValue
+		Public  asn1.RawValue
+	}
+	if _, err := asn1.Unmarshal(block.Bytes, &der); err != nil {
+		return nil, err
+	}
+	return der.Key, nil
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
-	"errors"
 	"fmt"
 
 	"uftp/crypto/aead"
@@ -25,53 +23,31 @@ type voice struct {
 	peers  map[wire.UID]*handshake.Peer
 }
 
-// errNoVoice says that a receiver will refuse the ANNOUNCE.
-var errNoVoice = errors.New("keys of the sender cannot be replaced")
-
 // newVoice makes the voice of a session. keys are the private ones that are known.
 func newVoice(o *offer, keys *keyRing) (*voice, error) {
-	key, err := keys.like(o.enc.PublicKey)
-	if err != nil || len(o.enc.Random) != wire.RandomLen {
-		return nil, errNoVoice
+	server, err := o.newServer(keys)
+	if err != nil {
+		return nil, err
 	}
-	c := handshake.ServerConfig{
-		Suite: handshake.SuiteOf(&o.enc), ClientAuth: o.enc.Flags&wire.EncClientAuth != 0,
-		Session: handshake.Session{Group: o.id.Group, Private: o.private},
-		Key:     key, RSABitsMax: substituteBitsMax, Rand: rand.Reader,
-		Random: (*[wire.RandomLen]byte)(o.enc.Random),
-	}
-	if o.hasMaster {
-		c.GroupMaster = &o.master // else nothing that was sealed can be played
-	}
-	v := &voice{peers: map[wire.UID]*handshake.Peer{}}
-	replaced := keys.find(o.enc.PublicKey) == nil
-	v.anew = replaced
-	if c.Suite.ECDH() {
-		if c.ECDH, err = keys.like(o.enc.ECDH); err != nil {
-			return nil, errNoVoice
-		}
-		v.anew = v.anew || keys.find(o.enc.ECDH) == nil
-	}
-	if v.server, err = handshake.NewServer(c); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoVoice, err)
-	}
-	k := groupKeys(c.Suite, v.server.Group())
+	v := &voice{server: server, anew: !keys.speaksFor(o), peers: map[wire.UID]*handshake.Peer{}}
+	suite, key := server.Suite(), server.Key()
+	k := groupKeys(suite, server.Group())
 	var peer func(wire.UID) aead.Verifier
-	if c.Suite.SigType == wire.SigKeyExch {
+	if suite.SigType == wire.SigKeyExch {
 		peer = func(u wire.UID) aead.Verifier {
 			if p := v.peers[u]; p != nil && p.Key() != nil {
 				return p.Key()
 			}
 			return nil
 		}
-		if replaced {
+		if keys.find(o.enc.PublicKey) == nil {
 			if v.sealer, err = aead.NewSealer(k, key, key.Public().SignatureLen()); err != nil {
-				return nil, fmt.Errorf("%w: %w", errNoVoice, err)
+				return nil, fmt.Errorf("%w: %w", errNoServer, err)
 			}
 		}
 	}
 	if v.opener, err = aead.NewOpener(k, peer); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoVoice, err)
+		return nil, fmt.Errorf("%w: %w", errNoServer, err)
 	}
 	return v, nil
 }
@@ -109,14 +85,7 @@ func (v *voice) say(m *session.Message) []byte {
 		}
 		return own.Append(h.Append(nil))
 	case m.Sealed && v.sealer != nil:
-		pkt := make([]byte, v.sealer.Size(len(m.Msg)))
-		h.Append(pkt[:0])
-		copy(pkt[v.sealer.Lead():], m.Msg)
-		n, err := v.sealer.Seal(pkt, len(m.Msg), m.Counter)
-		if err != nil {
-			return nil
-		}
-		return pkt[:n]
+		return seal(v.sealer, h, m.Msg, m.Counter)
 	}
 	return bytes.Clone(m.Payload)
 }
