@@ -127,6 +127,40 @@ func TestKindsAfterSignals(t *testing.T) {
 	}
 }
 
+// TestKindWithoutTun: where the file of TAP devices is missing, veths take their place,
+// unless the user insists.
+func TestKindWithoutTun(t *testing.T) {
+	netlab.Require(t, "go", "unshare", "mount")
+	t.Parallel()
+	dir, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := fmt.Sprintf("lsim%dw", os.Getpid())
+	for kind, want := range map[string]struct {
+		code int
+		text string
+	}{
+		kindAny: {0, "2 namespaces with veth devices"},
+		kindTap: {5, tunDevice + ": no such file"},
+	} {
+		// A mount namespace of its own, so that nobody else misses the file.
+		out, err := exec.Command("unshare", "-m", "sh", "-c", `mount -t tmpfs none /dev/net && exec "$@"`, "sh",
+			filepath.Join(dir, "uftp-linksim"), "-n", prefix+"a,"+prefix+"b", "-k", kind, "-t", "300ms").CombinedOutput()
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		if code != want.code || !strings.Contains(string(out), want.text) {
+			t.Errorf("-k %s: %v: %s, want exit code %d and %q", kind, err, out, want.code, want.text)
+		}
+		if left, err := filepath.Glob("/run/netns/" + prefix + "*"); err != nil || len(left) > 0 {
+			t.Errorf("-k %s leaves %v", kind, left)
+		}
+	}
+}
+
 // TestKindsGone: an interface that its user deletes ends the command, which says which
 // one it was.
 func TestKindsGone(t *testing.T) {
