@@ -40,7 +40,7 @@ func commands() []command {
 		{"inspect", "CAPTURE", "one line a message and a summary of every session", inspect},
 		{"extract", "CAPTURE DIRECTORY", "rebuild the files that were sent", extract},
 		{"rewrite", "CAPTURE CAPTURE", "change addresses and UIDs, drop and corrupt packets", rewrite},
-		{"receiver", "CAPTURE", "play the sender's side into our receiver and compare its answers", replayReceiver},
+		{"receiver", "CAPTURE", "play the sender's side into our receiver, or to a real one, and compare its answers", replayReceiver},
 		{"sender", "CAPTURE", "play the receivers' answers into our sender and compare what it sends", replaySender},
 	}
 }
