@@ -18,11 +18,19 @@ type testCase struct {
 	cipher    string // of -Y
 	receivers int
 	lossPct   float64 // of the datagrams that arrive at each receiver
+	files     int     // 1: one file of -size; more: so many of smallBytes
 }
+
+// smallBytes is the size of a file when there are many.
+const smallBytes = 4096
 
 // String is the case as it stands in the name of a benchmark.
 func (c testCase) String() string {
-	return fmt.Sprintf("block=%d/cipher=%s/receivers=%d/loss=%g", c.block, c.cipher, c.receivers, c.lossPct)
+	s := fmt.Sprintf("block=%d/cipher=%s/receivers=%d/loss=%g", c.block, c.cipher, c.receivers, c.lossPct)
+	if c.files > 1 {
+		s += fmt.Sprintf("/files=%d", c.files)
+	}
+	return s
 }
 
 // Bytes around a block: UFTP headers in clear, and what must fit besides into
@@ -44,7 +52,8 @@ func (c testCase) mtu() int {
 type kind int
 
 const (
-	ours kind = iota
+	ours  kind = iota
+	mixed      // our sender to stock receivers
 	stock
 	iperf
 )
@@ -56,7 +65,7 @@ type variant struct {
 }
 
 func (v variant) String() string {
-	name := [...]string{"ours", "stock", "iperf3"}[v.kind]
+	name := [...]string{"ours", "mixed", "stock", "iperf3"}[v.kind]
 	if v.buffer > 0 {
 		name += fmt.Sprintf("-B%dM", v.buffer>>20)
 	}
@@ -73,19 +82,28 @@ func (v variant) buffers() []string {
 
 // can reports whether the variant is able to do the case.
 func (v variant) can(c testCase) bool {
-	return v.kind != iperf || c.cipher == "none" && c.receivers == 1 && c.lossPct == 0
+	simple := c.receivers == 1 && c.lossPct == 0
+	switch v.kind {
+	case iperf:
+		return simple && c.cipher == "none" && c.files == 1
+	case mixed:
+		return simple
+	}
+	return true
 }
 
-var variants = []variant{{ours, 0}, {ours, bufMax}, {stock, 0}, {stock, bufMax}, {iperf, 0}}
+var variants = []variant{{ours, 0}, {ours, bufMax}, {mixed, 0}, {mixed, bufMax}, {stock, 0}, {stock, bufMax}, {iperf, 0}}
 
 // product makes all cases out of what each property can be.
-func product(blocks []int, ciphers []string, receivers []int, losses []float64) []testCase {
+func product(blocks []int, ciphers []string, receivers []int, losses []float64, files []int) []testCase {
 	var list []testCase
 	for _, b := range blocks {
 		for _, y := range ciphers {
 			for _, n := range receivers {
 				for _, l := range losses {
-					list = append(list, testCase{b, y, n, l})
+					for _, f := range files {
+						list = append(list, testCase{b, y, n, l, f})
+					}
 				}
 			}
 		}

@@ -25,8 +25,10 @@ func TestCommandLine(t *testing.T) {
 		cases, programs int
 		ok              bool
 	}{
-		{"", 16, 5, true},
-		{"-blocks 8800 -ciphers none -receivers 1 -loss 0,0.5", 2, 5, true},
+		{"", 16, 7, true},
+		{"-blocks 8800 -ciphers none -receivers 1 -loss 0,0.5", 2, 7, true},
+		{"-files 1,10000", 32, 7, true},
+		{"-files 0", 0, 0, false},
 		{"-programs ours", 16, 2, true},
 		{"-programs ours-B,iperf", 16, 2, true},
 		{"-blocks 100", 0, 0, false},
@@ -36,8 +38,8 @@ func TestCommandLine(t *testing.T) {
 		{"-loss NaN", 0, 0, false},
 		{"-rates -5", 0, 0, false},
 		{"-rounds 0", 0, 0, false},
-		{"-geo", 8, 5, true},
-		{"-geo -receivers 3 -size 4 -rounds 1", 8, 5, true},
+		{"-geo", 8, 7, true},
+		{"-geo -receivers 3 -size 4 -rounds 1", 8, 7, true},
 		{"-geo -receivers 3,4", 0, 0, false},
 		{"-geo -pacing", 0, 0, false},
 		{"operand", 0, 0, false},
@@ -110,7 +112,7 @@ func measured(gbps ...float64) (list []measurement) {
 
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
-	if err := writeTable(&b, testCase{1300, "none", 1, 1}, []outcome{
+	if err := writeTable(&b, testCase{1300, "none", 1, 1, 1}, []outcome{
 		{v: variant{stock, 0}, rate: 2000, runs: measured(2, 1, 3)},
 		{v: variant{stock, bufMax}, rate: -1, failed: 0},
 		{v: variant{ours, 0}, rate: unlimited, runs: measured(6, 8), failed: 1},
@@ -135,7 +137,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestBenchLine(t *testing.T) {
-	got := benchLine(testCase{8800, "aes256-gcm", 4, 0}, variant{ours, bufMax}, 5000, measured(4)[0])
+	got := benchLine(testCase{8800, "aes256-gcm", 4, 0, 1}, variant{ours, bufMax}, 5000, measured(4)[0])
 	const want = "BenchmarkCompare/block=8800/cipher=aes256-gcm/receivers=4/loss=0/program=ours-B100M\t1\t1000000000 ns/op\t500.00 MB/s\t4.000 Gbit/s\t5000 asked-Mbit/s\t2.000 command-s"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -253,12 +255,15 @@ func TestOneRound(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
-	args := "-blocks 1300 -ciphers none -receivers 1 -loss 0 -rates 500 -size 8 -rounds 1 -results " + dir
+	args := "-blocks 1300 -ciphers none -receivers 1 -loss 0 -files 1,20 -rates 500 -size 8 -rounds 1 -results " + dir
 	if err := mainErr(t.Context(), strings.Fields(args), &out, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
-	for _, p := range []string{"ours", "ours-B100M", "stock", "stock-B100M", "iperf3"} {
-		if !strings.Contains(out.String(), "/program="+p+"\t1\t") {
+	for _, p := range []string{
+		"loss=0/program=ours", "ours-B100M", "mixed", "mixed-B100M", "stock", "stock-B100M", "iperf3",
+		"files=20/program=ours", "files=20/program=stock",
+	} {
+		if !strings.Contains(out.String(), p+"\t1\t") {
 			t.Errorf("no line of %s in\n%s%s", p, &out, &progress)
 		}
 	}

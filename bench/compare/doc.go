@@ -12,7 +12,8 @@
 //
 // A case is a block size, a cipher, a number of receivers and a loss. In each
 // case run: our programs and the stock ones, both with the socket buffers they
-// take by themselves and with -B 104857600; and iperf3 over UDP with datagrams of
+// take by themselves and with -B 104857600; our sender with stock receivers ("mixed"),
+// where there is one without loss; and iperf3 over UDP with datagrams of
 // the same size, where there is one receiver and neither cipher nor loss, for that
 // is all it can do.
 //
@@ -23,7 +24,9 @@
 // receiver has every byte.
 //
 // The time is what the sender reports for the file, from the start of its data to
-// the last COMPLETE; the whole command is told besides. For iperf3 it is what
+// the last COMPLETE; the whole command is told besides. With -files 10000 it is so many
+// files of 4 KiB instead of one, and the time is that of the whole command; files/s says the rest.
+// sender-MiB and receiver-MiB are the most memory that they held. For iperf3 it is what
 // its server received per second.
 //
 // # Over a satellite

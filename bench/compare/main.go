@@ -62,6 +62,7 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 	ciphers := fs.String("ciphers", "none,aes256-gcm", "ciphers, as -Y of uftp names them")
 	receivers := fs.String("receivers", "1,4", "numbers of receivers")
 	losses := fs.String("loss", "0,1", "losses, percent")
+	files := fs.String("files", "1", fmt.Sprintf("numbers of files; more than one are of %d bytes each", smallBytes))
 	programs := fs.String("programs", "", "only those whose name contains one of these (default: all)")
 	rates := fs.String("rates", "1000,2000,3000,4000,6000,8000,10000,12000,0", "rates to try, Mbit/s; 0 = without limit")
 	sizeMB := fs.Int("size", 512, "size of the file, MiB")
@@ -89,13 +90,14 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 			s.timeout = geoTimeout
 		}
 	}
-	var errs [5]error
-	var b, n []int
+	var errs [6]error
+	var b, n, k []int
 	var l []float64
 	b, errs[0] = whole(*blocks, 512, 8800)
 	n, errs[1] = whole(*receivers, 1, 50)
 	l, errs[2] = numbers(*losses, 0, 50)
 	s.rates, errs[3] = whole(*rates, 0, 1_000_000)
+	k, errs[5] = whole(*files, 1, 100_000)
 	if *sizeMB < 1 || s.rounds < 1 || fs.NArg() > 0 {
 		errs[4] = errors.New("size and rounds are 1 or more, operands there are none")
 	}
@@ -107,7 +109,7 @@ func parse(args []string, errw io.Writer) (s settings, err error) {
 			s.receivers = n[0]
 		}
 	}
-	s.cases = product(b, strings.Split(*ciphers, ","), n, l)
+	s.cases = product(b, strings.Split(*ciphers, ","), n, l, k)
 	for _, v := range variants {
 		for _, part := range strings.Split(*programs, ",") {
 			if strings.Contains(v.String(), part) {
@@ -127,7 +129,7 @@ func mainErr(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if missing := netlab.Missing("uftp", "uftpd", "iperf3"); len(missing) > 0 {
 		return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
 	}
-	b := &bench{ctx: ctx, size: s.size, timeout: s.timeout}
+	b := &bench{ctx: ctx, timeout: s.timeout}
 	if b.dir, err = os.MkdirTemp("/dev/shm", "uftp-compare-"); err != nil {
 		return err
 	}
@@ -136,8 +138,7 @@ func mainErr(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if err := buildOurs(b.bin); err != nil {
 		return err
 	}
-	b.file = filepath.Join(b.dir, "file")
-	if err := netlab.WriteRandom(b.file, s.size, 1); err != nil {
+	if err := b.makeFiles(1, s.size); err != nil {
 		return err
 	}
 
@@ -190,6 +191,9 @@ func (b *bench) compare(s settings, out, progress io.Writer) error {
 	var tables bytes.Buffer
 	for _, c := range s.cases {
 		if err := b.openLab(c); err != nil {
+			return err
+		}
+		if err := b.makeFiles(c.files, s.size); err != nil {
 			return err
 		}
 		var all []outcome

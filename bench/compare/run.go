@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"uftp/tools/netlab"
@@ -41,6 +42,8 @@ type measurement struct {
 	bytes   int64         // that each receiver got
 	elapsed time.Duration // for them
 	whole   time.Duration // the whole command
+	files   int
+	peak    [2]int64 // memory of the sender and of the receiver with most, bytes
 }
 
 // gbps is the rate in Gbit/s (10^9) of file bytes to each receiver.
@@ -56,8 +59,8 @@ type bench struct {
 	ctx     context.Context // ends when the user wants no more
 	bin     string          // of our programs
 	dir     string          // in memory
-	file    string
-	size    int64
+	file    string          // or the directory with many
+	size    int64           // of all files
 	timeout time.Duration
 	lab     *netlab.Lab
 	labOf   labConfig
@@ -122,7 +125,7 @@ func (b *bench) run(c testCase, v variant, rate int) (measurement, error) {
 
 // path is where the program of a variant is.
 func (b *bench) path(v variant, program string) string {
-	if v.kind == ours {
+	if v.kind == ours || v.kind == mixed && program == "uftp" {
 		return filepath.Join(b.bin, program)
 	}
 	return program
@@ -168,10 +171,18 @@ func (b *bench) gather(v variant) (*crowd, error) {
 	return c, nil
 }
 
-func (c *crowd) close() {
+// peak ends the receivers and returns the memory of the one that held most, bytes.
+func (c *crowd) peak() (most int64) {
 	for _, p := range c.procs {
 		p.Kill()
+		res, _ := p.Wait(context.Background()) // it has ended
+		most = max(most, res.PeakBytes)
 	}
+	return most
+}
+
+func (c *crowd) close() {
+	c.peak()
 	for _, d := range c.dests {
 		os.RemoveAll(d)
 	}
@@ -192,7 +203,7 @@ func (b *bench) send(argv []string, c *crowd, after func() error) (res netlab.Re
 		return res, fmt.Errorf("%s: %w but with %d: %s", res.Command, errFailed, res.Code, lastLines(res.Stderr, 4))
 	}
 	for _, d := range c.dests {
-		if err := sameBytes(b.file, filepath.Join(d, filepath.Base(b.file))); err != nil {
+		if err := sameFiles(b.file, filepath.Join(d, filepath.Base(b.file))); err != nil {
 			return res, err
 		}
 	}
@@ -220,9 +231,34 @@ func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (afte
 	if err != nil {
 		return m, err
 	}
-	m = measurement{bytes: b.size, whole: res.Took}
+	m = measurement{bytes: b.size, whole: res.Took, files: c.files, peak: [2]int64{res.PeakBytes, all.peak()}}
+	if c.files > 1 {
+		m.elapsed = res.Took // what users wait for; each file tells only its own time
+		return m, nil
+	}
 	m.elapsed, err = elapsed(res.Stdout + res.Stderr)
 	return m, err
+}
+
+// makeFiles has the next runs send one file of size bytes, or n small ones.
+func (b *bench) makeFiles(n int, size int64) error {
+	if n > 1 {
+		b.file, b.size = filepath.Join(b.dir, fmt.Sprintf("files%d", n)), int64(n)*smallBytes
+	} else {
+		b.file, b.size = filepath.Join(b.dir, "file"), size
+	}
+	if _, err := os.Stat(b.file); err == nil {
+		return nil
+	}
+	if n == 1 {
+		return netlab.WriteRandom(b.file, size, 1)
+	}
+	for i := range n {
+		if err := netlab.WriteRandom(filepath.Join(b.file, fmt.Sprint(i)), smallBytes, uint64(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait waits for the end of a run, but not for ever.
@@ -251,6 +287,18 @@ func elapsed(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%w: %s", errOutput, all[len(all)-1][0])
 	}
 	return time.Duration(s * 1e9), nil
+}
+
+// sameFiles compares a file, or those of a directory, with what arrived.
+func sameFiles(want, got string) error {
+	entries, err := os.ReadDir(want)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return sameBytes(want, got)
+	}
+	for _, e := range entries {
+		err = errors.Join(err, sameBytes(filepath.Join(want, e.Name()), filepath.Join(got, e.Name())))
+	}
+	return err
 }
 
 // sameBytes compares a file with what arrived.

@@ -39,8 +39,15 @@ func spread(v []float64) (low, median, high float64) {
 
 // benchLine is one run in the format of Go benchmarks.
 func benchLine(c testCase, v variant, rate int, m measurement) string {
-	return fmt.Sprintf("BenchmarkCompare/%v/program=%v\t1\t%d ns/op\t%.2f MB/s\t%.3f Gbit/s\t%d asked-Mbit/s\t%.3f command-s",
+	line := fmt.Sprintf("BenchmarkCompare/%v/program=%v\t1\t%d ns/op\t%.2f MB/s\t%.3f Gbit/s\t%d asked-Mbit/s\t%.3f command-s",
 		c, v, m.elapsed.Nanoseconds(), float64(m.bytes)/1e6/m.elapsed.Seconds(), m.gbps(), rate, m.whole.Seconds())
+	if m.files > 1 {
+		line += fmt.Sprintf("\t%.0f files/s", float64(m.files)/m.elapsed.Seconds())
+	}
+	if m.peak[0] > 0 {
+		line += fmt.Sprintf("\t%.1f sender-MiB\t%.1f receiver-MiB", float64(m.peak[0])/(1<<20), float64(m.peak[1])/(1<<20))
+	}
+	return line
 }
 
 // rateText is a rate as the table shows it.
