@@ -38,8 +38,16 @@ type nak struct {
 func (r *Receiver) follow(now clock.Time, s *session, section int) {
 	n := &s.file.nak
 	switch {
-	case section < n.last-1:
-		n.next = 0 // the sender has started again from the front
+	case section < n.last-1: // the sender has started again from the front
+		if s.due[nakTimer] != clock.Never && n.restEnd == 0 {
+			// What was to be asked is asked, but not for what the new pass brings.
+			n.rest, n.restEnd = n.next, max(n.last, n.end)
+			if n.asked {
+				n.rest = 0
+			}
+			n.end, n.asked = 0, false
+		}
+		n.next = 0
 	case section < n.last:
 		n.next = min(n.next, section) // a DONE came in the midst of the section, or a pass over nothing else begins
 	}

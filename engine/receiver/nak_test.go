@@ -108,6 +108,26 @@ func TestSectionsThatEnded(t *testing.T) {
 	})
 }
 
+func TestPassThatBeginsEarly(t *testing.T) {
+	w := newWorld(t)
+	l := w.receiveSections(4)
+	w.all(l, 0, 3)
+	w.all(l, 1)
+	w.all(l, 2, 5, 6)
+	w.all(l, 3, 7)
+	w.advance(oneG)
+	w.wantStatuses("0 and 2 ended with gaps", 0, 2)
+	w.done(1, 3, other)
+	w.advance(oneG / 2)
+	w.data(1, l, 0, 3)
+	w.data(1, l, 2, 5) // the sender did not wait for our answer
+	w.advance(oneG / 2)
+	w.wantStatuses("the section that DONE was for, not that which the new pass is in", 3)
+	w.data(1, l, 3, 7)
+	w.advance(2 * oneG)
+	w.wantStatuses("that ended with a gap in the new pass", 2)
+}
+
 func TestDoneForOthers(t *testing.T) {
 	w := newWorld(t)
 	l := w.receiveSections(3)

@@ -17,6 +17,9 @@ import (
 // burst is how much of a stall the sender makes up for.
 const burst = time.Millisecond
 
+// maxPassesAny is Config.MaxPasses when nobody has set a limit.
+const maxPassesAny = 65535
+
 // maxFlight is the most trains that may be on their way out.
 const maxFlight = 1024
 
@@ -31,6 +34,7 @@ type passState struct {
 	section int        // of the last train planned in this pass; -1 before it
 	wakeAt  clock.Time // when the walk goes on
 	naks    bool       // some were taken since the last rewind
+	hurried bool       // the next pass comes early
 
 	need block.Set // blocks to send: by somebody not there yet, or lost
 	sent block.Set // blocks that were sent before
@@ -87,7 +91,7 @@ func (s *Sender) startData(now clock.Time) {
 func (s *Sender) startPass(now clock.Time) {
 	p := &s.pass
 	p.number++
-	p.walking, p.naks = true, false
+	p.walking, p.naks, p.hurried = true, false, false
 	p.next, p.section = 0, -1
 	p.wakeAt = clock.Never
 	p.began, p.packets, p.bytes = now, 0, 0
@@ -108,9 +112,11 @@ func (s *Sender) stepData(now clock.Time, t *machine.Train) progress {
 		return s.walk(now, t)
 	case s.timers.Due(timerRewind, now):
 		s.rewind(now)
+	case s.pass.naks && s.in(Active) == 0 && !s.pass.hurried && s.cfg.MaxPasses >= maxPassesAny:
+		s.pass.hurried = true
+		s.armRewind(now)
 	case s.pass.naks && !s.timers.Armed(timerRewind):
-		s.timers.Set(timerRewind, now.Add(s.length(timerRewind)))
-		s.report(Notice{RewindStarted})
+		s.armRewind(now)
 	case s.timers.Due(timerCycle, now):
 		switch {
 		case s.attempt < s.cfg.Robust:
@@ -122,6 +128,22 @@ func (s *Sender) stepData(now clock.Time, t *machine.Train) progress {
 		return waiting
 	}
 	return moved
+}
+
+// armRewind starts the wait for the next pass. Stock waits for 3·G in any case, time for
+// answers of everybody. When everybody has answered already, only those that are
+// under way behind are waited for, each a quarter of a GRTT behind the one before; what
+// comes later still is served when the walk gets there. Over a satellite that is half
+// of the time that repair takes. Where passes are counted, none is begun on less than all.
+func (s *Sender) armRewind(now clock.Time) {
+	if !s.timers.Armed(timerRewind) {
+		s.report(Notice{RewindStarted})
+	}
+	wait := s.length(timerRewind)
+	if s.pass.hurried {
+		wait = s.advertised() / 4
+	}
+	s.timers.Set(timerRewind, now.Add(wait))
 }
 
 // walk plans the next train, or ends the pass when the last one has left.
@@ -390,6 +412,9 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 	}
 	s.adapt.merge(s, m.NAKs, section, blocks)
 	s.pass.naks = true
+	if s.pass.hurried && !s.pass.walking {
+		s.armRewind(now)
+	}
 	if c.state == Active {
 		s.setState(c, ActiveNAK)
 	}

@@ -156,6 +156,34 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+func TestNextPassComesEarly(t *testing.T) {
+	r := begin(t, fast, 40_100, 1, 2, 3)
+	r.advance(ms)
+	r.status(1, 1, 0, 3)
+	r.status(2, 1, 0, 4)
+	r.forget()
+	r.advance(9 * ms)
+	r.wantSaid("client 3 has not answered, the others wait with it", "")
+	r.complete(3, 1, wire.StatusNormal)
+	r.advance(2 * ms)
+	r.status(2, 1, 0, 9)
+	r.advance(2400 * time.Microsecond)
+	r.wantSaid("everybody has answered, but an answer came less than a quarter of G ago", "")
+	r.advance(200 * time.Microsecond)
+	r.wantNotice("a quarter of G after the last answer", RewindTripped)
+	r.advance(ms)
+	r.wantSaid("the next pass starts", "TRAIN f1 3-4,9; DONE f1 s0 [1 2]")
+
+	r = begin(t, with(fast, func(c *Config) { c.MaxPasses = 9 }), 40_100, 1)
+	r.advance(ms)
+	r.status(1, 1, 0, 3)
+	r.forget()
+	r.advance(29 * ms)
+	r.wantSaid("where passes are counted 3·G is waited in any case", "DONE f1 s0 []")
+	r.advance(2 * ms)
+	r.wantSaid("then the next pass starts", "TRAIN f1 3; DONE f1 s0 [1]")
+}
+
 func TestNAKsWhileAPassRuns(t *testing.T) {
 	// Two sections of 4000 blocks, a block a millisecond: the pass takes 8 s.
 	set := func(c *Config) { c.Lookahead = 0 }
@@ -264,7 +292,8 @@ func TestNoEmptyPart(t *testing.T) {
 	for i := range 130 {
 		uids = append(uids, wire.UID(i+1))
 	}
-	r := begin(t, with(fast, func(c *Config) { c.BlockSize = 512 }), 1000, uids...)
+	// With a limit of passes, or else the next pass would come before the next DONE.
+	r := begin(t, with(fast, func(c *Config) { c.BlockSize, c.MaxPasses = 512, 9 }), 1000, uids...)
 	r.complete(129, 1, wire.StatusNormal)
 	r.complete(130, 1, wire.StatusNormal)
 	r.forget()
