@@ -345,8 +345,8 @@ func (o *options) setRate(v string) error {
 	return nil
 }
 
-// autoInitKbps is where -R auto starts: 10 Mbit/s are gentle on most networks, and a
-// network 1000 times as fast is reached within a second.
+// autoInitKbps is where -R auto starts: 10 Mbit/s are gentle on most networks, and with a
+// few receivers one 1000 times as fast is reached within a second or two.
 const autoInitKbps = 9766
 
 // unlimitedLoss is the share of blocks up to which -R -1 stays without limit.

@@ -254,16 +254,31 @@ func (s *Set) Merge(bitmap []byte, first, n int) (added int) {
 	return added
 }
 
-// CountNew returns how many of the blocks that bitmap names, bit 0 being block first and
-// bits from n on left alone, are not in s but are in among, a set of the same blocks.
-func (s *Set) CountNew(bitmap []byte, first, n int, among *Set) int {
+// CountNamed returns how many of the blocks that bitmap names, bit 0 being block first and
+// bits from n on left alone, are in s.
+func (s *Set) CountNamed(bitmap []byte, first, n int) int {
 	c := 0
 	for p := 0; p < n; p += 64 {
 		if b := named(bitmap, p, n); b != 0 {
-			c += bits.OnesCount64(b &^ s.bitsAt(first+p) & among.bitsAt(first+p))
+			c += bits.OnesCount64(b & s.bitsAt(first+p))
 		}
 	}
 	return c
+}
+
+// LastUnnamed returns the last of the first n blocks that a NAK bitmap does not name, -1
+// if it names all of them.
+func LastUnnamed(bitmap []byte, n int) int {
+	for p := (n - 1) &^ 63; p >= 0; p -= 64 {
+		free := ^named(bitmap, p, n)
+		if n-p < 64 {
+			free &= 1<<(n-p) - 1
+		}
+		if free != 0 {
+			return p + 63 - bits.LeadingZeros64(free)
+		}
+	}
+	return -1
 }
 
 // CountRange returns how many of the blocks first..first+n-1 are in the set.

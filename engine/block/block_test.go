@@ -220,35 +220,37 @@ func BenchmarkMerge(b *testing.B) {
 	}
 }
 
-func TestCountNew(t *testing.T) {
+func TestCountNamed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		total := rapid.IntRange(1, 300).Draw(t, "total")
 		first := rapid.IntRange(0, total-1).Draw(t, "first")
 		n := rapid.IntRange(0, total-first).Draw(t, "n")
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		var s, among Set
+		var s Set
 		s.Reset(total, false)
-		among.Reset(total, false)
 		for i := range total {
 			if rng.IntN(2) == 0 {
 				s.Add(i)
 			}
-			if rng.IntN(2) == 0 {
-				among.Add(i)
-			}
 		}
 		bitmap := make([]byte, NAKBytes(n))
 		for i := range bitmap {
-			bitmap[i] = byte(rng.Uint32())
+			bitmap[i] = byte(rng.Uint32() | rng.Uint32() | rng.Uint32())
 		}
-		want := 0
+		want, last := 0, -1
 		for i := range n {
-			if bitmap[i/8]&(1<<(i%8)) != 0 && !s.Has(first+i) && among.Has(first+i) {
+			switch {
+			case bitmap[i/8]&(1<<(i%8)) == 0:
+				last = i
+			case s.Has(first + i):
 				want++
 			}
 		}
-		if got := s.CountNew(bitmap, first, n, &among); got != want {
-			t.Fatalf("%d blocks, first %d, n %d: %d are new, want %d", total, first, n, got, want)
+		if got := s.CountNamed(bitmap, first, n); got != want {
+			t.Fatalf("%d blocks, first %d, n %d: %d named ones are in the set, want %d", total, first, n, got, want)
+		}
+		if got := LastUnnamed(bitmap, n); got != last {
+			t.Fatalf("n %d: the last one not named is %d, want %d", n, got, last)
 		}
 	})
 }

@@ -43,6 +43,8 @@ func TestAdaptiveFindsTheCapacity(t *testing.T) {
 		{"a fast link from a gentle start", path{capacity: 10_000 * mbit, source: 1 << 50}, 10 * mbit, 0.85, 0.01},
 		{"a thin link, slower than the start", path{capacity: 1 * mbit, source: 1 << 50}, 10 * mbit, 0.85, 0.01},
 		{"a link that loses one in 50 at any rate", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.02}, 10 * mbit, 0.7, 0.035},
+		{"a link that loses a quarter at any rate", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.25}, 10 * mbit, 0.5, 0.33},
+		{"a link that loses half", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.5}, 10 * mbit, 0.4, 0.6},
 		{"a link that loses a little", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.003}, 10 * mbit, 0.85, 0.013},
 		{"no limit to begin with", path{capacity: 1000 * mbit, source: 20_000 * mbit}, 0, 0.85, 0.01},
 	} {
@@ -169,6 +171,48 @@ func TestAdaptiveLimits(t *testing.T) {
 		}
 		if a.Rate() <= before {
 			t.Errorf("rate stays at %d though the rest answers", a.Rate())
+		}
+	})
+	t.Run("deafness that passes is forgotten soon", func(t *testing.T) {
+		for _, heard := range []int{0, 10} {
+			a := NewAdaptive(1000_000, 0, 0.01)
+			for range heard {
+				a.Update(clean(&a))
+			}
+			before := a.Rate()
+			for range 4 {
+				e := clean(&a)
+				e.Answered = 0
+				a.Update(e)
+			}
+			if a.Rate() >= before/2 {
+				t.Errorf("rate %d after four silent epochs at %d", a.Rate(), before)
+			}
+			for range 20 {
+				a.Update(clean(&a))
+			}
+			if a.Rate() < before*9/10 {
+				t.Errorf("rate %d after 20 clean epochs, want about the %d of before", a.Rate(), before)
+			}
+		}
+	})
+	t.Run("who sends little does not climb", func(t *testing.T) {
+		a := NewAdaptive(1000_000, 0, 0.01)
+		for range 10 {
+			e := clean(&a)
+			e.Idle = true
+			a.Update(e)
+		}
+		if a.Rate() != 1000_000 {
+			t.Errorf("rate went to %d on nothing", a.Rate())
+		}
+	})
+	t.Run("a fall never goes up", func(t *testing.T) {
+		a := NewAdaptive(10_000, 0, 0.01)
+		e := clean(&a)
+		e.Rate, e.Lost = e.Rate*5/4, e.Sent/20
+		if a.Update(e); a.Rate() > 10_000 {
+			t.Errorf("rate %d after a loss at 10000", a.Rate())
 		}
 	})
 	t.Run("one block of a small epoch proves nothing", func(t *testing.T) {

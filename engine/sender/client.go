@@ -26,6 +26,9 @@ type client struct {
 	refused   string // why it was not let in, as reported last
 	excess    int    // STATUS messages above MaxNAKPct in this session
 	answered  uint32 // number of the latest question in mid-pass that it answered
+	epoch     uint32 // in which it last told of a loss
+	lost      int    // blocks that it lost in it
+	lostIn    int    // section of the latest of them
 
 	// Of the present file.
 	naks     int64
@@ -151,6 +154,12 @@ func (s *Sender) updateGRTT() {
 		s.setCode()
 		s.reports.must(GRTTChanged{s.grtt.Value()})
 	}
+	s.sayLonger(patience)
+}
+
+// sayLonger has the advertised time repeated if receivers wait much longer with it than
+// before, which was patience.
+func (s *Sender) sayLonger(patience time.Duration) {
 	if s.patience() > patience+patience/wordFrom {
 		s.words.begin(patience)
 		s.armWord()

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"uftp/engine/block"
@@ -360,7 +361,7 @@ func (s *Sender) endFile(now clock.Time, err string) {
 }
 
 // handleStatus takes a STATUS of client i.
-func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
+func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
 	m, err := wire.ParseStatus(msg)
 	if err != nil {
 		return machine.DropMalformed
@@ -385,7 +386,7 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 	}
 	// Nothing is lost by dropping it: its client stays among those that DONE asks.
 	switch {
-	case s.adapt.answer(s, i, section, m.NAKs):
+	case s.adapt.answer(s, now, from, i, section, m.NAKs):
 		return machine.DropNone
 	case s.sending(section):
 		return machine.DropPhase
@@ -410,7 +411,8 @@ func (s *Sender) handleStatus(now clock.Time, i int, msg []byte) machine.Drop {
 		s.tell(i, "Excessive NAKs received")
 		return machine.DropNone
 	}
-	s.adapt.merge(s, m.NAKs, section, blocks)
+	s.adapt.count(s, from, i, section, m.NAKs, blocks)
+	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
 	s.pass.naks = true
 	if s.pass.hurried && !s.pass.walking {
 		s.armRewind(now)

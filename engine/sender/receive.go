@@ -73,7 +73,7 @@ func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i i
 	case wire.FuncFileInfoAck:
 		return s.handleFileInfoAck(now, i, msg)
 	case wire.FuncStatus:
-		return s.handleStatus(now, i, msg)
+		return s.handleStatus(now, from, i, msg)
 	case wire.FuncComplete:
 		return s.handleComplete(now, i, msg)
 	case wire.FuncAbort:

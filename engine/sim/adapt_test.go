@@ -23,15 +23,18 @@ func TestAdaptiveRate(t *testing.T) {
 		size  int64 // bytes of each file
 		files int
 		slow  float64 // times what the bottleneck needs, at most
-		waste float64 // share sent again, at most
+		waste float64 // share sent again, at most; files are small, so the search is much of it
 	}{
 		{"a fast network and small blocks: answers come after sections have ended", 3, lan, mbit(10), 1300, 400e6, 1, 1.8, 0.03},
 		{"large blocks: the file is one section, only questions tell", 3, lan, mbit(10), 8800, 400e6, 1, 2, 0.04},
 		{"many receivers", 60, lan, mbit(10), 8800, 200e6, 1, 5, 0.05},
 		{"a link slower than the start", 3, Path{Delay: 2 * time.Millisecond, Rate: mbit(2), Queue: 50_000}, mbit(10), 1300, 4e6, 1, 2, 0.3},
 		{"a satellite", 3, Path{Delay: 300 * time.Millisecond, Rate: mbit(45), Queue: 1 << 20}, mbit(10), 1300, 200e6, 1, 2.5, 0.08},
-		{"loss that is the link's own does not starve it", 1, Path{Delay: 2 * time.Millisecond, Rate: mbit(100), Queue: 200_000, Loss: 0.02}, mbit(10), 1300, 100e6, 1, 2.3, 0.06},
+		{"loss that is the link's own does not starve it", 1, Path{Delay: 2 * time.Millisecond, Rate: mbit(100), Queue: 200_000, Loss: 0.02}, mbit(10), 1300, 100e6, 1, 3, 0.06},
 		{"files too small for an epoch each", 2, Path{Delay: 200 * time.Microsecond, Rate: mbit(200), Queue: 1 << 20}, mbit(10), 1300, 200e3, 200, 2, 0.02},
+		{"small losses of many, each its own", 100, Path{Delay: 200 * time.Microsecond, Loss: 0.005, Rate: mbit(1000), Queue: 1 << 20}, mbit(100), 1300, 100e6, 1, 5, 0.8},
+		{"a long queue", 3, Path{Delay: 2 * time.Millisecond, Rate: mbit(100), Queue: 5_000_000}, mbit(10), 1300, 100e6, 1, 2.6, 0.8},
+		{"a thin link with a queue of seconds", 2, Path{Delay: 20 * time.Millisecond, Rate: 20_000, Queue: 50_000}, mbit(10), 8800, 1e6, 1, 3, 2.5},
 		{"no limit at first", 3, lan, 0, 8800, 400e6, 1, 2.2, 0.5},
 	} {
 		t.Run(c.why, func(t *testing.T) {

@@ -1,0 +1,173 @@
+package sender
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// adaptive starts at 1000 blocks/s.
+func adaptive(c *Config) {
+	c.Rate, c.Lookahead = 1_052_000, 0
+	c.Adapt = Adapt{On: true, MaxLoss: DefaultMaxLoss}
+}
+
+// asked advances to the next question of an adaptive sender and returns its place.
+func (r *rig) asked() (upTo int) {
+	r.t.Helper()
+	before := r.s.adapt.question
+	for range 5000 {
+		if r.s.adapt.question != before && r.s.adapt.due < r.now.Add(time.Hour) {
+			return r.s.adapt.upTo
+		}
+		r.advance(ms)
+	}
+	r.t.Fatal("no question in 5 s")
+	return 0
+}
+
+// lacks is a STATUS for section 0 that lacks some blocks, and all from number from on.
+func (r *rig) lacks(u wire.UID, from int, blocks ...int) []byte {
+	for i := from; i < r.s.layout.SectionBlocks(0); i++ {
+		blocks = append(blocks, i)
+	}
+	return r.statusOf(u, 1, 0, blocks...)
+}
+
+func every(n, of int) (list []int) {
+	for i := 0; i < of; i += n {
+		list = append(list, i)
+	}
+	return list
+}
+
+func TestRateFollowsAnswers(t *testing.T) {
+	r := begin(t, adaptive, 4_000_000, 1, 2)
+	upTo := r.asked()
+	if said := r.said(); !strings.HasSuffix(said, "DONE f1 s0 []") {
+		t.Errorf("said %q, want a question that lists nobody at the end", said)
+	}
+	r.advance(12 * ms)
+	start := r.s.rate()
+	r.wantDrop("the answer of one", r.deliver(1, r.lacks(1, upTo)), machine.DropNone)
+	if r.s.rate() != start {
+		t.Error("the rate changed before everybody has answered")
+	}
+	r.deliver(2, r.lacks(2, upTo))
+	r.advance(2 * ms)
+	if got := r.s.rate(); got != start*3/2 {
+		t.Errorf("rate %d after nothing was lost at %d, want half more", got, start)
+	}
+	r.wantState("who has answered is asked again at the end of the pass", 1, Active)
+	if e := want[RateChanged](r, "it is told"); e.Rate != start*3/2 || e.Loss != 0 {
+		t.Errorf("told %+v", e)
+	}
+
+	from := r.s.adapt.from
+	upTo = r.asked()
+	r.advance(12 * ms)
+	before := r.s.rate()
+	lost := every(2, upTo)
+	r.deliver(1, r.lacks(1, upTo, lost...))
+	r.advance(2 * ms)
+	if got := r.s.rate(); got >= before/2 || got < before/4 {
+		t.Errorf("rate %d after half was lost at %d, want a little less than half", got, before)
+	}
+	if !r.s.pass.need.Has(from+from%2) || r.s.pass.need.Has(1) {
+		t.Error("what was lost, and no more, is to be sent again")
+	}
+	if !r.s.pass.need.Has(upTo+50) || r.s.pass.need.CountRange(0, r.s.pass.next) != len(lost) {
+		t.Errorf("%d blocks before the walk are needed, want the %d of the answer before the question", r.s.pass.need.CountRange(0, r.s.pass.next), len(lost))
+	}
+}
+
+func TestAnswersThatDoNotCount(t *testing.T) {
+	for _, c := range []struct {
+		why string
+		do  func(r *rig, upTo int) machine.Drop
+	}{
+		{"from somebody who uses the name of a client", func(r *rig, upTo int) machine.Drop {
+			r.advance(12 * ms)
+			return r.deliverFrom(addr(9), r.lacks(1, 0))
+		}},
+		{"before anybody can have answered", func(r *rig, upTo int) machine.Drop {
+			return r.deliver(1, r.lacks(1, upTo, every(2, upTo)...))
+		}},
+		{"of somebody to whom nothing of the epoch has come", func(r *rig, upTo int) machine.Drop {
+			r.advance(12 * ms)
+			return r.deliver(1, r.lacks(1, 0))
+		}},
+		{"the second one", func(r *rig, upTo int) machine.Drop {
+			r.advance(12 * ms)
+			r.deliver(1, r.lacks(1, upTo))
+			return r.deliver(1, r.lacks(1, upTo, every(2, upTo)...))
+		}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			r := begin(t, adaptive, 4_000_000, 1, 2)
+			upTo := r.asked()
+			rate := r.s.rate()
+			r.wantDrop(c.why, c.do(r, upTo), machine.DropPhase)
+			if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 || r.s.adapt.lost > 0 {
+				t.Errorf("%d blocks are sent again, %d count as lost", n, r.s.adapt.lost)
+			}
+			r.advance(2 * ms)
+			if r.s.rate() < rate {
+				t.Errorf("rate fell from %d to %d", rate, r.s.rate())
+			}
+		})
+	}
+}
+
+func TestOldAnswerTellsOfQueues(t *testing.T) {
+	r := begin(t, adaptive, 4_000_000, 1)
+	first := r.asked()
+	second := r.asked() // nobody has answered
+	if second <= first {
+		t.Fatalf("questions at %d and %d", first, second)
+	}
+	before := r.s.advertised()
+	r.advance(20 * ms)
+	r.deliver(1, r.lacks(1, first))
+	if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 || r.s.adapt.lost > 0 {
+		t.Errorf("%d blocks that are in a queue are sent again, %d count as lost", n, r.s.adapt.lost)
+	}
+	if got := r.s.advertised(); got < 4*before {
+		t.Errorf("GRTT %v after an answer that took more than 100 ms, want it to grow from %v", got, before)
+	}
+}
+
+func TestLateAnswerAtTheEndOfThePass(t *testing.T) {
+	r := begin(t, adaptive, 1_500_000, 1)
+	r.asked()
+	for r.s.pass.walking {
+		r.advance(ms)
+	}
+	for r.now <= r.s.adapt.due {
+		r.advance(ms)
+	}
+	r.wantDrop("the answer to DONE", r.deliver(1, r.lacks(1, 1490)), machine.DropNone)
+	r.wantState("it counts", 1, ActiveNAK)
+	if got := r.s.pass.need.Count(); got != 10 {
+		t.Errorf("%d blocks are needed, want the 10 at the end", got)
+	}
+}
+
+func TestAdaptAllocatesNothing(t *testing.T) {
+	r := begin(t, adaptive, 40_000_000, 1)
+	upTo := r.asked()
+	m, err := wire.ParseStatus(r.lacks(1, upTo, every(3, upTo)...)[wire.HeaderLen:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := true
+	if n := testing.AllocsPerRun(100, func() {
+		r.s.roster.At(0).answered--
+		taken = taken && r.s.adapt.answer(r.s, r.now.Add(20*ms), addr(1), 0, 0, m.NAKs)
+	}); n != 0 || !taken {
+		t.Errorf("an answer, taken %v, allocates %v times, want 0", taken, n)
+	}
+}
