@@ -31,7 +31,6 @@ func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	if err != nil {
 		return err
 	}
-	sink.Clean()
 	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
@@ -152,6 +151,7 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
 	r.writer.hand.SetWake(wake)
 	var wg sync.WaitGroup
+	wg.Go(func() { sink.Clean(ctx) })
 	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
 	for _, w := range r.unsealers {
 		wg.Go(w.run)

@@ -60,13 +60,19 @@
 // Outside T a receiver that is killed leaves its temporary files. They are removed by
 // the next that is started for the same destination (Clean: its nearest 50,000
 // entries) and by the first file that a receiver takes into the same directory; see
-// leftover.go for how those of others that live are told from them.
+// leftover.go for how those of others that live are told from them, and for how
+// several receive the same file of the same session into one directory.
 //
 // Honest limits: one partial file a session is remembered, the last one. Temporary
 // files of a killed process stay if they lie deeper than a start looks and nothing
 // comes to their directory any more, where the system knows neither modes nor locks
-// of files (Windows, some network file systems), or if they are directories that
-// were being replaced. A directory in the way is replaced in two steps, and so is
+// of files (Windows, some network file systems), or if they are links, or directories
+// that were being replaced. Receivers on several machines may share a directory only
+// if locks hold between the machines: with NFS mounted nolock or local_lock, or a FUSE
+// file system that locks for each machine alone, one takes the file that another
+// receives for a leftover and removes it, which ends as a rejected file there. Where
+// nothing can be locked at all, that befalls two that receive the same file of the
+// same session. A directory in the way is replaced in two steps, and so is
 // everything that goes to a backup directory: between them nothing has the name.
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable

@@ -1,8 +1,9 @@
 package store
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -19,6 +20,12 @@ import (
 //   - no process has the lock. All that receive into a directory may be alive.
 //
 // Where files have no modes or no locks nothing is marked and nothing is removed.
+//
+// Several may receive the same file of the same session into one directory. Of what
+// has a temporary name only he removes anything who has its lock, and has seen under
+// the lock that the name is still that of this file. Who makes a file therefore locks
+// it and looks whether it still has its name: between making and locking it was
+// anybody's. The lock is kept until the file has its final name.
 
 // receivedMode marks a file that is being received. It lets in fewer than the mode
 // of finished files does.
@@ -29,6 +36,7 @@ const (
 	leftoverEntries = 50_000 // looked at in one directory, or below one destination at the start
 	leftoverDirs    = 1024   // remembered as seen
 	leftoverAtOnce  = 512    // entries read at once
+	tempNames       = 10     // tried for one file; isAnyTemp knows those with one digit
 )
 
 var (
@@ -46,48 +54,62 @@ type leftovers struct {
 
 // clear removes what was left in d, if nobody has looked yet, and returns the steps.
 func (l *leftovers) clear(d dir) (log []string) {
+	if id, err := d.Stat("."); err == nil && !l.saw(id) {
+		budget := leftoverEntries
+		l.look(d, &budget)
+		l.note(id) // with more entries, too: not all of them are looked at for each file
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	budget := leftoverEntries
-	l.look(d, &budget)
 	log, l.log = l.log, nil
 	return log
 }
 
-// start looks below root: at the nearest directories first, as far as the limit
-// goes. What it did the next session tells.
-func (l *leftovers) start(root dir) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	budget := leftoverEntries
-	for queue := [][]string{nil}; len(queue) > 0; queue = queue[1:] {
+// start looks below root: at the nearest directories first, at so many entries as the
+// budget says. What it did the next session tells. It does not keep others from clear.
+func (l *leftovers) start(ctx context.Context, root dir, budget int) {
+	for queue := [][]string{nil}; len(queue) > 0 && ctx.Err() == nil; queue = queue[1:] {
 		elems := queue[0]
 		d, n, err := root.reach(elems)
 		if err != nil {
 			continue
 		}
-		if n == len(elems) {
-			for _, name := range l.look(d, &budget) {
+		if id, err := d.Stat("."); err == nil && n == len(elems) && !l.saw(id) {
+			dirs, whole := l.look(d, &budget)
+			for _, name := range dirs {
 				queue = append(queue, append(elems[:n:n], name))
+			}
+			if whole {
+				l.note(id)
 			}
 		}
 		d.close()
 	}
 }
 
-// look removes what was left in d and returns the directories in it.
-func (l *leftovers) look(d dir, budget *int) (dirs []string) {
-	id, err := d.Stat(".")
-	if err != nil || *budget <= 0 || among(l.seen, id) {
-		return nil
-	}
+// saw reports whether the directory id has been looked at.
+func (l *leftovers) saw(id fs.FileInfo) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return among(l.seen, id)
+}
+
+// note remembers that the directory id has been looked at.
+func (l *leftovers) note(id fs.FileInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.seen) == leftoverDirs {
 		l.seen = append(l.seen[:0], l.seen[1:]...)
 	}
 	l.seen = append(l.seen, id)
+}
+
+// look removes what was left in d. It returns the directories there, and whether
+// the budget was enough for all entries.
+func (l *leftovers) look(d dir, budget *int) (dirs []string, whole bool) {
 	f, err := d.Open(".")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer f.Close()
 	for *budget > 0 {
@@ -98,14 +120,16 @@ func (l *leftovers) look(d dir, budget *int) (dirs []string) {
 			case e.IsDir():
 				dirs = append(dirs, e.Name())
 			case e.Type().IsRegular() && isAnyTemp(e.Name()) && d.removeLeftover(e.Name()):
+				l.mu.Lock()
 				l.log = append(l.log, "Removed "+d.join(e.Name())+", left by a receiver that was killed")
+				l.mu.Unlock()
 			}
 		}
 		if err != nil {
-			break // io.EOF too
+			return dirs, err == io.EOF
 		}
 	}
-	return dirs
+	return dirs, false
 }
 
 // removeLeftover removes a file if it is marked and nobody has its lock.
@@ -118,50 +142,57 @@ func (d dir) removeLeftover(name string) bool {
 	return id.Mode().Perm() == receivedMode && lockFile(h) == nil && d.holds(name, id) && d.Remove(name) == nil
 }
 
-// received reports whether name is a file that another process is receiving.
-func (d dir) received(name string) bool {
+// vacate removes the file called name, which nobody receives any more, whatever its
+// mode. errLocked says that the name is in use, or not that of a file that we may
+// write: nothing is removed then.
+func (d dir) vacate(name string) error {
 	h, id, err := d.openRegular(name, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return false
+		return errLocked
 	}
 	defer h.Close()
-	return id.Mode().Perm() == receivedMode && errors.Is(lockFile(h), errLocked)
+	if errors.Is(lockFile(h), errLocked) || !d.holds(name, id) {
+		return errLocked
+	}
+	if err := d.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // without locks somebody else may have been faster
 }
 
-// mark locks a file that was just made and marks it. Without a mark, where that
-// cannot be done, nobody else ever removes it. The lock belongs to a handle of its
-// own, so that it outlives the one for writing, which is closed before the file
-// gets its final name.
-func (f *File) mark() {
+// mark locks a file that was just made and marks it. errLocked says that somebody who
+// took it for a leftover was faster: the name is his. Where there are no locks or
+// modes the file is neither locked nor marked, and received all the same. The lock
+// belongs to a handle of its own, so that it outlives the one for writing, which is
+// closed before the file gets its final name.
+func (f *File) mark() error {
 	h, id, err := f.at.openRegular(f.temp, os.O_RDWR)
 	if err != nil {
-		return
+		if f.at.holds(f.temp, f.id) {
+			return nil
+		}
+		return errLocked
 	}
-	if !os.SameFile(id, f.id) || lockFile(h) != nil || h.Chmod(receivedMode) != nil {
+	err = lockFile(h)
+	switch {
+	case errors.Is(err, errLocked) || !os.SameFile(id, f.id) || !f.at.holds(f.temp, f.id):
 		h.Close()
-		return
+		return errLocked
+	case err != nil:
+		h.Close()
+	default:
+		f.lock, f.marked = h, h.Chmod(receivedMode) == nil
 	}
-	f.lock = h
+	return nil
 }
 
 // unmark gives a file that is whole its mode.
 func (f *File) unmark() error {
-	if f.lock == nil {
+	if !f.marked {
 		return nil
 	}
 	return f.lock.Chmod(f.id.Mode().Perm())
-}
-
-// tempFor returns the name under which req is received in at. Files of that name
-// that nobody uses are removed; if another process receives the same file of the
-// same session there, a name beside it is taken.
-func (s *Session) tempFor(req Request, p place, at dir) (string, error) {
-	temp := tempName(p.last(), s.key.Group, req.FileID)
-	for i := 1; p.skip == 0 && at.received(temp); i++ {
-		if i == 10 {
-			return "", errInUse
-		}
-		temp = scratchName(p.last(), s.key.Group, fmt.Sprintf("%04X.%d", req.FileID, i))
-	}
-	return temp, at.RemoveAll(temp)
 }

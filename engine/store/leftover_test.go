@@ -4,6 +4,7 @@ package store
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -40,7 +41,7 @@ func receiveUntilKilled(dir string) error {
 	if err != nil {
 		return err
 	}
-	k.Clean()
+	k.Clean(context.Background())
 	s := k.Begin(SessionKey{Group: testGroup, Started: time.Unix(newStamp, 0)})
 	a, f := s.Open(Request{FileID: 1, Type: wire.TypeFile, Name: "sub/f", Size: layout.Size, Layout: layout})
 	if f == nil {
@@ -87,7 +88,7 @@ func (h *hall) restart() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	k.Clean()
+	k.Clean(context.Background())
 	h.k = k
 	h.begin(0)
 }
@@ -103,6 +104,15 @@ func (h *hall) inSub() (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// leave makes what a killed receiver leaves.
+func (h *hall) leave(name string) {
+	h.t.Helper()
+	h.write(name, "x", oldStamp)
+	if err := os.Chmod(h.at(name), receivedMode); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func TestLeftoverOfKilled(t *testing.T) {
@@ -142,18 +152,6 @@ func TestLeftoverOfKilled(t *testing.T) {
 	}
 }
 
-// TestSameFileTwice has two processes receive the same file of the same session into
-// the same directory.
-func TestSameFileTwice(t *testing.T) {
-	h := newHall(t, nil)
-	h.mkdir("dest/sub")
-	h.receiveElsewhere()
-	h.receive(h.file("sub/f", "ours"), "ours")
-	if got, want := h.inSub(), []string{"f", tempName("f", testGroup, 1)}; !slices.Equal(got, want) {
-		t.Errorf("there is %q, want %q: the other's stays as it is", got, want)
-	}
-}
-
 // TestNoLeftover makes what must not be taken for a leftover.
 func TestNoLeftover(t *testing.T) {
 	h := newHall(t, nil)
@@ -167,6 +165,7 @@ func TestNoLeftover(t *testing.T) {
 		"marked.~uftp-0BADCAFE-0001.":                    receivedMode,
 		"marked.~uftp-0BADCAFE-0001.10":                  receivedMode,
 		"marked.~uftp-0BADCAFE-old":                      receivedMode,
+		"marked.~uftp-0BADCAFE-link":                     receivedMode,
 		tempName("marked", testGroup, 1) + "~":           receivedMode,
 		"outside/" + tempName("elsewhere", testGroup, 1): receivedMode,
 	} {
@@ -198,15 +197,9 @@ func TestNoLeftover(t *testing.T) {
 // remembers so many directories.
 func TestLeftoverLimits(t *testing.T) {
 	h := newHall(t, nil)
-	leave := func(name string) {
-		h.write("dest/"+name, "x", oldStamp)
-		if err := os.Chmod(h.at("dest/"+name), receivedMode); err != nil {
-			t.Fatal(err)
-		}
-	}
 	near, far := tempName("a", 1, 1), "d/e/"+tempName("b", 2, 2)
-	leave(near)
-	leave(far)
+	h.leave("dest/" + near)
+	h.leave("dest/" + far)
 	root, err := os.OpenRoot(h.at("dest"))
 	if err != nil {
 		t.Fatal(err)
@@ -232,6 +225,10 @@ func TestLeftoverLimits(t *testing.T) {
 			t.Errorf("%s: there is %q (%v), want %q", c.why, names, err, c.left)
 		}
 	}
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	(&Sink{cfg: h.cfg}).Clean(stopped)
+	h.wantTree("dest", "a receiver that ends looks no further", "d/", "d/e/", "d/e/"+filepath.Base(far)+" = x")
 	h.restart()
 	h.wantTree("dest", "the start looks below", "d/", "d/e/")
 	var l leftovers
@@ -241,5 +238,31 @@ func TestLeftoverLimits(t *testing.T) {
 	l.clear(d)
 	if len(l.seen) != leftoverDirs || l.seen[leftoverDirs-1] == nil {
 		t.Errorf("%d directories are remembered, want %d with the latest at the end", len(l.seen), leftoverDirs)
+	}
+}
+
+// TestLeftoverHalfRead: a directory that a start looked at in part is looked at whole
+// when a file comes to it, and then not again.
+func TestLeftoverHalfRead(t *testing.T) {
+	h := newHall(t, nil)
+	for i := range uint16(3) {
+		h.leave("dest/" + tempName("x", testGroup, i))
+	}
+	root, err := h.s.root(h.at("dest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l leftovers
+	l.start(context.Background(), root, 2)
+	if got := h.tree("dest"); len(got) != 1 {
+		t.Fatalf("a start that may look at two of three entries leaves %q", got)
+	}
+	if log := l.clear(root); len(log) != 3 {
+		t.Errorf("the steps are %q, want three removals", log)
+	}
+	h.wantTree("dest", "the rest goes with the first file")
+	h.leave("dest/" + tempName("x", testGroup, 9))
+	if log := l.clear(root); len(log) != 0 {
+		t.Errorf("the steps are %q: once is enough", log)
 	}
 }

@@ -162,9 +162,14 @@ func tempName(final string, group uint32, id uint16) string {
 
 // What else has a temporary name for a moment.
 const (
-	scratchOld = "old" // a directory that is being replaced
-	scratchDir = "dir" // a directory that replaces something
+	scratchOld  = "old"  // a directory that is being replaced
+	scratchDir  = "dir"  // a directory that replaces something
+	scratchLink = "link" // a symbolic link
 )
+
+func isScratch(what string) bool {
+	return what == scratchOld || what == scratchDir || what == scratchLink
+}
 
 // scratchName returns a temporary name for final. Names too long for the suffix
 // are cut: group and what tell things apart.
@@ -183,11 +188,11 @@ func isTemp(name string, group uint32) bool {
 // group.
 func isAnyTemp(name string) bool {
 	_, what := cutTemp(name)
-	return what != "" && what != scratchOld && what != scratchDir
+	return what != "" && !isScratch(what)
 }
 
 // cutTemp takes a temporary name apart: its group, and what it is of: a file, as in
-// 0001 or 0001.2, scratchOld or scratchDir; "" if it is none.
+// 0001 or 0001.2, or one of the scratch constants; "" if it is none.
 func cutTemp(name string) (group, what string) {
 	const mark = ".~uftp-"
 	i := strings.LastIndex(name, mark)
@@ -197,7 +202,7 @@ func cutTemp(name string) (group, what string) {
 	group, what, _ = strings.Cut(name[i+len(mark):], "-")
 	id, again, _ := strings.Cut(what, ".")
 	isFile := len(id) == 4 && isHex(id) && (again == "" && id == what || len(again) == 1 && isHex(again))
-	if len(group) != 8 || !isHex(group) || what != scratchOld && what != scratchDir && !isFile {
+	if len(group) != 8 || !isHex(group) || !isScratch(what) && !isFile {
 		return "", ""
 	}
 	return group, what

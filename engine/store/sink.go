@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -173,17 +174,18 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 }
 
 // Clean removes what receivers that were killed have left in the destinations, as
-// far as its limits go. It is for the start: later, each directory is looked at when
-// the first file is received into it. The first session that receives a file tells
-// what was removed.
-func (k *Sink) Clean() {
+// far as its limits go, or until ctx is done. It is for the start, beside sessions
+// that begin meanwhile: later, each directory is looked at when the first file is
+// received into it. The first session that receives a file after that tells what was
+// removed.
+func (k *Sink) Clean(ctx context.Context) {
 	if k.cfg.Temp != "" {
 		return
 	}
 	g := newGuard(&k.cfg)
 	for _, name := range k.cfg.Dests {
 		if r, err := os.OpenRoot(name); err == nil {
-			k.left.start(dir{Root: r, path: name, shut: g.shut(&k.cfg, name)})
+			k.left.start(ctx, dir{Root: r, path: name, shut: g.shut(&k.cfg, name)}, leftoverEntries)
 			r.Close()
 		}
 	}

@@ -14,13 +14,15 @@ import (
 type File struct {
 	s     *Session
 	h     *os.File
-	lock  *os.File    // has the lock of the temporary file, if it is marked
+	lock  *os.File    // has the lock of the temporary file, where there are locks
 	id    fs.FileInfo // identity of the temporary file
 	at    dir         // where it is
 	temp  string      // its name there
 	place place       // where it is to be
 	req   Request
-	noted bool // a record on disk names it
+
+	marked bool // has the mode of a file that is being received
+	noted  bool // a record on disk names it
 }
 
 // errClosed is a mistake of the caller.

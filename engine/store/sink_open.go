@@ -131,18 +131,32 @@ func (s *Session) answerLink(req Request, p place, a *Answer) error {
 		return err
 	}
 	defer in.close()
-	temp := tempName(p.last(), s.key.Group, req.FileID)
-	if err := in.RemoveAll(temp); err != nil {
-		return err
-	}
-	if err := in.Symlink(req.Link, temp); err != nil {
-		return err
-	}
-	if err := s.install(in, temp, in, p, &a.Log); err != nil {
-		in.Remove(temp)
+	if err := s.makeLink(req.Link, in, p, &a.Log); err != nil {
 		return err
 	}
 	return s.settle(in)
+}
+
+// makeLink puts a link into its place. There are no locks for links: if somebody else
+// who makes the same one takes the temporary name away, it is done again.
+func (s *Session) makeLink(text string, in dir, p place, log *[]string) (err error) {
+	temp := scratchName(p.last(), s.key.Group, scratchLink)
+	for range tempNames {
+		if err := in.RemoveAll(temp); err != nil {
+			return err
+		}
+		if err = in.Symlink(text, temp); err == nil {
+			err = s.install(in, temp, in, p, log)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist):
+			in.Remove(temp)
+			return err
+		}
+	}
+	return err
 }
 
 // answerDelete removes what stands at p, whatever it is; nothing there is fine.
@@ -277,10 +291,38 @@ func (s *Session) settle(d dir) error {
 }
 
 // create makes the temporary file of req in the deepest directory of its path
-// that exists: nothing else changes before the file is whole.
-func (s *Session) create(req Request, p place, at dir) (*File, error) {
-	temp, err := s.tempFor(req, p, at)
+// that exists: nothing else changes before the file is whole. If somebody else
+// receives the same file of the same session there, it gets a name beside his.
+func (s *Session) create(req Request, p place, at dir) (f *File, err error) {
+	for i := range tempNames {
+		temp := tempName(p.last(), s.key.Group, req.FileID)
+		if i > 0 {
+			temp = scratchName(p.last(), s.key.Group, fmt.Sprintf("%04X.%d", req.FileID, i))
+		}
+		f, err = s.createAs(temp, req, p, at)
+		if !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		err = errInUse
+	}
 	if err != nil {
+		return nil, err
+	}
+	if req.Size > 0 {
+		err = preallocate(f.h, req.Size)
+	}
+	if err != nil {
+		f.discard()
+		f.unlock()
+		return nil, err
+	}
+	return f, nil
+}
+
+// createAs makes the temporary file under a name that is free or can be made so:
+// errLocked or [fs.ErrExist] if it is somebody else's, or has become it meanwhile.
+func (s *Session) createAs(temp string, req Request, p place, at dir) (*File, error) {
+	if err := at.vacate(temp); err != nil {
 		return nil, err
 	}
 	if rec := s.past.saved; rec != nil && rec.temp == s.rel(at, temp) {
@@ -290,22 +332,13 @@ func (s *Session) create(req Request, p place, at dir) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := h.Stat()
-	if err != nil {
-		h.Close()
-		at.Remove(temp)
-		return nil, err
-	}
-	f := &File{s: s, h: h, id: id, at: at, temp: temp, place: p, req: req}
-	if p.skip == 0 {
-		f.mark()
-	}
-	if req.Size > 0 {
-		err = preallocate(h, req.Size)
+	f := &File{s: s, h: h, at: at, temp: temp, place: p, req: req}
+	f.id, err = h.Stat()
+	if err == nil && p.skip == 0 {
+		err = f.mark()
 	}
 	if err != nil {
-		f.discard()
-		f.unlock()
+		h.Close() // the name stays: it may be somebody else's
 		return nil, err
 	}
 	return f, nil

@@ -598,20 +598,30 @@ func TestAbandon(t *testing.T) { // scenario 104
 	h.wantTree("backup", "nothing was replaced")
 }
 
+// TestOrphanReplaced: what was left under the temporary name goes if it is a file. What
+// else stands there stays, no link is followed, and another name is taken.
 func TestOrphanReplaced(t *testing.T) {
-	h := newHall(t, nil)
 	orphan := "dest/" + tempName("f", testGroup, 1)
-	for _, make := range []func(){
-		func() { h.write(orphan, "left by kill -9", oldStamp) },
-		func() { h.write(orphan+"/in", "a directory, even", oldStamp) },
-		func() { h.write("outside/t", "t", oldStamp); h.link(h.at("outside/t"), orphan) },
+	for _, x := range []struct {
+		why   string
+		leave func(h *hall)
+		stays []string
+	}{
+		{"a file", func(h *hall) { h.write(orphan, "left by kill -9", oldStamp) }, nil},
+		{"a directory", func(h *hall) { h.write(orphan+"/in", "in", oldStamp) },
+			[]string{filepath.Base(orphan) + "/", filepath.Base(orphan) + "/in = in"}},
+		{"a link", func(h *hall) { h.link("../outside/t", orphan) },
+			[]string{filepath.Base(orphan) + " -> ../outside/t"}},
 	} {
-		make()
-		h.fileID = 0
-		h.receive(h.file("f", "text"), "text")
-		h.wantTree("dest", "the orphan is gone", "f = text")
+		t.Run(x.why, func(t *testing.T) {
+			h := newHall(t, nil)
+			h.write("outside/t", "t", oldStamp)
+			x.leave(h)
+			h.receive(h.file("f", "text"), "text")
+			h.wantTree("dest", x.why+" under the temporary name", append([]string{"f = text"}, x.stays...)...)
+			h.wantTree("outside", "a link in its place is not followed", "t = t")
+		})
 	}
-	h.wantTree("outside", "a link in its place is not followed", "t = t")
 }
 
 func TestStolenTemporary(t *testing.T) {
