@@ -36,7 +36,6 @@ const (
 	leftoverEntries = 50_000 // looked at in one directory, or below one destination at the start
 	leftoverDirs    = 1024   // remembered as seen
 	leftoverAtOnce  = 512    // entries read at once
-	tempNames       = 10     // tried for one file; isAnyTemp knows those with one digit
 )
 
 var (
@@ -176,9 +175,12 @@ func (f *File) mark() error {
 		}
 		return errLocked
 	}
-	err = lockFile(h)
-	switch {
-	case errors.Is(err, errLocked) || !os.SameFile(id, f.id) || !f.at.holds(f.temp, f.id):
+	if !os.SameFile(id, f.id) { // it may be his: a lock, however short, would make him give it up
+		h.Close()
+		return errLocked
+	}
+	switch err := lockFile(h); {
+	case errors.Is(err, errLocked) || !f.at.holds(f.temp, f.id):
 		h.Close()
 		return errLocked
 	case err != nil:

@@ -166,6 +166,7 @@ func TestNoLeftover(t *testing.T) {
 		"marked.~uftp-0BADCAFE-0001.10":                  receivedMode,
 		"marked.~uftp-0BADCAFE-old":                      receivedMode,
 		"marked.~uftp-0BADCAFE-link":                     receivedMode,
+		"marked.~uftp-0BADCAFE-link.1":                   receivedMode,
 		tempName("marked", testGroup, 1) + "~":           receivedMode,
 		"outside/" + tempName("elsewhere", testGroup, 1): receivedMode,
 	} {

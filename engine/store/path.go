@@ -157,19 +157,31 @@ const maxName = 255
 
 // tempName returns the name under which file id of group is received beside final.
 func tempName(final string, group uint32, id uint16) string {
-	return scratchName(final, group, fmt.Sprintf("%04X", id))
+	return nthTempName(final, group, id, 0)
+}
+
+// tempNames is how many names there are for one thing that several make at once.
+const tempNames = 10
+
+// nthTempName is tempName for the i-th who receives it, less than tempNames.
+func nthTempName(final string, group uint32, id uint16, i int) string {
+	return scratchName(final, group, numbered(fmt.Sprintf("%04X", id), i))
+}
+
+// numbered tells things of one kind apart. cutTemp knows one digit.
+func numbered(what string, i int) string {
+	if i == 0 {
+		return what
+	}
+	return fmt.Sprintf("%s.%d", what, i)
 }
 
 // What else has a temporary name for a moment.
 const (
 	scratchOld  = "old"  // a directory that is being replaced
 	scratchDir  = "dir"  // a directory that replaces something
-	scratchLink = "link" // a symbolic link
+	scratchLink = "link" // a symbolic link; there may be several
 )
-
-func isScratch(what string) bool {
-	return what == scratchOld || what == scratchDir || what == scratchLink
-}
 
 // scratchName returns a temporary name for final. Names too long for the suffix
 // are cut: group and what tell things apart.
@@ -188,7 +200,7 @@ func isTemp(name string, group uint32) bool {
 // group.
 func isAnyTemp(name string) bool {
 	_, what := cutTemp(name)
-	return what != "" && !isScratch(what)
+	return what != "" && what != scratchOld && what != scratchDir && !strings.HasPrefix(what, scratchLink)
 }
 
 // cutTemp takes a temporary name apart: its group, and what it is of: a file, as in
@@ -201,8 +213,9 @@ func cutTemp(name string) (group, what string) {
 	}
 	group, what, _ = strings.Cut(name[i+len(mark):], "-")
 	id, again, _ := strings.Cut(what, ".")
-	isFile := len(id) == 4 && isHex(id) && (again == "" && id == what || len(again) == 1 && isHex(again))
-	if len(group) != 8 || !isHex(group) || !isScratch(what) && !isFile {
+	one := len(id) == 4 && isHex(id) || id == scratchLink
+	one = one && (again == "" && id == what || len(again) == 1 && isHex(again))
+	if len(group) != 8 || !isHex(group) || what != scratchOld && what != scratchDir && !one {
 		return "", ""
 	}
 	return group, what

@@ -199,3 +199,25 @@ func TestNamesInUse(t *testing.T) {
 	}
 	h.wantStatus(h.complete(req), wire.StatusRejected, "one more")
 }
+
+// TestLinksLeft: links under temporary names, of others or left by those that were
+// killed, are in nobody's way.
+func TestLinksLeft(t *testing.T) {
+	h := newHall(t, nil)
+	req := h.request(wire.TypeLink, "l", 0)
+	req.Link = "to"
+	for i := range tempNames {
+		name := scratchName("l", testGroup, numbered(scratchLink, i))
+		if !isTemp(name, testGroup) || isAnyTemp(name) {
+			t.Errorf("%s is not known as a temporary name of a link", name)
+		}
+		h.link("theirs", "dest/"+name)
+		h.wantStatus(h.complete(req), wire.StatusNormal, name+" is taken")
+		if got, err := os.Readlink(h.at("dest/l")); err != nil || got != "to" {
+			t.Fatalf("the link leads to %q (%v)", got, err)
+		}
+	}
+	if got, want := len(h.tree("dest")), 1+tempNames-1; got != want {
+		t.Errorf("%d entries, want %d: ours, and theirs without the last, which made room", got, want)
+	}
+}

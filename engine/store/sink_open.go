@@ -137,26 +137,31 @@ func (s *Session) answerLink(req Request, p place, a *Answer) error {
 	return s.settle(in)
 }
 
-// makeLink puts a link into its place. There are no locks for links: if somebody else
-// who makes the same one takes the temporary name away, it is done again.
+// makeLink puts a link into its place. Nothing locks links: if somebody makes the same
+// one, or left it when he was killed, this one gets a name beside his. When all names
+// are taken, nobody can be alive who has them all: the last one goes.
 func (s *Session) makeLink(text string, in dir, p place, log *[]string) (err error) {
-	temp := scratchName(p.last(), s.key.Group, scratchLink)
-	for range tempNames {
+	var temp string
+	for i := range tempNames {
+		temp = scratchName(p.last(), s.key.Group, numbered(scratchLink, i))
+		if err = in.Symlink(text, temp); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
 		if err := in.RemoveAll(temp); err != nil {
 			return err
 		}
-		if err = in.Symlink(text, temp); err == nil {
-			err = s.install(in, temp, in, p, log)
-		}
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist):
-			in.Remove(temp)
-			return err
-		}
+		err = in.Symlink(text, temp)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if err := s.install(in, temp, in, p, log); err != nil {
+		in.Remove(temp)
+		return err
+	}
+	return nil
 }
 
 // answerDelete removes what stands at p, whatever it is; nothing there is fine.
@@ -295,11 +300,7 @@ func (s *Session) settle(d dir) error {
 // receives the same file of the same session there, it gets a name beside his.
 func (s *Session) create(req Request, p place, at dir) (f *File, err error) {
 	for i := range tempNames {
-		temp := tempName(p.last(), s.key.Group, req.FileID)
-		if i > 0 {
-			temp = scratchName(p.last(), s.key.Group, fmt.Sprintf("%04X.%d", req.FileID, i))
-		}
-		f, err = s.createAs(temp, req, p, at)
+		f, err = s.createAs(nthTempName(p.last(), s.key.Group, req.FileID, i), req, p, at)
 		if !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrExist) {
 			break
 		}
