@@ -309,6 +309,9 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if err := o.capture.Check(append([]string{o.logFile, o.statusFile, o.keyLog}, o.operands...)...); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(o.operands, o.capture.Within) {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: "+o.capture.Path+" changes while it is sent, it lies in a directory that is sent (--pcap)"))
+	}
 	return o.gatherPins()
 }
 

@@ -142,6 +142,34 @@ func TestCaptureMoved(t *testing.T) {
 	p.want("the present one went on where it was", ":", ".1:e", ".2:d", ".3:b", ".away:f")
 }
 
+// TestCaptureShorter: with fewer files than before, those behind the end go, as far as
+// they are captures in a row.
+func TestCaptureShorter(t *testing.T) {
+	p := newShelf(t)
+	for i := range 8 {
+		if i != 6 {
+			p.put(fmt.Sprintf(".%d", i+1), string(captureHead)+"old")
+		}
+	}
+	p.put("", string(captureHead)+"newest")
+	p.open(3, 1000)
+	p.want("those behind the gap are not known to be of the ring", ":", ".1:newest", ".2:old", ".8:old")
+
+	p = newShelf(t)
+	p.put(".3", string(captureHead)+"old")
+	p.put(".4", "my thesis")
+	p.put(".5", string(captureHead)+"old")
+	p.open(3, 1000)
+	if _, err := os.Stat(p.path + ".3"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want that the capture is gone", err)
+	}
+	for _, suffix := range []string{".4", ".5"} {
+		if _, err := os.Stat(p.path + suffix); err != nil {
+			t.Errorf("%v, want that what is no capture stays, and what is behind it", err)
+		}
+	}
+}
+
 // TestCaptureRefuses: names of other things are a mistake of the user; nothing is touched.
 func TestCaptureRefuses(t *testing.T) {
 	for _, x := range []struct {
@@ -234,9 +262,11 @@ func TestCaptureWholeAtAnyTime(t *testing.T) {
 	c := p.open(2, 1000)
 	p.write(c, "a")
 	fresh := p.path + ".~uftp-new"
-	if _, err := c.prepare(fresh); err != nil {
+	_, lock, err := c.prepare(fresh)
+	if err != nil {
 		t.Fatal(err)
 	}
+	lock.Close()
 	p.want("before the new one has its name", ":a", ".~uftp-new:")
 	if err := os.Rename(p.path, p.path+".1"); err != nil {
 		t.Fatal(err)

@@ -111,7 +111,9 @@
 // format but the head that each file begins with. A new file is made whole under
 // another name and then moved to its own, so whatever has a name of the ring is
 // good, also after kill -9; what a write left in part is cut off. Nothing is synced:
-// a crash of the machine may cost the last seconds. Two programs must not share one.
+// a crash of the machine may cost the last seconds. A second program that writes the
+// same ring is refused where locks hold; elsewhere (Windows, the file systems named
+// above) the two lose packets.
 //
 // [SendRestart] is the restart file of the stock sender, byte for byte;
 // [ReadList] and [ReadHostList] read what the options -i, -X, -H and -j name.

@@ -70,10 +70,14 @@ func (o *CaptureOptions) Check(others ...string) error {
 	return nil
 }
 
-// Within reports whether the capture is in a directory or below it.
+// Within reports, after Check, whether the capture is in a directory or below it.
 func (o *CaptureOptions) Within(dir string) bool {
-	rel, err := filepath.Rel(dir, o.Path)
-	return o.Path != "" && err == nil && filepath.IsLocal(rel)
+	abs, err := filepath.Abs(dir)
+	if err != nil || o.Path == "" {
+		return false
+	}
+	rel, err := filepath.Rel(abs, o.Path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // Config returns what the engine needs; application is named in the files.

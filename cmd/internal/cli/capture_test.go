@@ -48,6 +48,15 @@ func TestCaptureWithin(t *testing.T) {
 			t.Errorf("%s in the directory: %v, want %v", path, got, want)
 		}
 	}
+	o := CaptureOptions{Path: filepath.Join("in", "x")}
+	if err := o.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]bool{"in": true, ".": true, "./in/": true, "..": true, "in/x/y": false, "i": false} {
+		if got := o.Within(dir); got != want {
+			t.Errorf("in %s: %v, want %v", dir, got, want)
+		}
+	}
 	if (&CaptureOptions{}).Within(root) {
 		t.Error("no capture is in a directory")
 	}
