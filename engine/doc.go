@@ -21,6 +21,9 @@
 // Who wants a capture of what passes the socket gets copies of it from rx and from
 // transmit, on a way of their own that never holds up the others (tap.go).
 //
+// What receivers that were killed left in the destinations is removed beside all this,
+// by a goroutine of its own: nobody waits for it.
+//
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.
 //

@@ -67,7 +67,7 @@ func TestCaptureInUse(t *testing.T) {
 	p.refuse("another is making its first file")
 	p.want("that stays", ".1:b", ".2:a", ".~uftp-new:")
 	h.Close()
-	c = p.open(3, 1000)
+	p.open(3, 1000)
 	p.want("now it is gone", ":", ".1:b", ".2:a")
 }
 
