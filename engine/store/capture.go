@@ -50,10 +50,7 @@ func OpenCapture(cfg CaptureConfig, head []byte) (*Capture, error) {
 			return nil, err
 		}
 	}
-	err := c.claim()
-	if err == nil {
-		err = c.begin()
-	}
+	err := c.begin()
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -61,22 +58,32 @@ func OpenCapture(cfg CaptureConfig, head []byte) (*Capture, error) {
 	return c, nil
 }
 
-// begin makes the first file in a ring that is ours.
+// begin makes the first file.
 func (c *Capture) begin() error {
+	there, err := c.claim()
+	if err != nil {
+		return err
+	}
+	if there {
+		info, err := os.Lstat(c.cfg.Path)
+		if err == nil && info.Size() <= int64(len(c.head)) {
+			err = os.Remove(c.cfg.Path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.Next(); err != nil {
+		return err
+	}
 	for i := c.cfg.Files; ; i++ {
 		if size, err := c.check(c.name(i)); err != nil || size < captureMagicLen {
-			break
+			return nil
 		}
 		if err := os.Remove(c.name(i)); err != nil {
 			return err
 		}
 	}
-	if info, err := os.Lstat(c.cfg.Path); err == nil && info.Size() <= int64(len(c.head)) {
-		if err := os.Remove(c.cfg.Path); err != nil {
-			return err
-		}
-	}
-	return c.Next()
 }
 
 // name is that of the i-th file, the one that is written being 0.
@@ -117,17 +124,19 @@ func (c *Capture) check(name string) (size int64, err error) {
 }
 
 // claim locks the file that was written last, if it is not ours already: an error says
-// that another program writes it.
-func (c *Capture) claim() error {
+// that another program writes it. If it is not there, it may be at any moment, and then
+// is not ours.
+func (c *Capture) claim() (there bool, err error) {
 	if c.lock != nil && isFile(c.cfg.Path, c.lock) {
-		return nil
+		return true, nil
 	}
 	h, err := own(c.cfg.Path, nil)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	there = !errors.Is(err, fs.ErrNotExist)
+	if err != nil && there {
+		return false, err
 	}
 	c.hold(h)
-	return nil
+	return there, nil
 }
 
 // hold keeps h, which may be nil, as the lock.
@@ -206,10 +215,11 @@ func (c *Capture) Write(b []byte) error {
 // open, Write fails, and Next may be tried again: at most the oldest is lost by that.
 func (c *Capture) Next() error {
 	c.shut()
-	if err := c.claim(); err != nil {
-		return err
+	there, err := c.claim()
+	free := 0
+	if err == nil && there {
+		free, err = c.gap()
 	}
-	free, err := c.gap()
 	if err != nil {
 		return err
 	}
@@ -242,7 +252,7 @@ func (c *Capture) Next() error {
 // alone tells, when nobody else can make a file any more, whether somebody has done so
 // since free was looked for.
 func (c *Capture) alone(free int) error {
-	if err := c.claim(); err != nil {
+	if _, err := c.claim(); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(c.name(free)); !errors.Is(err, fs.ErrNotExist) {
@@ -261,7 +271,8 @@ func (c *Capture) shift(free int, fresh string) error {
 	return os.Rename(fresh, c.cfg.Path)
 }
 
-// gap returns the first file that does not exist, and sees to it that there is one:
+// gap returns the first file that does not exist, and sees to it, in a ring that is
+// ours, that there is one:
 // the oldest goes if it must, before room for the next is needed.
 func (c *Capture) gap() (free int, err error) {
 	for free < c.cfg.Files {
