@@ -24,6 +24,7 @@ var otherwise = []struct{ part, why string }{
 	{"plain-abort-quit", lateBlock},
 	{"plain-abort-server", lateBlock},
 	{"plain-excess-naks", "the capture does not show which share of NAKs was too much"},
+	{"plain-multisection", "our sender begins the next pass when everybody has answered, without waiting for answers about the last sections"},
 	{"c3e6b84c/0", lateBlock},
 	{"c3bffe36/0", "our ABORT to all goes in clear, too, for hosts without the keys; and " + lateBlock},
 }
