@@ -13,7 +13,7 @@
 // A case is a block size, a cipher, a number of receivers and a loss. In each
 // case run: our programs and the stock ones, both with the socket buffers they
 // take by themselves and with -B 104857600; our sender with stock receivers ("mixed"),
-// where there is one without loss; and iperf3 over UDP with datagrams of
+// where there is one without loss and cipher; and iperf3 over UDP with datagrams of
 // the same size, where there is one receiver and neither cipher nor loss, for that
 // is all it can do.
 //

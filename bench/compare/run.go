@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	port      = 1044
 	iperfPort = 5201
 	startMax  = 5 * time.Second
+	peakEvery = 20 * time.Millisecond
 	iperfTime = 2 // seconds of one run
 )
 
@@ -144,6 +146,8 @@ type crowd struct {
 	procs []*netlab.Proc
 	uids  []string // for -H of the sender
 	dests []string // directories that they receive into
+
+	senderPeak atomic.Int64 // memory of the sender that served them, bytes
 }
 
 // gather starts a receiver in each host of the lab. The crowd is to be closed, also
@@ -171,18 +175,31 @@ func (b *bench) gather(v variant) (*crowd, error) {
 	return c, nil
 }
 
-// peak ends the receivers and returns the memory of the one that held most, bytes.
+// peak returns the memory of the receiver that held most, bytes. They must be running.
 func (c *crowd) peak() (most int64) {
 	for _, p := range c.procs {
-		p.Kill()
-		res, _ := p.Wait(context.Background()) // it has ended
-		most = max(most, res.PeakBytes)
+		most = max(most, peakMemory(p))
 	}
 	return most
 }
 
+// peakMemory is the most memory that a running process has held, bytes, 0 for one that
+// has ended.
+func peakMemory(p *netlab.Proc) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	fmt.Sscan(after, &kib)
+	return kib << 10
+}
+
 func (c *crowd) close() {
-	c.peak()
+	for _, p := range c.procs {
+		p.Kill()
+	}
 	for _, d := range c.dests {
 		os.RemoveAll(d)
 	}
@@ -195,6 +212,13 @@ func (b *bench) send(argv []string, c *crowd, after func() error) (res netlab.Re
 	if err != nil {
 		return res, errors.Join(err, after())
 	}
+	// A sender holds all its memory soon; it ends by itself, so it is looked at on the way.
+	go func() {
+		for !p.Exited() {
+			c.senderPeak.Store(max(c.senderPeak.Load(), peakMemory(p)))
+			time.Sleep(peakEvery)
+		}
+	}()
 	res, err = b.wait(p)
 	if err = errors.Join(err, after()); err != nil {
 		return res, err
@@ -231,7 +255,7 @@ func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (afte
 	if err != nil {
 		return m, err
 	}
-	m = measurement{bytes: b.size, whole: res.Took, files: c.files, peak: [2]int64{res.PeakBytes, all.peak()}}
+	m = measurement{bytes: b.size, whole: res.Took, files: c.files, peak: [2]int64{all.senderPeak.Load(), all.peak()}}
 	if c.files > 1 {
 		m.elapsed = res.Took // what users wait for; each file tells only its own time
 		return m, nil

@@ -91,8 +91,6 @@ type Result struct {
 	Stdout  string
 	Stderr  string
 	Took    time.Duration
-
-	PeakBytes int64 // of memory, or what the starting process held if that is more
 }
 
 // Run runs a command in the host to its end. The error is nil whatever the exit

@@ -45,10 +45,9 @@ type Proc struct {
 	out     buffer
 	err     buffer
 
-	done chan struct{} // closed at the end; code, took and peak are set before
+	done chan struct{} // closed at the end; code and took are set before
 	code int
 	took time.Duration
-	peak int64
 }
 
 // Start starts a command in the host. It ends with the lab at the latest.
@@ -71,7 +70,6 @@ func (h *Host) Start(s Spec) (*Proc, error) {
 		err := cmd.Wait()
 		p.took = time.Since(p.began)
 		p.code = exitCode(cmd.ProcessState, err)
-		p.peak = peakMemory(cmd.ProcessState)
 		close(p.done)
 	}()
 	h.lab.mu.Lock()
@@ -89,19 +87,6 @@ func exitCode(st *os.ProcessState, err error) int {
 		return 128 + int(ws.Signal())
 	}
 	return st.ExitCode()
-}
-
-// peakMemory is the most memory a finished command held at a time, bytes. The kernel
-// counts what its parent held when it was started, too.
-func peakMemory(st *os.ProcessState) int64 {
-	if st == nil {
-		return 0
-	}
-	ru, ok := st.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	return int64(ru.Maxrss) << 10
 }
 
 // Pid is the process ID.
@@ -136,7 +121,7 @@ func (p *Proc) Wait(ctx context.Context) (Result, error) {
 		p.Kill()
 		err = fmt.Errorf("%w after %v: %s", ErrStillRunning, time.Since(p.began).Round(time.Millisecond), p.Command)
 	}
-	return Result{Command: p.Command, Code: p.code, Stdout: p.Stdout(), Stderr: p.Stderr(), Took: p.took, PeakBytes: p.peak}, err
+	return Result{Command: p.Command, Code: p.code, Stdout: p.Stdout(), Stderr: p.Stderr(), Took: p.took}, err
 }
 
 // WaitFor is Wait with a time limit.
