@@ -57,12 +57,12 @@ type Config struct {
 type Adapt struct {
 	On   bool
 	Most int64 // bytes/s that the rate stays within; 0 = no limit
-	// MaxLoss is the share of blocks, 0..1, that may have to be sent again. With a Rate
-	// of 0 it counts until it is passed for the first time, then DefaultMaxLoss does.
+	// MaxLoss is the share of blocks, 0..1, that the client may lose that loses most. With
+	// a Rate of 0 it counts until it is passed for the first time, then DefaultMaxLoss does.
 	MaxLoss float64
 }
 
-// DefaultMaxLoss is the share of repair up to which sending faster is worth it.
+// DefaultMaxLoss is the share of loss up to which sending faster is worth it.
 const DefaultMaxLoss = 0.01
 
 // Host is one entry of a closed group.

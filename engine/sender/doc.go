@@ -26,7 +26,8 @@
 //	                        nobody done: 9        Stop: 6 from anywhere
 //
 // Inside Data: walk the blocks that are needed; wait until the last one has left;
-// DONE every 3·G, up to Robust times; 3·G after the first NAK walk again.
+// DONE every 3·G, up to Robust times; 3·G after the first NAK walk again, or a quarter
+// of G after the last one when everybody has answered.
 //
 // # Where it differs from the stock program
 //
@@ -52,6 +53,11 @@
 //   - The ABORT of a client must come from the address and port it registered from.
 //     Only ABORT is checked that strictly; other messages cannot put anybody out, and
 //     a receiver behind a translated address may well change it.
+//   - The next pass does not wait for 3·G when everybody has answered, unless passes are
+//     counted (MaxPasses).
+//   - With Adapt, on at a Rate of 0 too, a DONE that lists nobody leaves in mid-pass and
+//     the rate follows what receivers answer (adapt.go). Only answers from the address
+//     that a client registered from count for the rate.
 //   - When all NAKs of a pass were served within it, no empty pass follows.
 //   - Parts of long lists are spaced by their size at Rate, and a list is cut so that
 //     no datagram is longer than receivers can read.

@@ -38,10 +38,12 @@ const (
 	txOnly         // no receiver, or the test plays it
 	rxOnly         // no sender, or the test plays it
 	ourSender      // what only ours can send, to receivers of both makes
+	oneOurs        // what the stock programs alone cannot do
 )
 
 func (s side) wants(c combo) bool {
-	return !(s == txOnly && c.oursRx) && !(s == rxOnly && c.oursTx) && !(s == ourSender && !c.oursTx)
+	return !(s == txOnly && c.oursRx) && !(s == rxOnly && c.oursTx) && !(s == ourSender && !c.oursTx) &&
+		!(s == oneOurs && !c.oursTx && !c.oursRx)
 }
 
 // scenario is one line of the list, or a part of one.
@@ -55,7 +57,7 @@ type scenario struct {
 // groups is every scenario there is, by the name of its test.
 var groups = map[string][]scenario{
 	"Basics": basics, "Membership": membership, "Names": names, "Existing": existing,
-	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard, "Crypt": crypt,
+	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard, "Crypt": crypt, "Capture": captured,
 }
 
 func TestBasics(t *testing.T)     { runGroup(t, basics) }
