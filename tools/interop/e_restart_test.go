@@ -93,7 +93,8 @@ var restart = []scenario{
 		e.log(r, "Transfer aborted by server")
 		e.holds(e.dest(e.A))
 		group := e.in("t", fmt.Sprintf("_group_%08X", gid))
-		e.await(func() bool { return e.exists(group + "_restart") }, soon)
+		// Ours writes the record first, then gives the file its name.
+		e.await(func() bool { return e.exists(group+"_restart") && e.exists(filepath.Join(group, "f1")) }, soon)
 		st, err := os.Stat(filepath.Join(group, "f1"))
 		e.want(err == nil && st.Size() > 0 && st.Size() <= cutSize, "the partial file is kept (%v)", err)
 		e.gotAs("g", filepath.Join(group, "g"))
