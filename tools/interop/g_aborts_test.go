@@ -5,6 +5,7 @@ package interop
 import (
 	"bytes"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,6 +202,10 @@ var aborts = []scenario{
 	}},
 	{id: "113", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
+		// Under nohup the daemon would inherit that SIGHUP is ignored; not if it is caught.
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP)
+		defer signal.Stop(hup)
 		r := e.rx(e.A)
 		r.Signal(syscall.SIGHUP)
 		res, err := r.WaitFor(300 * time.Millisecond)

@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Limits of a lab.
@@ -23,6 +25,7 @@ const (
 	MaxReceivers = 200
 	netnsDir     = "/run/netns"
 	namePrefix   = "netlab" // namespaces are netlab<pid>x<number>-<host>
+	killWait     = 5 * time.Second
 )
 
 // Device is the name of the interface in every host.
@@ -235,7 +238,7 @@ func sweep() {
 	if err != nil {
 		return // no namespaces at all
 	}
-	var dead []string
+	var orphans []string
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), namePrefix)
 		if !ok {
@@ -245,20 +248,21 @@ func sweep() {
 		if err != nil || syscall.Kill(pid, 0) != syscall.ESRCH {
 			continue
 		}
-		dead = append(dead, e.Name())
+		orphans = append(orphans, e.Name())
 	}
-	if len(dead) == 0 {
+	if len(orphans) == 0 {
 		return
 	}
 	// Another process may sweep at the same time: who comes second finds less
 	// to do, which is no error.
-	_ = killIn(dead)
-	for _, name := range dead {
+	_ = killIn(orphans)
+	for _, name := range orphans {
 		_ = exec.Command("ip", "netns", "del", name).Run()
 	}
 }
 
-// killIn kills every process, this one apart, that lives in one of the namespaces.
+// killIn kills every process, this one apart, that lives in one of the namespaces,
+// and returns when they are gone with their sockets.
 func killIn(names []string) error {
 	inodes := make(map[uint64]bool, len(names))
 	for _, name := range names {
@@ -266,9 +270,47 @@ func killIn(names []string) error {
 			inodes[ino] = true
 		}
 	}
+	var killed []int
+	for end := time.Now().Add(killWait); ; time.Sleep(2 * time.Millisecond) {
+		pids, err := pidsIn(inodes)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself meanwhile
+			if !slices.Contains(killed, pid) {
+				killed = append(killed, pid)
+			}
+		}
+		killed = slices.DeleteFunc(killed, dead)
+		if len(killed) == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("netlab: processes %v outlive SIGKILL", killed)
+		}
+	}
+}
+
+// dead reports whether a process has closed its files. One that ends leaves its
+// namespace first and closes its sockets then; the first of its threads may end
+// before the others, which share them.
+func dead(pid int) bool {
+	dir := fmt.Sprintf("/proc/%d", pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	threads, err := os.ReadDir(dir + "/task")
+	return err != nil || strings.HasPrefix(rest, "Z") && len(threads) <= 1
+}
+
+// pidsIn lists the processes that live in the namespaces with the given inodes.
+func pidsIn(inodes map[uint64]bool) (pids []int, err error) {
 	procs, err := filepath.Glob("/proc/[0-9]*/ns/net")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range procs {
 		pid, err := strconv.Atoi(strings.Split(p, "/")[2])
@@ -276,10 +318,10 @@ func killIn(names []string) error {
 			continue
 		}
 		if ino, ok := inode(p); ok && inodes[ino] {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself meanwhile
+			pids = append(pids, pid)
 		}
 	}
-	return nil
+	return pids, nil
 }
 
 func inode(path string) (uint64, bool) {

@@ -391,3 +391,32 @@ func TestAround(t *testing.T) {
 		t.Errorf("%+v, %v, want the namespaces to stay", res, err)
 	}
 }
+
+// A daemon that went into the background has given its port back when a lab is reset.
+func TestResetFreesPorts(t *testing.T) {
+	Require(t, "iperf3")
+	l := New(t, Config{Receivers: 1})
+	h := l.Receiver(0)
+	for i := range 20 {
+		res, err := h.Run(5*time.Second, "iperf3", "-s", "-D", "-p", "5201")
+		must(t, err)
+		taken := func() bool {
+			return h.Do(func() error {
+				c, err := net.Listen("tcp4", ":5201")
+				if err == nil {
+					c.Close()
+				}
+				return err
+			}) != nil
+		}
+		for end := time.Now().Add(5 * time.Second); !taken(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("iperf3 does not listen: %+v", res)
+			}
+		}
+		must(t, l.Reset())
+		if taken() {
+			t.Fatalf("round %d: the port of a killed daemon is still taken", i)
+		}
+	}
+}
