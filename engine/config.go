@@ -53,6 +53,8 @@ type ReceiveConfig struct {
 	// KeyLog is given what opens the packets of each encrypted session, once; nil =
 	// nobody is. It is called from goroutines of its own, several at a time.
 	KeyLog func(receiver.Session, receiver.Secrets)
+
+	holdDisk func() // for tests: called before each write
 }
 
 // Events of the engine itself.

@@ -24,6 +24,9 @@
 // What receivers that were killed left in the destinations is removed beside all this,
 // by a goroutine of its own: nobody waits for it.
 //
+// A receiver whose disk is behind goes on hearing and answering: what does not fit into
+// the ring is read into a few slots aside and refused (backlog.go).
+//
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.
 //

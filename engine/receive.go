@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -57,6 +58,9 @@ type receiveRun struct {
 	timer   *time.Timer
 	out     machine.Out
 	rx      *ring.Hand[rxSlot]
+	aside   *ring.Hand[rxSlot] // what rx reads while the first ring is full
+	reader  *reader
+	backlog backlog
 	tx      *ring.Hand[txSlot]
 	notes   *mailbox[machine.Event]
 	answers *mailbox[answer]
@@ -131,15 +135,20 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	}
 	last := len(stages) - 1
 	opened := make([]receiver.Unsealed, slotWritesMax) // of the slot that the core is at
-	in := ring.New(max(minRxSlots, cache/slotBytes), func(_ int, s *rxSlot) {
+	slots := max(minRxSlots, cache/slotBytes)
+	in := ring.New(slots, func(_ int, s *rxSlot) {
 		s.buf, s.opened = make([]byte, slotBytes), opened
 		if cfg.Workers > 0 {
 			s.opened = make([]receiver.Unsealed, slotWritesMax)
 		}
 	}, stages...)
+	aside := ring.New(asideSlots, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, slotBytes), opened }, 1, 1)
 	out := ring.New(replySlots, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
 	r.rx = in.Hand(last-1, 0)
 	r.rx.SetWake(r.wake)
+	r.aside = aside.Hand(1, 0)
+	r.aside.SetWake(r.wake)
+	r.backlog = newBacklog(slots)
 	r.tx = out.Hand(0, 0)
 	r.tx.SetWake(r.wake)
 
@@ -148,11 +157,12 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), quit))
 	}
 	wake := make(chan struct{}, 1)
-	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit}
+	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit, hold: cfg.holdDisk}
 	r.writer.hand.SetWake(wake)
 	var wg sync.WaitGroup
 	wg.Go(func() { sink.Clean(ctx) })
-	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
+	r.reader = newReader(conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
+	wg.Go(r.reader.run)
 	for _, w := range r.unsealers {
 		wg.Go(w.run)
 	}
@@ -198,6 +208,7 @@ func (r *receiveRun) loop(ctx context.Context) {
 			r.conn.Close()
 		}
 		busy := r.handle(now)
+		r.watchDisk(now)
 		r.take(now)
 		busy = r.poll(now) || busy
 		for _, ev := range r.notes.take() {
@@ -222,21 +233,24 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	n := 0
 	for ; n < rxBatch && r.rx.Ahead(n); n++ {
 		s := r.rx.Peek(n)
-		k, more := s.split(&r.pkts)
-		for range more {
-			r.drops.add(machine.DropLimit)
-		}
-		r.datagrams(now, s, r.pkts[:k])
+		busy = r.handleAside(now, s.num) || busy
+		r.handleSlot(now, s)
 	}
 	if n > 0 {
 		r.rx.Done(n)
+		return true
 	}
-	return n > 0
+	return r.handleAside(now, math.MaxUint64) || busy
 }
 
-// datagrams gives the machine those of one slot together: it opens sealed ones side by
-// side, unless a worker has done so.
-func (r *receiveRun) datagrams(now clock.Time, s *rxSlot, pkts [][]byte) {
+// handleSlot gives the machine the datagrams of one slot together: it opens sealed
+// ones side by side, unless a worker has done so.
+func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot) {
+	k, more := s.split(&r.pkts)
+	for range more {
+		r.drops.add(machine.DropLimit)
+	}
+	pkts := r.pkts[:k]
 	if r.cfg.Trace {
 		for _, pkt := range pkts {
 			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
@@ -400,6 +414,7 @@ func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	if r.drops.dirty {
 		until = clock.Min(until, r.drops.next)
 	}
+	until = clock.Min(until, r.backlog.next)
 	d := until.Sub(r.wall.now())
 	if d <= 0 {
 		return

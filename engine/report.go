@@ -106,7 +106,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, Skipped, CaptureFailed, CaptureLost:
+		Opened, Offered, Stored, Moved, SourceFailed, Skipped, CaptureFailed, CaptureLost, Disk:
 		return true
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"uftp/engine/machine"
@@ -16,6 +17,7 @@ import (
 // that the kernel joined.
 type rxSlot struct {
 	buf    []byte
+	num    uint64 // in the order of arrival
 	n, seg int
 	from   netip.AddrPort
 	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
@@ -55,50 +57,79 @@ func (s *rxSlot) split(pkts *[slotWritesMax][]byte) (k, more int) {
 	return k, 0
 }
 
-// receiveInto fills slots from the socket until it is closed. Any other error is
-// told and the read tried again: a process that goes deaf helps nobody.
-func receiveInto(conn netio.Conn, h *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tapLane, quit <-chan struct{}) {
-	var batch [rxBatch]netio.RxSlot
+// reader is the first stage of both roles: it fills slots from the socket.
+type reader struct {
+	conn  netio.Conn
+	hand  *ring.Hand[rxSlot]
+	notes *mailbox[machine.Event]
+	tap   *tapLane // nil: nothing is captured
+	quit  <-chan struct{}
+
+	// Receiver: slots of a second ring, for what comes while the first is full and
+	// reading shall go on all the same (backlog.go). aside is nil at a sender.
+	aside   *ring.Hand[rxSlot]
+	goAside atomic.Bool
+	wake    chan struct{} // of both hands
+
+	num   uint64 // of the slot filled last, over both rings
+	batch [rxBatch]netio.RxSlot
+}
+
+// run fills slots until the socket is closed. Any other error is told and the read
+// tried again: a process that goes deaf helps nobody.
+func (d *reader) run() {
 	var retry time.Duration
 	for {
-		k := 0
-		for k < rxBatch && h.Ahead(k) {
-			batch[k].Buf = h.Peek(k).buf
-			k++
+		h := d.hand
+		k := d.arm(h)
+		if k == 0 && d.goAside.Load() {
+			h = d.aside
+			k = d.arm(h)
 		}
 		if k == 0 {
 			select {
-			case <-h.Wake():
+			case <-d.hand.Wake():
 				continue
-			case <-quit:
+			case <-d.quit:
 				return
 			}
 		}
-		n, err := conn.ReadBatch(batch[:k])
+		n, err := d.conn.ReadBatch(d.batch[:k])
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
 			if retry == 0 {
-				notes.put(ReadFailed{err})
+				d.notes.put(ReadFailed{err})
 			}
 			retry = min(max(2*retry, readRetryFirst), readRetryMax)
 			select {
 			case <-time.After(retry):
 				continue
-			case <-quit:
+			case <-d.quit:
 				return
 			}
 		}
 		retry = 0
-		tap.received(batch[:n])
+		d.tap.received(d.batch[:n])
 		for i := range n {
-			s, b := h.Peek(i), &batch[i]
-			s.n, s.seg, s.from = b.N, b.Seg, b.From
+			s, b := h.Peek(i), &d.batch[i]
+			d.num++
+			s.num, s.n, s.seg, s.from = d.num, b.N, b.Seg, b.From
 			if b.Truncated {
 				s.n = 0 // counted by netio
 			}
 		}
 		h.Done(n)
 	}
+}
+
+// arm points the batch at free slots and returns how many there are.
+func (d *reader) arm(h *ring.Hand[rxSlot]) int {
+	k := 0
+	for k < rxBatch && h.Ahead(k) {
+		d.batch[k].Buf = h.Peek(k).buf
+		k++
+	}
+	return k
 }

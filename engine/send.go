@@ -162,7 +162,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { receiveInto(conn, in.Hand(0, 0), r.notes, rxTap, quit) })
+	rd := &reader{conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
+	wg.Go(rd.run)
 	if cfg.Workers > 0 {
 		for i := range workers {
 			wg.Go(func() { fillLoop(out.Hand(1, i), sealers[i], r.failed, quit) })

@@ -82,6 +82,7 @@ type writer struct {
 	queue    []fenced // taken, waiting for their position
 	answers  *mailbox[answer]
 	quit     <-chan struct{}
+	hold     func() // for tests: called before each write; may be nil
 
 	bufs [][]byte
 }
@@ -164,6 +165,9 @@ func (w *writer) store(k int) {
 // flush writes one run of neighbouring blocks.
 func (w *writer) flush(f *openFile, off int64) {
 	if len(w.bufs) > 0 && f.broken == nil {
+		if w.hold != nil {
+			w.hold()
+		}
 		if err := f.sink.WriteAt(w.bufs, off); err != nil {
 			f.broken = err
 			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: err.Error()})

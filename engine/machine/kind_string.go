@@ -46,11 +46,12 @@ func _() {
 	_ = x[DropReplay-14]
 	_ = x[DropLimit-15]
 	_ = x[DropFunction-16]
+	_ = x[DropNoRoom-17]
 }
 
-const _Drop_name = "takenmalformedwrong versionno such sessionnot from the session's senderunknown clientoutside the sequence windownot expected in this phasenot addressed to this hostother filesection, block or length out of rangeblock already hereclear message in an encrypted sessioncannot be opened or verifiedcounter seen beforea limit of this host is reachedmessage not for this role or not supported"
+const _Drop_name = "takenmalformedwrong versionno such sessionnot from the session's senderunknown clientoutside the sequence windownot expected in this phasenot addressed to this hostother filesection, block or length out of rangeblock already hereclear message in an encrypted sessioncannot be opened or verifiedcounter seen beforea limit of this host is reachedmessage not for this role or not supportedblock that the disk has no room for yet"
 
-var _Drop_index = [...]uint16{0, 5, 14, 27, 42, 71, 85, 112, 138, 164, 174, 211, 229, 266, 294, 313, 344, 386}
+var _Drop_index = [...]uint16{0, 5, 14, 27, 42, 71, 85, 112, 138, 164, 174, 211, 229, 266, 294, 313, 344, 386, 425}
 
 func (i Drop) String() string {
 	idx := int(i) - 0

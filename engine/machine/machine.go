@@ -137,5 +137,6 @@ const (
 	DropReplay                // counter seen before
 	DropLimit                 // a limit of this host is reached
 	DropFunction              // message not for this role or not supported
-	NumDrops      = int(DropFunction) + 1
+	DropNoRoom                // block that the disk has no room for yet
+	NumDrops      = int(DropNoRoom) + 1
 )

@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"time"
+
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -40,6 +42,9 @@ func (r *Receiver) gotFileSeg(now clock.Time, s *session, msg []byte, newest boo
 	if newest {
 		r.follow(now, s, int(x.Section))
 	}
+	if r.noRoom && f.missing.Has(i) {
+		return drop(machine.DropNoRoom)
+	}
 	if !f.missing.Remove(i) {
 		return drop(machine.DropDuplicate)
 	}
@@ -47,6 +52,22 @@ func (r *Receiver) gotFileSeg(now clock.Time, s *session, msg []byte, newest boo
 		r.whole(now, s)
 	}
 	return machine.Verdict{Store: machine.Store{Ref: f.req.Ref, Offset: l.Offset(i), Data: x.Data[:size]}}
+}
+
+// NoRoom tells whether the host can store blocks. While it cannot, those that are
+// missing are refused: sessions go on, and the blocks are asked for again.
+func (r *Receiver) NoRoom(yes bool) { r.noRoom = yes }
+
+// Patience is how long the host may leave packets unread without harm to a session: two
+// GRTT of the quickest one, for a sender asks every three, and at least 10 ms.
+func (r *Receiver) Patience() time.Duration {
+	least := timeoutMax
+	for i := range r.slots {
+		if s := &r.slots[i]; s.phase != Free {
+			least = min(least, 2*s.grtt, s.idle/2)
+		}
+	}
+	return max(least, patienceMin)
 }
 
 // whole asks the host to finish the file: every block has been handed out.

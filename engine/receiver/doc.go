@@ -33,6 +33,10 @@
 // COMPLETE for a file says that the disk has it under its final name. While the
 // host needs time to finish a file, the sender is kept waiting (see doneClosing).
 //
+// A host whose disk is behind says so with NoRoom and goes on handing packets in: blocks
+// are refused then and asked for again, and the sender hears answers. How long packets
+// may lie unread before that is told by Patience.
+//
 // Datagrams that came together are handed in together (HandleBatch), so that sealed
 // ones are opened side by side. A host with processors to spare opens them before, in
 // as many goroutines as it likes, each with an [Unsealer]; keys for it are to be had

@@ -29,6 +29,7 @@ type Receiver struct {
 	blocks    int64               // reserved by all sessions, at most blocksMax
 	lastRef   machine.FileRef
 	stopped   bool
+	noRoom    bool // the host cannot store blocks
 
 	queue []item
 	head  int           // first item of the queue

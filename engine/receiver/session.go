@@ -23,6 +23,8 @@ const (
 	// 1 ms as 1 ms too, and a header that says 1 µs must not make us send a
 	// REGISTER every 4 µs.
 	grttMin = time.Millisecond
+	// patienceMin is the floor of Patience.
+	patienceMin = 10 * time.Millisecond
 	// grttStep is how much GRTT must change to be taken over.
 	grttStep = time.Millisecond
 )

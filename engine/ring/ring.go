@@ -158,13 +158,27 @@ func (h *Hand[T]) Crowded() bool { return 2*(h.passed()+h.lead-h.next) > uint64(
 // must be the only one of stage 0.
 func (h *Hand[T]) Returned() uint64 { return min(h.passed(), h.next) }
 
-// passed is the least cursor of the stage before: all slots below it are finished there.
-func (h *Hand[T]) passed() uint64 {
-	least := h.before[0].done.pos.Load()
-	for i := 1; i < len(h.before); i++ {
-		least = min(least, h.before[i].done.pos.Load())
+// Followed is the position up to which the next stage has finished what this hand
+// passed on; not for the last stage.
+func (h *Hand[T]) Followed() uint64 { return least(h.after) }
+
+// Held is how many slots the stage before has finished and the next one has not; not
+// for the first stage nor the last.
+func (h *Hand[T]) Held() int {
+	end := h.Followed() // first, for both only grow
+	return int(h.passed() - end)
+}
+
+// passed is the position up to which the stage before has finished.
+func (h *Hand[T]) passed() uint64 { return least(h.before) }
+
+// least is the position below which all workers of a stage have finished.
+func least[T any](stage []Hand[T]) uint64 {
+	pos := stage[0].done.pos.Load()
+	for i := 1; i < len(stage); i++ {
+		pos = min(pos, stage[i].done.pos.Load())
 	}
-	return least
+	return pos
 }
 
 // Idle reports whether all that this hand, the only one of stage 0, ever handed

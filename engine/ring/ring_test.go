@@ -174,3 +174,29 @@ func TestWakeNextWakesWhoHasWork(t *testing.T) {
 		t.Error("a worker must wake the next stage")
 	}
 }
+
+// TestHeld: what a stage holds back is what came to it and was not finished behind it,
+// with one worker behind it and with several.
+func TestHeld(t *testing.T) {
+	for _, behind := range []int{1, 3} {
+		r := New[slot](8, nil, 1, 1, behind, 1)
+		first, h := r.Hand(0, 0), r.Hand(1, 0)
+		want := func(held int, followed uint64, why string) {
+			t.Helper()
+			if h.Held() != held || h.Followed() != followed {
+				t.Fatalf("%d workers, %s: %d held, followed to %d, want %d and %d", behind, why, h.Held(), h.Followed(), held, followed)
+			}
+		}
+		want(0, 0, "at the start")
+		first.Done(5)
+		want(5, 0, "five have come")
+		h.Done(4)
+		want(5, 0, "four were passed on, and nobody has finished them")
+		for i := range 3 {
+			r.Hand(2, i%behind).Done(1)
+		}
+		want(2, 3, "three were finished")
+		first.Done(3)
+		want(5, 3, "three more have come")
+	}
+}

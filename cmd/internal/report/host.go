@@ -22,6 +22,10 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 	case engine.CaptureLost:
 		l.Printf(Warnings, at, in, "Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
+	case engine.Disk:
+		text, name := diskText(e)
+		l.Printf(Warnings, at, in, "%s", text)
+		j.write(jsonFor{newHead(at, name, in), seconds(e.For)})
 	case engine.Traced:
 		l.Printf(Packets, at, in, "%s", traceText(e))
 	case engine.Dropped:
@@ -32,6 +36,17 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		return false
 	}
 	return true
+}
+
+// diskText returns the line for a log and the name of the event.
+func diskText(e engine.Disk) (text, event string) {
+	switch e.State {
+	case engine.DiskBehind:
+		return "Warning: the disk is behind, what it cannot take is dropped and asked for again", "disk_behind"
+	case engine.DiskStuck:
+		return "Warning: the disk takes nothing any more, what comes now waits for it", "disk_stuck"
+	}
+	return fmt.Sprintf("The disk has caught up, it was behind for %.1f seconds", e.For.Seconds()), "disk_back"
 }
 
 func traceText(e engine.Traced) string {
@@ -46,8 +61,8 @@ func dropLevel(why machine.Drop) int {
 	switch why {
 	case machine.DropClear, machine.DropSealed:
 		return Warnings // somebody tries something
-	case machine.DropReplay:
-		return Detail // or the network delivers twice
+	case machine.DropReplay, machine.DropNoRoom:
+		return Detail // or the network delivers twice; of the disk the user knows
 	}
 	return Peers
 }

@@ -151,6 +151,10 @@ type (
 		head
 		Count uint64 `json:"count"`
 	}
+	jsonFor struct {
+		head
+		Elapsed seconds `json:"elapsed"`
+	}
 	jsonSendEnd struct {
 		head
 		Exit           int     `json:"exit"`

@@ -1,0 +1,46 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"uftp/engine"
+	"uftp/engine/machine"
+)
+
+// TestDiskLines: a receiver whose disk is behind says so from level 1 on, without the
+// name of a session, and in JSON.
+func TestDiskLines(t *testing.T) {
+	events := []machine.Event{
+		engine.Disk{State: engine.DiskBehind, For: 20 * time.Millisecond},
+		engine.Dropped{Reason: machine.DropNoRoom, Count: 4},
+		engine.Disk{State: engine.DiskStuck, For: 30 * time.Second},
+		engine.Disk{State: engine.DiskBack, For: 31500 * time.Millisecond},
+	}
+	const (
+		behind = "Warning: the disk is behind, what it cannot take is dropped and asked for again\n"
+		count  = "Dropped 4 datagrams: block that the disk has no room for yet\n"
+		stuck  = "Warning: the disk takes nothing any more, what comes now waits for it\n"
+		back   = "The disk has caught up, it was behind for 31.5 seconds\n"
+	)
+	for level, want := range []string{"", behind + stuck + back, behind + stuck + back, behind + count + stuck + back} {
+		var text, lines bytes.Buffer
+		r := &Receiver{Log: NewLog(&text, level, false), JSON: NewJSON(&lines)}
+		for _, ev := range events {
+			r.Report(began, ev)
+		}
+		r.Close()
+		if text.String() != want {
+			t.Errorf("level %d: %q, want %q", level, text.String(), want)
+		}
+		checkJSON(t, lines.String())
+		for i, name := range []string{"behind", "stuck", "back"} {
+			line := strings.Split(lines.String(), "\n")[i]
+			if !strings.Contains(line, `"event":"disk_`+name+`"`) || !strings.Contains(line, `"elapsed":`) {
+				t.Errorf("line %d is %s, want disk_%s with its time", i, line, name)
+			}
+		}
+	}
+}
