@@ -22,10 +22,16 @@ import (
 
 // Fixed sizes of a sender.
 const (
-	txSlots   = 64 // trains and control packets planned but not sent; 4 MiB of buffers
-	ctlSlots  = 64 // receive buffers; one holds a datagram or what the kernel has joined
-	rxBatch   = 16 // datagrams of one system call
-	txBatch   = 16 // trains of one system call
+	txSlots  = 64 // trains and control packets planned but not sent; 4 MiB of buffers
+	ctlSlots = 64 // receive buffers; one holds a datagram or what the kernel has joined
+	rxBatch  = 16 // datagrams of one system call
+	txBatch  = 16 // trains of one system call
+	// signedTrain is the most blocks of a train that have a signature each: with a long
+	// RSA key on a slow machine a full train takes longer than receivers wait for data.
+	signedTrain = 4
+	// fillMost is for how long trains are filled, where the transmitter does it, before
+	// those that are ready leave.
+	fillMost  = time.Millisecond
 	lookahead = 5 * time.Millisecond
 	// together is how much before its time a train may leave with one that is due. At
 	// high rates that saves a wake-up, here and at the receivers, for most trains, and
@@ -117,7 +123,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		stride = sealers[0].Size(wire.FileSegLen + sc.BlockSize)
 	}
 	if sc.TrainBlocks == 0 {
-		sc.TrainBlocks = max(1, min(caps.MaxSegs, caps.MaxTrainBytes/stride, machine.MaxTrainBlocks))
+		sc.TrainBlocks = trainBlocks(caps, stride, sc.Security.Signs())
 	}
 	if sc.Lookahead == 0 {
 		sc.Lookahead = lookahead
@@ -193,6 +199,16 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.tellNotes()
 	r.reports.close()
 	return r.result, nil
+}
+
+// trainBlocks is how many blocks a train has at most, when a datagram takes stride
+// bytes and, perhaps, is signed.
+func trainBlocks(caps netio.Caps, stride int, signed bool) int {
+	n := min(caps.MaxSegs, caps.MaxTrainBytes/stride, machine.MaxTrainBlocks)
+	if signed {
+		n = min(n, signedTrain)
+	}
+	return max(1, n)
 }
 
 // loop drives the machine until its session has ended.

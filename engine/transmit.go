@@ -217,9 +217,13 @@ func (t *transmitter) run(h *ring.Hand[txSlot]) {
 // send. It waits for the first one's departure; k is 0 when it was told to quit.
 func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 	now := t.wall.now()
+	began := now
 	for k < txBatch && h.Ahead(k) {
 		s := h.Peek(k)
-		if t.inline {
+		if t.inline && s.state == slotPlanned {
+			if k > 0 && t.wall.now().Sub(began) > fillMost {
+				return k, n
+			}
 			fillSlot(s, t.sealer, t.failed)
 		}
 		if s.src != nil {
@@ -239,6 +243,7 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 					return 0, 0
 				}
 				now = t.wall.now()
+				began = now
 			}
 			t.bucket.Take(now, s.train.N*t.packet)
 		}

@@ -68,6 +68,10 @@ func (x *Security) NewSealer() (*aead.Sealer, error) {
 	return aead.NewSealer(x.keys, nil, 0)
 }
 
+// Signs reports whether each packet bears a signature by the sender's key, which takes
+// a thousand times as long as to seal it. Of a nil Security it is false.
+func (x *Security) Signs() bool { return x != nil && x.sigLen > 0 }
+
 // Overhead is what Config.Overhead grows by, bytes: stock counts the ENCRYPTED
 // header, the signature and 16 bytes for padding or tag (v4-sender.md section 6).
 // Of a nil Security it is 0.
