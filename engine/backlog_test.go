@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,28 @@ func TestDiskBehind(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSourceStalls: while the sender's disk gives nothing, receivers hear that the
+// session lives, for longer than they wait for data.
+func TestSourceStalls(t *testing.T) {
+	for _, workers := range []int{0, 2} {
+		p := startReceiver(t, nil)
+		cfg := p.config(60e6, 1300, p.file("f", 2<<20))
+		cfg.Session.GRTT, cfg.Session.MinGRTT = 100*time.Millisecond, 100*time.Millisecond
+		cfg.Workers = workers
+		const patience = 2 * time.Second // 20 GRTT
+		var reads atomic.Int32
+		cfg.holdDisk = func() {
+			if reads.Add(1) == 10 {
+				time.Sleep(2*patience + patience/2)
+			}
+		}
+		if res, events := send(t, context.Background(), cfg); res.Exit != sender.ExitOK || res.Elapsed < 2*patience {
+			t.Errorf("%d workers: exit %d after %v, want 0 in spite of the stall: %v", workers, res.Exit, res.Elapsed, events)
+		}
+		p.wantSame("f")
 	}
 }
 

@@ -26,6 +26,8 @@ type SendConfig struct {
 	Tick    time.Duration // how often a SendTick is reported; 0 = never
 	Trace   bool          // report every datagram as a Traced
 	Capture CaptureConfig
+
+	holdDisk func() // for tests: called before each read
 }
 
 // SendResult is how a session ended.

@@ -76,6 +76,8 @@ type sendRun struct {
 	wake   chan struct{} // the core sleeps here
 	timer  *time.Timer
 	out    machine.Out
+	alive  machine.Packet // what overtakes
+	sends  *transmitter
 	tx     *ring.Hand[txSlot] // plans
 	reaped uint64             // position up to which departures were told to the machine
 	rx     *ring.Hand[rxSlot] // handles
@@ -86,6 +88,7 @@ type sendRun struct {
 	wanting bool    // the machine waits for an Offer
 	current *source // of the file announced last
 	ended   bool
+	hold    func()     // for tests: see source
 	killAt  clock.Time // after a signal: when to end without telling anybody
 	result  SendResult
 }
@@ -135,6 +138,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		timer:  time.NewTimer(time.Hour),
 		offers: make(chan offer, 1),
 		killAt: clock.Never,
+		hold:   cfg.holdDisk,
 	}
 	r.m = sender.New(*sc, began)
 	r.reports = newReports(report)
@@ -177,6 +181,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	}
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
 		packet: sc.BlockSize + sc.Overhead}
+	r.sends = t
 	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
 	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })
@@ -237,6 +242,9 @@ func (r *sendRun) loop(ctx context.Context) {
 		r.tellNotes()
 		if r.wanting {
 			r.offer(now)
+		}
+		if r.m.KeepAlive(now, &r.alive) {
+			r.sends.overtake(&r.alive)
 		}
 		if r.poll(now) {
 			continue
@@ -342,6 +350,7 @@ func (r *sendRun) offer(now clock.Time) {
 			}
 			r.wanting = false
 			r.current = o.src
+			o.src.hold = r.hold
 		default:
 			return
 		}
@@ -390,7 +399,7 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
-	until = clock.Min(until, r.killAt)
+	until = clock.Min(until, clock.Min(r.killAt, r.m.KeepAliveAt()))
 	if r.tick > 0 {
 		until = clock.Min(until, r.nextTic)
 	}

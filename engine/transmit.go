@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"uftp/crypto/aead"
@@ -58,6 +59,7 @@ type source struct {
 	id      uint16
 	pending int // slots that refer to it
 	closing bool
+	hold    func() // for tests: called before each read; may be nil
 }
 
 // close closes the file, if there is one that is open.
@@ -121,6 +123,9 @@ func (s *txSlot) fill(sealer *aead.Sealer) error {
 		for j < t.N && t.Block[j] == t.Block[j-1]+1 {
 			j++
 		}
+		if s.src.hold != nil {
+			s.src.hold()
+		}
 		if err := s.src.src.ReadBlocks(s.bufs[i:j], t.Layout.Offset(int(t.Block[i]))); err != nil {
 			s.state = slotBroken
 			return err
@@ -181,8 +186,11 @@ type transmitter struct {
 	rate   int64 // of the bucket, bytes/s
 	packet int   // bytes that the rate counts for a block
 
-	timer    *time.Timer
-	trains   [txBatch]netio.TxTrain
+	timer  *time.Timer
+	trains [txBatch]netio.TxTrain
+
+	mu       sync.Mutex // of conn's way out, tap and what follows: once for each system call
+	past     [1]netio.TxTrain
 	lastErr  string // of the last send, to report each kind once
 	lastTold clock.Time
 }
@@ -281,6 +289,22 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 
 // send sends trains; what the network refuses is lost like any datagram, and told.
 func (t *transmitter) send(trains []netio.TxTrain) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sendLocked(trains)
+}
+
+// overtake has the core send a control packet past all that waits in the ring. While
+// the transmitter is sending there is no need: receivers hear something.
+func (t *transmitter) overtake(p *machine.Packet) {
+	if t.mu.TryLock() {
+		t.past[0] = netio.TxTrain{Buf: p.Data, To: p.To}
+		t.sendLocked(t.past[:])
+		t.mu.Unlock()
+	}
+}
+
+func (t *transmitter) sendLocked(trains []netio.TxTrain) {
 	for len(trains) > 0 {
 		t.tap.begin()
 		sent, err := t.conn.WriteBatch(trains)

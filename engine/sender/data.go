@@ -24,6 +24,9 @@ const maxPassesAny = 65535
 // maxFlight is the most trains that may be on their way out.
 const maxFlight = 1024
 
+// flight is what is remembered of a train on its way out.
+type flight struct{ section, seq uint16 }
+
 // passState is the walk over the blocks of the file.
 type passState struct {
 	bucket cc.Bucket
@@ -40,10 +43,11 @@ type passState struct {
 	need block.Set // blocks to send: by somebody not there yet, or lost
 	sent block.Set // blocks that were sent before
 
-	// Sections of the trains that were planned and have not left, oldest first.
-	flight     [maxFlight]uint16
+	// Trains that were planned and have not left, oldest first.
+	flight     [maxFlight]flight
 	flightHead int
 	inFlight   int
+	aliveAt    clock.Time // when one of them is overdue and KeepAlive has something to say
 
 	// Of this pass.
 	began          clock.Time
@@ -214,6 +218,11 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.Depart = max(p.bucket.Take(now, n*(s.cfg.BlockSize+s.cfg.Overhead)), now)
 	t.To = s.cfg.Private
 	t.Head = s.header(wire.FuncFileSeg)
+	if p.inFlight == 0 {
+		p.aliveAt = t.Depart.Add(s.patience() / 4)
+	}
+	p.flight[(p.flightHead+p.inFlight)%maxFlight] = flight{uint16(section), s.seq}
+	p.inFlight++
 	t.FileID = s.fileID
 	t.Layout = s.layout
 	t.N = n
@@ -222,8 +231,6 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	if s.sec != nil {
 		t.Counter = s.sec.take(n)
 	}
-	p.flight[(p.flightHead+p.inFlight)%maxFlight] = uint16(section)
-	p.inFlight++
 
 	s.attempt = 0 // data asks for answers anew
 }
@@ -234,6 +241,7 @@ func (s *Sender) Departed(now clock.Time, trains int) {
 	n := min(max(trains, 0), p.inFlight)
 	p.flightHead = (p.flightHead + n) % maxFlight
 	p.inFlight -= n
+	p.aliveAt = now.Add(s.patience() / 4)
 	s.adapt.departed(s, now, n)
 	s.last, s.pollNow = now, true
 }
@@ -247,7 +255,7 @@ func (s *Sender) sending(section int) bool {
 	}
 	low := p.section
 	if p.inFlight > 0 {
-		low = int(p.flight[p.flightHead])
+		low = int(p.flight[p.flightHead].section)
 	}
 	return low <= section && section <= p.section
 }

@@ -5,7 +5,8 @@
 // It does what package machine says a machine does. The host offers files when
 // asked (NeedFile: Offer or EndOfFiles), fills and sends the trains that Poll
 // plans, tells how many have left (Departed) and which file it cannot read
-// (FileFailed).
+// (FileFailed). When trains cannot leave, because the disk stalls, KeepAlive has
+// what is to overtake them.
 //
 //	         ┌──────────────┐ nobody: 7
 //	         │  Announcing  ├──────────────────────────────┐
