@@ -194,15 +194,9 @@ func TestCaptureDiesTransferLives(t *testing.T) {
 	p := startReceiver(t, func(cfg *ReceiveConfig) { cfg.Capture = capturedTo(filepath.Join(dir, "rx"), 1e6, 2) })
 	cfg := p.config(10e6, 1300, p.file("f", 10_000_000))
 	cfg.Capture = capturedTo(filepath.Join(dir, "tx"), 1e6, 2)
-	var events []machine.Event
-	res, err := Send(context.Background(), cfg, func(_ time.Time, ev machine.Event) {
-		events = append(events, ev)
-		if _, ok := ev.(sender.FileStarted); ok {
-			os.Rename(dir, dir+".away")
-		}
-	})
-	if err != nil || res.Exit != sender.ExitOK {
-		t.Fatalf("%v, exit %d, want 0", err, res.Exit)
+	res, events := sendWith(t, context.Background(), cfg, func() { os.Rename(dir, dir+".away") })
+	if res.Exit != sender.ExitOK {
+		t.Fatalf("exit %d, want 0", res.Exit)
 	}
 	p.stop()
 	p.wait()

@@ -24,7 +24,7 @@ import (
 type fakeConn struct {
 	in     chan netio.RxSlot // what arrives
 	fail   chan error        // what ReadBatch returns instead
-	stuck  bool              // WriteBatch waits for Close
+	stuck  chan struct{}     // WriteBatch says here that it waits for Close
 	write  func(bytes int)   // told of every WriteBatch; it may take its time
 	closed chan struct{}
 	once   sync.Once
@@ -64,7 +64,11 @@ func (c *fakeConn) ReadBatch(slots []netio.RxSlot) (int, error) {
 }
 
 func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
-	if c.stuck {
+	if c.stuck != nil {
+		select {
+		case c.stuck <- struct{}{}:
+		default: // said before
+		}
 		<-c.closed
 		return 0, net.ErrClosed
 	}
@@ -119,9 +123,12 @@ func (c *fakeConn) count(fn wire.Func) (n int) {
 	return n
 }
 
+// patience is for what must happen, on however busy a machine.
+const patience = time.Minute
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never: " + what)
 		}
@@ -138,8 +145,9 @@ func sendOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*Sen
 	to := netip.MustParseAddrPort("230.4.4.1:1044")
 	cfg := SendConfig{
 		Session: sender.Config{
-			UID: 0x99, Group: 7, Public: to, Private: to, BlockSize: 1300, Robust: 20, Rate: 1e7, Overhead: 52,
-			GRTT: 20 * time.Millisecond, MinGRTT: 10 * time.Millisecond, MaxGRTT: time.Second,
+			UID: 0x99, Group: 7, Public: to, Private: to, BlockSize: 1300, Robust: 50, Rate: 1e7, Overhead: 52,
+			// As in pair.config: the test must be there before registration ends.
+			GRTT: 100 * time.Millisecond, MinGRTT: 100 * time.Millisecond, MaxGRTT: 15 * time.Second,
 			MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 10,
 		},
 		Walk: store.WalkConfig{Operands: []string{path}},
@@ -204,17 +212,17 @@ func TestReadErrorsAreSurvived(t *testing.T) {
 // TestStopWithStuckSocket cancels a sender whose socket takes nothing.
 func TestStopWithStuckSocket(t *testing.T) {
 	c := newFakeConn()
-	c.stuck = true
+	c.stuck = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := sendOnFake(t, ctx, c, nil)
-	time.Sleep(100 * time.Millisecond)
+	<-c.stuck
 	cancel()
 	select {
 	case res := <-done:
 		if res.Exit != sender.ExitSignal {
 			t.Errorf("exit %d, want %d", res.Exit, sender.ExitSignal)
 		}
-	case <-time.After(3*stopWait + flushWait):
+	case <-time.After(patience):
 		t.Fatal("a signal must end a sender whose socket is stuck")
 	}
 }
@@ -253,13 +261,14 @@ func announce() []byte {
 func TestOneInterfaceGone(t *testing.T) {
 	c := newFakeConn()
 	var mu sync.Mutex
-	gone := false
+	gone, joined := false, 0
 	c.join = func(_ netip.Addr, i netio.Interface) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if gone && i.Index == 2 {
 			return errors.New("no such device")
 		}
+		joined++
 		return nil
 	}
 	var notes []string
@@ -271,10 +280,12 @@ func TestOneInterfaceGone(t *testing.T) {
 			mu.Unlock()
 		}
 	})
-	mu.Lock()
-	gone = true
-	mu.Unlock()
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, "the public group is joined through both", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		gone = joined == 2
+		return gone
+	})
 	c.in <- netio.RxSlot{Buf: announce(), From: netip.MustParseAddrPort("10.0.0.9:5000")}
 	eventually(t, "REGISTER through the interface that is left", func() bool { return c.count(wire.FuncRegister) > 0 })
 	if n := c.count(wire.FuncAbort); n > 0 {

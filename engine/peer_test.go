@@ -86,7 +86,7 @@ func (r *room) close() {
 		if err != nil {
 			r.t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		r.t.Error("the receiver does not stop")
 	}
 }
@@ -213,7 +213,7 @@ func (p *peer) say(pkts []byte, seg int) {
 // hear waits for a message of the receiver in this session.
 func (p *peer) hear(f wire.Func) (msg []byte) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Microsecond) {
 		for pkt := p.r.c.sentAt(p.looked); pkt != nil; pkt = p.r.c.sentAt(p.looked) {
 			p.looked++
 			h, msg, err := wire.ParseHeader(pkt)

@@ -188,7 +188,7 @@ func TestTapSplitsTrains(t *testing.T) {
 			}
 		}
 		if i%10 == 0 {
-			time.Sleep(time.Millisecond) // let it go to sleep now and then
+			eventually(t, "the lanes are empty, there is room for what comes", x.empty)
 		}
 	}
 	x.close()

@@ -82,7 +82,7 @@ func TestCrossing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs live programs")
 	}
-	b := &bench{ctx: t.Context(), size: 500_000, timeout: time.Minute, dir: t.TempDir()}
+	b := &bench{ctx: t.Context(), size: 500_000, timeout: 5 * time.Minute, dir: t.TempDir()}
 	b.bin, b.file = filepath.Join(b.dir, "bin"), filepath.Join(b.dir, "file")
 	if err := buildOurs(b.bin); err != nil {
 		t.Fatal(err)

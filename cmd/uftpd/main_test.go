@@ -96,11 +96,10 @@ func killed(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitFor waits until a file holds a text: waitfor FILE TEXT.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	for range 500 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(b, []byte(args[1])) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not come to hold %q", args[0], args[1])
 }

@@ -49,7 +49,8 @@ func TestBatchCaps(t *testing.T) {
 	}
 }
 
-// TestBatching wants few system calls: one for all trains out, one for all in.
+// TestBatching wants few system calls: one for all trains out, one for all in. A busy
+// kernel may deliver in parts, which takes further calls: then it is tried again.
 func TestBatching(t *testing.T) {
 	for _, c := range []struct {
 		cfg                    Config
@@ -60,28 +61,37 @@ func TestBatching(t *testing.T) {
 		{Config{NoBatch: true}, 10, 10, 10},
 		{Config{NoBatch: true, NoGSO: true, NoGRO: true}, 40, 40, 40},
 	} {
-		tx, rx := listen(t, c.cfg), listen(t, Config{RcvBuf: 4 << 20, NoGRO: c.cfg.NoGRO, NoBatch: c.cfg.NoBatch})
-		trains := make([]TxTrain, 10)
-		for i := range trains {
-			trains[i] = TxTrain{Buf: make([]byte, 4000), Seg: 1000, To: to("127.0.0.1", rx)}
-		}
-		send(t, tx, trains...)
-		got := 0
-		s := slots(40, SlotBytes)
-		for got < 40 {
-			n, err := rx.ReadBatch(s)
-			if err != nil {
-				t.Fatal(err)
+		var in uint64
+		for range 100 {
+			tx, rx := listen(t, c.cfg), listen(t, Config{RcvBuf: 4 << 20, NoGRO: c.cfg.NoGRO, NoBatch: c.cfg.NoBatch})
+			trains := make([]TxTrain, 10)
+			for i := range trains {
+				trains[i] = TxTrain{Buf: make([]byte, 4000), Seg: 1000, To: to("127.0.0.1", rx)}
 			}
-			for i := range s[:n] {
-				got += datagrams(s[i].N, s[i].Seg)
+			send(t, tx, trains...)
+			if n := tx.Stats().TxSyscalls; n != c.txCalls {
+				t.Errorf("%+v: %d system calls out, want %d", c.cfg, n, c.txCalls)
+			}
+			got := 0
+			s := slots(40, SlotBytes)
+			for got < 40 {
+				n, err := rx.ReadBatch(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range s[:n] {
+					got += datagrams(s[i].N, s[i].Seg)
+				}
+			}
+			in = rx.Stats().RxSyscalls
+			tx.Close()
+			rx.Close()
+			if in <= c.rxMost {
+				break
 			}
 		}
-		if n := tx.Stats().TxSyscalls; n != c.txCalls {
-			t.Errorf("%+v: %d system calls out, want %d", c.cfg, n, c.txCalls)
-		}
-		if n := rx.Stats().RxSyscalls; n < c.rxMin || n > c.rxMost {
-			t.Errorf("%+v: %d system calls in, want %d to %d", c.cfg, n, c.rxMin, c.rxMost)
+		if in < c.rxMin || in > c.rxMost {
+			t.Errorf("%+v: %d system calls in, want %d to %d", c.cfg, in, c.rxMin, c.rxMost)
 		}
 	}
 }
@@ -161,10 +171,12 @@ func TestTransientErrors(t *testing.T) {
 			dead := TxTrain{Buf: []byte{1}, To: to("127.0.0.1", gone)}
 			gone.Close()
 			send(t, c, dead)
+			awaitReport(t, c)
 			send(t, c, dead) // meets the report of the first
 			if c.Stats().Transient != 1 {
 				t.Errorf("sending swallowed %d reports, want 1", c.Stats().Transient)
 			}
+			awaitReport(t, c)
 			send(t, c, TxTrain{Buf: []byte("alive"), To: to("127.0.0.1", c)})
 			if got := collect(t, c, 1, soon); len(got) != 1 || string(got[0].data) != "alive" {
 				t.Errorf("got %v, want the datagram behind the reports", got)
@@ -176,6 +188,22 @@ func TestTransientErrors(t *testing.T) {
 	}
 }
 
+// awaitReport waits until an error is there for the socket to tell.
+func awaitReport(t *testing.T, c Conn) {
+	t.Helper()
+	rawFd(t, c, func(fd int) {
+		p := []unix.PollFd{{Fd: int32(fd)}} // errors are told unasked
+		for end := time.Now().Add(soon); p[0].Revents&unix.POLLERR == 0; {
+			if _, err := unix.Poll(p, 100); err != nil && err != unix.EINTR {
+				t.Fatal(err)
+			}
+			if time.Now().After(end) {
+				t.Fatal("no ICMP report comes")
+			}
+		}
+	})
+}
+
 func TestKernelDrops(t *testing.T) {
 	for name, cfg := range variants() {
 		t.Run(name, func(t *testing.T) {
@@ -184,8 +212,10 @@ func TestKernelDrops(t *testing.T) {
 			for range 100 {
 				send(t, tx, TxTrain{Buf: make([]byte, 1000), To: to("127.0.0.1", rx)})
 			}
-			got := len(collect(t, rx, 100, silence))
-			drops := rx.Stats().KernelDrops
+			got, drops := 0, uint64(0)
+			for end := time.Now().Add(soon); got+int(drops) < 100 && time.Now().Before(end); drops = rx.Stats().KernelDrops {
+				got += len(collect(t, rx, 100, silence))
+			}
 			if drops == 0 || got+int(drops) != 100 {
 				t.Errorf("%d received and %d dropped, want 100 together and some dropped", got, drops)
 			}
@@ -441,6 +471,8 @@ func TestInterfaceDown(t *testing.T) {
 				t.Errorf("unicast without route: %d, %v; want an error", n, err)
 			}
 			a.ip("link set nio0 up")
+			a.settle("nio0")
+			b.settle("nio1")
 			send(t, tx, train)
 			if got := collect(t, rx, 3, soon); len(got) != 3 {
 				t.Errorf("%d datagrams after the interface came back, want 3", len(got))

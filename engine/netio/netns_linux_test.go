@@ -142,7 +142,7 @@ func pair(t testing.TB, mtu int) (a, b *netns) {
 // which the kernel does behind the back of "link set up".
 func (n *netns) settle(dev string) {
 	n.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
 		link, _ := n.try("ip", "link", "show", "dev", dev)
 		addr, _ := n.try("ip", "-6", "addr", "show", "dev", dev, "scope", "link")
 		if strings.Contains(string(link), "state UP") && strings.Contains(string(addr), "fe80:") && !strings.Contains(string(addr), "tentative") {

@@ -56,7 +56,7 @@ func checkDestination(t *testing.T, tx, rx Conn, dest netip.AddrPort, source net
 	buf := pattern(5*1324, 1)
 	send(t, tx, TxTrain{Buf: buf, Seg: 1324, To: dest})
 	s := slots(8, SlotBytes)
-	rx.SetReadDeadline(time.Now().Add(20 * time.Second))
+	rx.SetReadDeadline(time.Now().Add(soon))
 	for got := 0; got < len(buf); {
 		n, err := rx.ReadBatch(s)
 		if err != nil {
@@ -80,7 +80,7 @@ func TestDestinationsAreNotAskedFor(t *testing.T) {
 			tx, rx := listen(t, cfg), listen(t, cfg)
 			send(t, tx, TxTrain{Buf: []byte("x"), To: to("127.0.0.1", rx)})
 			s := slots(1, 100)
-			rx.SetReadDeadline(time.Now().Add(20 * time.Second))
+			rx.SetReadDeadline(time.Now().Add(soon))
 			if _, err := rx.ReadBatch(s); err != nil {
 				t.Fatal(err)
 			}

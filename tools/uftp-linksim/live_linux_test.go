@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,29 +30,67 @@ func TestGeo(t *testing.T) {
 	s := start(t, "-p", "geo")
 	for _, ends := range [][2]string{{hub4, remote4}, {hub6, remote6}} {
 		go echo(udp(t, s.remote, ends[1], 7001))
-		if rtt := roundTrip(t, udp(t, s.hub, ends[0], 7002), to(ends[1], 7001)); rtt < 600*time.Millisecond || rtt > 700*time.Millisecond {
+		if rtt := roundTrip(t, udp(t, s.hub, ends[0], 7002), to(ends[1], 7001), 700*time.Millisecond); rtt < 600*time.Millisecond || rtt > 700*time.Millisecond {
 			t.Errorf("round trip to %s: %v, want 600 ms and a little for the rate", ends[1], rtt)
 		}
 	}
-	// 60 datagrams at once: 1442 bytes as frames, 45 ms each at 256 kbit/s.
+	// 60 datagrams at once: 1442 bytes as frames, 45 ms each at 256 kbit/s. A busy machine
+	// may be late with the first or the last one: then it is tried again.
+	const at, gap = 60, 1442 * 8 / 256e3 // s
 	sink := udp(t, s.hub, hub4, 7003)
 	source := udp(t, s.remote, remote4, 7004)
-	for range 60 {
-		if _, err := source.WriteToUDP(make([]byte, 1400), to(hub4, 7003)); err != nil {
-			t.Fatal(err)
+	var arrived []int
+	for rate := 0.0; rate < 235_000 || rate > 265_000; {
+		if len(arrived) == 20 {
+			t.Fatalf("%.0f bit/s on the way back, want 256000", rate)
+		}
+		var got []arrival
+		var reader sync.WaitGroup
+		reader.Go(func() { got = arrivalsToEnd(sink) })
+		for range at {
+			if _, err := source.WriteToUDP(make([]byte, 1400), to(hub4, 7003)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sayEnd(t, source, to(hub4, 7003), &reader)
+		arrived = append(arrived, len(got))
+		// Nobody is early: who is least late in either half shows the pace.
+		if half := len(got) / 2; half > 0 {
+			late := [2]float64{math.Inf(1), math.Inf(1)}
+			for i, a := range got[:2*half] {
+				late[i/half] = min(late[i/half], a.at.Sub(got[0].at).Seconds()-float64(i)*gap)
+			}
+			rate = 1442 * 8 / (gap + (late[1]-late[0])/float64(half))
 		}
 	}
-	got := arrivals(sink, 2*time.Second)
-	if n := len(got); n < 21 || n > 23 {
-		t.Fatalf("%d of 60 datagrams arrive, want the 22 that a queue of 32 KiB holds", n)
-	}
-	took := got[len(got)-1].at.Sub(got[0].at).Seconds()
-	if rate := float64(len(got)-1) * 1442 * 8 / took; rate < 235_000 || rate > 265_000 {
-		t.Errorf("%.0f bit/s on the way back, want 256000", rate)
-	}
 	doc := s.end()
-	if up := doc.Direction[1]; up.LostQueue < 37 || up.LostQueue > 39 || up.QueuePeakB > 32<<10 || doc.Preset != "geo" {
-		t.Errorf("%+v, want 38 dropped by the queue", up)
+	lines := s.frames("up", 1442)
+	if len(lines) != at*len(arrived) {
+		t.Fatalf("%d frames in the log, want %d", len(lines), at*len(arrived))
+	}
+	dropped := 0
+	for try, n := range arrived {
+		var passed []logLine
+		all := lines[at*try : at*(try+1)]
+		for _, l := range all {
+			if l.Fate == "pass" {
+				passed = append(passed, l)
+			}
+		}
+		left := int((all[at-1].T - all[0].T) / gap) // while they came
+		if n != len(passed) || n < 21 || n > 23+left {
+			t.Fatalf("%d of 60 datagrams arrive, %d by the log, want the 22 that a queue of 32 KiB holds and at most %d more", n, len(passed), left+1)
+		}
+		dropped += at - n
+		for i, l := range passed[1:] {
+			// One that comes when the one before has left need not wait.
+			if want := max(l.T, passed[i].Sent) + gap; math.Abs(l.Sent-want) > 1e-6 {
+				t.Fatalf("datagram %d leaves at %v s, want %v s", i+1, l.Sent, want)
+			}
+		}
+	}
+	if up := doc.Direction[1]; up.LostQueue < uint64(dropped) || up.QueuePeakB > 32<<10 || doc.Preset != "geo" {
+		t.Errorf("%+v, want %d dropped by the queue", up, dropped)
 	}
 }
 
@@ -88,7 +129,7 @@ func TestFrames(t *testing.T) {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		var got []byte
-		for until := time.Now().Add(3 * time.Second); got == nil && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		for until := time.Now().Add(patience); got == nil && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 			n, err := sink.receive()
 			if err != nil {
 				t.Fatal(err)
@@ -109,33 +150,37 @@ func TestFrames(t *testing.T) {
 // asked for, the outage as long as it was to be; the same seed loses the same.
 func TestLossLogOutage(t *testing.T) {
 	require(t)
-	var lost [2]string
-	for run := range lost {
-		s := start(t, "-d", "20ms", "-l", "down=8%", "-b", "down=4%:10", "-O", "down=2500ms+500ms", "-s", "77")
+	var fates [2]map[uint64]string
+	for run := range fates {
+		s := start(t, "-d", "20ms", "-l", "down=8%", "-b", "down=4%:10", "-O", "down=2500ms+1s", "-s", "77")
 		for _, ns := range []string{s.hub, s.remote} { // only our frames shall be counted
 			s.command(ns, "ip", "link", "set", "eth0", "arp", "off")
 		}
 		sink, source := udp(t, s.remote, remote4, 7003), udp(t, s.hub, hub4, 7004)
 		mac := strings.Fields(s.command(s.remote, "cat", "/sys/class/net/eth0/address"))[0]
 		s.command(s.hub, "ip", "neigh", "replace", remote4, "lladdr", mac, "dev", "eth0")
-		done := make(chan []arrival)
-		go func() { done <- arrivals(sink, 900*time.Millisecond) }()
+		var got []arrival
+		var reader sync.WaitGroup
+		reader.Go(func() { got = arrivalsToEnd(sink) })
 		const n = 4000
 		for i := range n {
 			source.WriteToUDP(binary.BigEndian.AppendUint32(make([]byte, 196), uint32(i)), to(remote4, 7003))
 			time.Sleep(time.Millisecond)
 		}
-		got := <-done
+		sayEnd(t, source, to(remote4, 7003), &reader)
 		doc := s.end()
 		lines := s.frames("down", 242)
 		if len(lines) != n {
 			t.Fatalf("%d frames in the log, want %d", len(lines), n)
 		}
-		next, gap := 0, time.Duration(0)
-		var fates strings.Builder
+		next, out := 0, 0
+		fates[run] = map[uint64]string{}
 		for i, l := range lines {
-			if l.Fate == "loss" || l.Fate == "burst" {
-				fmt.Fprintf(&fates, "%d:%s ", l.N, l.Fate)
+			fates[run][l.N] = l.Fate
+			if in := l.Sent >= 2.5 && l.Sent < 3.5; in != (l.Fate == "outage") {
+				t.Fatalf("frame %d at %v s: %q, want the outage from 2.5 s to 3.5 s", i, l.Sent, l.Fate)
+			} else if in {
+				out++
 			}
 			if l.Fate != "pass" {
 				continue
@@ -146,9 +191,6 @@ func TestLossLogOutage(t *testing.T) {
 			if num := binary.BigEndian.Uint32(got[next].data[196:]); num != uint32(i) {
 				t.Fatalf("datagram %d arrives where the log lets %d pass", num, i)
 			}
-			if next > 0 {
-				gap = max(gap, got[next].at.Sub(got[next-1].at))
-			}
 			if late := l.At - l.T; late < 0.0199 || late > 0.0201 {
 				t.Fatalf("frame %d is to arrive after %v s, want 20 ms", i, late)
 			}
@@ -157,29 +199,32 @@ func TestLossLogOutage(t *testing.T) {
 		if next != len(got) {
 			t.Errorf("%d datagrams arrived, %d by the log", len(got), next)
 		}
-		if gap < 400*time.Millisecond || gap > 800*time.Millisecond {
-			t.Errorf("longest silence %v, want the outage of 500 ms", gap)
-		}
 		d := doc.Direction[0]
 		air := float64(d.Frames - d.LostEvent)
 		if share := float64(d.LostSingle+d.LostBurst) / air; share < 0.08 || share > 0.16 {
 			t.Errorf("%.3f lost, want 8%% and 4%% in bursts", share)
 		}
-		if d.LostEvent < 100 || d.LostBurst == 0 || doc.Direction[1].LostSingle != 0 {
+		if out == 0 || d.LostEvent < uint64(out) || d.LostBurst == 0 || doc.Direction[1].LostSingle != 0 {
 			t.Errorf("%+v, want losses of every kind downwards and none upwards", doc)
 		}
-		lost[run] = fates.String()
 	}
 	// The outage hides some fates, at a moment that is not the same twice: what both
-	// runs show must agree, and that is nearly all.
-	same, all := 0, strings.Fields(lost[0])
-	for _, f := range all {
-		if strings.Contains(" "+lost[1], " "+f+" ") {
-			same++
+	// runs show must agree.
+	again := 0
+	for n, f := range fates[0] {
+		g, both := fates[1][n]
+		if !both || f == "outage" || g == "outage" {
+			continue
+		}
+		if f != g {
+			t.Errorf("frame %d: %q, and %q with the same seed", n, f, g)
+		}
+		if f != "pass" {
+			again++
 		}
 	}
-	if same < len(all)*8/10 {
-		t.Errorf("%d of %d losses come again with the same seed", same, len(all))
+	if again < 100 {
+		t.Errorf("%d losses came again, want hundreds", again)
 	}
 }
 
@@ -194,8 +239,9 @@ func TestDamageCopies(t *testing.T) {
 	// Damaged ARP requests are repeated only after a second.
 	mac := strings.Fields(s.command(s.remote, "cat", "/sys/class/net/eth0/address"))[0]
 	s.command(s.hub, "ip", "neigh", "replace", remote4, "lladdr", mac, "dev", "eth0")
-	done := make(chan []arrival)
-	go func() { done <- arrivals(sink, 900*time.Millisecond) }()
+	var got []arrival
+	var reader sync.WaitGroup
+	reader.Go(func() { got = arrivalsToEnd(sink) })
 	body := func(i int) []byte {
 		b := make([]byte, 1000)
 		r := rand.New(rand.NewPCG(1, uint64(i)))
@@ -209,7 +255,7 @@ func TestDamageCopies(t *testing.T) {
 		source.WriteToUDP(body(i), to(remote4, 7003))
 		time.Sleep(500 * time.Microsecond)
 	}
-	got := <-done
+	sayEnd(t, source, to(remote4, 7003), &reader)
 	seen := map[uint32]int{}
 	overtaken, missed, last := 0, 0, uint32(0)
 	for _, a := range got {
@@ -267,7 +313,7 @@ func TestTCP(t *testing.T) {
 			from = s.remote
 		}
 		inside(t, from, func() error {
-			c, err := net.DialTimeout("tcp", l.Addr().String(), 5*time.Second)
+			c, err := net.DialTimeout("tcp", l.Addr().String(), patience)
 			if err != nil {
 				l.Close()
 				return err
@@ -296,6 +342,8 @@ func TestTransfers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lab := netlab.Around([]netlab.Place{{Namespace: s.hub, IPv4: netip.MustParseAddr(hub4)}, {Namespace: s.remote, IPv4: netip.MustParseAddr(remote4)}})
+	defer lab.Close()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := netlab.WriteRandom(file, 4<<20, 3); err != nil {
@@ -306,19 +354,20 @@ func TestTransfers(t *testing.T) {
 		if err := os.Mkdir(dest, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		out := &output{}
-		rx := exec.Command("ip", "netns", "exec", s.remote, bin+"uftpd", "-d", "-q", "-I", "eth0", "-D", dest)
-		rx.Stdout, rx.Stderr = out, out
-		if err := rx.Start(); err != nil {
+		rx, err := lab.Receiver(0).Start(netlab.Spec{Argv: []string{bin + "uftpd", "-d", "-q", "-I", "eth0", "-D", dest}})
+		if err != nil {
 			t.Fatal(err)
 		}
-		stop := func() { rx.Process.Signal(syscall.SIGTERM); rx.Wait() }
-		time.Sleep(500 * time.Millisecond)
-		text, err := exec.Command("timeout", "30", "ip", "netns", "exec", s.hub, bin+"uftp", "-I", "eth0", "-R", "30000", file).CombinedOutput()
-		stop()
-		if err != nil {
-			t.Errorf("%suftp: %v: %s%s", bin, err, text, out)
-			continue
+		if err := rx.WaitUDP(1044, patience); err != nil {
+			t.Fatal(err, rx.Stderr())
+		}
+		res, err := lab.Sender().Run(2*time.Minute, bin+"uftp", "-I", "eth0", "-R", "30000", file)
+		if err != nil || res.Code != 0 {
+			t.Errorf("%suftp ends with %d, %v: %s%s", bin, res.Code, err, res.Stderr, rx.Stderr())
+		}
+		rx.Signal(syscall.SIGTERM)
+		if _, err := rx.WaitFor(patience); err != nil {
+			t.Errorf("%suftpd: %v", bin, err)
 		}
 		if err := netlab.SameContent(file, filepath.Join(dest, "file")); err != nil {
 			t.Errorf("%suftp: %v", bin, err)
@@ -330,7 +379,7 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
-// TestInterfaces: two interfaces that are there, counters on demand, and an
+// TestInterfaces: two interfaces that are there, counters at intervals, and an
 // interface that goes away.
 func TestInterfaces(t *testing.T) {
 	require(t)
@@ -357,16 +406,10 @@ func TestInterfaces(t *testing.T) {
 		t.Errorf("no warning of the address: %s", s.stderr)
 	}
 	go echo(udp(t, prefix+"b", remote4, 7001))
-	if rtt := roundTrip(t, udp(t, prefix+"a", hub4, 7002), to(remote4, 7001)); rtt < 60*time.Millisecond || rtt > 90*time.Millisecond {
+	if rtt := roundTrip(t, udp(t, prefix+"a", hub4, 7002), to(remote4, 7001), 90*time.Millisecond); rtt < 60*time.Millisecond || rtt > 90*time.Millisecond {
 		t.Errorf("round trip %v, want 60 ms", rtt)
 	}
-	s.waitFor(" up   ") // by the interval
-	before := strings.Count(s.stderr.String(), " up   ")
-	s.cmd.Process.Signal(syscall.SIGUSR1)
-	time.Sleep(200 * time.Millisecond)
-	if after := strings.Count(s.stderr.String(), " up   "); after == before {
-		t.Error("SIGUSR1 prints nothing")
-	}
+	s.waitFor(" up   ")
 	ip("-n", prefix+"b", "link", "del", "eth0")
 	s.ended = true
 	err := s.cmd.Wait()
@@ -376,10 +419,10 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
-// TestNamespaceExists: what others use is not touched.
+// TestNamespaceExists: what others use is not touched; and counters on demand.
 func TestNamespaceExists(t *testing.T) {
 	require(t)
-	s := start(t, "-t", "1m")
+	s := start(t, "-t", "10m")
 	dir, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -394,6 +437,11 @@ func TestNamespaceExists(t *testing.T) {
 			t.Errorf("namespace %s: %v", ns, err)
 		}
 	}
+	if strings.Contains(s.stderr.String(), " up   ") {
+		t.Errorf("counters that nobody asked for: %s", s.stderr)
+	}
+	s.cmd.Process.Signal(syscall.SIGUSR1)
+	s.waitFor(" up   ")
 	s.end()
 	if _, err := os.Stat("/run/netns/" + s.hub); err == nil {
 		t.Error("a namespace of its own is left behind")

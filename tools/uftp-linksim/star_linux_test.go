@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := make(chan []arrival)
-		go func() { got <- arrivals(sink, 2*time.Second) }()
+		go func() { got <- arrivals(sink, 11, 200*time.Millisecond) }()
 		for _, n := range []int{1000, 8500, 600} {
 			if _, err := source.WriteToUDP(make([]byte, n), to(remote4, 7003)); err != nil {
 				t.Fatal(err)
@@ -81,7 +82,7 @@ func TestKinds(t *testing.T) {
 		if _, err := big.WriteToUDP(make([]byte, 4000-28), to(remote4, 7005)); err != nil {
 			t.Fatal(err)
 		}
-		if a := arrivals(big, 2*time.Second); len(a) != 1 || len(a[0].data) != 4000-28 {
+		if a := arrivals(big, 1, 200*time.Millisecond); len(a) != 1 || len(a[0].data) != 4000-28 {
 			t.Errorf("%s: %d datagrams of a whole MTU come back, want 1", kind, len(a))
 		}
 		doc := s.end()
@@ -208,7 +209,7 @@ func TestStar(t *testing.T) {
 				}
 				c, err := net.ListenMulticastUDP("udp4", ifi, &net.UDPAddr{IP: group, Port: 7003})
 				if err == nil {
-					c.SetReadBuffer(8 << 20)
+					forceBuffer(t, c)
 					sinks = append(sinks, c)
 					t.Cleanup(func() { c.Close() })
 				}
@@ -216,10 +217,10 @@ func TestStar(t *testing.T) {
 			})
 			go echo(udp(t, ns, fmt.Sprintf("198.18.0.%d", i+2), 7001))
 		}
-		results := make([]chan []arrival, links)
+		results := make([][]arrival, links)
+		var readers sync.WaitGroup
 		for i, c := range sinks {
-			results[i] = make(chan []arrival, 1)
-			go func() { results[i] <- arrivals(c, 2*time.Second) }()
+			readers.Go(func() { results[i] = arrivalsToEnd(c) })
 		}
 		source := udp(t, names[0], hub4, 7004)
 		const n = 2000
@@ -231,10 +232,11 @@ func TestStar(t *testing.T) {
 				time.Sleep(2 * time.Millisecond)
 			}
 		}
+		sayEnd(t, source, &net.UDPAddr{IP: group, Port: 7003}, &readers)
 		var seen []map[int]bool
 		for i := range results {
 			m := map[int]bool{}
-			for _, a := range <-results[i] {
+			for _, a := range results[i] {
 				m[int(a.data[0])<<8|int(a.data[1])] = true
 			}
 			if len(m) < n*77/100 || len(m) > n*83/100 {
@@ -257,12 +259,9 @@ func TestStar(t *testing.T) {
 		for i := range links {
 			answered := false
 			c := udp(t, names[0], hub4, 7010+i)
-			for range 20 {
+			for end := time.Now().Add(patience); !answered && time.Now().Before(end); {
 				c.WriteToUDP([]byte("?"), to(fmt.Sprintf("198.18.0.%d", i+2), 7001))
-				if len(arrivals(c, 300*time.Millisecond)) > 0 {
-					answered = true
-					break
-				}
+				answered = len(arrivals(c, 0, 300*time.Millisecond)) > 0
 			}
 			if !answered {
 				t.Errorf("%s: end %d does not answer", kind, i+1)
@@ -272,7 +271,7 @@ func TestStar(t *testing.T) {
 		for range 3 {
 			ends.WriteToUDP([]byte("?"), to("198.18.0.3", 7001)) // the address stays unknown
 		}
-		if a := arrivals(ends, 500*time.Millisecond); len(a) > 0 {
+		if a := arrivals(ends, 0, 500*time.Millisecond); len(a) > 0 {
 			t.Errorf("%s: one end hears another", kind)
 		}
 		doc := s.end()
@@ -306,16 +305,15 @@ func TestPresetsLive(t *testing.T) {
 			go echo(udp(t, s.remote, remote4, 7001))
 			c := udp(t, s.hub, hub4, 7002)
 			best, answers := time.Hour, 0
-			for i := range 40 {
-				began := time.Now()
+			var began [40]time.Time
+			for i := range began {
+				began[i] = time.Now()
 				if _, err := c.WriteToUDP([]byte{byte(i)}, to(remote4, 7001)); err != nil {
 					t.Fatal(err)
 				}
-				for _, a := range arrivals(c, 2*least+200*time.Millisecond) {
-					if a.data[0] == byte(i) {
-						best = min(best, a.at.Sub(began))
-						answers++
-					}
+				for _, a := range arrivals(c, 0, 2*least+200*time.Millisecond) { // or later
+					best = min(best, a.at.Sub(began[a.data[0]]))
+					answers++
 				}
 				if answers >= 2 {
 					break
@@ -379,7 +377,7 @@ func TestCaptureOverSatellite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rx.WaitUDP(1044, 30*time.Second); err != nil {
+	if err := rx.WaitUDP(1044, patience); err != nil {
 		t.Fatal(err, rx.Stderr())
 	}
 	res, err := lab.Sender().Run(2*time.Minute, filepath.Join(bin, "uftp"), "-I", "eth0", "-R", "20000", "-H", lab.Receiver(0).UID(), "--pcap", in("here.pcap"), in("scene.tif"))
@@ -387,7 +385,7 @@ func TestCaptureOverSatellite(t *testing.T) {
 		t.Fatalf("uftp ends with %d, %v: %s", res.Code, err, res.Stderr)
 	}
 	rx.Signal(syscall.SIGTERM) // the capture is whole at the end
-	if res, err := rx.WaitFor(30 * time.Second); err != nil {
+	if res, err := rx.WaitFor(patience); err != nil {
 		t.Fatalf("uftpd: %v: %s", err, res.Stderr)
 	}
 	if lost := s.end().Direction[0].LostBurst; lost == 0 {

@@ -32,12 +32,20 @@ type ground struct {
 
 func newGround(t *testing.T, bin string) *ground {
 	t.Helper()
-	c, err := net.ListenPacket("udp", ":0")
+	// Below the ports that systems give to sockets without one: it stays free.
+	var c net.PacketConn
+	port, err := 0, error(nil)
+	for range 100 {
+		port = 1<<14 + rand.IntN(1<<14)
+		if c, err = net.ListenPacket("udp", fmt.Sprint(":", port)); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	g := &ground{t: t, bin: bin, dir: t.TempDir(), port: fmt.Sprint(c.LocalAddr().(*net.UDPAddr).Port)}
+	g := &ground{t: t, bin: bin, dir: t.TempDir(), port: fmt.Sprint(port)}
 	for _, d := range []string{"src", "dest"} {
 		if err := os.Mkdir(g.in(d), 0o755); err != nil {
 			t.Fatal(err)
@@ -196,7 +204,7 @@ func TestLiveCapture(t *testing.T) {
 		{"IPv6 unicast in clear", []string{"-I", "lo/6", "-M", "ff02::1:1"}, []string{"-I", "lo/6", "-M", "::1"}, false},
 		{"IPv6 unicast encrypted", []string{"-I", "lo/6", "-M", "ff02::1:1"}, []string{"-I", "lo/6", "-M", "::1", "-Y", "aes256-gcm"}, true},
 	} {
-		t.Run(x.name, func(t *testing.T) {
+		try := func(t *testing.T) (differs string) {
 			g := newGround(t, bin)
 			g.file("big.img", 3_300_000)
 			g.file("small", 1)
@@ -233,12 +241,31 @@ func TestLiveCapture(t *testing.T) {
 				}
 				g.extracted(all, "big.img", keys)
 				g.extracted(all, "small", keys)
-				if out := want(t, 0, append(append([]string{"receiver"}, keys...), all)...); !strings.Contains(out, "0x00000077: ") || !strings.Contains(out, "2 files") {
-					t.Errorf("%s: %s\nwant the answers of the receiver for both files", name, out)
+				code, out, errs := replay(t, append(append([]string{"receiver"}, keys...), all)...)
+				if !strings.Contains(out, "0x00000077: ") || !strings.Contains(out, "2 files") {
+					t.Errorf("%s: %s%s\nwant the answers of the receiver for both files", name, out, errs)
+				}
+				if code != 0 {
+					differs += name + ": " + out + errs
 				}
 			}
 			// Without --register-count: that the sender did not wait is nothing a capture tells.
-			want(t, 0, append(append([]string{"sender"}, keys...), g.joined("tx.pcapng"))...)
+			if code, out, errs := replay(t, append(append([]string{"sender"}, keys...), g.joined("tx.pcapng"))...); code != 0 {
+				differs += out + errs
+			}
+			return differs
+		}
+		// A replay keeps time exactly. On a busy machine the programs do not: what they
+		// repeat, or not, then differs, and it is tried again.
+		t.Run(x.name, func(t *testing.T) {
+			differs := try(t)
+			for i := 0; differs != "" && i < 5 && !t.Failed(); i++ {
+				t.Logf("tried again: %s", differs)
+				differs = try(t)
+			}
+			if differs != "" {
+				t.Errorf("a replay differs from the capture each time:\n%s", differs)
+			}
 		})
 	}
 }

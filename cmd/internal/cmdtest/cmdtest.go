@@ -4,6 +4,7 @@
 package cmdtest
 
 import (
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -33,19 +34,30 @@ func Exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // BusyPort keeps a UDP port for the rest of the script and puts its number into PORT.
 func BusyPort(ts *testscript.TestScript, _ bool, _ []string) {
-	c := listen(ts)
+	c, err := listen(ts, 0)
+	ts.Check(err)
 	ts.Defer(func() { c.Close() })
 }
 
-// FreePort puts the number of a UDP port that was free just now into PORT.
-func FreePort(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(listen(ts).Close()) }
+// FreePort puts the number of a UDP port that was free just now into PORT. It lies
+// below those that systems give to sockets without one, so that it stays free.
+func FreePort(ts *testscript.TestScript, _ bool, _ []string) {
+	for range 100 {
+		if c, err := listen(ts, 1<<14+rand.IntN(1<<14)); err == nil {
+			ts.Check(c.Close())
+			return
+		}
+	}
+	ts.Fatalf("no port is free")
+}
 
-func listen(ts *testscript.TestScript) *net.UDPConn {
-	c, err := net.ListenUDP("udp4", nil)
-	ts.Check(err)
-	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
-	ts.Setenv("PORT", port)
-	return c
+func listen(ts *testscript.TestScript, port int) (*net.UDPConn, error) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+	if err == nil {
+		_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+		ts.Setenv("PORT", port)
+	}
+	return c, err
 }
 
 // CheckOptions finds fault with a table: every option is told in a group of its own
