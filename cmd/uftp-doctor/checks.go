@@ -39,6 +39,9 @@ func mbit(rate float64) string {
 	if rate >= 1e9/8 {
 		return fmt.Sprintf("%.2f Gbit/s", rate*8/1e9)
 	}
+	if rate >= 1e8/8 {
+		return fmt.Sprintf("%.0f Mbit/s", rate*8/1e6)
+	}
 	return fmt.Sprintf("%.3g Mbit/s", rate*8/1e6)
 }
 

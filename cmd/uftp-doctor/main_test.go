@@ -177,3 +177,14 @@ func TestTableOfOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestMbit: rates as people write them.
+func TestMbit(t *testing.T) {
+	for rate, want := range map[float64]string{
+		1.25e9: "10.00 Gbit/s", 125e6: "1.00 Gbit/s", 124.99e6: "1000 Mbit/s", 12.5e6: "100 Mbit/s", 1.2345e6: "9.88 Mbit/s", 8000: "0.064 Mbit/s",
+	} {
+		if got := mbit(rate); got != want {
+			t.Errorf("%v bytes/s: %q, want %q", rate, got, want)
+		}
+	}
+}

@@ -100,12 +100,9 @@ func run(bin string, rate int) error {
 // startReceiver starts receiver i and waits until it listens.
 func startReceiver(bin string, i, port int, dest, dir string) (*exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(bin, "uftpd"), "-d", "-q", "-I", "lo", "-p", fmt.Sprint(port), "--share-port",
-		"-U", fmt.Sprintf("0x%X", i+1), "-D", dest, "--no-progress")
-	out, err := cmd.StderrPipe()
+		"-U", fmt.Sprintf("0x%X", i+1), "-D", dest, "--no-progress", "--json")
+	events, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	logName := filepath.Join(dir, fmt.Sprintf("receiver%d.log", i+1))
@@ -113,34 +110,32 @@ func startReceiver(bin string, i, port int, dest, dir string) (*exec.Cmd, error)
 	if err != nil {
 		return nil, err
 	}
-	ready := make(chan string, 1)
+	defer logFile.Close() // the receiver has its own
+	cmd.Stderr = logFile
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	listens := make(chan bool, 1)
 	go func() {
-		defer logFile.Close()
-		sc := bufio.NewScanner(out)
+		sc := bufio.NewScanner(events)
 		for sc.Scan() {
-			fmt.Fprintln(logFile, sc.Text())
-			select {
-			case ready <- sc.Text():
-			default:
+			if strings.Contains(sc.Text(), `"event":"listening"`) {
+				listens <- true
+				break
 			}
 		}
-		close(ready)
+		close(listens)
+		_, _ = io.Copy(io.Discard, events)
 	}()
 	select {
-	case line, ok := <-ready:
+	case ok := <-listens:
 		if !ok {
 			return nil, errors.New("a receiver ended at once: " + logName)
 		}
-		if !strings.Contains(line, "UFTP version") {
-			stop(cmd)
-			return nil, fmt.Errorf("receiver %d: %s", i+1, line)
-		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		stop(cmd)
-		return nil, errors.New("a receiver does not start")
+		return nil, errors.New("a receiver does not start: " + logName)
 	}
-	// The banner comes first, the socket right after it.
-	time.Sleep(300 * time.Millisecond)
 	return cmd, nil
 }
 
