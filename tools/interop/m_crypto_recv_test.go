@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
@@ -316,9 +315,9 @@ var cryptRecv = []scenario{
 	{id: "M8", run: func(t *testing.T, e *env) {
 		e.file("f", 3_000_000)
 		a := e.rx(e.A, "-T", e.mkdir("tA"))
-		p := e.txStart("-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-f", hA, "f")
+		p := e.txStart("-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-R", "6000", "-f", hA, "f") // takes 4 s
 		e.log(a, "FILEINFO_ACK sent")
-		time.Sleep(500 * time.Millisecond)
+		e.arrive(p, e.A, 600_000)
 		p.Signal(syscall.SIGINT)
 		e.want(e.end(p).Code == 6, "exit code 6 after a signal")
 		e.log(a, "Transfer aborted by server: Server quit, aborting all")
@@ -337,10 +336,10 @@ var cryptRecv = []scenario{
 
 		e.fresh()
 		e.rx(e.B)
-		e.file("g", 2_000_000)
+		e.file("g", 4_000_000)
 		p = e.txStart("-Y", "aes256-cbc", "-h", "sha256", "-e", "ecdh_ecdsa", hAB, "g")
-		e.await(func() bool { return strings.Count(a.Stderr(), "FILEINFO_ACK sent") == 3 }, soon)
-		time.Sleep(300 * time.Millisecond)
+		e.log(a, "Name of file to receive: g")
+		e.arrive(p, e.A, 300_000)
 		e.stop(a)
 		e.want(e.end(p).Code == 0, "the other one goes on")
 		e.got("g", e.B)
