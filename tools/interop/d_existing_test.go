@@ -236,7 +236,8 @@ var existing = []scenario{
 		e.rx(e.A)
 		res := e.tx(hA, "-D", e.in("Aevil", "x"), "f1")
 		if !e.OursRx {
-			e.want(res.Code == 0 && e.exists(e.in("Aevil", "x")), "stock takes /destevil for /dest, code %d", res.Code)
+			e.want(res.Code == 0, "stock accepts that, got code %d", res.Code)
+			e.soonExists(e.in("Aevil", "x"), "stock takes /destevil for /dest")
 			return
 		}
 		e.want(res.Code == 10, "rejected, got code %d", res.Code)

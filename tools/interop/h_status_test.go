@@ -138,13 +138,19 @@ var statusLines = []scenario{
 func (e *env) rolled(name string, n int) {
 	e.t.Helper()
 	// A receiver may still write when the sender has ended.
-	e.await(func() bool { return e.exists(e.in(name)) && e.exists(e.in(fmt.Sprintf("%s.%d", name, n))) }, soon)
-	for i := 1; i <= n; i++ {
-		st, err := os.Stat(e.in(fmt.Sprintf("%s.%d", name, i)))
-		e.want(err == nil && st.Size() >= 900_000 && st.Size() < 1_100_000, "%s.%d of about 1000000 bytes, got %v (%v)", name, i, size(st), err)
-	}
-	all, _ := filepath.Glob(e.in(name + "*"))
-	e.want(len(all) == n+1, "%s and %d older ones, got %q", name, n, all)
+	e.becomes(func() error {
+		for i := 1; i <= n; i++ {
+			st, err := os.Stat(e.in(fmt.Sprintf("%s.%d", name, i)))
+			if err != nil || st.Size() < 900_000 || st.Size() >= 1_100_000 {
+				return fmt.Errorf("want: %s.%d of about 1000000 bytes, got %v (%v)", name, i, size(st), err)
+			}
+		}
+		all, _ := filepath.Glob(e.in(name + "*"))
+		if len(all) != n+1 {
+			return fmt.Errorf("want: %s and %d older ones, got %q", name, n, all)
+		}
+		return nil
+	})
 }
 
 func size(st os.FileInfo) int64 {
