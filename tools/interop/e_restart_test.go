@@ -202,7 +202,7 @@ var restart = []scenario{
 		for _, n := range names {
 			e.got(n, e.B)
 			e.result(uidB, n, "copy")
-			e.result(uidA, n, "lost")
+			e.missed(uidA, n)
 		}
 		text, err := os.ReadFile(e.restartFile())
 		e.ok(err)

@@ -391,6 +391,14 @@ func (e *env) result(receiver, file, status string) {
 	e.want(len(found) == 1 && len(found[0]) >= 5 && found[0][4] == status, "one line RESULT;%s;%s with %s, got %q", receiver, file, status, found)
 }
 
+// missed wants that a receiver did not get a file because it did not hear: the sender
+// gives it up, or on a busy machine, where G is longer, it the sender.
+func (e *env) missed(receiver, file string) {
+	e.t.Helper()
+	found := e.lines("RESULT", receiver, file)
+	e.want(len(found) == 1 && len(found[0]) >= 5 && (found[0][4] == "lost" || found[0][4] == "aborted"), "one line RESULT;%s;%s with lost or aborted, got %q", receiver, file, found)
+}
+
 // Packets.
 
 // capture records at a host; the recording ends with packets.

@@ -118,7 +118,12 @@ var loss = []scenario{
 		c := e.capture(e.S)
 		e.txCode(8, hA, "f")
 		tr := e.packets(c).from(e.S)
-		e.want(len(tr.of(fileInfo)) == 10, "FILEINFO is sent R times, got %d", len(tr.of(fileInfo)))
+		info := tr.of(fileInfo)
+		if g := info.grtt(); 3*10*g < 900*time.Millisecond {
+			e.want(len(info) == 10, "FILEINFO is sent R times, got %d", len(info))
+		} else { // a machine so busy that A gives up before, after 1 s
+			e.want(len(info) > 1, "FILEINFO is sent again, got %d", len(info))
+		}
 		e.want(len(tr.of(done)) == 0, "no DONE at all")
 	}},
 	{id: "85", run: func(t *testing.T, e *env) {
@@ -299,8 +304,7 @@ var loss = []scenario{
 		e.want(e.end(p).Code == 0, "exit code 0")
 		e.got("f", e.B)
 		e.holds(e.dest(e.A))
-		res := e.lines("RESULT", uidA, "f")
-		e.want(len(res) == 1 && (res[0][4] == "lost" || res[0][4] == "aborted"), "A is lost or aborted, got %q", res)
+		e.missed(uidA, "f")
 	}},
 	{id: "95", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
