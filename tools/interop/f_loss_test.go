@@ -48,7 +48,7 @@ var loss = []scenario{
 		for _, h := range append(all, e.S) {
 			e.drop(h, netlab.Match{}, netlab.Percent(10))
 		}
-		e.txCode(0, append([]string{"-r", "0.1", "-s", "20", hABC}, list...)...)
+		e.txCode(0, append([]string{"-r", "0.1", "-s", "40", hABC}, list...)...)
 		for _, f := range list {
 			e.got(f, all...)
 			e.result(uidA, f, "copy")
@@ -77,7 +77,7 @@ var loss = []scenario{
 				e.drop(e.S, netlab.Match{}.Func(fn).From(h), netlab.EveryNth(2))
 			}
 		}
-		e.txCode(0, hAB, "f", "g", "d")
+		e.txCode(0, "-s", "40", hAB, "f", "g", "d")
 		for _, h := range []*netlab.Host{e.A, e.B} {
 			e.got("f", h)
 			e.got("g", h)

@@ -91,7 +91,7 @@ activate = 1
 		for i, line := range []string{"-Y aes256-gcm", "-Y aes128-cbc", "-Y aes256-cbc -w keyex", "-Y aes128-cbc -w keyex -e ecdh_rsa -K 1024", "-Y aes128-ccm -c -e rsa -K 1024"} {
 			name := fmt.Sprint("f", i)
 			e.file(name, 400_000)
-			e.txCode(0, append(strings.Fields(line), "-s", "20", hABC, name)...)
+			e.txCode(0, append(strings.Fields(line), "-s", "40", hABC, name)...)
 			e.got(name, all...)
 		}
 		e.dropped(e.S)

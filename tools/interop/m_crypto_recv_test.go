@@ -83,7 +83,7 @@ var crypt = []scenario{
 		e.rx(e.A, "-K", "ec:prime256v1")
 		e.drop(e.A, netlab.Match{}, netlab.EveryNth(3))
 		e.drop(e.S, netlab.Match{}, netlab.EveryNth(3))
-		e.txCode(0, "-Y", "aes128-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-s", "20", hA, "f")
+		e.txCode(0, "-Y", "aes128-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-s", "40", hA, "f")
 		e.got("f", e.A)
 		e.dropped(e.A)
 	}},
@@ -144,7 +144,7 @@ func lossy(line string) func(t *testing.T, e *env) {
 		e.rx(e.A, "-K", "rsa:512,ec:prime256v1")
 		e.drop(e.A, netlab.Match{}, netlab.Percent(3))
 		e.dropAnswers(3)
-		e.txCode(0, append(strings.Fields(line), "-s", "20", hA, "f")...)
+		e.txCode(0, append(strings.Fields(line), "-s", "40", hA, "f")...)
 		e.got("f", e.A)
 		e.dropped(e.A)
 	}
@@ -240,7 +240,7 @@ var cryptRecv = []scenario{
 		for i, line := range []string{"-Y aes256-gcm -e ecdh_ecdsa", "-Y aes128-ccm -e ecdh_rsa -K 1024 -c", "-Y aes128-cbc -e rsa -K 1024", "-Y aes256-cbc -w keyex -e ecdh_ecdsa", "-Y aes128-cbc -w keyex -e rsa -K 1024"} {
 			name := fmt.Sprint("f", i)
 			e.file(name, 300_000)
-			e.txCode(0, append(strings.Fields(line), "-h", "sha256", "-s", "20", hABC, name)...)
+			e.txCode(0, append(strings.Fields(line), "-h", "sha256", "-s", "40", hABC, name)...)
 			e.got(name, all...)
 		}
 		e.dropped(e.S)
