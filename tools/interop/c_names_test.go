@@ -101,8 +101,12 @@ var names = []scenario{
 		})
 		e.want(!e.exists(e.in("other")), "nothing outside the destination")
 		e.result(uidA, e.in("other", "x"), "rejected")
-		_, said, _ := strings.Cut(rx.Stderr(), "Name of file to receive: "+e.in("other", "x"))
-		why, _, _ := strings.Cut(said, "COMPLETE sent")
+		var said, why string
+		e.want(e.await(func() (all bool) {
+			_, said, _ = strings.Cut(rx.Stderr(), "Name of file to receive: "+e.in("other", "x"))
+			why, _, all = strings.Cut(said, "COMPLETE sent")
+			return all
+		}, soon), "the log tells of the answer")
 		e.want(strings.Contains(why, "doesn't match any dest directory"), "the log says why before it says what was answered, got %q", said)
 	}},
 	{id: "41", run: func(t *testing.T, e *env) {

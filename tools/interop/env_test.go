@@ -19,8 +19,8 @@ import (
 // How long a session, a start and everything else may take at most.
 const (
 	sessionMax = 60 * time.Second
-	startMax   = 10 * time.Second
-	soon       = 5 * time.Second
+	startMax   = 30 * time.Second
+	soon       = 15 * time.Second
 )
 
 // The sender's UID and lists of receivers as the command line takes them.
@@ -178,11 +178,34 @@ func (e *env) got(name string, hosts ...*netlab.Host) {
 // it has answered, so a moment is granted.
 func (e *env) gotAs(name, path string) {
 	e.t.Helper()
+	e.becomes(func() error { return netlab.SameFile(e.src(name), path) })
+}
+
+// gotTree wants everything below src at dest of a host.
+func (e *env) gotTree(h *netlab.Host) {
+	e.t.Helper()
+	e.becomes(func() error { return netlab.SameTree(e.in("src"), e.dest(h)) })
+}
+
+// becomes wants that check passes soon: another process may still be at it.
+func (e *env) becomes(check func() error) {
+	e.t.Helper()
 	var err error
-	e.await(func() bool { err = netlab.SameFile(e.src(name), path); return err == nil }, soon)
+	e.await(func() bool { err = check(); return err == nil }, soon)
 	if err != nil {
 		e.t.Error(err)
 	}
+}
+
+// soonExists and soonGone want that a path comes to exist or to be no more.
+func (e *env) soonExists(path, why string) {
+	e.t.Helper()
+	e.want(e.await(func() bool { return e.exists(path) }, soon), "%s: %s exists", why, path)
+}
+
+func (e *env) soonGone(path, why string) {
+	e.t.Helper()
+	e.want(e.await(func() bool { return !e.exists(path) }, soon), "%s: %s does not exist", why, path)
 }
 
 // holds wants exactly these names below dir, in the form of netlab.List, sorted.
@@ -210,7 +233,7 @@ func (e *env) await(cond func() bool, limit time.Duration) bool {
 // Receivers.
 
 // rx starts RX on a host: in the foreground, with the host's destination
-// directory unless args hold a -D. It returns when the receiver listens.
+// directory unless args hold a -D. It returns when the receiver can hear.
 func (e *env) rx(h *netlab.Host, args ...string) *netlab.Proc {
 	e.t.Helper()
 	return e.rxAs(e.OursRx, h, args...)
@@ -227,23 +250,31 @@ func (e *env) rxAs(ours bool, h *netlab.Host, args ...string) *netlab.Proc {
 		all = append(all, "-D", e.dest(h))
 	}
 	p := e.start(h, e.dir, append([]string{e.bin.path("uftpd", ours)}, append(all, args...)...)...)
-	e.ok(p.WaitUDP(port(args), startMax))
-	time.Sleep(40 * time.Millisecond) // joins and signal handlers follow the bind at once
-	if p.Exited() {
-		e.t.Fatalf("receiver on %s ended at once: %s", h.Name, p.Stderr())
-	}
+	e.ok(p.WaitLog(ready, startMax))
 	return p
 }
 
+// ready is what both receivers log when they have bound their port, joined their
+// groups and set their signal handlers.
+const ready = "UFTP version"
+
 func has(args []string, option string) bool { return slices.Contains(args, option) }
 
-// port is the value of -p.
-func port(args []string) int {
-	n := 1044
-	if i := slices.Index(args, "-p"); i >= 0 {
-		fmt.Sscan(args[i+1], &n)
-	}
-	return n
+// logged waits for text in the log file of a daemon in the background.
+func (e *env) logged(path, text string) {
+	e.t.Helper()
+	e.want(e.await(func() bool { log, _ := os.ReadFile(path); return strings.Contains(string(log), text) }, startMax), "%q in %s", text, path)
+}
+
+// arrive waits until n more bytes have come to a host while p runs.
+func (e *env) arrive(p *netlab.Proc, h *netlab.Host, n int64) {
+	e.t.Helper()
+	before, err := h.Received()
+	e.ok(err)
+	e.ok(p.WaitUntil(func() bool {
+		now, err := h.Received()
+		return err == nil && now >= before+n
+	}, fmt.Sprintf("%d more bytes at %s", n, h.Name), soon))
 }
 
 // stop ends a receiver with SIGTERM and wants exit code 6.
@@ -360,6 +391,14 @@ func (e *env) result(receiver, file, status string) {
 	e.want(len(found) == 1 && len(found[0]) >= 5 && found[0][4] == status, "one line RESULT;%s;%s with %s, got %q", receiver, file, status, found)
 }
 
+// missed wants that a receiver did not get a file because it did not hear: the sender
+// gives it up, or on a busy machine, where G is longer, it the sender.
+func (e *env) missed(receiver, file string) {
+	e.t.Helper()
+	found := e.lines("RESULT", receiver, file)
+	e.want(len(found) == 1 && len(found[0]) >= 5 && (found[0][4] == "lost" || found[0][4] == "aborted"), "one line RESULT;%s;%s with lost or aborted, got %q", receiver, file, found)
+}
+
 // Packets.
 
 // capture records at a host; the recording ends with packets.
@@ -376,7 +415,16 @@ func (e *env) packets(c *netlab.Capture) trace {
 	e.t.Helper()
 	p, err := c.Packets()
 	e.ok(err)
+	if n := c.Missed(); n > 0 {
+		e.t.Logf("tcpdump came too late for %d packets", n)
+	}
 	return p
+}
+
+// seen waits until a recording, which goes on, has what cond looks for.
+func (e *env) seen(c *netlab.Capture, what string, cond func(trace) bool) {
+	e.t.Helper()
+	e.want(e.await(func() bool { tr, _ := c.SoFar(); return cond(tr) }, soon), "%s is recorded", what)
 }
 
 // wellFormed ends a recording and lets tshark judge it.

@@ -4,7 +4,6 @@ package interop
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +28,7 @@ var loss = []scenario{
 		e.dropped(e.A)
 		tr := e.packets(c)
 		segs, naks := tr.of(fileSeg), tr.of(status)
-		e.want(segs.passes() >= 2 && segs.passes() <= 6, "2 to 6 passes, got %d", segs.passes())
+		e.want(segs.passes() >= 2 && segs.passes() <= 10, "2 to 6 passes, a few more on a busy machine, got %d", segs.passes())
 		firstDone := tr.of(done)[0].Time
 		early := naks.where(func(p netlab.Packet) bool { return word(p, 20) == 0 && p.Time.Before(firstDone) })
 		second := segs.where(func(p netlab.Packet) bool { return word(p, 20) == 1 })
@@ -49,7 +48,7 @@ var loss = []scenario{
 		for _, h := range append(all, e.S) {
 			e.drop(h, netlab.Match{}, netlab.Percent(10))
 		}
-		e.txCode(0, append([]string{"-r", "0.1", "-s", "20", hABC}, list...)...)
+		e.txCode(0, append([]string{"-r", "0.1", "-s", "40", hABC}, list...)...)
 		for _, f := range list {
 			e.got(f, all...)
 			e.result(uidA, f, "copy")
@@ -78,7 +77,7 @@ var loss = []scenario{
 				e.drop(e.S, netlab.Match{}.Func(fn).From(h), netlab.EveryNth(2))
 			}
 		}
-		e.txCode(0, hAB, "f", "g", "d")
+		e.txCode(0, "-s", "40", hAB, "f", "g", "d")
 		for _, h := range []*netlab.Host{e.A, e.B} {
 			e.got("f", h)
 			e.got("g", h)
@@ -94,12 +93,15 @@ var loss = []scenario{
 		c := e.capture(e.S)
 		e.txCode(7, "-r", "0.1", hA, "f")
 		e.log(r, "Registration unconfirmed")
+		e.seen(c, "ABORT from A", func(tr trace) bool { return len(tr.of(abort).from(e.A)) > 0 })
 		tr := e.packets(c)
-		reg := tr.of(register)
-		gap := reg.span() / time.Duration(max(1, len(reg)-1))
-		e.want(len(reg) >= 8 && len(reg) <= 11, "REGISTER again and again for 4·R·G = 4.2 s, got %d", len(reg))
-		e.want(gap > 380*time.Millisecond && gap < 560*time.Millisecond, "REGISTER every 4·G = 0.42 s, got %v", gap)
-		e.want(len(tr.of(abort).from(e.A)) == 1, "then one ABORT")
+		reg, aborts := tr.of(register), tr.of(abort).from(e.A)
+		if len(reg) < 2 || len(aborts) != 1 {
+			t.Fatalf("want: REGISTER again and again and one ABORT, got %d and %d", len(reg), len(aborts))
+		}
+		gap, took := reg.span()/time.Duration(len(reg)-1), aborts[0].Time.Sub(reg[0].Time)
+		e.want(took > 4*time.Second && took < 8*time.Second, "REGISTER again and again for 4·R·G = 4.2 s, got %v", took)
+		e.want(gap > 380*time.Millisecond && gap < 900*time.Millisecond, "REGISTER every 4·G = 0.42 s, got %v", gap)
 	}},
 	{id: "83", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
@@ -116,7 +118,12 @@ var loss = []scenario{
 		c := e.capture(e.S)
 		e.txCode(8, hA, "f")
 		tr := e.packets(c).from(e.S)
-		e.want(len(tr.of(fileInfo)) == 10, "FILEINFO is sent R times, got %d", len(tr.of(fileInfo)))
+		info := tr.of(fileInfo)
+		if g := info.grtt(); 3*10*g < 900*time.Millisecond {
+			e.want(len(info) == 10, "FILEINFO is sent R times, got %d", len(info))
+		} else { // a machine so busy that A gives up before, after 1 s
+			e.want(len(info) > 1, "FILEINFO is sent again, got %d", len(info))
+		}
 		e.want(len(tr.of(done)) == 0, "no DONE at all")
 	}},
 	{id: "85", run: func(t *testing.T, e *env) {
@@ -133,10 +140,17 @@ var loss = []scenario{
 		} else {
 			e.log(r, "Transfer timed out")
 		}
-		dones := e.packets(c).from(e.S).of(done)
-		e.want(len(dones) == 10, "DONE is sent R times, got %d", len(dones))
-		gap := dones.span() / 9
-		e.want(gap > 25*time.Millisecond && gap < 60*time.Millisecond, "DONE every 3·G = 30 ms, got %v", gap)
+		tr := e.packets(c).from(e.S)
+		segs := tr.of(fileSeg)
+		dones := tr.of(done).where(func(p netlab.Packet) bool { return p.Time.After(segs[len(segs)-1].Time) })
+		if len(dones) != 10 {
+			t.Fatalf("want: DONE is sent R times after the last block, got %d", len(dones))
+		}
+		var cycles time.Duration
+		for i := range dones[1:] {
+			cycles += 3 * dones[i:].grtt()
+		}
+		e.want(dones.span() > cycles*8/10 && dones.span() < 2*cycles+2*time.Second, "DONE every 3·G, nine times in %v, got %v", cycles, dones.span())
 	}},
 	{id: "86", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
@@ -146,10 +160,20 @@ var loss = []scenario{
 		res := e.txCode(0, hA, "f")
 		e.want(strings.Contains(res.Stderr, "Couldn't get COMPLETE for group"), "the sender says that it missed the group's COMPLETE")
 		e.got("f", e.A)
+		moved := time.Now()
 		time.Sleep(200 * time.Millisecond) // a COMPLETE too many would come now
-		last := e.packets(c).of(complete).file(0)
-		e.want(len(last) >= 15 && len(last) <= 30, "COMPLETE every 4·G = 42 ms, got %d", len(last))
-		e.want(last.span() > 800*time.Millisecond && last.span() < 1500*time.Millisecond, "for 1 s, got %v", last.span())
+		tr := e.packets(c)
+		ask, last := tr.of(done).file(0), tr.of(complete).file(0)
+		if len(ask) == 0 || len(last) < 2 {
+			t.Fatalf("want: DONE for the group and COMPLETE again and again, got %d and %d", len(ask), len(last))
+		}
+		// One more than by the timer for each DONE that finds A slow to answer.
+		g := ask.grtt()
+		limit, gap := max(time.Second, 4*10*g), last.span()/time.Duration(len(last)-1)
+		e.want(len(last) <= int(limit/(4*g))+2+len(ask), "COMPLETE no more often than every 4·G with G = %v, got %d in %v", g, len(last), limit)
+		e.want(gap < 8*g+200*time.Millisecond, "COMPLETE every 4·G with G = %v, got %v", g, gap)
+		e.want(last.span() < limit+time.Second, "for %v, got %v", limit, last.span())
+		e.want(moved.Sub(ask[0].Time) > limit*9/10, "A waits %v before it gives up and moves the file, got %v", limit, moved.Sub(ask[0].Time))
 	}},
 	{id: "87", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
@@ -219,11 +243,17 @@ var loss = []scenario{
 		r := e.rx(e.A)
 		c := e.capture(e.S)
 		r.Signal(syscall.SIGSTOP)
-		p := e.txStart(hA, "f", "g", "h")
-		time.Sleep(400 * time.Millisecond)
+		p := e.txStart("-s", "40", hA, "f", "g", "h")
+		e.seen(c, "ANNOUNCE", func(tr trace) bool { return len(tr.of(announce)) > 0 })
+		time.Sleep(350 * time.Millisecond)
 		r.Signal(syscall.SIGCONT)
 		e.want(e.end(p).Code == 0, "exit code 0")
-		info := e.packets(c).of(fileInfo)
+		tr := e.packets(c)
+		if len(tr.of(register)) == 0 {
+			t.Fatal("want: REGISTER")
+		}
+		pause := tr.of(register)[0].Time.Sub(tr.of(announce)[0].Time).Seconds()
+		info := tr.of(fileInfo)
 		var g []float64
 		for id := uint16(1); id <= 3; id++ {
 			if of := info.file(id); len(of) > 0 {
@@ -233,16 +263,17 @@ var loss = []scenario{
 		if len(g) != 3 {
 			t.Fatalf("want: three files, got %d", len(g))
 		}
-		e.want(g[0] > 0.25 && g[0] < 0.55, "G is about 0.38 s after the pause, got %v", g)
+		e.want(pause > 0.35 && g[0] > 0.6*pause && g[0] < 1.5*pause, "G is about the %v s that A did not answer, got %v", pause, g)
 		e.want(g[1] < g[0] && g[2] < g[1] && g[2] > 0.7*g[0], "then it shrinks by a tenth a file, got %v", g)
 	}},
 	{id: "93", run: func(t *testing.T, e *env) {
 		e.file("f", 3_000_000)
 		r := e.rx(e.A)
-		p := e.txStart(hA, "f")
+		p := e.txStart(patient, "-s", "20", hA, "f")
 		e.underWay(p)
 		r.Signal(syscall.SIGSTOP)
 		time.Sleep(700 * time.Millisecond)
+		e.want(!p.Exited(), "the session still runs")
 		r.Signal(syscall.SIGCONT)
 		e.want(e.end(p).Code == 0, "exit code 0")
 		e.got("f", e.A)
@@ -251,10 +282,11 @@ var loss = []scenario{
 		e.file("f", 3_000_000)
 		e.rx(e.A)
 		e.rx(e.B)
-		p := e.txStart("-s", "20", hAB, "f")
+		p := e.txStart(patient, "-s", "20", hAB, "f")
 		e.underWay(p)
 		e.ok(e.A.Unplug())
 		time.Sleep(700 * time.Millisecond)
+		e.want(!p.Exited(), "the session still runs")
 		e.ok(e.A.Plug())
 		e.want(e.end(p).Code == 0, "exit code 0")
 		e.got("f", e.A, e.B)
@@ -272,8 +304,7 @@ var loss = []scenario{
 		e.want(e.end(p).Code == 0, "exit code 0")
 		e.got("f", e.B)
 		e.holds(e.dest(e.A))
-		res := e.lines("RESULT", uidA, "f")
-		e.want(len(res) == 1 && (res[0][4] == "lost" || res[0][4] == "aborted"), "A is lost or aborted, got %q", res)
+		e.missed(uidA, "f")
 	}},
 	{id: "95", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
@@ -304,9 +335,16 @@ var loss = []scenario{
 		if len(segs) < 420 {
 			t.Fatalf("want: 220 blocks and then 200 again, got %d", len(segs))
 		}
-		took := segs[220:270].span() // 49 intervals of 5.28 ms = 259 ms
+		again := segs[220:270]
+		took := again.span() // 49 intervals of 5.28 ms = 259 ms
 		if !e.OursTx {
-			e.want(took < 150*time.Millisecond, "stock begins pass 2 with a burst, 50 blocks took %v", took)
+			burst := 0
+			for i := range again[1:] {
+				if again[i:i+2].span() < 2*time.Millisecond {
+					burst++
+				}
+			}
+			e.want(burst > 35, "stock begins pass 2 with a burst, %d of 49 blocks at once in %v", burst, took)
 			return
 		}
 		e.want(took > 200*time.Millisecond, "pass 2 is paced from its start, 50 blocks took %v", took)
@@ -322,7 +360,7 @@ var loss = []scenario{
 				f.deliver(1, name, []byte("whatever the number"))
 				f.done(0, 0)
 				f.must(wire.FuncComplete)
-				e.ok(sameText(e.dest(e.A, name), "whatever the number"))
+				e.becomes(func() error { return sameText(e.dest(e.A, name), "whatever the number") })
 				conf := wire.HostList{Func: wire.FuncDoneConf, Hosts: wire.AppendUID(nil, uidOfA)}
 				f.send(wire.FuncDoneConf, conf.Append)
 				time.Sleep(100 * time.Millisecond)
@@ -339,6 +377,7 @@ var loss = []scenario{
 	{id: "98", side: rxOnly, run: func(t *testing.T, e *env) {
 		e.rx(e.A)
 		f := e.fakeSender()
+		f.robust = 200 // A gives up after R·G = 4 s without a word
 		f.announce()
 		const blocks = 12000
 		f.offer(1, wire.TypeFile, "f", blocks*512)
@@ -347,7 +386,7 @@ var loss = []scenario{
 		for s := range uint16(3) {
 			f.seg(1, s, 0, data)
 		}
-		quiet := 150 * time.Millisecond
+		quiet := 800 * time.Millisecond
 		heads := f.sections(quiet)
 		f.done(1, 2)
 		one := f.sections(quiet)
@@ -377,11 +416,21 @@ func (tr trace) passes() int {
 	return n
 }
 
-// underWay waits until a file is being received at A and a part of it is there.
+// grtt is G as the first packet of a sender tells it.
+func (tr trace) grtt() time.Duration {
+	return time.Duration(wire.DecodeGRTT(tr[0].Payload[13]) * float64(time.Second))
+}
+
+// patient keeps G at 0.2 s at least: with -s 20 a receiver waits 4 s for the sender
+// before it gives up, not 1 s.
+const patient = "-r0.2:0.2:15"
+
+// underWay waits until a file is being received at A and a part of it has come: 0.25 s
+// of the data at the usual rate.
 func (e *env) underWay(p *netlab.Proc) {
 	e.t.Helper()
 	e.ok(p.WaitUntil(func() bool { return e.anyFile(e.dest(e.A)) }, "a file at A", soon))
-	time.Sleep(300 * time.Millisecond)
+	e.arrive(p, e.A, 300_000)
 }
 
 // excessive is scenario 90: A is aborted at STATUS number n.
@@ -398,9 +447,12 @@ func (e *env) excessive(n int, args ...string) {
 	e.result(uidB, "f", "copy")
 	e.got("f", e.B)
 	tr := e.packets(c)
-	e.want(len(tr.of(status).from(e.A)) == n, "A is aborted at STATUS %d, got %d", n, len(tr.of(status).from(e.A)))
-	e.want(len(tr.of(abort).from(e.S)) == 1, "one ABORT")
-	e.await(func() bool { return !e.exists(e.dest(e.A, "f")) }, soon)
-	_, err := os.Lstat(e.dest(e.A, "f"))
-	e.want(os.IsNotExist(err), "no half file at A")
+	aborts := tr.of(abort).from(e.S)
+	e.want(len(aborts) == 1, "one ABORT, got %d", len(aborts))
+	if len(aborts) > 0 {
+		// A may repeat itself before a sender on a busy machine has read the last one.
+		naks := len(tr.of(status).from(e.A).where(func(p netlab.Packet) bool { return p.Time.Before(aborts[0].Time) }))
+		e.want(naks >= n && naks <= n+2, "A is aborted at STATUS %d, got %d", n, naks)
+	}
+	e.soonGone(e.dest(e.A, "f"), "no half file at A")
 }

@@ -24,11 +24,13 @@ type fakeSender struct {
 	to   *net.UDPAddr
 	seq  uint16
 	bs   uint16
+
+	robust uint8
 }
 
 func (e *env) fakeSender() *fakeSender {
 	e.t.Helper()
-	return &fakeSender{e: e, conn: e.udp(e.S, 0), to: &net.UDPAddr{IP: net.IPv4(230, 4, 4, 1), Port: wire.DefaultPort}, bs: 512}
+	return &fakeSender{e: e, conn: e.udp(e.S, 0), to: &net.UDPAddr{IP: net.IPv4(230, 4, 4, 1), Port: wire.DefaultPort}, bs: 512, robust: 20}
 }
 
 // send sends one message; body appends it.
@@ -90,7 +92,7 @@ func (f *fakeSender) none(fn wire.Func, within time.Duration) {
 func (f *fakeSender) announce() {
 	f.e.t.Helper()
 	public := netip.AddrFrom4([4]byte{230, 4, 4, 1})
-	a := wire.Announce{Robust: 20, BlockSize: f.bs, Time: stamp(), Public: public, Private: public}
+	a := wire.Announce{Robust: f.robust, BlockSize: f.bs, Time: stamp(), Public: public, Private: public}
 	f.send(wire.FuncAnnounce, a.Append)
 	f.must(wire.FuncRegister)
 	c := wire.HostList{Func: wire.FuncRegConf, Hosts: wire.AppendUID(nil, uidOfA)}

@@ -18,7 +18,7 @@ import (
 // aborts is section G of the list.
 var aborts = []scenario{
 	{id: "99", run: func(t *testing.T, e *env) {
-		e.file("f", 1_500_000)
+		e.file("f", 4_000_000)
 		r := e.rx(e.A)
 		e.rx(e.B)
 		p := e.txStart(hAB, "f")
@@ -33,7 +33,7 @@ var aborts = []scenario{
 		e.holds(e.dest(e.A))
 	}},
 	{id: "100", run: func(t *testing.T, e *env) {
-		e.file("f", 1_500_000)
+		e.file("f", 4_000_000)
 		r := e.rx(e.A)
 		rb := e.rx(e.B)
 		p := e.txStart("-q", hAB, "f")
@@ -107,6 +107,7 @@ var aborts = []scenario{
 		r := e.rx(e.A)
 		p := e.txStart("-R", "1000", hA, "f")
 		e.ok(r.WaitLog("FILEINFO_ACK sent", soon))
+		e.ok(p.WaitUntil(func() bool { return e.anyFile(e.dest(e.A)) }, "a file at A", soon))
 		r.Kill()
 		left, err := netlab.List(e.dest(e.A))
 		e.ok(err)
@@ -151,7 +152,7 @@ var aborts = []scenario{
 		f.seg(1, 0, 0, []byte("one"))
 		f.done(1, 0)
 		f.must(wire.FuncComplete)
-		e.ok(sameText(e.dest(e.A, "one"), "one"))
+		e.becomes(func() error { return sameText(e.dest(e.A, "one"), "one") })
 		e.want(!strings.Contains(r.Stderr(), "so says the test"), "an ABORT for another host means nothing")
 		f.abort(uidOfA, 0)
 		e.log(r, "so says the test")
@@ -166,13 +167,13 @@ var aborts = []scenario{
 		e.want(bytes.Contains(x.Text, []byte("Invalid file type")), "the reason, got %q", x.Text)
 	}},
 	{id: "111", run: func(t *testing.T, e *env) {
-		e.file("f", 1_000_000) // 0.8 s: a longer gap than 1 s would end it by a time-out
+		e.file("f", 3_000_000) // 2.4 s: a longer gap than 4 s would end it by a time-out
 		e.rx(e.A)
-		p := e.txStart(hA, "f")
+		p := e.txStart(patient, "-s", "20", hA, "f")
 		e.underWay(p)
 		e.ok(os.Truncate(e.src("f"), 100_000))
 		if !e.OursTx {
-			_, err := p.WaitFor(4 * time.Second)
+			_, err := p.WaitFor(6 * time.Second)
 			e.want(err != nil, "a stock sender never ends")
 			return
 		}
@@ -182,12 +183,13 @@ var aborts = []scenario{
 		e.holds(e.dest(e.A))
 	}},
 	{id: "112", run: func(t *testing.T, e *env) {
-		e.file("f", 1_500_000)
+		e.file("f", 4_000_000)
 		text, err := os.ReadFile(e.src("f"))
 		e.ok(err)
 		e.rx(e.A)
 		p := e.txStart(hA, "f")
 		e.underWay(p)
+		e.want(!p.Exited(), "the session still runs")
 		f, err := os.OpenFile(e.src("f"), os.O_WRONLY|os.O_APPEND, 0)
 		e.ok(err)
 		_, err = f.Write(text[:700_000])
@@ -196,9 +198,7 @@ var aborts = []scenario{
 		res, err := p.WaitFor(15 * time.Second)
 		e.ok(err)
 		e.want(res.Code == 0, "exit code 0, got %d", res.Code)
-		got, err := os.ReadFile(e.dest(e.A, "f"))
-		e.ok(err)
-		e.want(bytes.Equal(got, text), "the file as it was at the start, got %d bytes", len(got))
+		e.becomes(func() error { return sameText(e.dest(e.A, "f"), string(text)) })
 	}},
 	{id: "113", run: func(t *testing.T, e *env) {
 		e.file("f", 1000)
@@ -208,7 +208,11 @@ var aborts = []scenario{
 		defer signal.Stop(hup)
 		r := e.rx(e.A)
 		r.Signal(syscall.SIGHUP)
-		res, err := r.WaitFor(300 * time.Millisecond)
+		limit := 300 * time.Millisecond
+		if !e.OursRx {
+			limit = soon
+		}
+		res, err := r.WaitFor(limit)
 		if !e.OursRx {
 			e.want(err == nil && res.Code == 129, "a stock daemon dies, got code %d (%v)", res.Code, err)
 			return
@@ -241,12 +245,12 @@ func (e *env) cutOff(sig syscall.Signal, reason string, args ...string) {
 	if len(args) > 0 {
 		mode = args[0]
 	}
-	e.file("f", 1_500_000)
+	e.file("f", 6_000_000) // 4.8 s
 	e.write("old", "A", "f")
 	r := e.rx(e.A, args...)
 	p := e.txStart(hA, "f")
 	e.ok(r.WaitLog("FILEINFO_ACK sent", soon))
-	time.Sleep(300 * time.Millisecond)
+	e.arrive(p, e.A, 300_000)
 	p.Signal(sig)
 	res := e.end(p)
 	if sig == syscall.SIGINT {

@@ -65,7 +65,7 @@ var scale = []scenario{
 			e.start(h, e.dir, e.bin.path("uftpd", e.OursRx), "-d", "-q", "-I", netlab.Device, "-D", e.dest(h))
 		}
 		for _, p := range e.procs {
-			e.ok(p.WaitUDP(wire.DefaultPort, startMax))
+			e.ok(p.WaitLog(ready, startMax))
 		}
 		c := e.capture(e.S)
 		// More time than usual: so many programs share the processors.

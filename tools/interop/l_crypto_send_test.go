@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
@@ -75,8 +74,7 @@ legacy = on
 activate = 1
 `, "openssl.cnf")
 		argv := []string{"env", "OPENSSL_CONF=" + conf, e.bin.path("uftpd", false), "-d", "-q", "-I", netlab.Device, "-D", e.dest(e.A), "-K", "rsa:1024,ec:prime256v1"}
-		e.ok(e.start(e.A, e.dir, argv...).WaitUDP(1044, startMax))
-		time.Sleep(40 * time.Millisecond)
+		e.ok(e.start(e.A, e.dir, argv...).WaitLog(ready, startMax))
 		for _, line := range []string{"-Y des", "-Y des -w keyex", "-Y des -h sha1 -e rsa -K 1024 -c", "-Y des -h sha512 -e ecdh_rsa -K 1024 -w keyex"} {
 			e.sealedOnce(line)
 		}
@@ -93,7 +91,7 @@ activate = 1
 		for i, line := range []string{"-Y aes256-gcm", "-Y aes128-cbc", "-Y aes256-cbc -w keyex", "-Y aes128-cbc -w keyex -e ecdh_rsa -K 1024", "-Y aes128-ccm -c -e rsa -K 1024"} {
 			name := fmt.Sprint("f", i)
 			e.file(name, 400_000)
-			e.txCode(0, append(strings.Fields(line), "-s", "20", hABC, name)...)
+			e.txCode(0, append(strings.Fields(line), "-s", "40", hABC, name)...)
 			e.got(name, all...)
 		}
 		e.dropped(e.S)
@@ -102,8 +100,11 @@ activate = 1
 	{id: "L6", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
 		rx := e.rx(e.A, "-K", "ec:prime256v1")
-		print := regexp.MustCompile(`fingerprint ((?:[0-9A-F]{2}:){19}[0-9A-F]{2})`).FindStringSubmatch(rx.Stderr() + rx.Stdout())
-		if print == nil {
+		var print []string
+		if !e.await(func() bool { // it says that it is ready before it tells its keys
+			print = regexp.MustCompile(`fingerprint ((?:[0-9A-F]{2}:){19}[0-9A-F]{2})`).FindStringSubmatch(rx.Stderr())
+			return print != nil
+		}, soon) {
 			t.Fatal("the receiver does not tell its fingerprint")
 		}
 		good := e.write(uidA+"|"+print[1]+"\n", "good")
@@ -124,9 +125,9 @@ activate = 1
 		e.file("f", 3_000_000)
 		a := e.rx(e.A, "-K", "ec:prime256v1", "-T", e.mkdir("tA"))
 		e.rx(e.B, "-K", "ec:prime256v1", "-T", e.mkdir("tB"))
-		p := e.txStart("-Y", "aes256-gcm", "-f", hAB, "f")
+		p := e.txStart("-Y", "aes256-gcm", "-R", "6000", "-f", hAB, "f") // takes 4 s
 		e.log(p, "Sending section 0")
-		time.Sleep(500 * time.Millisecond)
+		e.arrive(p, e.A, 600_000)
 		p.Signal(syscall.SIGINT)
 		e.want(e.end(p).Code == 6, "exit code 6 after a signal")
 		e.log(a, "Server quit, aborting all")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
@@ -84,7 +83,7 @@ var crypt = []scenario{
 		e.rx(e.A, "-K", "ec:prime256v1")
 		e.drop(e.A, netlab.Match{}, netlab.EveryNth(3))
 		e.drop(e.S, netlab.Match{}, netlab.EveryNth(3))
-		e.txCode(0, "-Y", "aes128-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-s", "20", hA, "f")
+		e.txCode(0, "-Y", "aes128-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-s", "40", hA, "f")
 		e.got("f", e.A)
 		e.dropped(e.A)
 	}},
@@ -145,7 +144,7 @@ func lossy(line string) func(t *testing.T, e *env) {
 		e.rx(e.A, "-K", "rsa:512,ec:prime256v1")
 		e.drop(e.A, netlab.Match{}, netlab.Percent(3))
 		e.dropAnswers(3)
-		e.txCode(0, append(strings.Fields(line), "-s", "20", hA, "f")...)
+		e.txCode(0, append(strings.Fields(line), "-s", "40", hA, "f")...)
 		e.got("f", e.A)
 		e.dropped(e.A)
 	}
@@ -241,7 +240,7 @@ var cryptRecv = []scenario{
 		for i, line := range []string{"-Y aes256-gcm -e ecdh_ecdsa", "-Y aes128-ccm -e ecdh_rsa -K 1024 -c", "-Y aes128-cbc -e rsa -K 1024", "-Y aes256-cbc -w keyex -e ecdh_ecdsa", "-Y aes128-cbc -w keyex -e rsa -K 1024"} {
 			name := fmt.Sprint("f", i)
 			e.file(name, 300_000)
-			e.txCode(0, append(strings.Fields(line), "-h", "sha256", "-s", "20", hABC, name)...)
+			e.txCode(0, append(strings.Fields(line), "-h", "sha256", "-s", "40", hABC, name)...)
 			e.got(name, all...)
 		}
 		e.dropped(e.S)
@@ -316,9 +315,9 @@ var cryptRecv = []scenario{
 	{id: "M8", run: func(t *testing.T, e *env) {
 		e.file("f", 3_000_000)
 		a := e.rx(e.A, "-T", e.mkdir("tA"))
-		p := e.txStart("-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-f", hA, "f")
+		p := e.txStart("-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-R", "6000", "-f", hA, "f") // takes 4 s
 		e.log(a, "FILEINFO_ACK sent")
-		time.Sleep(500 * time.Millisecond)
+		e.arrive(p, e.A, 600_000)
 		p.Signal(syscall.SIGINT)
 		e.want(e.end(p).Code == 6, "exit code 6 after a signal")
 		e.log(a, "Transfer aborted by server: Server quit, aborting all")
@@ -337,10 +336,10 @@ var cryptRecv = []scenario{
 
 		e.fresh()
 		e.rx(e.B)
-		e.file("g", 2_000_000)
+		e.file("g", 4_000_000)
 		p = e.txStart("-Y", "aes256-cbc", "-h", "sha256", "-e", "ecdh_ecdsa", hAB, "g")
-		e.await(func() bool { return strings.Count(a.Stderr(), "FILEINFO_ACK sent") == 3 }, soon)
-		time.Sleep(300 * time.Millisecond)
+		e.log(a, "Name of file to receive: g")
+		e.arrive(p, e.A, 300_000)
 		e.stop(a)
 		e.want(e.end(p).Code == 0, "the other one goes on")
 		e.got("g", e.B)

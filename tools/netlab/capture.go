@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +28,8 @@ var ErrMalformed = errors.New("netlab: tshark finds bad packets")
 //
 // While it runs, the host's kernel cuts large sends (UDP_SEGMENT) into
 // datagrams before they pass, as a real line would see them. What another host
-// sends that way arrives uncut, so record where the data is sent.
+// sends that way arrives uncut and is recorded only to the length of one frame, so
+// record where the data is sent.
 type Capture struct {
 	Path string // pcap file
 	proc *Proc
@@ -38,6 +41,9 @@ const (
 	segsCaptured = "1"
 	segsDefault  = "65535"
 )
+
+// tcpdumpMax is how long tcpdump may take to start, to write what it has, and to end.
+const tcpdumpMax = 15 * time.Second
 
 // gso sets how many segments the interface takes at once.
 func (h *Host) gso(segs string) error {
@@ -69,16 +75,36 @@ func (h *Host) Capture(path string) (*Capture, error) {
 	if err := h.gso(segsCaptured); err != nil {
 		return nil, err
 	}
+	frame, err := h.frameBytes()
+	if err != nil {
+		return nil, err
+	}
+	// Each packet takes room for the longest in the buffer: with the default of 256
+	// KiB it would hold 64, and tcpdump would miss some whenever it has to wait.
 	p, err := h.Start(Spec{Argv: []string{
-		"tcpdump", "-Z", "root", "-i", Device, "-n", "-U", "--immediate-mode", "-B", "16384", "-w", path, "udp",
+		"tcpdump", "-Z", "root", "-i", Device, "-n", "-U", "--immediate-mode", "-s", strconv.Itoa(frame), "-B", "16384", "-w", path, "udp",
 	}})
 	if err != nil {
 		return nil, err
 	}
-	if err := p.WaitLog("listening on", 10*time.Second); err != nil {
+	if err := p.WaitLog("listening on", tcpdumpMax); err != nil {
 		return nil, err
 	}
 	return &Capture{Path: path, proc: p}, nil
+}
+
+// frameBytes is the length of the longest frame that the interface takes.
+func (h *Host) frameBytes() (int, error) {
+	const header, vlanTag = 14, 4
+	var ifi *net.Interface
+	err := h.Do(func() (err error) {
+		ifi, err = net.InterfaceByName(Device)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return ifi.MTU + header + vlanTag, nil
 }
 
 // Stop ends the recording; the file is whole then. A second Stop does nothing.
@@ -86,10 +112,31 @@ func (c *Capture) Stop() error {
 	if c.proc.Exited() {
 		return nil
 	}
-	time.Sleep(20 * time.Millisecond) // what is in the kernel's ring still counts
+	// What is in the kernel's ring still counts. tcpdump sleeps when it has written
+	// everything, and only then; twice, because it may just have been on its way.
+	time.Sleep(20 * time.Millisecond)
+	for end, idle := time.Now().Add(tcpdumpMax), 0; idle < 2 && time.Now().Before(end); time.Sleep(pollEvery) {
+		if state, _ := processState(c.proc.Pid()); state == 'S' {
+			idle++
+		} else {
+			idle = 0
+		}
+	}
 	c.proc.Signal(syscall.SIGTERM)
-	_, err := c.proc.WaitFor(10 * time.Second)
+	_, err := c.proc.WaitFor(tcpdumpMax)
 	return errors.Join(err, c.proc.Host.gso(segsDefault))
+}
+
+// Missed is how many packets an ended recording lacks because tcpdump came too late
+// for them.
+func (c *Capture) Missed() int {
+	n := 0
+	for line := range strings.Lines(c.proc.Stderr()) {
+		if strings.HasSuffix(strings.TrimSpace(line), "dropped by kernel") {
+			fmt.Sscan(line, &n)
+		}
+	}
+	return n
 }
 
 // Packets ends the recording and returns its UDP datagrams in order of time.

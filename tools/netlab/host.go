@@ -131,6 +131,24 @@ func (h *Host) reset() error {
 	return err
 }
 
+// Received is how many bytes have come to the host's interface since it was made.
+func (h *Host) Received() (bytes int64, err error) {
+	var text []byte
+	if err := h.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/thread-self/net/dev")
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, counters, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == Device {
+			_, err := fmt.Sscan(counters, &bytes)
+			return bytes, err
+		}
+	}
+	return 0, fmt.Errorf("netlab: %s has no interface %s", h.Name, Device)
+}
+
 // Sysctl sets a network setting of the host, for example
 // ("net/ipv4/igmp_max_memberships", "200").
 func (h *Host) Sysctl(key, value string) error {

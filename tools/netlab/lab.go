@@ -25,7 +25,7 @@ const (
 	MaxReceivers = 200
 	netnsDir     = "/run/netns"
 	namePrefix   = "netlab" // namespaces are netlab<pid>x<number>-<host>
-	killWait     = 5 * time.Second
+	killWait     = 15 * time.Second
 )
 
 // Device is the name of the interface in every host.
@@ -296,14 +296,26 @@ func killIn(names []string) error {
 // namespace first and closes its sockets then; the first of its threads may end
 // before the others, which share them.
 func dead(pid int) bool {
-	dir := fmt.Sprintf("/proc/%d", pid)
-	stat, err := os.ReadFile(dir + "/stat")
-	if err != nil {
+	state, alive := processState(pid)
+	if !alive {
 		return true
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	threads, err := os.ReadDir(dir + "/task")
-	return err != nil || strings.HasPrefix(rest, "Z") && len(threads) <= 1
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err != nil || state == 'Z' && len(threads) <= 1
+}
+
+// processState is the letter that proc(5) has for a process: R runs, S sleeps, Z is
+// dead.
+func processState(pid int) (state byte, alive bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, false
+	}
+	_, rest, ok := strings.Cut(string(stat), ") ")
+	if !ok || rest == "" {
+		return 0, false
+	}
+	return rest[0], true
 }
 
 // pidsIn lists the processes that live in the namespaces with the given inodes.

@@ -18,7 +18,7 @@ var ErrRule = errors.New("netlab: bad drop rule")
 var ErrNoCarrier = errors.New("netlab: the bridge does not forward to the host")
 
 // noticeMax is how long the bridge may take to notice a cable.
-const noticeMax = 5 * time.Second
+const noticeMax = 15 * time.Second
 
 // Offsets in bits from the start of the UDP header, which is 8 bytes long, as
 // nftables counts raw payload.

@@ -25,7 +25,7 @@ var ErrNoLine = errors.New("netlab: text not seen")
 // drainMax how long output of a grandchild is waited for after the end.
 const (
 	pollEvery = 5 * time.Millisecond
-	drainMax  = 200 * time.Millisecond
+	drainMax  = time.Second
 )
 
 // Spec is a command to start.
