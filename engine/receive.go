@@ -354,7 +354,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	case receiver.SessionStarted:
 		w := r.workers[ev.Session.Group]
 		if w == nil {
-			w = newWorker(r.sink, r.answers, &r.busy)
+			w = newWorker(r.wall, r.sink, r.answers, &r.busy)
 			r.workers[ev.Session.Group] = w
 		}
 		w.sessions++
