@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -74,6 +75,7 @@ type receiveRun struct {
 	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
 
+	groups     []netip.Addr // joined: the public ones, then those of sessions
 	interfaces func() ([]netio.Interface, error)
 	nextLook   clock.Time
 
