@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"uftp/wire"
@@ -234,4 +235,45 @@ func TestBackupOfSecondDestination(t *testing.T) {
 	h.wantTree("two", "landed in the second destination", "sub/", "sub/f = new")
 	h.wantTree("bk2/20261122/105025"+h.at("two"), "backed up in its own directory", "sub/", "sub/f = old")
 	h.wantTree("backup", "not in the other")
+}
+
+// TestMoveAtOnce ends sessions of several groups that all bring the same directory:
+// one of them is there in the end, whole, and nothing of the others.
+func TestMoveAtOnce(t *testing.T) {
+	for name, change := range map[string]func(*SinkConfig){"replace": withTemp, "merge": withMerge} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t, change)
+			for round := 0; round < 30 && !t.Failed(); round++ {
+				h.endAtOnce()
+				h.wantTree("dest", "the directory of the last one", "dir/", "dir/a = one", "dir/b = two")
+				h.wantTree("temp", "nothing is left")
+				if round%2 == 0 { // the next ones find no such directory
+					if err := os.RemoveAll(h.at("dest/dir")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// endAtOnce ends sessions of four groups that have received the same directory.
+func (h *hall) endAtOnce() {
+	h.t.Helper()
+	var all [4]*Session
+	for i := range all {
+		h.s = h.k.Begin(SessionKey{Group: testGroup + 1 + uint32(i), Started: h.started})
+		all[i] = h.s
+		h.receive(h.file("dir/a", "one"), "one")
+		h.receive(h.file("dir/b", "two"), "two")
+	}
+	var wg sync.WaitGroup
+	for _, s := range all {
+		wg.Go(func() {
+			if _, _, err := s.End(true); err != nil {
+				h.t.Errorf("the end of a session that has everything: %v", err)
+			}
+		})
+	}
+	wg.Wait()
 }
