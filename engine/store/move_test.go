@@ -277,3 +277,49 @@ func (h *hall) endAtOnce() {
 	}
 	wg.Wait()
 }
+
+// TestBackupAtOnce finishes a file in sessions of several groups at once: each finds
+// that of another one, which it has to back up, and none is destroyed.
+func TestBackupAtOnce(t *testing.T) {
+	const groups, rounds = 4, 10
+	h := newHall(t, withBackup)
+	h.write("dest/f", "old", oldStamp)
+	for range rounds {
+		var all [groups]*File
+		for i := range all {
+			h.s = h.k.Begin(SessionKey{Group: testGroup + 1 + uint32(i), Started: h.started})
+			_, f := h.s.Open(h.file("f", "new"))
+			if f == nil {
+				t.Fatal("want a file to receive")
+			}
+			if err := f.WriteAt([][]byte{[]byte("new")}, 0); err != nil {
+				t.Fatal(err)
+			}
+			all[i] = f
+		}
+		var wg sync.WaitGroup
+		for _, f := range all {
+			wg.Go(func() {
+				if _, err := f.Finish(); err != nil {
+					t.Errorf("the end of a file that is whole: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, f := range all {
+			if _, _, err := f.s.End(true); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	h.wantTree("dest", "the last one", "f = new")
+	files := 0
+	for _, line := range h.tree("backup") {
+		if strings.Contains(line, " = ") {
+			files++
+		}
+	}
+	if files != groups*rounds {
+		t.Errorf("%d files in the backup, want the old one and all but the last of the new ones: %d", files, groups*rounds)
+	}
+}
