@@ -295,7 +295,7 @@ func (t *tap) record(l *tapLane, r []byte, at clock.Time) {
 		addr = t.ownAddr(peer, at)
 	}
 	own := netip.AddrPortFrom(addr.Unmap(), t.port)
-	d := pcap.Datagram{Time: time.Unix(0, int64(at)), Src: peer, Dst: own}
+	d := pcap.Datagram{Time: t.wall.time(at), Src: peer, Dst: own}
 	m := pcap.Meta{Way: l.way, TOS: r[recTOS]}
 	if l.way == pcap.Outbound {
 		d.Src, d.Dst = own, peer

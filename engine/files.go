@@ -52,19 +52,19 @@ type answer struct {
 }
 
 // newWorker starts a worker.
-func newWorker(sink *store.Sink, answers *mailbox[answer], wg *sync.WaitGroup) *worker {
+func newWorker(clock wall, sink *store.Sink, answers *mailbox[answer], wg *sync.WaitGroup) *worker {
 	w := &worker{wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	w.box = newMailbox[request](w.wake)
-	wg.Go(func() { w.run(sink, answers) })
+	wg.Go(func() { w.run(&clock, sink, answers) })
 	return w
 }
 
-func (w *worker) run(sink *store.Sink, answers *mailbox[answer]) {
+func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer]) {
 	sessions := map[receiver.SessionID]*store.Session{}
 	for {
 		reqs := w.box.take()
 		for i := range reqs {
-			answers.put(carryOut(sink, sessions, &reqs[i]))
+			answers.put(carryOut(clock, sink, sessions, &reqs[i]))
 		}
 		if len(reqs) > 0 {
 			continue
@@ -78,19 +78,19 @@ func (w *worker) run(sink *store.Sink, answers *mailbox[answer]) {
 }
 
 // session returns the store's side of a session, begun at its first request.
-func session(sink *store.Sink, all map[receiver.SessionID]*store.Session, s *receiver.Session) *store.Session {
+func session(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, s *receiver.Session) *store.Session {
 	st := all[s.SessionID]
 	if st == nil {
-		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: time.Unix(0, s.Started)})
+		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: clock.time(s.Started)})
 		all[s.SessionID] = st
 	}
 	return st
 }
 
-func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *request) answer {
+func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *request) answer {
 	switch ev := rq.ev.(type) {
 	case receiver.Open:
-		return open(session(sink, all, &ev.Session), &ev, rq.file)
+		return open(session(clock, sink, all, &ev.Session), &ev, rq.file)
 	case receiver.Close:
 		a := answer{kind: answerClosed, ref: ev.Ref}
 		if err := rq.file.broken; err != nil {
@@ -128,7 +128,7 @@ func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *r
 		return a
 	case receiver.SessionEnded:
 		a := answer{kind: answerEnded, group: ev.Session.Group}
-		moved, log, err := session(sink, all, &ev.Session).End(ev.OK)
+		moved, log, err := session(clock, sink, all, &ev.Session).End(ev.OK)
 		delete(all, ev.Session.SessionID)
 		a.events = notes(ev.Session, log)
 		if err != nil {

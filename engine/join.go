@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"uftp/engine/clock"
@@ -13,7 +14,8 @@ import (
 
 // Memberships of a receiver: each group on every interface of its family. An
 // interface that fails is told and left out as long as another one works; one that
-// comes back under another index, as a replugged one does, is joined again.
+// comes back under another index, as a replugged one does, is joined again, for the
+// sessions under way as well.
 
 // lookEvery is how often interfaces are looked at.
 const lookEvery = 5 * time.Second
@@ -37,6 +39,7 @@ func (r *receiveRun) joinAll(group netip.Addr, s receiver.Session) error {
 	}
 	switch {
 	case joined:
+		r.groups = append(r.groups, group)
 		return nil
 	case failed != nil:
 		return failed
@@ -45,6 +48,9 @@ func (r *receiveRun) joinAll(group netip.Addr, s receiver.Session) error {
 }
 
 func (r *receiveRun) leaveAll(group netip.Addr) {
+	if i := slices.Index(r.groups, group); i >= 0 {
+		r.groups = slices.Delete(r.groups, i, i+1)
+	}
 	for _, ifi := range r.cfg.Interfaces {
 		if ifi.Addr.Is4() == group.Is4() {
 			// What was not joined cannot be left: that is all that can go wrong here.
@@ -63,8 +69,7 @@ func (r *receiveRun) sources(group netip.Addr) (list []netip.Addr) {
 	return list
 }
 
-// lookAtInterfaces joins the public groups on interfaces that have come back under
-// another index. Sessions that ran through the old one are not saved.
+// lookAtInterfaces joins the groups on interfaces that have come back under another index.
 func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	if now < r.nextLook {
 		return
@@ -76,20 +81,31 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	}
 	for i := range r.cfg.Interfaces {
 		ifi := &r.cfg.Interfaces[i]
-		for _, is := range list {
-			if is.Name == ifi.Name && is.Addr == ifi.Addr && is.Index != ifi.Index {
-				r.rejoin(ifi, is)
-				break
-			}
+		if is, ok := moved(list, *ifi); ok {
+			r.rejoin(ifi, is)
 		}
 	}
 }
 
-// rejoin moves the public groups to an interface's new index.
+// moved finds an interface that has another index by now, and perhaps another address:
+// a membership does not depend on that.
+func moved(list []netio.Interface, ifi netio.Interface) (is netio.Interface, ok bool) {
+	for _, x := range list {
+		if x.Name != ifi.Name || x.Index == ifi.Index || x.Addr.Is4() != ifi.Addr.Is4() {
+			continue
+		}
+		if !ok || x.Addr == ifi.Addr {
+			is, ok = x, true
+		}
+	}
+	return is, ok
+}
+
+// rejoin moves the groups to an interface's new index.
 func (r *receiveRun) rejoin(ifi *netio.Interface, is netio.Interface) {
 	old := *ifi
 	*ifi = is
-	for _, g := range r.cfg.Receiver.Public {
+	for _, g := range r.groups {
 		if g.Is4() != is.Addr.Is4() {
 			continue
 		}

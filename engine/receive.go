@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -78,6 +79,7 @@ type receiveRun struct {
 	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
 
+	groups     []netip.Addr // joined: the public ones, then those of sessions
 	interfaces func() ([]netio.Interface, error)
 	nextLook   clock.Time
 
@@ -368,7 +370,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	case receiver.SessionStarted:
 		w := r.workers[ev.Session.Group]
 		if w == nil {
-			w = newWorker(r.sink, r.answers, &r.busy)
+			w = newWorker(r.wall, r.sink, r.answers, &r.busy)
 			r.workers[ev.Session.Group] = w
 		}
 		w.sessions++

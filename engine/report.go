@@ -21,16 +21,39 @@ const (
 type wall struct {
 	start time.Time
 	base  clock.Time
+	set   time.Duration // by how much the system's clock was set since; belongs to who calls time
 }
+
+// setMin is the least by which a clock is set. The two clocks are read one after the
+// other: what is less comes from that.
+const setMin = 100 * time.Millisecond
 
 func newWall() wall {
 	now := time.Now()
-	return wall{now, clock.Time(now.UnixNano())}
+	return wall{start: now, base: clock.Time(now.UnixNano())}
 }
 
-func (w *wall) now() clock.Time { return w.base.Add(time.Since(w.start)) }
+func (w *wall) now() clock.Time { return w.at(time.Now()) }
 
-func (w *wall) time(t clock.Time) time.Time { return w.start.Add(t.Sub(w.base)) }
+func (w *wall) at(now time.Time) clock.Time { return w.base.Add(now.Sub(w.start)) }
+
+// time returns t as the system's clock counts now, for people and files: a daemon may
+// be started before the clock of its host is right, and run for years. The monotonic
+// reading stays, for who wants differences. Not for two goroutines at once.
+func (w *wall) time(t clock.Time) time.Time {
+	now := time.Now()
+	return w.told(t, w.at(now), now)
+}
+
+// told returns t, given what both clocks show now.
+func (w *wall) told(t, at clock.Time, now time.Time) time.Time {
+	noise := now.Round(0).Sub(w.start.Round(0)) - at.Sub(w.base) - w.set
+	if noise.Abs() >= setMin {
+		w.set += noise
+		noise = 0
+	}
+	return now.Add(t.Sub(at) - noise)
+}
 
 // timed is one report on its way.
 type timed struct {

@@ -22,8 +22,8 @@
 // comes, the first process ends with the exit code of the second. So, other than
 // with the stock daemon, a log file that cannot be opened does not go unnoticed.
 //
-// SIGHUP makes the daemon open its log file anew. A second SIGINT or SIGTERM ends
-// it at once.
+// SIGHUP makes the daemon open its log file and its status file anew. A second SIGINT
+// or SIGTERM ends it at once.
 //
 // # Keys
 //

@@ -136,7 +136,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		rep.Status = status
 	}
 	if file != nil {
-		defer reopenOnHangup(file, log)()
+		defer reopenOnHangup(file, rep.Status, log)()
 	}
 
 	ctx, stop := cli.OnSignal(func(at time.Time, n int) {
@@ -190,9 +190,9 @@ func (o *options) setupError(err error) (text string, code int) {
 	return "Error setting up the network: " + err.Error(), cli.ExitNet
 }
 
-// reopenOnHangup opens the log file anew at each SIGHUP, until the returned
-// function is called.
-func reopenOnHangup(file *report.RollingFile, log *report.Log) (stop func()) {
+// reopenOnHangup opens the log file and the status file anew at each SIGHUP, until the
+// returned function is called.
+func reopenOnHangup(file *report.RollingFile, status *report.Status, log *report.Log) (stop func()) {
 	ch := make(chan os.Signal, 1)
 	quit := make(chan struct{})
 	signal.Notify(ch, syscall.SIGHUP)
@@ -204,6 +204,9 @@ func reopenOnHangup(file *report.RollingFile, log *report.Log) (stop func()) {
 			case <-ch:
 				if err := file.Reopen(); err != nil {
 					log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open log file: %s", cli.ErrText(err))
+				}
+				if err := status.Reopen(); err != nil {
+					log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open status file: %s", cli.ErrText(err))
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -173,6 +174,7 @@ func TestInterfaces(t *testing.T) {
 		{testInterfaces, "-d -I 10.88.0.2 -I eth0", "10.88.0.2 0x0A580002"},
 		{testInterfaces, "-d -I eth0/6 -M ff02::1:2:3", "fd88::1 0x01000000"},
 		{testInterfaces[:1], "-d", "127.0.0.1 0x7F000001"},
+		{testInterfaces[:1], "-d -I lo", "127.0.0.1 0x7F000001"},
 		{nil, "-d", "No network interface found"},
 		{testInterfaces, "-d -I eth0/6", "Error joining multicast group 230.4.4.1: no interface of its address family"},
 		{testInterfaces, "-d -I eth0 -M ff02::1,230.4.4.1", "10.88.0.1 0x0A580001"},
@@ -193,6 +195,10 @@ func TestInterfaces(t *testing.T) {
 		}
 		if text != tt.want {
 			t.Errorf("uftpd %s: %q, want %q", tt.line, text, tt.want)
+		}
+		want := strings.HasPrefix(tt.want, "127.") && !strings.Contains(tt.line, "-I")
+		if got := slices.ContainsFunc(o.resolver.Warnings, func(w string) bool { return strings.Contains(w, "loopback") }); got != want {
+			t.Errorf("uftpd %s on %s: warned %t, want %t: it hears nobody unless told to", tt.line, text, got, want)
 		}
 	}
 }

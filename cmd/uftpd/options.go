@@ -238,6 +238,9 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if slices.ContainsFunc(o.dests, o.capture.Within) {
 		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: senders can replace "+o.capture.Path+", it lies in a destination (--pcap)"))
 	}
+	if len(o.listen) == 0 && len(o.interfaces) > 0 && !slices.ContainsFunc(o.interfaces, func(i netio.Interface) bool { return !i.Loopback }) {
+		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: no interface but loopback is up: other hosts are not heard, not even when one comes up later")
+	}
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		SessionID: SessionID{Slot: -1, Group: h.Group, Instance: h.Instance},
 		Sender:    h.Src,
 		From:      from,
-		Started:   int64(now),
+		Started:   now,
 	}
 	if len(a.Hosts) >= 4 && !a.Hosts.Contains(r.cfg.UID) {
 		if r.refusals.allow(now) {

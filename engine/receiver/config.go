@@ -7,6 +7,7 @@ import (
 
 	"uftp/crypto/identity"
 	"uftp/engine/block"
+	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -51,7 +52,7 @@ type Session struct {
 	Sender  wire.UID
 	From    netip.AddrPort // source of the first ANNOUNCE: answers go there
 	FileID  uint16         // current or last file, 0 before the first
-	Started int64          // ns since the Unix epoch, moment of the first ANNOUNCE: backups are named after it
+	Started clock.Time     // moment of the first ANNOUNCE: backups are named after it
 }
 
 // Request is what FILEINFO asks for, after every check that needs no file system.

@@ -33,49 +33,62 @@ func (s *Session) displace(in dir, fi fs.FileInfo, p place, log *[]string) error
 // backup directory it goes there, else it is replaced in one step if the system
 // can do that, and comes back if the move fails.
 func (s *Session) install(from dir, name string, in dir, p place, log *[]string) error {
-	old, err := in.Lstat(p.last())
-	if errors.Is(err, fs.ErrNotExist) {
-		return rename(from, name, in, p.last())
-	}
-	if err != nil {
+	aside, err := s.swap(from, name, in, p, log)
+	if err != nil || aside == "" {
 		return err
-	}
-	if s.keeps(old) {
-		return errGuarded(p.path())
-	}
-	if len(s.k.cfg.Backups) > 0 {
-		b, err := s.backup(in, p, log)
-		if err != nil {
-			return err
-		}
-		defer b.close()
-		if err := rename(from, name, in, p.last()); err != nil {
-			return errors.Join(err, rename(b.dir, b.name, in, p.last()))
-		}
-		return nil
-	}
-	fi, err := from.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if !old.IsDir() && !fi.IsDir() {
-		return rename(from, name, in, p.last())
-	}
-	// A directory cannot be replaced in one step: move it aside first.
-	aside := scratchName(p.last(), s.key.Group, scratchOld)
-	if err := in.RemoveAll(aside); err != nil {
-		return err
-	}
-	if err := rename(in, p.last(), in, aside); err != nil {
-		return err
-	}
-	if err := rename(from, name, in, p.last()); err != nil {
-		return errors.Join(err, rename(in, aside, in, p.last()))
 	}
 	if err := in.RemoveAll(aside); err != nil {
 		*log = append(*log, fmt.Sprintf("Couldn't remove all of %s: %s", in.join(aside), reason(err)))
 	}
 	return nil
+}
+
+// swap is install up to what is left to remove, "" if nothing is. Only one session at
+// a time: in a place that another one fills between two steps nothing can be put, nor
+// put back.
+func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (aside string, err error) {
+	s.k.swapping.Lock()
+	defer s.k.swapping.Unlock()
+	old, err := in.Lstat(p.last())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", rename(from, name, in, p.last())
+	}
+	if err != nil {
+		return "", err
+	}
+	if s.keeps(old) {
+		return "", errGuarded(p.path())
+	}
+	if len(s.k.cfg.Backups) > 0 {
+		b, err := s.backup(in, p, log)
+		if err != nil {
+			return "", err
+		}
+		defer b.close()
+		if err := rename(from, name, in, p.last()); err != nil {
+			return "", errors.Join(err, rename(b.dir, b.name, in, p.last()))
+		}
+		return "", nil
+	}
+	fi, err := from.Lstat(name)
+	if err != nil {
+		return "", err
+	}
+	if !old.IsDir() && !fi.IsDir() {
+		return "", rename(from, name, in, p.last())
+	}
+	// A directory cannot be replaced in one step: move it aside first.
+	aside = scratchName(p.last(), s.key.Group, scratchOld)
+	if err := in.RemoveAll(aside); err != nil {
+		return "", err
+	}
+	if err := rename(in, p.last(), in, aside); err != nil {
+		return "", err
+	}
+	if err := rename(from, name, in, p.last()); err != nil {
+		return "", errors.Join(err, rename(in, aside, in, p.last()))
+	}
+	return aside, nil
 }
 
 // backedUp is where a backup went.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"uftp/wire"
@@ -234,4 +235,91 @@ func TestBackupOfSecondDestination(t *testing.T) {
 	h.wantTree("two", "landed in the second destination", "sub/", "sub/f = new")
 	h.wantTree("bk2/20261122/105025"+h.at("two"), "backed up in its own directory", "sub/", "sub/f = old")
 	h.wantTree("backup", "not in the other")
+}
+
+// TestMoveAtOnce ends sessions of several groups that all bring the same directory:
+// one of them is there in the end, whole, and nothing of the others.
+func TestMoveAtOnce(t *testing.T) {
+	for name, change := range map[string]func(*SinkConfig){"replace": withTemp, "merge": withMerge} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t, change)
+			for round := 0; round < 30 && !t.Failed(); round++ {
+				h.endAtOnce()
+				h.wantTree("dest", "the directory of the last one", "dir/", "dir/a = one", "dir/b = two")
+				h.wantTree("temp", "nothing is left")
+				if round%2 == 0 { // the next ones find no such directory
+					if err := os.RemoveAll(h.at("dest/dir")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// endAtOnce ends sessions of four groups that have received the same directory.
+func (h *hall) endAtOnce() {
+	h.t.Helper()
+	var all [4]*Session
+	for i := range all {
+		h.s = h.k.Begin(SessionKey{Group: testGroup + 1 + uint32(i), Started: h.started})
+		all[i] = h.s
+		h.receive(h.file("dir/a", "one"), "one")
+		h.receive(h.file("dir/b", "two"), "two")
+	}
+	var wg sync.WaitGroup
+	for _, s := range all {
+		wg.Go(func() {
+			if _, _, err := s.End(true); err != nil {
+				h.t.Errorf("the end of a session that has everything: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestBackupAtOnce finishes a file in sessions of several groups at once: each finds
+// that of another one, which it has to back up, and none is destroyed.
+func TestBackupAtOnce(t *testing.T) {
+	const groups, rounds = 4, 10
+	h := newHall(t, withBackup)
+	h.write("dest/f", "old", oldStamp)
+	for range rounds {
+		var all [groups]*File
+		for i := range all {
+			h.s = h.k.Begin(SessionKey{Group: testGroup + 1 + uint32(i), Started: h.started})
+			_, f := h.s.Open(h.file("f", "new"))
+			if f == nil {
+				t.Fatal("want a file to receive")
+			}
+			if err := f.WriteAt([][]byte{[]byte("new")}, 0); err != nil {
+				t.Fatal(err)
+			}
+			all[i] = f
+		}
+		var wg sync.WaitGroup
+		for _, f := range all {
+			wg.Go(func() {
+				if _, err := f.Finish(); err != nil {
+					t.Errorf("the end of a file that is whole: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, f := range all {
+			if _, _, err := f.s.End(true); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	h.wantTree("dest", "the last one", "f = new")
+	files := 0
+	for _, line := range h.tree("backup") {
+		if strings.Contains(line, " = ") {
+			files++
+		}
+	}
+	if files != groups*rounds {
+		t.Errorf("%d files in the backup, want the old one and all but the last of the new ones: %d", files, groups*rounds)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 	"unicode"
 
@@ -37,6 +38,8 @@ type Sink struct {
 	cfg     SinkConfig
 	durable bool
 	left    leftovers
+
+	swapping sync.Mutex // held while something takes the place of something else
 }
 
 // SessionKey says which session it is.

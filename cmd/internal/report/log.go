@@ -168,10 +168,13 @@ func (r *RollingFile) Close() error {
 	return r.f.Close()
 }
 
-// Status writes status lines: to a file of their own or into the log.
+// Status writes status lines: to a file of their own or into the log. It may be used
+// by several goroutines.
 type Status struct {
-	f   *os.File
-	log *Log
+	mu   sync.Mutex
+	path string
+	f    *os.File // nil: into the log
+	log  *Log
 }
 
 // StatusInLog is the name that sends status lines to the log.
@@ -182,11 +185,30 @@ func OpenStatus(path string, log *Log) (*Status, error) {
 	if path == StatusInLog {
 		return &Status{log: log}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
+	s := &Status{path: path}
+	if err := s.Reopen(); err != nil {
 		return nil, err
 	}
-	return &Status{f: f}, nil
+	return s, nil
+}
+
+// Reopen opens the file anew by its name, for those who have moved it away. When that
+// fails, the old one is continued.
+func (s *Status) Reopen() error {
+	if s == nil || s.log != nil {
+		return nil
+	}
+	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.f != nil {
+		s.f.Close()
+	}
+	s.f = f
+	return nil
 }
 
 // Printf writes a line, at once. A nil Status writes nothing.
@@ -199,13 +221,17 @@ func (s *Status) Printf(format string, args ...any) {
 		s.log.Raw(line)
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.f.Write(append([]byte(line), '\n'))
 }
 
 // Close closes the file, if there is one.
 func (s *Status) Close() error {
-	if s == nil || s.f == nil {
+	if s == nil || s.log != nil {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.f.Close()
 }

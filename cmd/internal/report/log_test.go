@@ -124,3 +124,45 @@ func TestStampAndSession(t *testing.T) {
 		t.Errorf("level 2 without stamps gives %q, want one clean line", b.String())
 	}
 }
+
+// TestReopenStatus moves a status file away, as those do who rotate logs.
+func TestReopenStatus(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "status")
+	st, err := OpenStatus(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	move := func(to string) {
+		if err := os.Rename(path, filepath.Join(dir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st.Printf("first")
+	move("old")
+	if err := st.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	st.Printf("second")
+	move("older")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Reopen(); err == nil {
+		t.Error("no error although a directory has the name now")
+	}
+	st.Printf("third")
+	for name, want := range map[string]string{"old": "first\n", "older": "second\nthird\n"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s holds %q, want %q", name, b, want)
+		}
+	}
+	var none *Status
+	if err := none.Reopen(); err != nil {
+		t.Errorf("no status file: %v", err)
+	}
+	if err := (&Status{log: NewLog(new(bytes.Buffer), Normal, false)}).Reopen(); err != nil {
+		t.Errorf("status lines in the log: %v", err)
+	}
+}
