@@ -100,6 +100,11 @@
 // the file, which is when it has found the space for it, and altogether hold at
 // most 2^33 blocks.
 //
+// While all sessions are taken, an ANNOUNCE from an address that waits for no
+// confirmation takes the place of the oldest session of one that waits in several, so
+// that one host that only announces does not shut out the others. Who has as many
+// addresses as there are sessions, or plays the sender further, does.
+//
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
 // can keep us busy with wrong keys, or abort us before we have any; with wrong
 // signatures he can use up the time for them, and good ones wait for their share. The

@@ -117,6 +117,12 @@ type finished struct {
 // (v4-receiver.md section 2.3). Opening and Closing have no idle timer: there
 // it is the host who owes an answer, not the sender.
 func (r *Receiver) enter(now clock.Time, s *session, p Phase) {
+	switch was, is := s.phase.unconfirmed(), p.unconfirmed(); {
+	case is && !was:
+		r.crowd.add(s.info.From.Addr().Unmap())
+	case was && !is:
+		r.crowd.remove(s.info.From.Addr().Unmap())
+	}
 	s.phase = p
 	s.quiet()
 	switch p {
@@ -258,6 +264,9 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 // forget frees the slot. What the host owes stays with it, and so does our
 // sequence number, which packets in the queue go on counting.
 func (r *Receiver) forget(s *session) {
+	if s.phase.unconfirmed() {
+		r.crowd.remove(s.info.From.Addr().Unmap())
+	}
 	delete(r.index, key(s.info.Group, s.info.Instance))
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= int64(s.reserved)
