@@ -172,6 +172,21 @@ func makeKey(spec identity.Spec) answer {
 	return a
 }
 
+// lateMove tells what became of a session that was over when its receiver was killed.
+func (r *receiveRun) lateMove(l *store.LateMove) {
+	s := receiver.Session{SessionID: receiver.SessionID{Slot: -1, Group: l.Group}}
+	evs := notes(s, l.Log)
+	if l.Err != nil {
+		evs = append(evs, failure(s, "finishing an earlier session", l.Err)...)
+	}
+	if len(l.Moved) > 0 {
+		evs = append(evs, Moved{Session: s, Paths: l.Moved})
+	}
+	for _, ev := range evs {
+		r.put(ev)
+	}
+}
+
 func notes(s receiver.Session, lines []string) []machine.Event {
 	evs := make([]machine.Event, 0, len(lines)+1)
 	for _, l := range lines {

@@ -37,6 +37,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 type mover struct {
 	s     *Session
 	dest  string
+	late  bool // it was begun by a receiver that was killed
 	moved []string
 	log   []string
 	errs  []error
@@ -63,17 +64,35 @@ func (m *mover) run() error {
 	if err != nil {
 		return err
 	}
-	to, err := s.root(m.dest)
+	defer group.close()
+	unlock, err := group.lock()
 	if err != nil {
-		group.close()
 		return err
 	}
-	m.purge(group)
-	m.move(group, to, nil)
+	defer unlock()
+	// If it cannot be marked, it is moved all the same.
+	marked := rename(root, s.groupName(), root, s.groupName()+doneSuffix) == nil
+	return m.all(root, group, marked)
+}
+
+// all moves all that group holds. marked tells whether it is called what FinishMoves looks for.
+func (m *mover) all(root, group dir, marked bool) error {
+	name := m.s.groupName()
+	if marked {
+		name += doneSuffix
+	}
+	to, err := m.s.root(m.dest)
+	if m.note(err); err == nil {
+		m.purge(group)
+		m.move(group, to, nil)
+	}
 	group.close()
 	if len(m.errs) == 0 {
-		m.note(root.Remove(s.groupName()))
-		m.note(s.settle(to))
+		m.note(root.Remove(name))
+		m.note(m.s.settle(to))
+	} else if marked {
+		// What stays is for the user: by the next start there may be newer files.
+		m.note(rename(root, name, root, m.s.groupName()))
 	}
 	return errors.Join(m.errs...)
 }
@@ -103,6 +122,9 @@ func (m *mover) purge(d dir) {
 
 // move moves all entries of from, which mirrors to. elems lead to both.
 func (m *mover) move(from, to dir, elems []string) {
+	if m.late {
+		m.heal(to)
+	}
 	entries, err := from.list()
 	m.note(err)
 	for _, e := range entries {
