@@ -35,6 +35,7 @@ const (
 	answerClosed
 	answerCheckpointed
 	answerAbandoned
+	answerWhole
 	answerWriteFailed
 	answerEnded
 	answerKeyMade
@@ -124,6 +125,13 @@ func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *r
 			if err := rq.file.sink.Abandon(ev.Missing); err != nil {
 				a.events = failure(ev.Session, "giving up the file", err)
 			}
+		}
+		return a
+	case receiver.GotDone:
+		log, err := session(sink, all, &ev.Session).Whole()
+		a := answer{kind: answerWhole, events: notes(ev.Session, log)}
+		if err != nil {
+			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
 		}
 		return a
 	case receiver.SessionEnded:

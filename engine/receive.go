@@ -279,7 +279,7 @@ func (r *receiveRun) take(now clock.Time) {
 			r.m.Closed(now, a.ref, a.text)
 		case answerCheckpointed:
 			r.m.CheckpointDone(now, a.ref)
-		case answerAbandoned:
+		case answerAbandoned, answerWhole:
 		case answerKeyMade:
 			r.m.KeyMade(a.key)
 		case answerWriteFailed:
@@ -362,6 +362,10 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		}
 		w.sessions++
 		r.live++
+	case receiver.GotDone:
+		if ev.Group {
+			r.request(ev.Session, request{ev: ev})
+		}
 	case receiver.SessionEnded:
 		r.revokeKey(ev.Session.SessionID)
 		r.request(ev.Session, request{ev: ev})

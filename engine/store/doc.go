@@ -47,8 +47,8 @@
 //     it is replaced or, at the end, removed.
 //   - Data that no record names, because nothing was received or the disk is too
 //     full for a record, are removed when the session gives the file up.
-//   - What is called T/_group_GGGGGGGG_done is of a session that ended well, and was being
-//     moved when the receiver was killed: FinishMoves goes on, at the next start.
+//   - What is called T/_group_GGGGGGGG_done is of a session that got all its files, and is
+//     being moved or will be in a moment. If a start finds it, FinishMoves does the rest.
 //   - Abandon, the orderly end, also gives the partial file its final name and
 //     writes the record so that a stock daemon can go on from it; until then a
 //     stock daemon takes our record for one of no file. The stamp of such a file
@@ -76,8 +76,9 @@
 // nothing can be locked at all, that befalls two that receive the same file of the
 // same session. A directory in the way is replaced in two steps, and so is
 // what goes to a backup directory unless it is a file that can be linked there and is
-// replaced by no directory: between the steps nothing has the name. A receiver that is
-// killed in the moment between the end of a session and the move leaves its files in T.
+// replaced by no directory: between the steps nothing has the name. The
+// sender may hear that a session is whole a moment before T says so: what is killed in
+// between leaves the files there.
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable
 // is set, a crash of the machine (not of the process) may leave a file whose last

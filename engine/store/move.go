@@ -25,7 +25,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 	case s.k.cfg.Temp == "":
 		return nil, nil, nil
 	case !ok:
-		err = s.suspend(&log)
+		err = errors.Join(s.notWhole(), s.suspend(&log))
 		return nil, log, err
 	}
 	m := mover{s: s, dest: s.k.cfg.Dests[0]}
@@ -45,34 +45,20 @@ type mover struct {
 
 func (m *mover) run() error {
 	s := m.s
+	if err := s.collected(&m.log); err != nil {
+		return err
+	}
+	w := s.whole
+	if w == nil {
+		return nil // the session had no files
+	}
+	s.whole = nil
+	defer w.close()
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	if err := s.recall(root, s.key.Instance > 0, &m.log); err != nil {
-		return err
-	}
-	s.drop(root, s.past.saved) // nobody asked for it
-	s.past.saved = nil
-	if err := remove(root, s.stateName()); err != nil {
-		return err
-	}
-	group, err := root.sub(s.groupName())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the session had no files
-	}
-	if err != nil {
-		return err
-	}
-	defer group.close()
-	unlock, err := group.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	// If it cannot be marked, it is moved all the same.
-	marked := rename(root, s.groupName(), root, s.groupName()+doneSuffix) == nil
-	return m.all(root, group, marked)
+	return m.all(root, w.group, w.marked)
 }
 
 // all moves all that group holds. marked tells whether it is called what FinishMoves looks for.

@@ -11,11 +11,89 @@ import (
 
 // A session that ends well tells its sender so before its files are moved out of the
 // temporary directory, and the sender will not come again. So the directory of the
-// group gets another name before the first file is moved: whoever finds that name knows
-// that the session was over, and goes on.
+// group gets another name as soon as all files are there: whoever finds that name knows
+// that the session was over, and goes on. If a sender comes again, because it did not
+// hear how well it went, it sends all once more.
 
-// doneSuffix is what the name of the directory of a group ends with while it is moved.
+// doneSuffix is what the name of the directory of a group ends with when all is there.
 const doneSuffix = "_done"
+
+// whole is what a session has collected that has all its files.
+type whole struct {
+	group  dir
+	unlock func()
+	marked bool // the directory has the name that FinishMoves looks for
+}
+
+func (w *whole) close() {
+	w.group.close()
+	w.unlock()
+}
+
+// Whole tells that the session has all its files, before its sender hears of it. If
+// the receiver is killed from now on, the next one moves them. [Session.End] follows
+// all the same.
+func (s *Session) Whole() (log []string, err error) {
+	if s.k.cfg.Temp == "" || s.open != nil {
+		return nil, nil
+	}
+	err = s.collected(&log)
+	return log, err
+}
+
+// collected drops what is left of partial files, and sets s.whole if there is anything
+// to move. Called again it does nothing.
+func (s *Session) collected(log *[]string) error {
+	if s.whole != nil {
+		return nil
+	}
+	root, err := s.root(s.k.cfg.Temp)
+	if err != nil {
+		return err
+	}
+	if err := s.recall(root, s.key.Instance > 0, log); err != nil {
+		return err
+	}
+	s.drop(root, s.past.saved) // nobody asked for it
+	s.past.saved, s.past.disk = nil, ""
+	if err := remove(root, s.stateName()); err != nil {
+		return err
+	}
+	group, err := root.sub(s.groupName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	unlock, err := group.lock()
+	if err != nil {
+		group.close()
+		return err
+	}
+	// If it cannot be marked, it is moved all the same.
+	marked := rename(root, s.groupName(), root, s.groupName()+doneSuffix) == nil
+	s.whole = &whole{group: group, unlock: unlock, marked: marked}
+	return nil
+}
+
+// notWhole takes the mark back from a session that did not end well.
+func (s *Session) notWhole() error {
+	w := s.whole
+	if w == nil {
+		return nil
+	}
+	s.whole = nil
+	defer w.close()
+	if !w.marked {
+		return nil
+	}
+	root, err := s.root(s.k.cfg.Temp)
+	if err != nil {
+		return err
+	}
+	return rename(root, s.groupName()+doneSuffix, root, s.groupName())
+}
 
 // LateMove is what became of a session whose files were being moved when the receiver
 // was killed.

@@ -137,3 +137,52 @@ func TestFailedMoveIsNotTriedAgain(t *testing.T) {
 	h.wantTree(groupDir, "they wait for the user", "f = x", "g = y")
 	h.finishMoves(0)
 }
+
+// TestWhole: from the moment that a session has all its files a kill costs nothing.
+func TestWhole(t *testing.T) {
+	begin := func(t *testing.T) *hall {
+		h := newHall(t, withTemp)
+		h.fill()
+		if _, err := h.s.Whole(); err != nil {
+			t.Fatal(err)
+		}
+		h.wantMissing(groupDir, "it has the name that a start looks for")
+		return h
+	}
+	arrived := []string{"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = "}
+	t.Run("killed", func(t *testing.T) {
+		h := begin(t)
+		h.s.whole.close() // as a kill does
+		h.finishMoves(1)
+		h.wantTree("dest", "all has arrived", arrived...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("confirmed", func(t *testing.T) {
+		h := begin(t)
+		h.finishMoves(0) // somebody who starts beside us
+		if moved, _ := h.end(true); len(moved) != 5 {
+			t.Errorf("script gets %q", moved)
+		}
+		h.wantTree("dest", "all has arrived", arrived...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("shut down", func(t *testing.T) {
+		h := begin(t)
+		h.end(false)
+		h.wantTree("dest", "nothing arrives")
+		h.finishMoves(0)
+		h.begin(1)
+		h.receive(h.resume(h.file("last", "x")), "x")
+		h.end(true)
+		h.wantTree("dest", "the next instance moves what is there", append(arrived, "last = x")...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("without files", func(t *testing.T) {
+		h := newHall(t, withTemp)
+		if _, err := h.s.Whole(); err != nil {
+			t.Fatal(err)
+		}
+		h.end(true)
+		h.wantTree("temp", "nothing is left")
+	})
+}
