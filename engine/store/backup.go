@@ -65,7 +65,15 @@ func (s *Session) install(from dir, name string, in dir, p place, log *[]string)
 	if !old.IsDir() && !fi.IsDir() {
 		return rename(from, name, in, p.last())
 	}
-	// A directory cannot be replaced in one step: move it aside first.
+	// A directory is replaced in one step only where two entries can change places. What
+	// has no temporary name (see mover) must not get what is to go.
+	if isTemp(name, s.key.Group) && exchange(from, name, in, p.last()) == nil {
+		if err := from.RemoveAll(name); err != nil {
+			*log = append(*log, fmt.Sprintf("Couldn't remove all of %s: %s", from.join(name), reason(err)))
+		}
+		return nil
+	}
+	// Else it is moved aside first.
 	aside := scratchName(p.last(), s.key.Group, scratchOld)
 	if err := in.RemoveAll(aside); err != nil {
 		return err
