@@ -160,10 +160,10 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(1, 0)) })
 
+	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	for _, l := range sink.FinishMoves() {
 		r.lateMove(&l)
 	}
-	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	if cfg.Ready != nil {
 		cfg.Ready()
 	}
