@@ -35,7 +35,7 @@ const (
 	answerClosed
 	answerCheckpointed
 	answerAbandoned
-	answerWhole
+	answerSettled
 	answerWriteFailed
 	answerEnded
 	answerKeyMade
@@ -43,13 +43,14 @@ const (
 
 // answer is the outcome of a request, or a failed write, on its way to the core.
 type answer struct {
-	kind   answerKind
-	ref    machine.FileRef
-	opened receiver.Opened
-	text   string               // error, "" if none
-	group  uint32               // answerEnded
-	key    *identity.PrivateKey // answerKeyMade; nil if it failed
-	events []machine.Event
+	kind    answerKind
+	ref     machine.FileRef
+	opened  receiver.Opened
+	text    string               // error, "" if none
+	group   uint32               // answerEnded
+	session receiver.SessionID   // answerSettled
+	key     *identity.PrivateKey // answerKeyMade; nil if it failed
+	events  []machine.Event
 }
 
 // newWorker starts a worker.
@@ -127,9 +128,9 @@ func carryOut(sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *r
 			}
 		}
 		return a
-	case receiver.GotDone:
+	case receiver.Settle:
 		log, err := session(sink, all, &ev.Session).Whole()
-		a := answer{kind: answerWhole, events: notes(ev.Session, log)}
+		a := answer{kind: answerSettled, session: ev.Session.SessionID, events: notes(ev.Session, log)}
 		if err != nil {
 			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
 		}

@@ -279,7 +279,9 @@ func (r *receiveRun) take(now clock.Time) {
 			r.m.Closed(now, a.ref, a.text)
 		case answerCheckpointed:
 			r.m.CheckpointDone(now, a.ref)
-		case answerAbandoned, answerWhole:
+		case answerAbandoned:
+		case answerSettled:
+			r.m.Settled(now, a.session)
 		case answerKeyMade:
 			r.m.KeyMade(a.key)
 		case answerWriteFailed:
@@ -362,10 +364,9 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		}
 		w.sessions++
 		r.live++
-	case receiver.GotDone:
-		if ev.Group {
-			r.request(ev.Session, request{ev: ev})
-		}
+	case receiver.Settle:
+		r.request(ev.Session, request{ev: ev})
+		return
 	case receiver.SessionEnded:
 		r.revokeKey(ev.Session.SessionID)
 		r.request(ev.Session, request{ev: ev})

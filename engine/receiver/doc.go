@@ -22,15 +22,16 @@
 // # Contract
 //
 // The host answers each Join with Joined, each Open with Opened, each Close with
-// Closed and each Checkpoint with CheckpointDone, once and after any time, Joins of
-// one slot in their order; answers about what has ended meanwhile are ignored. For one group there is
+// Closed, each Settle with Settled and each Checkpoint with CheckpointDone, once and
+// after any time, Joins of one slot in their order; answers about what has ended meanwhile are ignored. For one group there is
 // never more than one Join without a Leave, whatever sessions share it; after a
 // Joined that tells a failure there is no Leave. A block that could not be written
 // is told with StoreFailed, before the answer to the Close of its file; that Close
 // must fail, or the file with a hole gets its final name. A session that ends while
 // an Open or Close is under way ends when the answer has come.
 //
-// COMPLETE for a file says that the disk has it under its final name. While the
+// COMPLETE for a file says that the disk has it under its final name, COMPLETE for the
+// session that with a temporary directory even a kill does not keep the files there. While the
 // host needs time to finish a file, the sender is kept waiting (see doneClosing).
 //
 // Datagrams that came together are handed in together (HandleBatch), so that sealed

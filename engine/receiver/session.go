@@ -77,6 +77,7 @@ type session struct {
 
 	file     file     // valid in Opening, Receiving, Closing
 	finished finished // last file that has an answer
+	settling bool     // Completing: COMPLETE waits for Settled
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
@@ -215,7 +216,9 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 		r.step(s, Unfinished)
 		r.end(now, s, EndUnconfirmed)
 	case s.phase == Completing:
-		r.complete(s, finished{})
+		if !s.settling {
+			r.complete(s, finished{})
+		}
 		r.arm(s, retryTimer, now, 4*s.grtt)
 	case s.phase == MidGroup: // KEYINFO came, and nothing that proves it
 		r.register(now, s)

@@ -74,12 +74,10 @@
 // file system that locks for each machine alone, one takes the file that another
 // receives for a leftover and removes it, which ends as a rejected file there. Where
 // nothing can be locked at all, that befalls two that receive the same file of the
-// same session. Between two steps nothing has the name of what
-// is replaced if it goes to a backup directory, unless it is a file that can be linked
-// there and is replaced by no directory; if a directory is part of it and two entries
-// cannot change places (only Linux lets them); and if it is moved from T. The
-// sender may hear that a session is whole a moment before T says so: what is killed in
-// between leaves the files there.
+// same session. Between two steps nothing has the name of what is replaced if it goes to
+// a backup directory, unless it is a file that can be linked there and is replaced by no
+// directory; if a directory is part of it and two entries cannot change places (only
+// Linux lets them); and if it is moved from T.
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable
 // is set, a crash of the machine (not of the process) may leave a file whose last
