@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -29,5 +30,34 @@ func TestReceiverCleans(t *testing.T) {
 	eventually(t, "the file goes", func() bool {
 		_, err := os.Lstat(left)
 		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
+// TestReceiverFinishesMoves: what a receiver that was killed had still to move has its
+// place when the next one is ready, and is reported for the script.
+func TestReceiverFinishesMoves(t *testing.T) {
+	p := startReceiver(t, func(cfg *ReceiveConfig) {
+		cfg.Sink.Temp = t.TempDir()
+		group := filepath.Join(cfg.Sink.Temp, "_group_0BADCAFE_done")
+		if err := os.Mkdir(group, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(group, "f"), []byte("whole"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	})
+	f := filepath.Join(p.dest, "f")
+	if text, err := os.ReadFile(f); err != nil || string(text) != "whole" {
+		t.Errorf("%q, %v", text, err)
+	}
+	eventually(t, "the move is reported", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, ev := range p.events {
+			if m, ok := ev.(Moved); ok && m.Session.Group == 0x0BADCAFE && slices.Equal(m.Paths, []string{f}) {
+				return true
+			}
+		}
+		return false
 	})
 }

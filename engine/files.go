@@ -35,6 +35,7 @@ const (
 	answerClosed
 	answerCheckpointed
 	answerAbandoned
+	answerSettled
 	answerWriteFailed
 	answerEnded
 	answerKeyMade
@@ -42,13 +43,14 @@ const (
 
 // answer is the outcome of a request, or a failed write, on its way to the core.
 type answer struct {
-	kind   answerKind
-	ref    machine.FileRef
-	opened receiver.Opened
-	text   string               // error, "" if none
-	group  uint32               // answerEnded
-	key    *identity.PrivateKey // answerKeyMade; nil if it failed
-	events []machine.Event
+	kind    answerKind
+	ref     machine.FileRef
+	opened  receiver.Opened
+	text    string               // error, "" if none
+	group   uint32               // answerEnded
+	session receiver.SessionID   // answerSettled
+	key     *identity.PrivateKey // answerKeyMade; nil if it failed
+	events  []machine.Event
 }
 
 // newWorker starts a worker.
@@ -126,6 +128,13 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 			}
 		}
 		return a
+	case receiver.Settle:
+		log, err := session(clock, sink, all, &ev.Session).Whole()
+		a := answer{kind: answerSettled, session: ev.Session.SessionID, events: notes(ev.Session, log)}
+		if err != nil {
+			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
+		}
+		return a
 	case receiver.SessionEnded:
 		a := answer{kind: answerEnded, group: ev.Session.Group}
 		moved, log, err := session(clock, sink, all, &ev.Session).End(ev.OK)
@@ -170,6 +179,21 @@ func makeKey(spec identity.Spec) answer {
 		a.events = failure(receiver.Session{}, "making a key of type "+spec.String(), err)
 	}
 	return a
+}
+
+// lateMove tells what became of a session that was over when its receiver was killed.
+func (r *receiveRun) lateMove(l *store.LateMove) {
+	s := receiver.Session{SessionID: receiver.SessionID{Slot: -1, Group: l.Group}}
+	evs := notes(s, l.Log)
+	if l.Err != nil {
+		evs = append(evs, failure(s, "finishing an earlier session", l.Err)...)
+	}
+	if len(l.Moved) > 0 {
+		evs = append(evs, Moved{Session: s, Paths: l.Moved})
+	}
+	for _, ev := range evs {
+		r.put(ev)
+	}
 }
 
 func notes(s receiver.Session, lines []string) []machine.Event {

@@ -173,6 +173,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	wg.Go(func() { t.run(out.Hand(1, 0)) })
 
 	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
+	for _, l := range sink.FinishMoves() {
+		r.lateMove(&l)
+	}
 	if cfg.Ready != nil {
 		cfg.Ready()
 	}
@@ -293,6 +296,8 @@ func (r *receiveRun) take(now clock.Time) {
 		case answerCheckpointed:
 			r.m.CheckpointDone(now, a.ref)
 		case answerAbandoned:
+		case answerSettled:
+			r.m.Settled(now, a.session)
 		case answerKeyMade:
 			r.m.KeyMade(a.key)
 		case answerWriteFailed:
@@ -375,6 +380,9 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		}
 		w.sessions++
 		r.live++
+	case receiver.Settle:
+		r.request(ev.Session, request{ev: ev})
+		return
 	case receiver.SessionEnded:
 		r.revokeKey(ev.Session.SessionID)
 		r.request(ev.Session, request{ev: ev})

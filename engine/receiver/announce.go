@@ -38,7 +38,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	if !r.knownAddr(from.Addr()) {
 		return machine.DropSource
 	}
-	if r.sessions == len(r.slots) {
+	if !r.hasRoom(from.Addr()) {
 		if r.refusals.allow(now) {
 			r.emit(Stepped{Session: id, Step: TooMany})
 		}
@@ -73,6 +73,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		}
 		return machine.DropLimit
 	}
+	r.makeRoom(now)
 	r.accept(now, id, h, &a, sec)
 	return machine.DropNone
 }

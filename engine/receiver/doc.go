@@ -22,15 +22,16 @@
 // # Contract
 //
 // The host answers each Join with Joined, each Open with Opened, each Close with
-// Closed and each Checkpoint with CheckpointDone, once and after any time, Joins of
-// one slot in their order; answers about what has ended meanwhile are ignored. For one group there is
+// Closed, each Settle with Settled and each Checkpoint with CheckpointDone, once and
+// after any time, Joins of one slot in their order; answers about what has ended meanwhile are ignored. For one group there is
 // never more than one Join without a Leave, whatever sessions share it; after a
 // Joined that tells a failure there is no Leave. A block that could not be written
 // is told with StoreFailed, before the answer to the Close of its file; that Close
 // must fail, or the file with a hole gets its final name. A session that ends while
 // an Open or Close is under way ends when the answer has come.
 //
-// COMPLETE for a file says that the disk has it under its final name. While the
+// COMPLETE for a file says that the disk has it under its final name, COMPLETE for the
+// session that with a temporary directory even a kill does not keep the files there. While the
 // host needs time to finish a file, the sender is kept waiting (see doneClosing).
 //
 // A host whose disk is behind says so with NoRoom and goes on handing packets in: blocks
@@ -103,6 +104,11 @@
 // GRTT), and the missing sets. These are allocated only when the host has opened
 // the file, which is when it has found the space for it, and altogether hold at
 // most 2^33 blocks.
+//
+// While all sessions are taken, an ANNOUNCE from an address that waits for no
+// confirmation takes the place of the oldest session of one that waits in several, so
+// that one host that only announces does not shut out the others. Who has as many
+// addresses as there are sessions, or plays the sender further, does.
 //
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
 // can keep us busy with wrong keys, or abort us before we have any; with wrong

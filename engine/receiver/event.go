@@ -50,6 +50,9 @@ type (
 		Ref     machine.FileRef
 		Missing *block.Set
 	}
+	// Settle says that the session has all its files and asks to see to it that this is
+	// known after a kill, too; the host answers with Settled. Only with Config.Restart.
+	Settle struct{ Session Session }
 	// KeyWanted asks for a new key to show to senders, which takes too long to make
 	// it here; the host answers with KeyMade.
 	KeyWanted struct{ Spec identity.Spec }
@@ -175,6 +178,7 @@ func (Open) MachineEvent()           {}
 func (Close) MachineEvent()          {}
 func (Checkpoint) MachineEvent()     {}
 func (Abandon) MachineEvent()        {}
+func (Settle) MachineEvent()         {}
 func (SessionEnded) MachineEvent()   {}
 func (SessionStarted) MachineEvent() {}
 func (KeyWanted) MachineEvent()      {}

@@ -67,8 +67,24 @@ func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Dr
 	r.emit(GotDone{Session: s.info, Group: true})
 	r.step(s, GroupDone)
 	r.enter(now, s, Completing)
+	if r.cfg.Restart {
+		s.settling = true
+		r.emit(Settle{Session: s.info})
+		return machine.DropNone
+	}
 	r.complete(s, finished{})
 	return machine.DropNone
+}
+
+// Settled answers a Settle: now the sender may hear that the session is whole.
+func (r *Receiver) Settled(now clock.Time, id SessionID) {
+	s := &r.slots[id.Slot]
+	if s.phase != Completing || !s.settling || s.info.Group != id.Group || s.info.Instance != id.Instance {
+		return // that session is history
+	}
+	s.settling = false
+	r.complete(s, finished{})
+	r.arm(s, retryTimer, now, 4*s.grtt)
 }
 
 // gotDoneConf takes DONE_CONF.

@@ -25,6 +25,7 @@ type checker struct {
 	opens  []Open
 	closes []Close
 	points []Checkpoint
+	whole  []Settle
 	groups map[netip.Addr]bool // member, or asked to be
 	live   map[SessionID]bool  // started and not ended
 	files  map[machine.FileRef]*checkedFile
@@ -129,6 +130,11 @@ func (c *checker) event(e machine.Event) {
 			c.t.Fatalf("close with %d of %d blocks", f.have.Count(), f.layout.Blocks)
 		}
 		c.closes = append(c.closes, e)
+	case Settle:
+		if !c.live[e.Session.SessionID] {
+			c.t.Fatal("a session that is over is to be settled")
+		}
+		c.whole = append(c.whole, e)
 	case Checkpoint:
 		c.points = append(c.points, e)
 		c.sameSet(c.files[e.Ref], e.Missing)
@@ -218,6 +224,9 @@ func (c *checker) answer(kind, at byte) {
 	case 3:
 		if p, ok := pick(&c.points, at); ok {
 			c.r.CheckpointDone(c.now, p.Ref)
+		}
+		if e, ok := pick(&c.whole, at); ok {
+			c.r.Settled(c.now, e.Session.SessionID)
 		}
 	case 4:
 		if at >= 250 {

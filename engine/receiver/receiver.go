@@ -40,7 +40,8 @@ type Receiver struct {
 	expected   []bool     // per heartbeat host: an answer is outstanding
 	shown      []bool     // per heartbeat host: it was shown a key since the last heartbeat
 	refusals   refusals
-	joinFailed bool                   // the last Join did
+	joinFailed bool // the last Join did
+	crowd      crowd
 	budget     budget                 // of public-key work for strangers
 	own        []*identity.PrivateKey // keys to show: the configured ones, then those made here
 	made       madeKeys
@@ -64,6 +65,7 @@ func New(cfg Config, now clock.Time) *Receiver {
 		beat:     clock.Never,
 		own:      slices.Clone(cfg.Keys),
 	}
+	r.crowd.waiting = make(map[netip.Addr]int, cfg.MaxSessions)
 	if r.cfg.Rand == nil {
 		r.cfg.Rand = rand.Reader
 	}

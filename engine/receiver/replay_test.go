@@ -167,6 +167,8 @@ func (p *replay) poll() {
 			case Close:
 				p.files++
 				p.r.Closed(p.now, e.Ref, "")
+			case Settle:
+				p.r.Settled(p.now, e.Session.SessionID)
 			}
 		}
 	}

@@ -79,6 +79,7 @@ type session struct {
 
 	file     file     // valid in Opening, Receiving, Closing
 	finished finished // last file that has an answer
+	settling bool     // Completing: COMPLETE waits for Settled
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
@@ -119,6 +120,12 @@ type finished struct {
 // (v4-receiver.md section 2.3). Opening and Closing have no idle timer: there
 // it is the host who owes an answer, not the sender.
 func (r *Receiver) enter(now clock.Time, s *session, p Phase) {
+	switch was, is := s.phase.unconfirmed(), p.unconfirmed(); {
+	case is && !was:
+		r.crowd.add(s.info.From.Addr().Unmap())
+	case was && !is:
+		r.crowd.remove(s.info.From.Addr().Unmap())
+	}
 	s.phase = p
 	s.quiet()
 	switch p {
@@ -211,7 +218,9 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 		r.step(s, Unfinished)
 		r.end(now, s, EndUnconfirmed)
 	case s.phase == Completing:
-		r.complete(s, finished{})
+		if !s.settling {
+			r.complete(s, finished{})
+		}
 		r.arm(s, retryTimer, now, 4*s.grtt)
 	case s.phase == MidGroup: // KEYINFO came, and nothing that proves it
 		r.register(now, s)
@@ -260,6 +269,9 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 // forget frees the slot. What the host owes stays with it, and so does our
 // sequence number, which packets in the queue go on counting.
 func (r *Receiver) forget(s *session) {
+	if s.phase.unconfirmed() {
+		r.crowd.remove(s.info.From.Addr().Unmap())
+	}
 	delete(r.index, key(s.info.Group, s.info.Instance))
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= int64(s.reserved)

@@ -191,3 +191,44 @@ func TestGroupZeroAndStrangers(t *testing.T) {
 	w.wantDrop(machine.DropSource, "another UID")
 	w.wantPhase(MidGroup)
 }
+
+// TestCompleteWaitsForSettled: with a temporary directory the sender hears that all is
+// well when the host has seen to it that a kill changes nothing any more.
+func TestCompleteWaitsForSettled(t *testing.T) {
+	restart := func(c *Config) { c.Restart = true }
+	w := newWorld(t, restart)
+	w.toMidGroup()
+	w.forget()
+	w.done(0, 0, us)
+	e := event[Settle](w, "the host is asked")
+	w.advance(10 * w.session().grtt)
+	w.done(0, 0, us)
+	w.wantSilence("while the host is at it")
+	w.r.Settled(w.now, e.Session.SessionID)
+	w.poll()
+	w.wantComplete(0, wire.StatusNormal, "now it is")
+	w.r.Settled(w.now, e.Session.SessionID)
+	w.poll()
+	w.wantSilence("one answer is enough")
+	w.advance(4 * w.session().grtt)
+	w.wantComplete(0, wire.StatusNormal, "repeated as ever")
+	w.forget()
+	w.doneConf(us)
+	w.wantEnded(true, EndConfirmed)
+
+	// An answer that comes too late means nothing, neither to the next in the slot.
+	w = newWorld(t, restart)
+	w.toMidGroup()
+	w.done(0, 0, us)
+	e = event[Settle](w, "the host is asked")
+	w.abort(wire.Abort{})
+	w.forget()
+	w.r.Settled(w.now, e.Session.SessionID)
+	w.group++
+	w.toMidGroup()
+	w.done(0, 0, us)
+	w.forget()
+	w.r.Settled(w.now, e.Session.SessionID)
+	w.poll()
+	w.wantSilence("it was about another session")
+}

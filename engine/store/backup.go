@@ -24,77 +24,103 @@ func (s *Session) displace(in dir, fi fs.FileInfo, p place, log *[]string) error
 	if len(s.k.cfg.Backups) == 0 {
 		return in.RemoveAll(p.last())
 	}
-	b, err := s.backup(in, p, log)
+	b, err := s.backup(in, p, moveAway, log)
 	b.close()
 	return err
 }
 
-// install moves an entry to its place and takes away what stands there: with a
-// backup directory it goes there, else it is replaced in one step if the system
-// can do that, and comes back if the move fails.
+// install moves an entry to its place and takes away what stands there: it is replaced
+// in one step if the system can do that, with a backup directory after it was linked
+// there. Else it goes there, or is moved aside, and comes back if the move fails.
 func (s *Session) install(from dir, name string, in dir, p place, log *[]string) error {
-	aside, err := s.swap(from, name, in, p, log)
-	if err != nil || aside == "" {
+	left, at, err := s.swap(from, name, in, p, log)
+	if err != nil || left == "" {
 		return err
 	}
-	if err := in.RemoveAll(aside); err != nil {
-		*log = append(*log, fmt.Sprintf("Couldn't remove all of %s: %s", in.join(aside), reason(err)))
+	if err := at.RemoveAll(left); err != nil {
+		*log = append(*log, fmt.Sprintf("Couldn't remove all of %s: %s", at.join(left), reason(err)))
 	}
 	return nil
 }
 
-// swap is install up to what is left to remove, "" if nothing is. Only one session at
-// a time: in a place that another one fills between two steps nothing can be put, nor
-// put back.
-func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (aside string, err error) {
+// swap is install up to what is left to remove, and where; "" if nothing is. Only one
+// session at a time: in a place that another one fills between two steps nothing can be
+// put, nor put back.
+func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (left string, at dir, err error) {
 	s.k.swapping.Lock()
 	defer s.k.swapping.Unlock()
 	old, err := in.Lstat(p.last())
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", rename(from, name, in, p.last())
+		return "", at, rename(from, name, in, p.last())
 	}
 	if err != nil {
-		return "", err
+		return "", at, err
 	}
 	if s.keeps(old) {
-		return "", errGuarded(p.path())
-	}
-	if len(s.k.cfg.Backups) > 0 {
-		b, err := s.backup(in, p, log)
-		if err != nil {
-			return "", err
-		}
-		defer b.close()
-		if err := rename(from, name, in, p.last()); err != nil {
-			return "", errors.Join(err, rename(b.dir, b.name, in, p.last()))
-		}
-		return "", nil
+		return "", at, errGuarded(p.path())
 	}
 	fi, err := from.Lstat(name)
 	if err != nil {
-		return "", err
+		return "", at, err
+	}
+	if len(s.k.cfg.Backups) > 0 {
+		how := moveAway
+		if old.Mode().IsRegular() && !fi.IsDir() {
+			how = linkAway
+		}
+		b, err := s.backup(in, p, how, log)
+		if err != nil {
+			return "", at, err
+		}
+		defer b.close()
+		if err := rename(from, name, in, p.last()); err != nil {
+			return "", at, errors.Join(err, b.undo(in, p.last()))
+		}
+		return "", at, nil
 	}
 	if !old.IsDir() && !fi.IsDir() {
-		return "", rename(from, name, in, p.last())
+		return "", at, rename(from, name, in, p.last())
 	}
-	// A directory cannot be replaced in one step: move it aside first.
-	aside = scratchName(p.last(), s.key.Group, scratchOld)
+	// A directory is replaced in one step only where two entries can change places. What
+	// has no temporary name (see mover) must not get what is to go.
+	if isTemp(name, s.key.Group) && exchange(from, name, in, p.last()) == nil {
+		return name, from, nil
+	}
+	// Else it is moved aside first.
+	aside := scratchName(p.last(), s.key.Group, scratchOld)
 	if err := in.RemoveAll(aside); err != nil {
-		return "", err
+		return "", at, err
 	}
 	if err := rename(in, p.last(), in, aside); err != nil {
-		return "", err
+		return "", at, err
 	}
 	if err := rename(from, name, in, p.last()); err != nil {
-		return "", errors.Join(err, rename(in, aside, in, p.last()))
+		return "", at, errors.Join(err, rename(in, aside, in, p.last()))
 	}
-	return aside, nil
+	return aside, in, nil
 }
+
+// away is how something gets into a backup directory.
+type away uint8
+
+const (
+	moveAway away = iota
+	linkAway      // it keeps its name, too, where the file system has links
+)
 
 // backedUp is where a backup went.
 type backedUp struct {
 	dir
-	name string
+	name   string
+	linked bool // it still has its name
+}
+
+// undo takes the backup back; what has it had the name in in.
+func (b backedUp) undo(in dir, name string) error {
+	if b.linked {
+		return b.Remove(b.name)
+	}
+	return rename(b.dir, b.name, in, name)
 }
 
 func (b backedUp) close() {
@@ -103,11 +129,11 @@ func (b backedUp) close() {
 	}
 }
 
-// backup moves what stands at p to B/YYYYMMDD/HHMMSS/full path, named after the
+// backup moves or links what stands at p to B/YYYYMMDD/HHMMSS/full path, named after the
 // start of the session. A backup that has this name already (of a file that came
 // twice) is not destroyed: the newer one gets a number. The caller closes what it gets.
-func (s *Session) backup(in dir, p place, log *[]string) (backedUp, error) {
-	b, err := s.tryBackup(in, p)
+func (s *Session) backup(in dir, p place, how away, log *[]string) (backedUp, error) {
+	b, err := s.tryBackup(in, p, how)
 	if err != nil {
 		return backedUp{}, fmt.Errorf("couldn't back up %s: %w", p.path(), err)
 	}
@@ -115,7 +141,7 @@ func (s *Session) backup(in dir, p place, log *[]string) (backedUp, error) {
 	return b, nil
 }
 
-func (s *Session) tryBackup(in dir, p place) (b backedUp, err error) {
+func (s *Session) tryBackup(in dir, p place, how away) (b backedUp, err error) {
 	root, err := s.root(s.k.cfg.Backups[p.dest])
 	if err != nil {
 		return b, err
@@ -151,14 +177,19 @@ func (s *Session) tryBackup(in dir, p place) (b backedUp, err error) {
 		if _, err = d.Lstat(name); err == nil {
 			continue
 		}
+		linked := false
 		if errors.Is(err, fs.ErrNotExist) {
-			err = rename(in, p.last(), d, name)
+			if linked = how == linkAway && hardLink(in, p.last(), d, name) == nil; linked {
+				err = nil
+			} else {
+				err = rename(in, p.last(), d, name)
+			}
 		}
 		if err != nil {
 			d.close()
 			return b, err
 		}
-		return backedUp{dir: d, name: name}, nil
+		return backedUp{dir: d, name: name, linked: linked}, nil
 	}
 	d.close()
 	return b, fmt.Errorf("%s: %w", d.join(p.last()), fs.ErrExist)

@@ -47,6 +47,8 @@
 //     it is replaced or, at the end, removed.
 //   - Data that no record names, because nothing was received or the disk is too
 //     full for a record, are removed when the session gives the file up.
+//   - What is called T/_group_GGGGGGGG_done is of a session that got all its files, and is
+//     being moved or will be in a moment. If a start finds it, FinishMoves does the rest.
 //   - Abandon, the orderly end, also gives the partial file its final name and
 //     writes the record so that a stock daemon can go on from it; until then a
 //     stock daemon takes our record for one of no file. The stamp of such a file
@@ -72,8 +74,10 @@
 // file system that locks for each machine alone, one takes the file that another
 // receives for a leftover and removes it, which ends as a rejected file there. Where
 // nothing can be locked at all, that befalls two that receive the same file of the
-// same session. A directory in the way is replaced in two steps, and so is
-// everything that goes to a backup directory: between them nothing has the name.
+// same session. Between two steps nothing has the name of what is replaced if it goes to
+// a backup directory, unless it is a file that can be linked there and is replaced by no
+// directory; if a directory is part of it and two entries cannot change places (only
+// Linux lets them); and if it is moved from T.
 // Where another disk is mounted below a destination, files cannot be backed up
 // from it nor moved to it from T; they are refused, or stay in T. Unless Durable
 // is set, a crash of the machine (not of the process) may leave a file whose last

@@ -25,7 +25,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 	case s.k.cfg.Temp == "":
 		return nil, nil, nil
 	case !ok:
-		err = s.suspend(&log)
+		err = errors.Join(s.notWhole(), s.suspend(&log))
 		return nil, log, err
 	}
 	m := mover{s: s, dest: s.k.cfg.Dests[0]}
@@ -37,6 +37,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 type mover struct {
 	s     *Session
 	dest  string
+	late  bool // it was begun by a receiver that was killed
 	moved []string
 	log   []string
 	errs  []error
@@ -44,36 +45,40 @@ type mover struct {
 
 func (m *mover) run() error {
 	s := m.s
+	if err := s.collected(&m.log); err != nil {
+		return err
+	}
+	w := s.whole
+	if w == nil {
+		return nil // the session had no files
+	}
+	s.whole = nil
+	defer w.close()
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	if err := s.recall(root, s.key.Instance > 0, &m.log); err != nil {
-		return err
+	return m.all(root, w.group, w.marked)
+}
+
+// all moves all that group holds. marked tells whether it is called what FinishMoves looks for.
+func (m *mover) all(root, group dir, marked bool) error {
+	name := m.s.groupName()
+	if marked {
+		name += doneSuffix
 	}
-	s.drop(root, s.past.saved) // nobody asked for it
-	s.past.saved = nil
-	if err := remove(root, s.stateName()); err != nil {
-		return err
+	to, err := m.s.root(m.dest)
+	if m.note(err); err == nil {
+		m.purge(group)
+		m.move(group, to, nil)
 	}
-	group, err := root.sub(s.groupName())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the session had no files
-	}
-	if err != nil {
-		return err
-	}
-	to, err := s.root(m.dest)
-	if err != nil {
-		group.close()
-		return err
-	}
-	m.purge(group)
-	m.move(group, to, nil)
 	group.close()
 	if len(m.errs) == 0 {
-		m.note(root.Remove(s.groupName()))
-		m.note(s.settle(to))
+		m.note(root.Remove(name))
+		m.note(m.s.settle(to))
+	} else if marked {
+		// What stays is for the user: by the next start there may be newer files.
+		m.note(rename(root, name, root, m.s.groupName()))
 	}
 	return errors.Join(m.errs...)
 }
@@ -103,6 +108,9 @@ func (m *mover) purge(d dir) {
 
 // move moves all entries of from, which mirrors to. elems lead to both.
 func (m *mover) move(from, to dir, elems []string) {
+	if m.late {
+		m.heal(to)
+	}
 	entries, err := from.list()
 	m.note(err)
 	for _, e := range entries {

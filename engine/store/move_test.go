@@ -174,6 +174,35 @@ func TestBackupKeepsBoth(t *testing.T) {
 	}
 }
 
+// TestNoGapWithBackup: a file that is replaced and backed up has its name all the time.
+func TestNoGapWithBackup(t *testing.T) {
+	h := newHall(t, withBackup)
+	h.write("dest/f", "0", oldStamp)
+	stop, gaps := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				gaps <- n
+				return
+			default:
+			}
+			if _, err := os.Lstat(h.at("dest/f")); err != nil {
+				n++
+			}
+		}
+	}()
+	for i := range 90 { // there are 100 names
+		text := string(rune('a' + i%26))
+		h.receive(h.file("f", text), text)
+	}
+	close(stop)
+	if n := <-gaps; n > 0 {
+		t.Errorf("%d times nothing had the name", n)
+	}
+}
+
 // TestBackupFails blocks the backup: the old object survives.
 func TestBackupFails(t *testing.T) {
 	h := newHall(t, withBackup)

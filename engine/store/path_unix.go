@@ -12,6 +12,16 @@ import (
 // rename moves an entry from one open directory to another. Neither name is
 // followed if it is a link.
 func rename(from dir, name string, to dir, newName string) error {
+	return between("rename", from, name, to, newName, func(a, b int) error { return unix.Renameat(a, name, b, newName) })
+}
+
+// hardLink gives a file a second name in another open directory, which must be free.
+func hardLink(from dir, name string, to dir, newName string) error {
+	return between("link", from, name, to, newName, func(a, b int) error { return unix.Linkat(a, name, b, newName, 0) })
+}
+
+// between calls fn with the descriptors of two directories.
+func between(op string, from dir, name string, to dir, newName string, fn func(a, b int) error) error {
 	a, err := from.Open(".")
 	if err != nil {
 		return err
@@ -22,9 +32,8 @@ func rename(from dir, name string, to dir, newName string) error {
 		return err
 	}
 	defer b.Close()
-	err = unix.Renameat(int(a.Fd()), name, int(b.Fd()), newName)
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from.join(name), New: to.join(newName), Err: err}
+	if err := fn(int(a.Fd()), int(b.Fd())); err != nil {
+		return &os.LinkError{Op: op, Old: from.join(name), New: to.join(newName), Err: err}
 	}
 	return nil
 }

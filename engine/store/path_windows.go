@@ -24,5 +24,10 @@ func rename(from dir, name string, to dir, newName string) error {
 	return os.Rename(from.join(name), to.join(newName))
 }
 
+// hardLink gives a file a second name, with the same weakness.
+func hardLink(from dir, name string, to dir, newName string) error {
+	return os.Link(from.join(name), to.join(newName))
+}
+
 // syncDir does nothing: directories cannot be synced here.
 func syncDir(*os.File) error { return nil }

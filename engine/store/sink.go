@@ -261,7 +261,8 @@ type Session struct {
 	guard *guard              // set with the first of roots
 	open  *File               // the file being received
 	vec   vec
-	past  past // what an earlier instance left
+	past  past   // what an earlier instance left
+	whole *whole // set when all files are there
 	buf   []byte
 }
 

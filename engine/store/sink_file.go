@@ -83,9 +83,6 @@ func (f *File) finish(log *[]string) error {
 			return err
 		}
 	}
-	if err := f.unmark(); err != nil {
-		return err
-	}
 	if err := f.close(); err != nil { // some file systems report a full disk only now
 		return err
 	}
@@ -103,6 +100,9 @@ func (f *File) finish(log *[]string) error {
 		return err
 	}
 	defer in.close()
+	if err := f.unmark(); err != nil { // not sooner: until then it is known for a leftover
+		return err
+	}
 	if err := f.s.install(f.at, f.temp, in, f.place, log); err != nil {
 		return err
 	}

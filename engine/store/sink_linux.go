@@ -26,6 +26,13 @@ func preallocate(f *os.File, size int64) error {
 	}
 }
 
+// exchange has two entries change places, in one step.
+func exchange(from dir, name string, to dir, newName string) error {
+	return between("exchange", from, name, to, newName, func(a, b int) error {
+		return unix.Renameat2(a, name, b, newName, unix.RENAME_EXCHANGE)
+	})
+}
+
 // isNoSpace reports whether err says that a disk or a quota is full.
 func isNoSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -366,4 +367,67 @@ func TestGuardThroughMount(t *testing.T) {
 	h.begin(0)
 	h.wantRefused("alias/20200101/f", "backup directory", everything...)
 	h.wantRefused("alias", "backup directory", wire.TypeFile, wire.TypeLink, wire.TypeDelete)
+}
+
+// TestNoGap: a directory that is replaced, or replaces something, has its name all the time.
+func TestNoGap(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=4m")
+	k, err := NewSink(SinkConfig{Dests: []string{h.at("disk")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.k = k
+	h.begin(0)
+	const n = 60
+	for i := range n {
+		h.write(fmt.Sprintf("disk/d%d/in/x", i), "old", oldStamp)
+		h.write(fmt.Sprintf("disk/f%d", i), "old", oldStamp)
+	}
+	stop, gaps := make(chan struct{}), make(chan int)
+	go func() {
+		missing := 0
+		for i := 0; ; i = (i + 1) % n {
+			select {
+			case <-stop:
+				gaps <- missing
+				return
+			default:
+			}
+			for _, kind := range "df" {
+				if _, err := os.Lstat(h.at(fmt.Sprintf("disk/%c%d", kind, i))); err != nil {
+					missing++
+				}
+			}
+		}
+	}()
+	var want []string
+	for i := range n {
+		d, f := fmt.Sprintf("d%d", i), fmt.Sprintf("f%d", i)
+		switch i % 3 {
+		case 0:
+			h.receive(h.file(d, "new"), "new")
+			want = append(want, d+" = new")
+		case 1:
+			link := h.request(wire.TypeLink, d, 0)
+			link.Link = f
+			h.wantStatus(h.complete(link), wire.StatusNormal, "link")
+			want = append(want, d+" -> "+f)
+		case 2:
+			h.receive(h.file(d+"/in/x/y", "new"), "new")
+			want = append(want, d+"/", d+"/in/", d+"/in/x/", d+"/in/x/y = new")
+		}
+		h.receive(h.file(f+"/y", "new"), "new")
+		want = append(want, f+"/", f+"/y = new")
+	}
+	close(stop)
+	if missing := <-gaps; missing > 0 {
+		t.Errorf("%d times nothing had a name", missing)
+	}
+	slices.Sort(want)
+	got := h.tree("disk")
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("disk holds %q, want %q", got, want)
+	}
 }

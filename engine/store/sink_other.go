@@ -11,6 +11,9 @@ import (
 // preallocate gives f its size.
 func preallocate(f *os.File, size int64) error { return f.Truncate(size) }
 
+// exchange says that two entries cannot change places here.
+func exchange(dir, string, dir, string) error { return errors.ErrUnsupported }
+
 // isNoSpace reports whether err says that a disk is full.
 func isNoSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 

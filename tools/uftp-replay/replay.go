@@ -397,6 +397,8 @@ func (p *played) event(e machine.Event) {
 			delete(p.open, e.Ref)
 		}
 		p.r.Closed(p.now, e.Ref, "")
+	case receiver.Settle:
+		p.r.Settled(p.now, e.Session.SessionID)
 	case receiver.Abandon:
 		delete(p.open, e.Ref)
 	}

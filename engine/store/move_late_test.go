@@ -1,0 +1,188 @@
+package store
+
+import (
+	"os"
+	"slices"
+	"testing"
+)
+
+// killedInMove is a session that ended well and whose move was cut after it was marked.
+func (h *hall) killedInMove() {
+	h.t.Helper()
+	if err := os.Rename(h.at(groupDir), h.at(groupDir+doneSuffix)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// finishMoves starts a receiver anew, and wants it to find n sessions to move.
+func (h *hall) finishMoves(n int) []LateMove {
+	h.t.Helper()
+	k, err := NewSink(h.cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.k = k
+	list := k.FinishMoves()
+	for _, l := range list {
+		if l.Err != nil {
+			h.t.Errorf("group %08X: %v", l.Group, l.Err)
+		}
+	}
+	if len(list) != n {
+		h.t.Fatalf("%d sessions were moved, want %d: %+v", len(list), n, list)
+	}
+	return list
+}
+
+// TestLateMove: who is killed while he moves is followed by one who goes on.
+func TestLateMove(t *testing.T) {
+	t.Run("replace", func(t *testing.T) {
+		h := newHall(t, withTemp)
+		h.write("dest/dirA/keepme", "old", oldStamp)
+		h.fill()
+		h.killedInMove()
+		if err := os.Rename(h.at(groupDir+doneSuffix+"/f1"), h.at("dest/f1")); err != nil { // so far he came
+			t.Fatal(err)
+		}
+		l := h.finishMoves(1)[0]
+		if want := h.paths("dirA", "emptyd", "ln", "zero"); l.Group != testGroup || !slices.Equal(l.Moved, want) {
+			t.Errorf("group %08X with %q, want %08X with %q", l.Group, l.Moved, testGroup, want)
+		}
+		h.wantTree("dest", "all has arrived", "dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three",
+			"emptyd/", "f1 = one", "ln -> f1", "zero = ")
+		h.wantTree("temp", "nothing is left")
+		h.finishMoves(0)
+	})
+	t.Run("merge", func(t *testing.T) {
+		h := newHall(t, withMerge)
+		h.write("dest/dirA/keepme", "old", oldStamp)
+		h.fill()
+		h.killedInMove()
+		h.finishMoves(1)
+		h.wantTree("dest", "directories are merged", "dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three",
+			"dirA/keepme = old", "emptyd/", "f1 = one", "ln -> f1", "zero = ")
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("between the steps of a replacement", func(t *testing.T) {
+		h := newHall(t, withMerge)
+		aside := func(name string) string { return "dest/" + scratchName(name, testGroup, scratchOld) }
+		h.receive(h.file("new", "new"), "new")
+		h.write(aside("new")+"/in", "replaced", oldStamp)
+		h.write("dest/there", "new", newStamp)
+		h.write(aside("there")+"/in", "replaced", oldStamp)
+		h.write(aside("gone")+"/in", "not replaced", oldStamp)
+		h.mkdir("dest/" + scratchName("gone", testGroup, scratchDir))
+		notOurs := scratchName("x", testGroup+1, scratchOld)
+		h.write("dest/"+notOurs, "another session's", oldStamp)
+		h.killedInMove()
+		h.finishMoves(1)
+		h.wantTree("dest", "what was replaced goes, what was not comes back",
+			"gone/", "gone/in = not replaced", "new = new", "there = new", notOurs+" = another session's")
+		h.wantTree("temp", "nothing is left")
+	})
+}
+
+// TestLateMoveLeavesAlone what is not its business.
+func TestLateMoveLeavesAlone(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.receive(h.file("f", "x"), "x") // a session that may be resumed
+	h.write("temp/_group_0000001_done/f", "no group", oldStamp)
+	h.write("temp/0000001A_done/f", "no group", oldStamp)
+	h.write("temp/_group_0000001A_done", "no directory", oldStamp)
+	before := h.tree("temp")
+	h.finishMoves(0)
+	h.wantTree("temp", "everything stays", before...)
+	h.wantTree("dest", "nothing arrives")
+}
+
+// TestLateMoveLocked: what another receiver is moving is left to him.
+func TestLateMoveLocked(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.receive(h.file("f", "x"), "x")
+	h.killedInMove()
+	root, err := h.s.root(h.cfg.Temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := root.sub(h.s.groupName() + doneSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	unlock, err := d.lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.lock()
+	if err == nil {
+		other()
+		t.Skip("no locks here")
+	}
+	h.finishMoves(0)
+	unlock()
+	h.finishMoves(1)
+	h.wantTree("dest", "now it is nobody's", "f = x")
+}
+
+// TestFailedMoveIsNotTriedAgain: what could not be moved stays under the name that the
+// session gave it, and does not replace something newer at the next start.
+func TestFailedMoveIsNotTriedAgain(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.receive(h.file("f", "x"), "x")
+	h.receive(h.file("g", "y"), "y")
+	h.s.k.cfg.Dests[0] = h.at("gone")
+	if _, _, err := h.s.End(true); err == nil {
+		t.Fatal("End: the destination is gone, want an error")
+	}
+	h.wantTree(groupDir, "they wait for the user", "f = x", "g = y")
+	h.finishMoves(0)
+}
+
+// TestWhole: from the moment that a session has all its files a kill costs nothing.
+func TestWhole(t *testing.T) {
+	begin := func(t *testing.T) *hall {
+		h := newHall(t, withTemp)
+		h.fill()
+		if _, err := h.s.Whole(); err != nil {
+			t.Fatal(err)
+		}
+		h.wantMissing(groupDir, "it has the name that a start looks for")
+		return h
+	}
+	arrived := []string{"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = "}
+	t.Run("killed", func(t *testing.T) {
+		h := begin(t)
+		h.s.whole.close() // as a kill does
+		h.finishMoves(1)
+		h.wantTree("dest", "all has arrived", arrived...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("confirmed", func(t *testing.T) {
+		h := begin(t)
+		h.finishMoves(0) // somebody who starts beside us
+		if moved, _ := h.end(true); len(moved) != 5 {
+			t.Errorf("script gets %q", moved)
+		}
+		h.wantTree("dest", "all has arrived", arrived...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("shut down", func(t *testing.T) {
+		h := begin(t)
+		h.end(false)
+		h.wantTree("dest", "nothing arrives")
+		h.finishMoves(0)
+		h.begin(1)
+		h.receive(h.resume(h.file("last", "x")), "x")
+		h.end(true)
+		h.wantTree("dest", "the next instance moves what is there", append(arrived, "last = x")...)
+		h.wantTree("temp", "nothing is left")
+	})
+	t.Run("without files", func(t *testing.T) {
+		h := newHall(t, withTemp)
+		if _, err := h.s.Whole(); err != nil {
+			t.Fatal(err)
+		}
+		h.end(true)
+		h.wantTree("temp", "nothing is left")
+	})
+}
