@@ -225,6 +225,28 @@ func TestLongDestName(t *testing.T) {
 	}
 }
 
+// v4-cli.md section 1: fields of -r are what stands between the colons, as strtok sees it.
+func TestGRTTFields(t *testing.T) {
+	for _, tt := range []struct {
+		value string
+		want  string // the initial value, or the error's text
+	}{
+		{"0.25", "250ms"}, {"0.25:", "250ms"}, {"0.25::", "250ms"}, {"2::1::3:junk", "2s"}, {":2:1:3", "2s"},
+		{"", "Invalid grtt"}, {":", "Invalid grtt"}, {":1:2", "Missing max_grtt"}, {"1:2:3", "Invalid min_grtt/max_grtt"},
+	} {
+		o := newOptions(testInterfaces)
+		got := ""
+		if err := o.setGRTT(tt.value); err != nil {
+			got, _, _ = strings.Cut(err.Error(), " (")
+		} else {
+			got = o.grtt[0].String()
+		}
+		if got != tt.want {
+			t.Errorf("-r %q: %s, want %s", tt.value, got, tt.want)
+		}
+	}
+}
+
 func TestSubstitute(t *testing.T) {
 	seen := map[string]bool{}
 	for range 50 {

@@ -388,11 +388,15 @@ func (o *options) setCC(v string) error {
 	return cli.CongestionControl(&o.tfmcc)(v)
 }
 
-// setGRTT reads init[:min:max]; further fields are not looked at.
+// setGRTT reads init[:min:max]; further fields are not looked at, empty ones do not
+// count.
 func (o *options) setGRTT(v string) error {
 	const allowed = "init[:min:max], each 0.001 to 1000 seconds, min ≤ init ≤ max"
-	fields := strings.Split(v, ":")
-	if len(fields) == 2 {
+	fields := strings.FieldsFunc(v, func(r rune) bool { return r == ':' })
+	switch len(fields) {
+	case 0:
+		return &cli.Error{Text: "Invalid grtt", Allowed: allowed}
+	case 2:
 		return &cli.Error{Text: "Missing max_grtt", Allowed: allowed}
 	}
 	g := o.grtt

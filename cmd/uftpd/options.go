@@ -271,9 +271,12 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	if uid == 0 {
 		uid = cli.AddrUID(listen[0].Addr)
 	}
-	six := false
-	for _, a := range public {
-		six = six || a.Is6()
+	six := slices.ContainsFunc(public, netip.Addr.Is6)
+	for _, h := range o.heartbeats {
+		if h.Addr().Is6() && !six {
+			return cfg, &cli.Error{Text: fmt.Sprintf("Invalid heartbeat address %s: Address family for hostname not supported (-H)", h.Addr()),
+				Allowed: "IPv4 addresses, unless -M lists an IPv6 one"}
+		}
 	}
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
@@ -488,6 +491,9 @@ func (o *options) setServers(v string) error {
 	lines, err := store.ReadHostList(v)
 	if err != nil {
 		return cli.Fail("Couldn't open server list %s: %s", v, cli.ErrText(err))
+	}
+	if len(lines) == 0 {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: no sender stands in "+v+", so that all may send (-S)"))
 	}
 	const allowed = "lines of UID|ADDRESS or UID|ADDRESS|FINGERPRINT"
 	for _, l := range lines {
