@@ -124,6 +124,18 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp -R 102400 -F _group_1A2B3C4D_restart
 `
 
+const exits = `   0  the end was reached and a receiver took at least one file
+   1  an option or a list is wrong; a restart or status file
+   2  addresses, interface or socket
+   3  keys
+   4  the log file, the key log or the capture
+   6  SIGINT or SIGTERM
+   7  nobody registered; with -q somebody is missing
+   8  nobody answered the announcement of a file; with -q somebody did not
+   9  nobody finished a file; with -q somebody did not
+  10  the end was reached but no file was accepted
+`
+
 // command is the table of options.
 func (o *options) command() *cli.Command {
 	const (
@@ -139,7 +151,7 @@ func (o *options) command() *cli.Command {
 		Name: "uftp", Version: version.Version, About: "cipher instructions: " + aead.Features(),
 		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
 		Operands: "{ -i list_file | file... }",
-		Examples: examples,
+		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'i', Name: "file-list", Arg: "FILE", Group: what, Set: o.setFileList,
 				Help: "send what FILE lists, one path a line; - is standard input\n(at most 10000 lines; operands are then ignored)"},
