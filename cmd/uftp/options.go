@@ -122,6 +122,8 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp -Y aes256-gcm -c -H @hosts disk.img
   Send the rest to those that did not get everything:
       uftp -R 102400 -F _group_1A2B3C4D_restart
+  Delete a file at the receivers, and ask them how much space they have then (see -S, --json):
+      uftp @DELETE:disk.img @FREESPACE
 `
 
 const exits = `   0  the end was reached and a receiver took at least one file
