@@ -173,6 +173,33 @@ func TestRestartClient(t *testing.T) {
 	}
 }
 
+// Scripts resume with the command line of the first attempt and -F behind it. Then the
+// restart file says what is sent (v4-cli.md: -i is refused behind -F only).
+func TestResumeBehindList(t *testing.T) {
+	dir := t.TempDir()
+	list, file := dir+"/list", dir+"/restart"
+	if err := os.WriteFile(list, []byte("other\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	x := store.SendRestart{Group: 7, Operands: []string{"f"}, Clients: []store.RestartClient{{Name: "n", UID: 1}}}
+	if err := x.WriteFile(file); err != nil {
+		t.Fatal(err)
+	}
+	o := parsed(t, "-i "+list+" -F "+file)
+	if strings.Join(o.operands, " ") != "f" || len(o.resolver.Warnings) != 1 || !strings.HasPrefix(o.resolver.Warnings[0], "Warning: ignoring -i") {
+		t.Errorf("sends %q with warnings %q, want what the restart file lists, and a word about -i", o.operands, o.resolver.Warnings)
+	}
+	for line, want := range map[string]string{
+		"-F " + file + " -i " + list: "Can't specify both -i and -F",
+		"-F " + file + " -F " + file: "Can't specify -F twice",
+	} {
+		o := newOptions(testInterfaces)
+		if err := o.parse(o.command(), strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("uftp %s: %v, want %q", line, err, want)
+		}
+	}
+}
+
 // A host has one fingerprint, in whatever form and however often it is listed;
 // lists that contradict each other are refused.
 func TestContradictoryPins(t *testing.T) {

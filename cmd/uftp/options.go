@@ -180,7 +180,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'f', Name: "restart", Group: who, Set: cli.Flag(&o.restart),
 				Help: "write _group_ID_restart here when a receiver did not get everything"},
 			{Letter: 'F', Name: "resume", Arg: "FILE", Group: who, Set: o.setResume,
-				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j, -i or -z)"},
+				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j or -z; instead of -i)"},
 			{Name: "register-count", Arg: "N", Group: who,
 				Set:  cli.Int(&o.registerCount, 1, sender.MaxClients, "Invalid register count", "receivers"),
 				Help: "begin as soon as N receivers are registered (1 to 100000;\ndefault: when the time for registration is over)"},
@@ -297,8 +297,11 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return err
 	}
 	switch {
-	case o.restartName != "":
+	case o.restartName != "": // scripts add -F behind the options of the first attempt
 		o.operands = o.resume.Operands
+		if o.fileLists > 0 {
+			o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring -i, the restart file lists what is sent")
+		}
 	case len(o.listed) > 0:
 		o.operands = o.listed
 	default:
@@ -505,8 +508,8 @@ func (o *options) setResume(v string) error {
 	switch {
 	case o.hostLists > 0 || o.proxyLists > 0:
 		return cli.Fail("Can't specify both -H and -F")
-	case o.fileLists > 0:
-		return cli.Fail("Can't specify both -i and -F")
+	case o.restartName != "":
+		return cli.Fail("Can't specify -F twice")
 	}
 	x, err := store.ReadSendRestart(v)
 	if err != nil {
