@@ -173,6 +173,33 @@ func TestRestartClient(t *testing.T) {
 	}
 }
 
+// Scripts resume with the command line of the first attempt and -F behind it. Then the
+// restart file says what is sent (v4-cli.md: -i is refused behind -F only).
+func TestResumeBehindList(t *testing.T) {
+	dir := t.TempDir()
+	list, file := dir+"/list", dir+"/restart"
+	if err := os.WriteFile(list, []byte("other\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	x := store.SendRestart{Group: 7, Operands: []string{"f"}, Clients: []store.RestartClient{{Name: "n", UID: 1}}}
+	if err := x.WriteFile(file); err != nil {
+		t.Fatal(err)
+	}
+	o := parsed(t, "-i "+list+" -F "+file)
+	if strings.Join(o.operands, " ") != "f" || len(o.resolver.Warnings) != 1 || !strings.HasPrefix(o.resolver.Warnings[0], "Warning: ignoring -i") {
+		t.Errorf("sends %q with warnings %q, want what the restart file lists, and a word about -i", o.operands, o.resolver.Warnings)
+	}
+	for line, want := range map[string]string{
+		"-F " + file + " -i " + list: "Can't specify both -i and -F",
+		"-F " + file + " -F " + file: "Can't specify -F twice",
+	} {
+		o := newOptions(testInterfaces)
+		if err := o.parse(o.command(), strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("uftp %s: %v, want %q", line, err, want)
+		}
+	}
+}
+
 // A host has one fingerprint, in whatever form and however often it is listed;
 // lists that contradict each other are refused.
 func TestContradictoryPins(t *testing.T) {
@@ -221,6 +248,28 @@ func TestLongDestName(t *testing.T) {
 		err := o.parse(o.command(), []string{"-D", strings.Repeat("n", n), "f"})
 		if (err == nil) != ok {
 			t.Errorf("a name of %d bytes: %v, want it taken: %v", n, err, ok)
+		}
+	}
+}
+
+// v4-cli.md section 1: fields of -r are what stands between the colons, as strtok sees it.
+func TestGRTTFields(t *testing.T) {
+	for _, tt := range []struct {
+		value string
+		want  string // the initial value, or the error's text
+	}{
+		{"0.25", "250ms"}, {"0.25:", "250ms"}, {"0.25::", "250ms"}, {"2::1::3:junk", "2s"}, {":2:1:3", "2s"},
+		{"", "Invalid grtt"}, {":", "Invalid grtt"}, {":1:2", "Missing max_grtt"}, {"1:2:3", "Invalid min_grtt/max_grtt"},
+	} {
+		o := newOptions(testInterfaces)
+		got := ""
+		if err := o.setGRTT(tt.value); err != nil {
+			got, _, _ = strings.Cut(err.Error(), " (")
+		} else {
+			got = o.grtt[0].String()
+		}
+		if got != tt.want {
+			t.Errorf("-r %q: %s, want %s", tt.value, got, tt.want)
 		}
 	}
 }

@@ -122,6 +122,20 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp -Y aes256-gcm -c -H @hosts disk.img
   Send the rest to those that did not get everything:
       uftp -R 102400 -F _group_1A2B3C4D_restart
+  Delete a file at the receivers, and ask them how much space they have then (see -S, --json):
+      uftp @DELETE:disk.img @FREESPACE
+`
+
+const exits = `   0  the end was reached and a receiver took at least one file
+   1  an option or a list is wrong; a restart or status file
+   2  addresses, interface or socket
+   3  keys
+   4  the log file, the key log or the capture
+   6  SIGINT or SIGTERM
+   7  nobody registered; with -q somebody is missing
+   8  nobody answered the announcement of a file; with -q somebody did not
+   9  nobody finished a file; with -q somebody did not
+  10  the end was reached but no file was accepted
 `
 
 // command is the table of options.
@@ -139,7 +153,7 @@ func (o *options) command() *cli.Command {
 		Name: "uftp", Version: version.Version, About: "cipher instructions: " + aead.Features(),
 		Purpose:  "Sends files and directories to any number of receivers (uftpd) at once.",
 		Operands: "{ -i list_file | file... }",
-		Examples: examples,
+		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'i', Name: "file-list", Arg: "FILE", Group: what, Set: o.setFileList,
 				Help: "send what FILE lists, one path a line; - is standard input\n(at most 10000 lines; operands are then ignored)"},
@@ -166,7 +180,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'f', Name: "restart", Group: who, Set: cli.Flag(&o.restart),
 				Help: "write _group_ID_restart here when a receiver did not get everything"},
 			{Letter: 'F', Name: "resume", Arg: "FILE", Group: who, Set: o.setResume,
-				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j, -i or -z)"},
+				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j or -z; instead of -i)"},
 			{Name: "register-count", Arg: "N", Group: who,
 				Set:  cli.Int(&o.registerCount, 1, sender.MaxClients, "Invalid register count", "receivers"),
 				Help: "begin as soon as N receivers are registered (1 to 100000;\ndefault: when the time for registration is over)"},
@@ -283,8 +297,11 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return err
 	}
 	switch {
-	case o.restartName != "":
+	case o.restartName != "": // scripts add -F behind the options of the first attempt
 		o.operands = o.resume.Operands
+		if o.fileLists > 0 {
+			o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring -i, the restart file lists what is sent")
+		}
 	case len(o.listed) > 0:
 		o.operands = o.listed
 	default:
@@ -388,11 +405,15 @@ func (o *options) setCC(v string) error {
 	return cli.CongestionControl(&o.tfmcc)(v)
 }
 
-// setGRTT reads init[:min:max]; further fields are not looked at.
+// setGRTT reads init[:min:max]; further fields are not looked at, empty ones do not
+// count.
 func (o *options) setGRTT(v string) error {
 	const allowed = "init[:min:max], each 0.001 to 1000 seconds, min ≤ init ≤ max"
-	fields := strings.Split(v, ":")
-	if len(fields) == 2 {
+	fields := strings.FieldsFunc(v, func(r rune) bool { return r == ':' })
+	switch len(fields) {
+	case 0:
+		return &cli.Error{Text: "Invalid grtt", Allowed: allowed}
+	case 2:
 		return &cli.Error{Text: "Missing max_grtt", Allowed: allowed}
 	}
 	g := o.grtt
@@ -487,8 +508,8 @@ func (o *options) setResume(v string) error {
 	switch {
 	case o.hostLists > 0 || o.proxyLists > 0:
 		return cli.Fail("Can't specify both -H and -F")
-	case o.fileLists > 0:
-		return cli.Fail("Can't specify both -i and -F")
+	case o.restartName != "":
+		return cli.Fail("Can't specify -F twice")
 	}
 	x, err := store.ReadSendRestart(v)
 	if err != nil {

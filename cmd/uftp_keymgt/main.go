@@ -65,6 +65,7 @@ func (o *options) command() *cli.Command {
 		Purpose:  "Describes the keys in files, or makes a new one.",
 		Operands: "keyfile ...",
 		Version:  version.Version,
+		Exits:    "   0  everything asked for was done\n   1  an option, or a key that could not be read, made or stored\n",
 		Examples: "  uftp_keymgt -g ec:prime256v1 server.pem\n  uftp_keymgt server.pem client.pem\n",
 		Options: []cli.Option{
 			{Letter: 'g', Name: "generate", Arg: "rsa:BITS|ec:CURVE", Group: "Keys", Set: o.setGenerate,

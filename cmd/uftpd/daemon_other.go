@@ -16,12 +16,14 @@ type handoff struct{}
 
 func takeHandoff() *handoff { return nil }
 
+func leftOpen() []int { return nil }
+
 func startDaemon(_ []string, stderr *os.File) int {
 	fmt.Fprintln(stderr, "Running in the background is not possible on this system: use -d")
 	return cli.ExitSystem
 }
 
-func (*handoff) detach() error             { return nil }
+func (*handoff) detach([]int) error        { return nil }
 func (*handoff) logOpened(*os.File)        {}
 func (*handoff) ready(*report.RollingFile) {}
 

@@ -27,16 +27,8 @@ type handoff struct {
 	done atomic.Bool // the first process has gone
 }
 
-// inheritedMax is below which descriptor numbers we look for files that whoever
-// started us left open.
-const inheritedMax = 1024
-
-// takeHandoff returns nil unless this is the second process. Neither the second
-// process nor scripts inherit anything else that was left open.
+// takeHandoff returns nil unless this is the second process.
 func takeHandoff() *handoff {
-	for fd := 3; fd < inheritedMax; fd++ {
-		unix.CloseOnExec(fd)
-	}
 	text, ok := os.LookupEnv(handoffEnv)
 	if !ok {
 		return nil
@@ -46,10 +38,30 @@ func takeHandoff() *handoff {
 	if err != nil || fd < 3 {
 		return nil
 	}
+	unix.CloseOnExec(fd)
 	return &handoff{pipe: os.NewFile(uintptr(fd), "pipe")}
 }
 
+// inheritedMax is below which descriptor numbers we look for files that whoever
+// started us left open.
+const inheritedMax = 1024
+
+// leftOpen returns the descriptors that whoever started us left open besides the
+// first three. Scripts do not inherit them. What the runtime opened for itself is
+// not among them: it closes at an exec.
+func leftOpen() (list []int) {
+	for fd := 3; fd < inheritedMax; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.CloseOnExec(fd)
+			list = append(list, fd)
+		}
+	}
+	return list
+}
+
 // startDaemon starts the second process and waits until it listens or has failed.
+// The second inherits all that is open here: options may name it (/dev/fd/63).
 func startDaemon(args []string, stderr *os.File) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "Couldn't start in the background: %s\n", cli.ErrText(err))
@@ -66,11 +78,15 @@ func startDaemon(args []string, stderr *os.File) int {
 	defer r.Close()
 	cmd := exec.Command(self, args...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), handoffEnv+"=3")
-	cmd.ExtraFiles = []*os.File{w}
-	cmd.Stderr = stderr
+	fd, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD, 3) // ExtraFiles would take the place of others
+	if err != nil {
+		return fail(err)
+	}
+	cmd.Env = append(os.Environ(), handoffEnv+"="+strconv.Itoa(fd))
+	cmd.Stdin, cmd.Stderr = os.Stdin, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
+	unix.Close(fd)
 	w.Close()
 	if err != nil {
 		return fail(err)
@@ -94,8 +110,18 @@ func startDaemon(args []string, stderr *os.File) int {
 	return cli.ExitSystem
 }
 
-// detach leaves the directory and the umask of whoever started us behind.
-func (h *handoff) detach() error {
+// detach leaves the directory, the umask and the open files of whoever started us
+// behind; standard output is /dev/null already.
+func (h *handoff) detach(left []int) error {
+	for _, fd := range left {
+		unix.Close(fd)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	dup(int(null.Fd()), 0)
+	null.Close()
 	unix.Umask(0)
 	return os.Chdir("/")
 }

@@ -16,8 +16,9 @@
 // # Background
 //
 // A Go program cannot fork, so the daemon is a second process: the same program
-// with the same arguments, in a session of its own. It checks everything again,
-// changes to /, opens log, pid and status file, joins the groups, and then sends
+// with the same arguments, in a session of its own. The first only looks whether -d
+// is there. The second reads lists and keys (which may come from a pipe), changes to
+// /, opens log and status file, joins the groups, writes the pid file, and then sends
 // one byte through a pipe. Until that byte the first process waits; if it never
 // comes, the first process ends with the exit code of the second. So, other than
 // with the stock daemon, a log file that cannot be opened does not go unnoticed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	child := takeHandoff()
+	if child == nil && inBackground(args) {
+		return startDaemon(args, stderr)
+	}
+	left := leftOpen()
 	ifs, err := netio.Interfaces()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
@@ -33,10 +38,8 @@ func run(args []string, stdout, stderr *os.File) int {
 	o := newOptions(ifs)
 	cmd := o.command()
 	err = o.parse(cmd, args)
-	if child == nil {
-		for _, w := range o.resolver.Warnings {
-			fmt.Fprintln(stderr, w)
-		}
+	for _, w := range o.resolver.Warnings {
+		fmt.Fprintln(stderr, w)
 	}
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
@@ -45,17 +48,30 @@ func run(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
-	if !o.foreground && child == nil {
-		return startDaemon(args, stderr)
+	return o.serve(cfg, child, left, stdout, stderr)
+}
+
+// inBackground reports whether the form of a command line is right and lacks -d. It
+// looks at no value: lists and keys may come out of a pipe, which one process can
+// read once.
+func inBackground(args []string) bool {
+	o := newOptions(nil)
+	cmd := o.command()
+	for i := range cmd.Options {
+		if opt := &cmd.Options[i]; opt.Name != "foreground" {
+			opt.Set = func(string) error { return nil }
+		}
 	}
-	return o.serve(cfg, child, stdout, stderr)
+	_, err := cmd.Parse(args)
+	return err == nil && !o.foreground
 }
 
 // screenTick is how often the engine is asked for numbers to show.
 const screenTick = 200 * time.Millisecond
 
-// serve runs the receiver until a signal ends it. child is nil in the foreground.
-func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr *os.File) int {
+// serve runs the receiver until a signal ends it. child is nil in the foreground; in
+// the background nothing of left stays open.
+func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, stdout, stderr *os.File) int {
 	fail := func(code int, format string, args ...any) int {
 		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
 		return code
@@ -84,7 +100,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		warn(keylog.Warning(o.keyLog))
 	}
 	if child != nil {
-		if err := child.detach(); err != nil {
+		if err := child.detach(left); err != nil {
 			return fail(cli.ExitSystem, "Couldn't detach: %s", cli.ErrText(err))
 		}
 	}
@@ -109,11 +125,6 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		cfg.Tick = screenTick
 	}
 	log := report.NewLog(w, level, true)
-	if child != nil && o.pidFile != "" {
-		if err := os.WriteFile(o.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-			return fail(cli.ExitUsage, "Can't open pid file for writing: %s (-P %s)", cli.ErrText(err), o.pidFile)
-		}
-	}
 	if err := setPriority(o.priority); err != nil {
 		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
 	}
@@ -152,10 +163,19 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 			scripts.report(at, ev)
 		}
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var pidErr error
 	cfg.Ready = func() {
-		if child != nil {
-			child.ready(file)
+		if child == nil {
+			return
 		}
+		// Not before: a start that fails leaves the file of the one that runs alone.
+		if pidErr = o.writePid(); pidErr != nil {
+			end()
+			return
+		}
+		child.ready(file)
 	}
 	if secrets != nil {
 		cfg.KeyLog = func(in receiver.Session, s receiver.Secrets) {
@@ -167,6 +187,9 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 	}
 	err = engine.Receive(ctx, cfg, tell)
 	rep.Close()
+	if pidErr != nil {
+		return fail(cli.ExitUsage, "Can't open pid file for writing: %s (-P %s)", cli.ErrText(pidErr), o.pidFile)
+	}
 	if err != nil {
 		text, code := o.setupError(err)
 		log.Printf(report.Errors, time.Now(), report.Where{}, "%s", text)
@@ -176,6 +199,13 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, stdout, stderr
 		return code
 	}
 	return cli.ExitSignal
+}
+
+func (o *options) writePid() error {
+	if o.pidFile == "" {
+		return nil
+	}
+	return os.WriteFile(o.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
 }
 
 // setupError puts the words of the stock daemon before what went wrong.

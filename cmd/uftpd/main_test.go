@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +32,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless,
+			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless, "nothingopen": nothingOpen,
 		},
 	})
 }
@@ -78,6 +79,22 @@ func coreless(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("no limit for core files in %s", b)
+}
+
+// nothingOpen checks that the process of a pid file has let go of what it was started
+// with: nothingopen FILE.
+func nothingOpen(ts *testscript.TestScript, _ bool, args []string) {
+	fds := "/proc/" + strings.TrimSpace(ts.ReadFile(args[0])) + "/fd"
+	dir, err := os.ReadDir(fds)
+	ts.Check(err)
+	for _, d := range dir {
+		to, err := os.Readlink(fds + "/" + d.Name())
+		ts.Check(err)
+		ours := strings.HasPrefix(filepath.Base(to), "log") || !strings.HasPrefix(to, ts.Getenv("WORK"))
+		if strings.HasPrefix(to, "pipe:") || !ours {
+			ts.Fatalf("descriptor %s is %s, want nothing that was open at the start", d.Name(), to)
+		}
+	}
 }
 
 // killed sees to it that the process of a pid file does not outlive the script.

@@ -101,6 +101,15 @@ const examples = `  Receive into /srv/in and watch:
       uftpd -D /srv/in -T /srv/partial -s /usr/local/bin/arrived -L /var/log/uftpd.log
 `
 
+const exits = `   0  it runs in the background
+   1  an option, a list or a directory is wrong; the status or the pid file
+   2  addresses, interfaces or socket
+   3  keys
+   4  the log file, the key log or the capture
+   5  it cannot run in the background
+   6  SIGINT or SIGTERM
+`
+
 // command is the table of options.
 func (o *options) command() *cli.Command {
 	const (
@@ -114,7 +123,7 @@ func (o *options) command() *cli.Command {
 	return &cli.Command{
 		Name: "uftpd", Version: version.Version,
 		Purpose:  "Receives files and directories that uftp sends. Runs in the background unless -d is given.",
-		Examples: examples,
+		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
 				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: /tmp)"},
@@ -185,7 +194,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
 				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 every datagram (default: 2)"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
-				Help: "append the log to FILE (default: /tmp/uftpd.log; not with -d)"},
+				Help: "append the log to FILE, opened anew at SIGHUP (default:\n/tmp/uftpd.log; not with -d)"},
 			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
 				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
 			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
@@ -274,9 +283,12 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	if uid == 0 {
 		uid = cli.AddrUID(listen[0].Addr)
 	}
-	six := false
-	for _, a := range public {
-		six = six || a.Is6()
+	six := slices.ContainsFunc(public, netip.Addr.Is6)
+	for _, h := range o.heartbeats {
+		if h.Addr().Is6() && !six {
+			return cfg, &cli.Error{Text: fmt.Sprintf("Invalid heartbeat address %s: Address family for hostname not supported (-H)", h.Addr()),
+				Allowed: "IPv4 addresses, unless -M lists an IPv6 one"}
+		}
 	}
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
@@ -491,6 +503,9 @@ func (o *options) setServers(v string) error {
 	lines, err := store.ReadHostList(v)
 	if err != nil {
 		return cli.Fail("Couldn't open server list %s: %s", v, cli.ErrText(err))
+	}
+	if len(lines) == 0 {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: no sender stands in "+v+", so that all may send (-S)"))
 	}
 	const allowed = "lines of UID|ADDRESS or UID|ADDRESS|FINGERPRINT"
 	for _, l := range lines {

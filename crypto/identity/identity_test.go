@@ -374,14 +374,14 @@ func TestSpecs(t *testing.T) {
 		t.Errorf("the alias of prime256v1: %v, %v", s, err)
 	}
 	for bad, want := range map[string]error{
-		"": ErrSpec, "dsa:1024": ErrSpec, "ed25519": ErrSpec,
-		"rsa": ErrSpecBits, "rsa:": ErrSpecBits, "rsa:511": ErrSpecBits, "rsa:2049": ErrSpecBits, "rsa:1024x": ErrSpecBits,
+		"": ErrSpec, "dsa:1024": ErrSpec, "ed25519": ErrSpec, "rsa": ErrSpec, "ec": ErrSpec,
+		"rsa:": ErrSpecBits, "rsa:511": ErrSpecBits, "rsa:2049": ErrSpecBits, "rsa:1024x": ErrSpecBits,
 	} {
 		if _, err := ParseSpec(bad); err != want {
 			t.Errorf("%q: %v, want %v", bad, err, want)
 		}
 	}
-	for _, bad := range []string{"ec", "ec:", "ec:sect163k1", "ec:secp160r1", "ec:foo"} {
+	for _, bad := range []string{"ec:", "ec:sect163k1", "ec:secp160r1", "ec:foo"} {
 		var ce *CurveError
 		if _, err := ParseSpec(bad); !errors.As(err, &ce) {
 			t.Errorf("%q: %v, want a CurveError", bad, err)

@@ -25,15 +25,17 @@ type Spec struct {
 // RSABitsMaxStock: new keys are such that every peer can bear them. It fails with
 // [ErrSpec], [ErrSpecBits] or a [*CurveError].
 func ParseSpec(text string) (Spec, error) {
-	kind, rest, _ := strings.Cut(text, ":")
-	switch kind {
-	case "rsa":
+	kind, rest, ok := strings.Cut(text, ":")
+	switch {
+	case !ok:
+		return Spec{}, ErrSpec
+	case kind == "rsa":
 		bits, err := strconv.Atoi(rest)
 		if err != nil || bits < RSABitsMin || bits > RSABitsMaxStock {
 			return Spec{}, ErrSpecBits
 		}
 		return Spec{Kind: RSA, Bits: bits}, nil
-	case "ec":
+	case kind == "ec":
 		c, err := CurveByName(rest)
 		if err != nil {
 			return Spec{}, err

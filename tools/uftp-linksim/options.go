@@ -82,6 +82,7 @@ func (o *options) command() *commandline.Command {
 		Purpose:  "Joins Ethernet interfaces by links that delay, lose, repeat and damage frames on demand.",
 		Operands: "[interface interface...]",
 		Version:  commandline.Version(),
+		Exits:    "   0  -t or a signal\n   1  options\n   2  interfaces\n   4  files\n   5  namespaces, or not Linux\n",
 		Examples: "  uftp-linksim -n hub,remote -p geo                        # two namespaces, a satellite between\n" +
 			"  ip netns exec hub ping 198.18.0.2                        # in another terminal\n" +
 			"  uftp-linksim -n hub,rx1,rx2,rx3 -p geo -b down=2%:5ms       # three receivers, each with luck of its own\n" +

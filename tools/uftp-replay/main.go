@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"uftp/cmd/commandline"
 	"uftp/crypto/identity"
 	"uftp/pcap"
 	"uftp/tools/internal/session"
@@ -85,6 +86,10 @@ func (t *tool) dispatch(args []string) error {
 			}
 		}
 	}
+	if len(args) > 0 && args[0] == "--version" {
+		fmt.Fprintf(t.out, "uftp-replay %s\n", commandline.Version())
+		return nil
+	}
 	w := t.err
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "help") {
 		w = t.out
@@ -94,7 +99,7 @@ func (t *tool) dispatch(args []string) error {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.what)
 	}
 	fmt.Fprint(w, "\nCAPTURE is a pcap or pcapng file, gzip-compressed or not, or - for standard input.\n"+
-		"uftp-replay COMMAND --help lists the options of a command.\n"+
+		"uftp-replay COMMAND --help lists the options of a command; uftp-replay --version.\n"+
 		"Exit code: 0 yes, 1 no (files not complete, answers that differ), 2 wrong usage,\n3 a file cannot be read or written.\n")
 	if w == io.Writer(t.out) {
 		return nil

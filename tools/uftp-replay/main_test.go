@@ -111,6 +111,7 @@ func TestUsage(t *testing.T) {
 		{"no command", 2, "no command given", nil},
 		{"an unknown command", 2, `no command "frobnicate"`, []string{"frobnicate"}},
 		{"help", 0, "extract", []string{"--help"}},
+		{"version", 0, "uftp-replay ", []string{"--version"}},
 		{"help of a command", 0, "--keylog", []string{"inspect", "--help"}},
 		{"an unknown option", 2, "unknown flag", []string{"inspect", "--frob", one}},
 		{"no capture", 2, "usage", []string{"inspect"}},

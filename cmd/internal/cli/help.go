@@ -52,7 +52,7 @@ func (c *Command) Help(w io.Writer) {
 	fmt.Fprintf(w, "\nThis text and the version\n")
 	writeOption(w, &Option{Name: "help", Help: "show this text"})
 	writeOption(w, &Option{Name: "version", Help: "show the version"})
-	fmt.Fprintf(w, "\nExamples\n%s", c.Examples)
+	fmt.Fprintf(w, "\nExit codes\n%s\nExamples\n%s", c.Exits, c.Examples)
 }
 
 func writeOption(w io.Writer, o *Option) {

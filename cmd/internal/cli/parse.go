@@ -35,6 +35,7 @@ type Command struct {
 	Purpose  string // one line
 	Operands string // as shown after the options
 	Examples string
+	Exits    string // the exit codes, one a line
 	Version  string
 	About    string // what --version says besides, if anything
 	Options  []Option

@@ -17,7 +17,7 @@ func sample(seen *[]string) *Command {
 	}
 	var n int
 	return &Command{
-		Name: "prog", Purpose: "Does things.", Operands: "file...", Version: "1", Examples: "  prog x\n",
+		Name: "prog", Purpose: "Does things.", Operands: "file...", Version: "1", Examples: "  prog x\n", Exits: "  0  done\n",
 		Options: []Option{
 			{Letter: 'q', Name: "quiet", Group: "A", Help: "be quiet", Set: note("q")},
 			{Letter: 'o', Name: "only", Group: "A", Help: "only", Set: note("o")},

@@ -98,6 +98,45 @@ func TestNamesKeepOrder(t *testing.T) {
 	})
 }
 
+// A name server that is down when the daemon starts, or learns a new name, is asked again.
+func TestNamesAreAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := []string(nil)
+		names := NewNames()
+		names.lookup = func(context.Context, string) ([]string, error) {
+			if answer == nil {
+				return nil, errors.New("no server")
+			}
+			return answer, nil
+		}
+		a := netip.MustParseAddr("10.0.0.1")
+		for _, step := range []struct {
+			after  time.Duration
+			answer []string
+			want   string // "" = not known any more, so looked up
+		}{
+			{0, nil, "10.0.0.1"},
+			{missingFor - time.Second, []string{"one."}, "10.0.0.1"},
+			{2 * time.Second, []string{"one."}, ""},
+			{foundFor - time.Second, []string{"two."}, "one"},
+			{2 * time.Second, []string{"two."}, ""},
+			{time.Second, nil, "two"},
+		} {
+			time.Sleep(step.after)
+			if answer = step.answer; step.after == 0 {
+				names.find(a)
+			}
+			name, ok := names.known(a)
+			if ok != (step.want != "") || ok && name != step.want {
+				t.Errorf("%v on: %q, %v, want %q", step.after, name, ok, step.want)
+			}
+			if !ok {
+				names.find(a)
+			}
+		}
+	})
+}
+
 // A name that does not come must not let events pile up.
 func TestNamesLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
