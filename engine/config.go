@@ -48,6 +48,7 @@ type ReceiveConfig struct {
 	Sink       store.SinkConfig
 	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
 	Workers    int           // goroutines that open sealed datagrams; 0 = the core does it
+	ResumeFor  time.Duration // how long what an interrupted session left in Sink.Temp is kept; 0 = for ever
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
 	Capture    CaptureConfig
@@ -99,6 +100,8 @@ type (
 		Session receiver.Session
 		Paths   []string
 	}
+	// Expired tells that what an interrupted session left was removed, or could not be.
+	Expired struct{ store.Expired }
 	// Note is a line for the log about a session; Level as in -x.
 	Note struct {
 		Session receiver.Session
@@ -131,6 +134,7 @@ func (SendFailed) MachineEvent()   {}
 func (SourceFailed) MachineEvent() {}
 func (Stored) MachineEvent()       {}
 func (Moved) MachineEvent()        {}
+func (Expired) MachineEvent()      {}
 func (Note) MachineEvent()         {}
 func (Traced) MachineEvent()       {}
 func (SendTick) MachineEvent()     {}

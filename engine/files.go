@@ -196,6 +196,23 @@ func (r *receiveRun) lateMove(l *store.LateMove) {
 	}
 }
 
+// expireEvery is how often is looked for what has expired.
+const expireEvery = time.Hour
+
+// expireLoop removes what interrupted sessions left for longer than age.
+func expireLoop(sink *store.Sink, age time.Duration, notes *mailbox[machine.Event], quit <-chan struct{}) {
+	for {
+		for _, x := range sink.Expire(time.Now().Add(-age)) {
+			notes.put(Expired{x})
+		}
+		select {
+		case <-time.After(expireEvery):
+		case <-quit:
+			return
+		}
+	}
+}
+
 func notes(s receiver.Session, lines []string) []machine.Event {
 	evs := make([]machine.Event, 0, len(lines)+1)
 	for _, l := range lines {

@@ -163,6 +163,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.writer.hand.SetWake(wake)
 	var wg sync.WaitGroup
 	wg.Go(func() { sink.Clean(ctx) })
+	if cfg.ResumeFor > 0 {
+		wg.Go(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
+	}
 	r.reader = newReader(conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
 	wg.Go(r.reader.run)
 	for _, w := range r.unsealers {

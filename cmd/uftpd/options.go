@@ -65,6 +65,7 @@ type options struct {
 	heartbeats []netip.AddrPort
 	hbSeconds  int
 
+	resumeDays  int // 0: what was left stays
 	maxSessions int
 	minSecurity identity.Strength // -E, --min-security
 	proxy       string
@@ -128,7 +129,9 @@ func (o *options) command() *cli.Command {
 			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
 				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: /tmp)"},
 			{Letter: 'T', Name: "temp", Arg: "DIR", Group: where, Set: o.setTemp,
-				Help: "collect the files of a session here and move them at its end; what an\ninterrupted session left is used when it is resumed"},
+				Help: "collect the files of a session here and move them at its end; what an\ninterrupted session left stays, and is used when it is resumed"},
+			{Name: "resume-days", Arg: "DAYS", Group: where, Set: cli.Int(&o.resumeDays, 1, 36500, "Invalid resume days", "days"),
+				Help: "with -T, remove what an interrupted session left after so many days\n(1 to 36500, default: never)"},
 			{Letter: 'i', Name: "merge", Group: where, Set: cli.Flag(&o.merge),
 				Help: "with -T, merge directories instead of replacing them"},
 			{Letter: 'A', Name: "backup", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.backups),
@@ -235,6 +238,8 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	switch {
 	case o.proxy != "":
 		return cli.Unsupported("-R", o.proxy, "response proxies are")
+	case o.resumeDays > 0 && o.temp == "":
+		return cli.Fail("--resume-days is for what -T keeps: add -T")
 	case o.json && !o.foreground:
 		return cli.Fail("--json writes to standard output, which a background process has not: add -d")
 	}
@@ -309,6 +314,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	}
 	if o.temp != "" {
 		cfg.Receiver.CheckpointEvery = checkpointTime
+		cfg.ResumeFor = time.Duration(o.resumeDays) * 24 * time.Hour
 	}
 	return cfg, nil
 }

@@ -47,6 +47,7 @@
 //     it is replaced or, at the end, removed.
 //   - Data that no record names, because nothing was received or the disk is too
 //     full for a record, are removed when the session gives the file up.
+//   - What is never resumed stays, unless Expire is asked to remove it.
 //   - What is called T/_group_GGGGGGGG_done is of a session that got all its files, and is
 //     being moved or will be in a moment. If a start finds it, FinishMoves does the rest.
 //   - Abandon, the orderly end, also gives the partial file its final name and

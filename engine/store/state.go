@@ -24,6 +24,9 @@ const (
 	maxStockBlocks = 1 << 26
 )
 
+// recordSuffix is what the name of a record ends with.
+const recordSuffix = "_restart"
+
 // partialStamp marks a partial file that lies under its final name, s since the
 // Unix epoch. No file with this stamp is ever taken for a finished one.
 const partialStamp = 1
@@ -40,7 +43,7 @@ type past struct {
 func (s *Session) groupName() string { return fmt.Sprintf("_group_%08X", s.key.Group) }
 
 // stateName is the record beside it.
-func (s *Session) stateName() string { return s.groupName() + "_restart" }
+func (s *Session) stateName() string { return s.groupName() + recordSuffix }
 
 // rel returns the name of the temporary file below the directory of the group,
 // with slashes.

@@ -3,11 +3,13 @@ package report
 import (
 	"bytes"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"uftp/engine"
 	"uftp/engine/machine"
+	"uftp/engine/store"
 )
 
 // TestDiskLines: a receiver whose disk is behind says so from level 1 on, without the
@@ -42,5 +44,22 @@ func TestDiskLines(t *testing.T) {
 				t.Errorf("line %d is %s, want disk_%s with its time", i, line, name)
 			}
 		}
+	}
+}
+
+// TestExpiredLines: what was removed is told, and what could not be.
+func TestExpiredLines(t *testing.T) {
+	var text, lines bytes.Buffer
+	r := &Receiver{Log: NewLog(&text, Detail, false), JSON: NewJSON(&lines)}
+	r.Report(began, engine.Expired{Expired: store.Expired{Path: "/t/_group_1\n"}})
+	r.Report(began, engine.Expired{Expired: store.Expired{Path: "/t/_group_2", Err: syscall.EACCES}})
+	r.Close()
+	want := "Removed /t/_group_1?, which nobody has resumed\nCan't remove all of /t/_group_2, which nobody has resumed: Permission denied\n"
+	if text.String() != want {
+		t.Errorf("%q, want %q", text.String(), want)
+	}
+	checkJSON(t, lines.String())
+	if strings.Count(lines.String(), `"event":"expired"`) != 1 || !strings.Contains(lines.String(), `"path":"/t/_group_1`) {
+		t.Errorf("%s, want one event", lines.String())
 	}
 }

@@ -22,6 +22,13 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 	case engine.CaptureLost:
 		l.Printf(Warnings, at, in, "Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
+	case engine.Expired:
+		if e.Err != nil {
+			l.Printf(Errors, at, in, "Can't remove all of %s, which nobody has resumed: %s", e.Path, cli.ErrText(e.Err))
+			break
+		}
+		l.Printf(Detail, at, in, "Removed %s, which nobody has resumed", e.Path)
+		j.write(jsonText{head: newHead(at, "expired", in), Path: e.Path})
 	case engine.Disk:
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)
