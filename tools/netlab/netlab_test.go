@@ -3,6 +3,7 @@
 package netlab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -431,7 +432,22 @@ func TestResetFreesPorts(t *testing.T) {
 				return err
 			}) != nil
 		}
-		for end := time.Now().Add(15 * time.Second); !taken(); time.Sleep(time.Millisecond) {
+		// Looked up, not tried: whoever tries the port has it for a moment.
+		listens := func() bool {
+			var text []byte
+			must(t, h.Do(func() error {
+				for _, family := range []string{"tcp", "tcp6"} {
+					part, err := os.ReadFile("/proc/thread-self/net/" + family)
+					if err != nil {
+						return err
+					}
+					text = append(text, part...)
+				}
+				return nil
+			}))
+			return bytes.Contains(text, []byte(":1451 "))
+		}
+		for end := time.Now().Add(30 * time.Second); !listens(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("iperf3 does not listen: %+v", res)
 			}
