@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"math"
 	"time"
 
 	"uftp/engine/clock"
@@ -125,15 +124,11 @@ func (r *receiveRun) watchDisk(now clock.Time) {
 	}
 }
 
-// handleAside gives the machine what was read aside before slot num of the ring.
-func (r *receiveRun) handleAside(now clock.Time, num uint64) (busy bool) {
-	for r.aside.Ready() {
-		s := r.aside.Slot()
-		if s.num > num || num == math.MaxUint64 && r.rx.Ready() && r.rx.Slot().num < s.num {
-			break
-		}
+// handleAside gives the machine what was read aside before the slot at pos.
+func (r *receiveRun) handleAside(now clock.Time, pos uint64) (busy bool) {
+	for r.aside.Ready() && r.aside.Slot().after <= pos {
 		r.m.NoRoom(true)
-		r.handleSlot(now, s)
+		r.handleSlot(now, r.aside.Slot(), pos)
 		r.m.NoRoom(false)
 		r.aside.Done(1)
 		busy = true

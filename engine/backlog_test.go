@@ -65,16 +65,16 @@ func TestSourceStalls(t *testing.T) {
 	for _, workers := range []int{0, 2} {
 		p := startReceiver(t, nil)
 		cfg := p.config(60e6, 1300, p.file("f", 2<<20))
-		cfg.Session.GRTT, cfg.Session.MinGRTT = 100*time.Millisecond, 100*time.Millisecond
+		cfg.Session.GRTT, cfg.Session.MinGRTT, cfg.Session.Robust = 100*time.Millisecond, 100*time.Millisecond, 20
 		cfg.Workers = workers
-		const patience = 2 * time.Second // 20 GRTT
+		const wait = 2 * time.Second // of receivers: 20 GRTT
 		var reads atomic.Int32
 		cfg.holdDisk = func() {
 			if reads.Add(1) == 10 {
-				time.Sleep(2*patience + patience/2)
+				time.Sleep(2*wait + wait/2)
 			}
 		}
-		if res, events := send(t, context.Background(), cfg); res.Exit != sender.ExitOK || res.Elapsed < 2*patience {
+		if res, events := send(t, context.Background(), cfg); res.Exit != sender.ExitOK || res.Elapsed < 2*wait {
 			t.Errorf("%d workers: exit %d after %v, want 0 in spite of the stall: %v", workers, res.Exit, res.Elapsed, events)
 		}
 		p.wantSame("f")

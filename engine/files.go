@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"uftp/crypto/identity"
@@ -18,7 +19,9 @@ type worker struct {
 	box      *mailbox[request]
 	wake     chan struct{}
 	quit     chan struct{}
-	sessions int // not ended; the core's
+	sessions int           // not ended; the core's
+	fenced   uint64        // requests to it that were given to the writer; the core's
+	passed   atomic.Uint64 // and those that the writer has handed on
 }
 
 // request is a receiver event that the worker carries out, and the file it is about, if any.
@@ -49,6 +52,7 @@ type answer struct {
 	text    string               // error, "" if none
 	group   uint32               // answerEnded
 	session receiver.SessionID   // answerSettled
+	number  uint32               // of the Settle
 	key     *identity.PrivateKey // answerKeyMade; nil if it failed
 	events  []machine.Event
 }
@@ -130,8 +134,9 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 		return a
 	case receiver.Settle:
 		log, err := session(clock, sink, all, &ev.Session).Whole()
-		a := answer{kind: answerSettled, session: ev.Session.SessionID, events: notes(ev.Session, log)}
+		a := answer{kind: answerSettled, session: ev.Session.SessionID, number: ev.Number, events: notes(ev.Session, log)}
 		if err != nil {
+			a.text = err.Error()
 			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
 		}
 		return a

@@ -103,8 +103,7 @@ func moved(list []netio.Interface, ifi netio.Interface) (is netio.Interface, ok 
 
 // rejoin moves the groups to an interface's new index.
 func (r *receiveRun) rejoin(ifi *netio.Interface, is netio.Interface) {
-	old := *ifi
-	*ifi = is
+	old, joined := *ifi, true
 	for _, g := range r.groups {
 		if g.Is4() != is.Addr.Is4() {
 			continue
@@ -113,7 +112,11 @@ func (r *receiveRun) rejoin(ifi *netio.Interface, is netio.Interface) {
 		text := fmt.Sprintf("Interface %s is back: joined %v again", is.Name, g)
 		if err := r.conn.Join(g, is, r.sources(g)); err != nil {
 			text = fmt.Sprintf("Error joining multicast group %v on %s: %v", g, is.Name, err)
+			joined = false
 		}
 		r.put(Note{Level: 1, Text: text})
+	}
+	if joined { // else it is tried again
+		*ifi = is
 	}
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -241,19 +240,21 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	n := 0
 	for ; n < rxBatch && r.rx.Ahead(n); n++ {
 		s := r.rx.Peek(n)
-		busy = r.handleAside(now, s.num) || busy
-		r.handleSlot(now, s)
+		pos := r.rx.Pos() + uint64(n)
+		busy = r.handleAside(now, pos) || busy
+		r.handleSlot(now, s, pos)
 	}
 	if n > 0 {
 		r.rx.Done(n)
 		return true
 	}
-	return r.handleAside(now, math.MaxUint64) || busy
+	return r.handleAside(now, r.rx.Pos()) || busy
 }
 
 // handleSlot gives the machine the datagrams of one slot together: it opens sealed
-// ones side by side, unless a worker has done so.
-func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot) {
+// ones side by side, unless a worker has done so. pos is its position in the ring, where
+// blocks are stored from.
+func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 	k, more := s.split(&r.pkts)
 	for range more {
 		r.drops.add(machine.DropLimit)
@@ -277,6 +278,7 @@ func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot) {
 		if v.Store.Ref != r.lastRef {
 			r.lastRef, r.last = v.Store.Ref, r.files[v.Store.Ref]
 		}
+		r.last.behind = pos + 1
 		s.writes.add(write{r.last, v.Store.Offset, v.Store.Data})
 	}
 }
@@ -300,7 +302,7 @@ func (r *receiveRun) take(now clock.Time) {
 			r.m.CheckpointDone(now, a.ref)
 		case answerAbandoned:
 		case answerSettled:
-			r.m.Settled(now, a.session)
+			r.m.Settled(now, a.session, a.number, a.text)
 		case answerKeyMade:
 			r.m.KeyMade(a.key)
 		case answerWriteFailed:
@@ -396,7 +398,18 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 // request sends rq to the session's worker, behind all that is to be written before it.
 func (r *receiveRun) request(s receiver.Session, rq request) {
 	r.pending++
-	r.writer.requests.put(fenced{r.rx.Pos(), r.workers[s.Group], rq})
+	w := r.workers[s.Group]
+	var pos uint64
+	if rq.file != nil {
+		pos = rq.file.behind
+	}
+	// A checkpoint is for the writer to judge.
+	if _, ok := rq.ev.(receiver.Checkpoint); !ok && w.passed.Load() == w.fenced && r.rx.Followed() >= pos {
+		w.box.put(rq)
+		return
+	}
+	w.fenced++
+	r.writer.requests.put(fenced{pos, w, rq})
 }
 
 // forget drops the core's hold on a file.

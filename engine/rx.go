@@ -17,7 +17,7 @@ import (
 // that the kernel joined.
 type rxSlot struct {
 	buf    []byte
-	num    uint64 // in the order of arrival
+	after  uint64 // read aside: position of the ring that it came after
 	n, seg int
 	from   netip.AddrPort
 	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
@@ -71,7 +71,6 @@ type reader struct {
 	goAside atomic.Bool
 	wake    chan struct{} // of both hands
 
-	num   uint64 // of the slot filled last, over both rings
 	batch [rxBatch]netio.RxSlot
 }
 
@@ -114,8 +113,7 @@ func (d *reader) run() {
 		d.tap.received(d.batch[:n])
 		for i := range n {
 			s, b := h.Peek(i), &d.batch[i]
-			d.num++
-			s.num, s.n, s.seg, s.from = d.num, b.N, b.Seg, b.From
+			s.after, s.n, s.seg, s.from = d.hand.Pos(), b.N, b.Seg, b.From
 			if b.Truncated {
 				s.n = 0 // counted by netio
 			}

@@ -20,9 +20,10 @@ import (
 //     write straight from the slots;
 //  5. the slot is free again.
 //
-// Requests (open, close, …) overtake nothing: each is stamped with the position of
-// the ring at which it was made, and the writer passes it on when all slots before
-// it are written.
+// Requests (open, close, …) overtake each other never, nor the data of their file: each
+// is stamped with the position of the ring behind its last block, and the writer passes
+// it on when all slots before that are written. If they are, and no request waits, the
+// core does so itself: the writer may be busy for long with the data of another session.
 
 // Limits of one write: the kernel takes 1024 buffers, and a slot should not wait long.
 const (
@@ -38,6 +39,7 @@ type openFile struct {
 	ref    machine.FileRef
 	req    receiver.Request
 	opened time.Time
+	behind uint64 // position in the ring behind its last block; the core's
 	sink   *store.File
 	broken error // of the first write that failed: write no more. The writer's, and the worker's once it closes
 }
@@ -130,6 +132,7 @@ func (w *writer) pass() {
 		} else {
 			f.to.box.put(f.req)
 		}
+		f.to.passed.Add(1)
 		done++
 	}
 	if done > 0 {

@@ -13,7 +13,8 @@ import (
 // waits in several. Who has lost his and is a true sender asks again.
 //
 // Nobody loses his only unconfirmed session, nor a confirmed one: what comes from as
-// many addresses as there are slots, or plays the sender further, still fills them.
+// many addresses as there are slots, or plays the sender further, still fills them. Who
+// can forge the address of a host makes it one that waits in several.
 type crowd struct {
 	waiting map[netip.Addr]int // never ranged over
 	surplus int                // of them, those behind the first of each address

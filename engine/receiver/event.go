@@ -52,7 +52,10 @@ type (
 	}
 	// Settle says that the session has all its files and asks to see to it that this is
 	// known after a kill, too; the host answers with Settled. Only with Config.Restart.
-	Settle struct{ Session Session }
+	Settle struct {
+		Session Session
+		Number  uint32
+	}
 	// KeyWanted asks for a new key to show to senders, which takes too long to make
 	// it here; the host answers with KeyMade.
 	KeyWanted struct{ Spec identity.Spec }

@@ -68,21 +68,30 @@ func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Dr
 	r.step(s, GroupDone)
 	r.enter(now, s, Completing)
 	if r.cfg.Restart {
-		s.settling = true
-		r.emit(Settle{Session: s.info})
+		if r.settles++; r.settles == 0 {
+			r.settles = 1
+		}
+		s.settling = r.settles
+		r.emit(Settle{Session: s.info, Number: s.settling})
 		return machine.DropNone
 	}
 	r.complete(s, finished{})
 	return machine.DropNone
 }
 
-// Settled answers a Settle: now the sender may hear that the session is whole.
-func (r *Receiver) Settled(now clock.Time, id SessionID) {
+// Settled answers the Settle of that number: now the sender may hear that the session is
+// whole. errText is why it cannot be, "" if it is; then the session ends without.
+func (r *Receiver) Settled(now clock.Time, id SessionID, number uint32, errText string) {
 	s := &r.slots[id.Slot]
-	if s.phase != Completing || !s.settling || s.info.Group != id.Group || s.info.Instance != id.Instance {
+	if s.phase != Completing || s.settling != number {
 		return // that session is history
 	}
-	s.settling = false
+	if errText != "" {
+		r.abort(now, s, errText, EndRefused)
+		return
+	}
+	s.settling = 0
+	s.limit = now.Add(s.patience()) // of what is said from now on
 	r.complete(s, finished{})
 	r.arm(s, retryTimer, now, 4*s.grtt)
 }

@@ -226,7 +226,7 @@ func (c *checker) answer(kind, at byte) {
 			c.r.CheckpointDone(c.now, p.Ref)
 		}
 		if e, ok := pick(&c.whole, at); ok {
-			c.r.Settled(c.now, e.Session.SessionID)
+			c.r.Settled(c.now, e.Session.SessionID, e.Number, "")
 		}
 	case 4:
 		if at >= 250 {

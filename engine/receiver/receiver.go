@@ -29,7 +29,8 @@ type Receiver struct {
 	blocks    int64               // reserved by all sessions, at most blocksMax
 	lastRef   machine.FileRef
 	stopped   bool
-	noRoom    bool // the host cannot store blocks
+	noRoom    bool   // the host cannot store blocks
+	settles   uint32 // numbers of Settle, given out so far
 
 	queue []item
 	head  int           // first item of the queue
@@ -251,14 +252,18 @@ func (r *Receiver) Deadline() clock.Time {
 	return r.wake
 }
 
-// Stop ends every session because the host shuts down, each with an ABORT. What
-// Poll gives afterwards has to be carried out, and where an answer to Open or
+// Stop ends every session because the host shuts down, each with an ABORT; but one that
+// has said COMPLETE for all of it is over, whether or not that was heard. What Poll gives afterwards has to be carried out, and where an answer to Open or
 // Close is outstanding, the session ends with that. ANNOUNCEs are refused from now on.
 func (r *Receiver) Stop(now clock.Time) {
 	r.stopped = true
 	r.beat = clock.Never
 	for i := range r.slots {
-		if s := &r.slots[i]; s.phase != Free {
+		switch s := &r.slots[i]; {
+		case s.phase == Completing && s.settling == 0:
+			r.step(s, Unfinished)
+			r.end(now, s, EndUnconfirmed)
+		case s.phase != Free:
 			r.abort(now, s, "Client shutting down", EndShutdown)
 		}
 	}

@@ -168,7 +168,7 @@ func (p *replay) poll() {
 				p.files++
 				p.r.Closed(p.now, e.Ref, "")
 			case Settle:
-				p.r.Settled(p.now, e.Session.SessionID)
+				p.r.Settled(p.now, e.Session.SessionID, e.Number, "")
 			}
 		}
 	}

@@ -79,7 +79,7 @@ type session struct {
 
 	file     file     // valid in Opening, Receiving, Closing
 	finished finished // last file that has an answer
-	settling bool     // Completing: COMPLETE waits for Settled
+	settling uint32   // Completing: number of the Settle that COMPLETE waits for; 0 = none
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
@@ -218,7 +218,7 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 		r.step(s, Unfinished)
 		r.end(now, s, EndUnconfirmed)
 	case s.phase == Completing:
-		if !s.settling {
+		if s.settling == 0 {
 			r.complete(s, finished{})
 		}
 		r.arm(s, retryTimer, now, 4*s.grtt)

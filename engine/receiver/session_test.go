@@ -204,10 +204,10 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.advance(10 * w.session().grtt)
 	w.done(0, 0, us)
 	w.wantSilence("while the host is at it")
-	w.r.Settled(w.now, e.Session.SessionID)
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
 	w.poll()
 	w.wantComplete(0, wire.StatusNormal, "now it is")
-	w.r.Settled(w.now, e.Session.SessionID)
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
 	w.poll()
 	w.wantSilence("one answer is enough")
 	w.advance(4 * w.session().grtt)
@@ -223,12 +223,61 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	e = event[Settle](w, "the host is asked")
 	w.abort(wire.Abort{})
 	w.forget()
-	w.r.Settled(w.now, e.Session.SessionID)
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
 	w.group++
 	w.toMidGroup()
 	w.done(0, 0, us)
 	w.forget()
-	w.r.Settled(w.now, e.Session.SessionID)
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
 	w.poll()
 	w.wantSilence("it was about another session")
+
+	// Not even if that has the same group, instance and slot.
+	w = newWorld(t, restart)
+	w.toMidGroup()
+	w.done(0, 0, us)
+	e = event[Settle](w, "the host is asked")
+	w.abort(wire.Abort{})
+	w.toMidGroup()
+	w.done(0, 0, us)
+	next := event[Settle](w, "the host is asked again")
+	w.forget()
+	if e.Session.SessionID != next.Session.SessionID {
+		t.Fatalf("%+v and %+v, want the same slot and group", e.Session.SessionID, next.Session.SessionID)
+	}
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
+	w.poll()
+	w.wantSilence("it was about the session before")
+
+	// What cannot be settled is not called whole.
+	w.r.Settled(w.now, next.Session.SessionID, next.Number, "disk on fire")
+	w.poll()
+	w.wantAbort("disk on fire", "the sender hears why")
+	w.wantEnded(false, EndRefused)
+}
+
+// TestStopAfterComplete: a session that has said COMPLETE for all of it is over well,
+// though the sender's answer is outstanding when the host shuts down.
+func TestStopAfterComplete(t *testing.T) {
+	for _, settled := range []bool{true, false} {
+		w := newWorld(t, func(c *Config) { c.Restart = true })
+		w.toMidGroup()
+		w.done(0, 0, us)
+		e := event[Settle](w, "the host is asked")
+		w.forget()
+		if settled {
+			w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
+			w.poll()
+			w.wantComplete(0, wire.StatusNormal, "all is well")
+		}
+		w.r.Stop(w.now)
+		w.poll()
+		if settled {
+			w.wantSilence("nothing to abort")
+			w.wantEnded(true, EndUnconfirmed)
+		} else {
+			w.wantAbort("Client shutting down", "nobody was told that all is well")
+			w.wantEnded(false, EndShutdown)
+		}
+	}
 }

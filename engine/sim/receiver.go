@@ -206,7 +206,7 @@ func (r *Receiver) event(ev machine.Event) {
 			r.member[g]--
 		})
 	case receiver.Settle:
-		r.later(0, func() { r.m.Settled(r.w.now, ev.Session.SessionID) })
+		r.later(0, func() { r.m.Settled(r.w.now, ev.Session.SessionID, ev.Number, "") })
 	case receiver.KeyWanted:
 		r.w.Fail("%s wants a key that cannot be made the same way twice: %v", r, ev.Spec)
 	case receiver.Keyed:

@@ -21,6 +21,8 @@ func (s *Session) displace(in dir, fi fs.FileInfo, p place, log *[]string) error
 	if s.keeps(fi) {
 		return errGuarded(p.path())
 	}
+	s.k.swapping.Lock()
+	defer s.k.swapping.Unlock()
 	if len(s.k.cfg.Backups) == 0 {
 		return in.RemoveAll(p.last())
 	}
@@ -179,9 +181,15 @@ func (s *Session) tryBackup(in dir, p place, how away) (b backedUp, err error) {
 		}
 		linked := false
 		if errors.Is(err, fs.ErrNotExist) {
-			if linked = how == linkAway && hardLink(in, p.last(), d, name) == nil; linked {
-				err = nil
-			} else {
+			err = errors.ErrUnsupported
+			if how == linkAway {
+				err = hardLink(in, p.last(), d, name)
+				linked = err == nil
+			}
+			if errors.Is(err, fs.ErrExist) {
+				continue // another process has it since a moment
+			}
+			if err != nil {
 				err = rename(in, p.last(), d, name)
 			}
 		}

@@ -71,9 +71,11 @@ func (s *Session) collected(log *[]string) error {
 		group.close()
 		return err
 	}
-	// If it cannot be marked, it is moved all the same.
-	marked := rename(root, s.groupName(), root, s.groupName()+doneSuffix) == nil
-	s.whole = &whole{group: group, unlock: unlock, marked: marked}
+	err = rename(root, s.groupName(), root, s.groupName()+doneSuffix)
+	if err != nil { // it is moved all the same
+		*log = append(*log, "Couldn't mark what is to be moved, a kill before that would leave it: "+reason(err))
+	}
+	s.whole = &whole{group: group, unlock: unlock, marked: err == nil}
 	return nil
 }
 
@@ -200,10 +202,13 @@ func (m *mover) heal(d dir) {
 			m.note(d.RemoveAll(e.Name()))
 		case scratchOld:
 			was := e.Name()[:len(e.Name())-len(scratchName("", m.s.key.Group, what))]
-			if _, err := d.Lstat(was); errors.Is(err, fs.ErrNotExist) {
-				m.note(rename(d, e.Name(), d, was))
-			} else {
+			switch _, err := d.Lstat(was); {
+			case err == nil:
 				m.note(d.RemoveAll(e.Name()))
+			case errors.Is(err, fs.ErrNotExist):
+				m.note(rename(d, e.Name(), d, was))
+			default:
+				m.note(err)
 			}
 		}
 	}

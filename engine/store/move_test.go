@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"uftp/wire"
 )
@@ -350,5 +351,42 @@ func TestBackupAtOnce(t *testing.T) {
 	}
 	if files != groups*rounds {
 		t.Errorf("%d files in the backup, want the old one and all but the last of the new ones: %d", files, groups*rounds)
+	}
+}
+
+// TestFinishBesideDelete: a file that is whole gets its name though another session
+// deletes what stands there at that moment.
+func TestFinishBesideDelete(t *testing.T) {
+	h := newHall(t, withBackup)
+	for i := range 40 {
+		h.write("dest/f", "old", oldStamp)
+		h.s = h.k.Begin(SessionKey{Group: testGroup + 1, Started: h.started.Add(time.Duration(i) * time.Second)})
+		one := h.s
+		_, f := one.Open(h.file("f", "new"))
+		if f == nil {
+			t.Fatal("want a file to receive")
+		}
+		if err := f.WriteAt([][]byte{[]byte("new")}, 0); err != nil {
+			t.Fatal(err)
+		}
+		two := h.k.Begin(SessionKey{Group: testGroup + 2, Started: h.started.Add(time.Duration(i) * time.Second)})
+		gone := h.request(wire.TypeDelete, "f", 0)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := f.Finish(); err != nil {
+				t.Errorf("the end of a file that is whole: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if a, _ := two.Open(gone); !a.Complete || a.Status == wire.StatusRejected {
+				t.Errorf("deleting: %+v", a)
+			}
+		})
+		wg.Wait()
+		for _, s := range []*Session{one, two} {
+			if _, _, err := s.End(true); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

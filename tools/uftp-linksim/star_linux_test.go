@@ -355,9 +355,22 @@ func TestTxDropped(t *testing.T) {
 
 // TestCaptureOverSatellite: what our sender and receiver capture of their session over
 // preset geo, with bursts that take 5 % each way, can be inspected, extracted and
-// played into our receiver, and into our sender.
+// played into our receiver, and into our sender. A replay keeps time exactly; programs
+// that a busy machine holds up may answer otherwise, and then it is tried again.
 func TestCaptureOverSatellite(t *testing.T) {
 	require(t)
+	differs := captureOverSatellite(t)
+	for try := 0; differs != "" && try < 3 && !t.Failed(); try++ {
+		t.Logf("tried again: %s", differs)
+		differs = captureOverSatellite(t)
+	}
+	if differs != "" {
+		t.Error(differs)
+	}
+}
+
+// captureOverSatellite does it once, and returns what a replay found to differ.
+func captureOverSatellite(t *testing.T) (differs string) {
 	s := start(t, "-p", "geo", "-b", "5%:5ms", "-s", "4")
 	bin, err := build()
 	if err != nil {
@@ -397,8 +410,11 @@ func TestCaptureOverSatellite(t *testing.T) {
 		{"receiver", in("there.pcap")}, {"sender", in("here.pcap")},
 	} {
 		out, err := exec.Command(filepath.Join(bin, "uftp-replay"), args...).CombinedOutput()
-		if err != nil || strings.Contains(string(out), "anomaly") {
+		switch played := args[0] == "receiver" || args[0] == "sender"; {
+		case strings.Contains(string(out), "anomaly"), err != nil && !played:
 			t.Errorf("uftp-replay %v: %v: %s", args, err, out)
+		case err != nil:
+			differs += fmt.Sprintf("uftp-replay %v: %v: %s", args, err, out)
 		}
 	}
 	for _, from := range []string{"there", "here"} {
@@ -414,4 +430,5 @@ func TestCaptureOverSatellite(t *testing.T) {
 	if err := netlab.SameContent(in("scene.tif"), in("dest/scene.tif")); err != nil {
 		t.Error(err)
 	}
+	return differs
 }

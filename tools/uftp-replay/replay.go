@@ -398,7 +398,7 @@ func (p *played) event(e machine.Event) {
 		}
 		p.r.Closed(p.now, e.Ref, "")
 	case receiver.Settle:
-		p.r.Settled(p.now, e.Session.SessionID)
+		p.r.Settled(p.now, e.Session.SessionID, e.Number, "")
 	case receiver.Abandon:
 		delete(p.open, e.Ref)
 	}
