@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,27 +35,17 @@ func TestDiskBehind(t *testing.T) {
 			}
 			ended <- res
 		}()
-		dropped := func(ev machine.Event) bool {
+		p.await("what was dropped for want of room", func(ev machine.Event) bool {
 			d, ok := ev.(Dropped)
 			return ok && d.Reason == machine.DropNoRoom
-		}
-		for limit := time.Now().Add(30 * time.Second); !p.has(dropped); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(limit) {
-				t.Fatal("nothing was dropped for want of room")
-			}
-		}
+		})
 		once.Do(func() { close(release) })
 		if res := <-ended; res.Exit != sender.ExitOK {
 			t.Errorf("%d workers: exit %d, want 0: %+v", workers, res.Exit, res.SessionEnded)
 		}
 		p.wantSame("f")
 		for _, state := range []DiskState{DiskBehind, DiskBack} {
-			is := func(ev machine.Event) bool { d, ok := ev.(Disk); return ok && d.State == state }
-			for limit := time.Now().Add(30 * time.Second); !p.has(is); time.Sleep(5 * time.Millisecond) {
-				if time.Now().After(limit) {
-					t.Fatalf("%d workers: the user was not told of state %d", workers, state)
-				}
-			}
+			p.await(fmt.Sprint("state ", state), func(ev machine.Event) bool { d, ok := ev.(Disk); return ok && d.State == state })
 		}
 	}
 }

@@ -114,6 +114,16 @@ func (p *pair) has(match func(machine.Event) bool) bool {
 	return false
 }
 
+// await waits until the receiver has told an event that match accepts.
+func (p *pair) await(what string, match func(machine.Event) bool) {
+	p.t.Helper()
+	for limit := time.Now().Add(30 * time.Second); !p.has(match); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			p.t.Fatalf("the receiver does not tell %s", what)
+		}
+	}
+}
+
 // config returns a sender's configuration for the operands, unicast to the pair.
 func (p *pair) config(rate int64, block int, operands ...string) SendConfig {
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), p.port)

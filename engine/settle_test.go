@@ -40,12 +40,7 @@ func TestTempTransfer(t *testing.T) {
 	p := startReceiver(t, change)
 	res, events := send(t, context.Background(), p.config(60e6, 1300, p.file("a", 500_000), p.file("b", 0)))
 	wantDone(t, res, events)
-	moved := func(ev machine.Event) bool { m, ok := ev.(Moved); return ok && len(m.Paths) == 2 }
-	for limit := time.Now().Add(30 * time.Second); !p.has(moved); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("nothing was moved")
-		}
-	}
+	p.await("what was moved", func(ev machine.Event) bool { m, ok := ev.(Moved); return ok && len(m.Paths) == 2 })
 	p.wantSame("a", "b")
 	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
 		t.Errorf("%v, %v, want nothing left", left, err)
