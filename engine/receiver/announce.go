@@ -45,7 +45,11 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		return machine.DropLimit
 	}
 	var sec *secrets
+	id.Owner = ownerOf(&a, h.Src, from)
 	text := r.objection(h, &a, err, from.Addr())
+	if text == "" {
+		text = r.rival(&id)
+	}
 	if text == "" && a.HasEnc {
 		switch sec, err = r.agree(now, pkt, h, &a, from.Addr()); err {
 		case nil:
@@ -59,9 +63,11 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	}
 	if text != "" {
 		if r.refusals.allow(now) {
-			it := r.packet(&session{info: id}, wire.FuncAbort)
-			it.s, it.text = nil, text
-			r.push(it)
+			if !r.speaksFrom(h.Group, from) {
+				it := r.packet(&session{info: id}, wire.FuncAbort)
+				it.s, it.text = nil, text
+				r.push(it)
+			}
 			r.emit(Refused{Session: id, Text: text})
 		}
 		return machine.DropNone
@@ -326,12 +332,11 @@ func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
 
 // supersede lets a restarted session take the place of its older instances, once
 // it is confirmed and, if encrypted, its sender has proved the keys. In clear, who
-// could forge that could forge an ABORT, so the address counts as it does there.
+// could forge that could forge an ABORT.
 func (r *Receiver) supersede(now clock.Time, s *session) {
 	for i := range r.slots {
 		o := &r.slots[i]
-		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance &&
-			o.info.Sender == s.info.Sender && sameAddr(o.info.From, s.info.From) && (s.sec != nil || o.sec == nil) {
+		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance && same(&o.info, &s.info) {
 			r.end(now, o, EndSuperseded)
 		}
 	}

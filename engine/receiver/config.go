@@ -53,6 +53,7 @@ type Session struct {
 	From    netip.AddrPort // source of the first ANNOUNCE: answers go there
 	FileID  uint16         // current or last file, 0 before the first
 	Started clock.Time     // moment of the first ANNOUNCE: backups are named after it
+	Owner   Owner          // whose it is; in reports about sessions not taken it may be missing
 }
 
 // Request is what FILEINFO asks for, after every check that needs no file system.

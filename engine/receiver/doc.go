@@ -58,9 +58,13 @@
 //   - With a list of servers, address and UID of a sender must stand in one line of it.
 //   - NAKs ask for everything that is known to be missing (see nak).
 //   - A file that fails when it is finished is rejected; the session goes on.
+//   - While a session is live, or its last file is not settled, another instance of its
+//     group is taken only from the same sender: the same UID and address, both in clear
+//     or both encrypted with the same long-term key (see Owner). Others are refused, and
+//     so are older instances than one that is confirmed.
 //   - A restarted session ends its older instances when it is confirmed (encrypted:
 //     when its first sealed packet has proved the keys), with or without a temporary
-//     directory, if sender and address are the same.
+//     directory.
 //   - The DONE that ends the session is ignored while a file is not whole: the
 //     sender must not believe that all is well.
 //   - TFMCC is refused with an ABORT.
@@ -91,7 +95,8 @@
 //     is well-formed, and under one set of keys alone.
 //   - A sealed message that no sender sends is dropped unseen: it may be our own, come
 //     back to a receiver that has the UID of its sender.
-//   - A session in clear neither restarts nor ends an encrypted one of its group.
+//   - A sender without a long-term key of its own makes one for each run. Its restart
+//     is refused until the older instance has ended, and gets nothing that it left.
 //   - Public-key work for ANNOUNCEs that prove nothing is limited to a quarter of
 //     the time of one core, that for packets whose signature is wrong to a fifth, and
 //     to a twentieth for those from other addresses than the session's.
@@ -115,6 +120,9 @@
 // signatures he can use up the time for them, and good ones wait for their share. The
 // session then fails or is slow; nothing can be read. An ANNOUNCE whose offer of encryption was removed is
 // one of a session in clear: only Config.MinSecurity keeps those out.
+//
+// Group numbers are no secret: who announces one before its sender does keeps the sender
+// out for as long as that session lasts.
 //
 // In clear sessions nobody can tell a forged packet from a true one. Who knows
 // group and UID can spoil a file; who can send at all can make us answer one

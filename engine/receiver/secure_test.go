@@ -425,6 +425,7 @@ func TestRestartOfEncrypted(t *testing.T) {
 	clear := w.far
 	w.far = nil
 	w.instance = 1
+	w.from = netip.AddrPortFrom(w.from.Addr(), 5)
 	w.announce()
 	w.wantAbort("No unencrypted transfers allowed", "a restart in clear of an encrypted session")
 	w.instance = 0
@@ -443,26 +444,6 @@ func TestRestartOfEncrypted(t *testing.T) {
 		t.Fatalf("%+v", e)
 	}
 	w.wantPhase(Opening)
-}
-
-// A session in clear that was there before the encrypted one does not end it.
-func TestClearDoesNotSupersede(t *testing.T) {
-	w := newSecureWorld(t, gcm, false)
-	f := w.far
-	w.far, w.instance = nil, 1
-	w.announce()
-	w.joined("")
-	w.wantRegister("in clear")
-	w.far, w.instance = f, 0
-	w.announceSealed()
-	w.wantRegisterSealed("encrypted")
-	w.keyInfo()
-	w.wantKeyInfoAck("keys")
-	w.far, w.instance = nil, 1
-	w.regConf(us)
-	w.wantPhase(MidGroup)
-	w.far, w.instance = f, 0
-	w.wantPhase(MidGroup)
 }
 
 func TestEncryptedRefusals(t *testing.T) {

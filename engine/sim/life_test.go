@@ -99,9 +99,7 @@ func TestResume(t *testing.T) {
 						w.Rules = []Rule{{Dir: Down, Func: wire.FuncAbort, Node: Everybody, All: true}}
 					}
 					cfg := closed(w, slow())
-					cfg.Group = first.Config.Group
-					cfg.Instance = 1
-					second := w.NewSender(cfg, a, b)
+					second := w.NewInstance(first, cfg, a, b)
 					w.At(at, func() {
 						if c.signal {
 							first.Stop()
@@ -155,8 +153,7 @@ func TestResumeAfterPowerCut(t *testing.T) {
 				a := file("a", 1_300_000) // 1000 blocks, 1.04 s
 				first := w.AddSender(closed(w, slow()), a)
 				cfg := closed(w, slow())
-				cfg.Group, cfg.Instance = first.Config.Group, 1
-				second := w.NewSender(cfg, a)
+				second := w.NewInstance(first, cfg, a)
 				w.At(1000*ms, func() { r.Kill(); first.Kill() })
 				w.At(1500*ms, r.Start)
 				var part int
@@ -183,8 +180,7 @@ func TestResumeOfSome(t *testing.T) {
 		a := file("a", 600_000)
 		first := w.AddSender(closed(w, slow()), a)
 		cfg := closed(w, slow())
-		cfg.Group, cfg.Instance = first.Config.Group, 1
-		second := w.NewSender(cfg, a)
+		second := w.NewInstance(first, cfg, a)
 		w.At(400*ms, first.Stop)
 		w.At(2*time.Second, second.StartNow)
 		return time.Minute, everybodyHas(w, second)
@@ -203,8 +199,7 @@ func TestChangedSource(t *testing.T) {
 		now.Seed++
 		first := w.AddSender(closed(w, slow()), old)
 		cfg := closed(w, slow())
-		cfg.Group, cfg.Instance = first.Config.Group, 1
-		second := w.NewSender(cfg, now)
+		second := w.NewInstance(first, cfg, now)
 		w.At(400*ms, first.Stop)
 		w.At(2*time.Second, second.StartNow)
 		return time.Minute, everybodyHas(w, second)

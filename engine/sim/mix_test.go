@@ -127,9 +127,7 @@ func mix(w *World) (time.Duration, func() error) {
 	s.StartNow()
 	last := s
 	if chance(r, 0.3) { // it dies, and another one resumes
-		again := s.Config
-		again.Instance = 1
-		last = w.NewSender(again, files...)
+		last = w.NewInstance(s, s.Config, files...)
 		at := between(r, 0, 8*time.Second)
 		w.At(at, func() {
 			if s.Done() {

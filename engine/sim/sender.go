@@ -88,6 +88,15 @@ func (w *World) NewSender(cfg sender.Config, files ...*File) *Sender {
 	return s
 }
 
+// NewInstance adds a sender that is off until StartNow and goes on with the session of
+// first: on the same host, under the same UID, from another port.
+func (w *World) NewInstance(first *Sender, cfg sender.Config, files ...*File) *Sender {
+	cfg.Group, cfg.Instance, cfg.UID = first.Config.Group, first.Config.Instance+1, first.Config.UID
+	s := w.NewSender(cfg, files...)
+	s.addr = netip.AddrPortFrom(first.addr.Addr(), s.addr.Port())
+	return s
+}
+
 // Defaults fills in what a plain session of the stock sender has.
 func Defaults(cfg sender.Config) sender.Config {
 	set := func(d *time.Duration, v time.Duration) {

@@ -1,0 +1,71 @@
+package receiver
+
+import (
+	"crypto/sha256"
+	"net/netip"
+
+	"uftp/wire"
+)
+
+// The number of a group stands in clear in every packet, so anybody can announce another
+// instance of it. Only the sender that began may go on with what it began.
+
+// Owner says whose a session is, as far as it can be known: in an encrypted session who
+// has the sender's long-term key, in one in clear the UID and the address, without the
+// port, which a sender that starts again has anew. Owners can be compared with ==. That
+// of an encrypted session is proved when the keys are, before the first file.
+type Owner struct {
+	Encrypted bool
+	Key       [sha256.Size]byte // SHA-256 of the long-term key's blob
+	Sender    wire.UID          // in clear
+	Addr      netip.Addr        // in clear
+}
+
+// ownerOf returns the owner that an ANNOUNCE names.
+func ownerOf(a *wire.Announce, src wire.UID, from netip.AddrPort) Owner {
+	if a.HasEnc {
+		return Owner{Encrypted: true, Key: sha256.Sum256(a.Enc.PublicKey)}
+	}
+	return Owner{Sender: src, Addr: from.Addr().Unmap()}
+}
+
+// same reports whether two sessions can be of one sender. Its key may be at other places,
+// too; while a session is live, its restart comes from where it came from.
+func same(a, b *Session) bool {
+	return a.Owner == b.Owner && a.Sender == b.Sender && sameAddr(a.From, b.From)
+}
+
+// Texts of the ABORT to an instance that cannot be the restart of a live session.
+const (
+	textForeign = "Group is in use by another sender"
+	textStale   = "A newer instance of this session is under way"
+)
+
+// rival returns why a session cannot be taken beside those of its group that are under
+// way, "" if it can. Before a newer instance is confirmed, and the keys of an encrypted
+// one proved, an older one is taken: the newer may be a stranger's copy.
+func (r *Receiver) rival(id *Session) string {
+	for i := range r.slots {
+		o := &r.slots[i]
+		switch {
+		case o.phase == Free || o.info.Group != id.Group:
+		case !same(&o.info, id):
+			return textForeign
+		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && (o.sec == nil || o.sec.settled):
+			return textStale
+		}
+	}
+	return ""
+}
+
+// speaksFrom reports whether the sender of a session of the group speaks from this very
+// address and port. An ABORT to another instance would reach it, and a stock sender does
+// not look which instance is meant.
+func (r *Receiver) speaksFrom(group uint32, from netip.AddrPort) bool {
+	for i := range r.slots {
+		if o := &r.slots[i]; o.phase != Free && o.info.Group == group && o.info.From == from {
+			return true
+		}
+	}
+	return false
+}
