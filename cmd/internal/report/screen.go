@@ -39,8 +39,15 @@ func (s *Screen) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buf.Reset()
-	s.erase()
-	s.buf.Write(b)
+	s.home()
+	if len(s.shown) > 0 {
+		for line := range bytes.Lines(b) {
+			text, whole := bytes.CutSuffix(line, []byte("\n"))
+			s.line(string(text), whole)
+		}
+	} else {
+		s.buf.Write(b)
+	}
 	s.redraw(s.shown)
 	if _, err := s.w.Write(s.buf.Bytes()); err != nil {
 		return 0, err
@@ -74,7 +81,7 @@ func (s *Screen) Draw(now time.Time, lines ...string) {
 		lines[i] = fit(l, width-1)
 	}
 	s.buf.Reset()
-	s.erase()
+	s.home()
 	s.redraw(lines)
 	s.w.Write(s.buf.Bytes())
 }
@@ -94,24 +101,41 @@ func (s *Screen) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buf.Reset()
-	s.erase()
-	s.shown, s.closed = nil, true
+	s.home()
+	s.redraw(nil)
+	s.closed = true
 	s.w.Write(s.buf.Bytes())
 }
 
-// erase moves to the first line of the foot and clears from there.
-func (s *Screen) erase() {
+// home moves to the first line of the foot. What comes there overwrites it: tmux and
+// screen keep what is erased from the first row on as history, five pictures a second.
+func (s *Screen) home() {
 	if n := len(s.shown); n > 0 {
-		fmt.Fprintf(&s.buf, "\x1b[%dA\r\x1b[J", n)
+		fmt.Fprintf(&s.buf, "\x1b[%dA\r", n)
 	}
 }
 
-func (s *Screen) redraw(lines []string) {
-	s.shown = lines
-	for _, l := range lines {
-		s.buf.WriteString(l)
+// line writes one line and clears what stood behind it.
+func (s *Screen) line(text string, whole bool) {
+	s.buf.WriteString(text)
+	s.buf.WriteString("\x1b[K")
+	if whole {
 		s.buf.WriteByte('\n')
 	}
+}
+
+// redraw writes the foot. Lines of a longer one that stood there go.
+func (s *Screen) redraw(lines []string) {
+	for _, l := range lines {
+		s.line(l, true)
+	}
+	if extra := len(s.shown) - len(lines); extra > 0 {
+		for range extra {
+			s.line("", true)
+		}
+		fmt.Fprintf(&s.buf, "\x1b[%dA", extra)
+	}
+	s.shown = lines
 }
 
 // printable is Clean for a terminal, which must not get broken UTF-8 either.

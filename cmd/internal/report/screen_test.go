@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +18,11 @@ import (
 )
 
 // terminal keeps what a terminal would show, knowing no more than the sequences
-// that Screen writes.
+// that Screen writes. Where it has room for no more rows it scrolls.
 type terminal struct {
 	t     *testing.T
+	rows  int // 0: as many as are needed
+	above []string
 	lines []string
 	row   int
 }
@@ -27,30 +31,79 @@ func (x *terminal) Write(b []byte) (int, error) {
 	s := string(b)
 	for s != "" {
 		var up int
-		switch {
-		case strings.HasPrefix(s, "\x1b["):
-			if n, _ := fmt.Sscanf(s, "\x1b[%dA\r\x1b[J", &up); n != 1 {
-				x.t.Fatalf("unknown sequence %q", s)
-			}
-			_, s, _ = strings.Cut(s, "J")
+		if n, _ := fmt.Sscanf(s, "\x1b[%dA", &up); n == 1 {
+			_, s, _ = strings.Cut(s, "A")
+			s = strings.TrimPrefix(s, "\r")
 			if x.row -= up; x.row < 0 {
 				x.t.Fatalf("moved %d lines above the top", -x.row)
 			}
-			x.lines = x.lines[:x.row]
-		default:
-			line, rest, whole := strings.Cut(s, "\n")
-			if !whole || strings.Contains(line, "\x1b") {
-				x.t.Fatalf("unfinished line %q", line)
-			}
-			x.lines = append(x.lines[:x.row], line)
-			x.row++
-			s = rest
+			continue
+		}
+		line, rest, whole := strings.Cut(s, "\n")
+		text, cleared := strings.CutSuffix(line, "\x1b[K")
+		if !whole || strings.Contains(text, "\x1b") {
+			x.t.Fatalf("unfinished line %q", line)
+		}
+		for len(x.lines) <= x.row {
+			x.lines = append(x.lines, "")
+		}
+		// What is not cleared stays behind the new text.
+		if old := []rune(x.lines[x.row]); !cleared && len(old) > len([]rune(text)) {
+			text += string(old[len([]rune(text)):])
+		}
+		x.lines[x.row] = text
+		s = rest
+		if x.row++; x.rows > 0 && x.row == x.rows {
+			x.above = append(x.above, x.lines[0])
+			x.lines = append(x.lines[1:], "")
+			x.row--
 		}
 	}
 	return len(b), nil
 }
 
-func (x *terminal) String() string { return strings.Join(x.lines, "\n") + "\n" }
+func (x *terminal) String() string {
+	shown := append(slices.Clone(x.above), x.lines...)
+	for len(shown) > 0 && shown[len(shown)-1] == "" {
+		shown = shown[:len(shown)-1]
+	}
+	return strings.Join(shown, "\n") + "\n"
+}
+
+// Pictures and lines of all lengths, on terminals that scroll and that do not: what is
+// shown at the end is each line once, in order, and the last picture below. Nothing is
+// erased from the foot's first row on, which tmux would keep as history.
+func TestScreenLeavesNothingBehind(t *testing.T) {
+	for _, rows := range []int{0, 4, 7} {
+		term := &terminal{t: t, rows: rows}
+		var raw bytes.Buffer
+		s := NewScreen(io.MultiWriter(term, &raw), func() int { return 40 })
+		var want strings.Builder
+		for i := range 30 {
+			var foot []string
+			for j := range i % 4 {
+				foot = append(foot, strings.Repeat("f", 1+(7*i+13*j)%37))
+			}
+			s.Draw(began, foot...)
+			for j := range (i / 3) % 3 {
+				line := fmt.Sprintf("%d.%d %s", i, j, strings.Repeat("x", (11*i)%30))
+				fmt.Fprintln(s, line)
+				want.WriteString(line + "\n")
+			}
+		}
+		s.Draw(began, "one", "two")
+		if got := term.String(); got != want.String()+"one\ntwo\n" {
+			t.Errorf("%d rows: the terminal shows\n%swant\n%sone\ntwo", rows, got, want.String())
+		}
+		s.Close()
+		if got := term.String(); got != want.String() {
+			t.Errorf("%d rows: after Close the terminal shows\n%swant\n%s", rows, got, want.String())
+		}
+		if strings.Contains(raw.String(), "\x1b[J") || strings.Contains(raw.String(), "\x1b[2J") {
+			t.Error("the screen is erased, want only ends of lines to be cleared")
+		}
+	}
+}
 
 func TestScreen(t *testing.T) {
 	term := &terminal{t: t}

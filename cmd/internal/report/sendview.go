@@ -71,12 +71,12 @@ func (v *sendView) peopleLine(st sender.Stats) string {
 		return sum
 	}
 	in := n(sender.Registered, sender.Active, sender.ActiveNAK, sender.Done)
-	lost := n(sender.Lost, sender.Aborted)
-	if st.Phase != sender.Announcing {
-		lost += n(sender.Mute)
+	mute := ""
+	if m := n(sender.Mute); m > 0 && st.Phase != sender.Announcing {
+		mute = fmt.Sprintf(", %d mute", m) // as the table calls receivers that never came
 	}
-	return fmt.Sprintf("receivers: %d registered, %d done, %d behind, %d lost   NAKs: %d   files finished: %d",
-		in, n(sender.Done), n(sender.ActiveNAK), lost, st.Counters.NAKs, v.done)
+	return fmt.Sprintf("receivers: %d registered, %d done, %d behind, %d lost%s   NAKs: %d   files finished: %d",
+		in, n(sender.Done), n(sender.ActiveNAK), n(sender.Lost, sender.Aborted), mute, st.Counters.NAKs, v.done)
 }
 
 // fileEnded leaves a line for a finished file.
