@@ -25,8 +25,8 @@ var (
 )
 
 // ReadList reads a list of paths, as -i and -X take it: one a line, without the
-// CR and LF at its end; empty lines do not count, everything else does, blanks
-// and # included. "-" is standard input. More than limit entries are [ErrTooMany].
+// CR and LF at its end; empty lines and a byte order mark do not count, everything else
+// does, blanks and # included. "-" is standard input. More than limit entries are [ErrTooMany].
 func ReadList(path string, limit int) ([]string, error) {
 	if path == "-" {
 		return readLines(os.Stdin, limit)
@@ -54,12 +54,18 @@ func readLines(r io.Reader, limit int) ([]string, error) {
 	return list, nil
 }
 
+// byteOrderMark is what some editors put before the first line of a text.
+const byteOrderMark = "\ufeff"
+
 // eachLine calls take with every line that is not empty.
 func eachLine(r io.Reader, take func(string) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxLine)
-	for s.Scan() {
+	for first := true; s.Scan(); first = false {
 		line := strings.TrimRight(s.Text(), "\r")
+		if first {
+			line = strings.TrimPrefix(line, byteOrderMark)
+		}
 		if line == "" {
 			continue
 		}

@@ -110,3 +110,18 @@ func FuzzReadList(f *testing.F) {
 		}
 	})
 }
+
+// Some editors put a byte order mark before the first line; it is no part of a name.
+func TestListsWithAByteOrderMark(t *testing.T) {
+	paths, err := readLines(strings.NewReader("\ufeffa\r\n\ufeffb\n"), 9)
+	if want := []string{"a", "\ufeffb"}; err != nil || !slices.Equal(paths, want) {
+		t.Errorf("paths %q, %v, want %q", paths, err, want)
+	}
+	hosts, err := readHosts(strings.NewReader("\ufeff# receivers\n0x1\n"))
+	if err != nil || len(hosts) != 1 || hosts[0].Name != "0x1" {
+		t.Errorf("hosts %v, %v, want the one behind the comment", hosts, err)
+	}
+	if paths, err := readLines(strings.NewReader("\ufeff"), 9); err != nil || len(paths) != 0 {
+		t.Errorf("a list of nothing but the mark: %q, %v", paths, err)
+	}
+}
