@@ -18,7 +18,7 @@ type options struct {
 	iface     *netio.Interface
 	address   string
 	ttl       int
-	rateKbps  int
+	rate      int64 // bytes/s
 	blockSize int
 	bufBytes  int
 	cipher    string
@@ -35,7 +35,7 @@ const (
 func newOptions(ifs []netio.Interface) *options {
 	return &options{
 		resolver: cli.NewResolver(), interfaces: ifs,
-		address: defaultAddress, ttl: 1, rateKbps: 1000, blockSize: wire.DefaultBlockSize,
+		address: defaultAddress, ttl: 1, rate: 1000 * 1024 / 8, blockSize: wire.DefaultBlockSize,
 		bufBytes: defaultBuffer, cipher: "none", diskMB: defaultDiskMB,
 	}
 }
@@ -65,8 +65,8 @@ func (o *options) command() *cli.Command {
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
 				Help: "socket buffers (65536 to 104857600, default: 16777216)"},
 			{Letter: 'R', Name: "rate", Arg: "KBPS", Group: work,
-				Set:  cli.Int(&o.rateKbps, 1, cli.RateKbpsMax, "Invalid rate", "Kbps"),
-				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, default: 1000)"},
+				Set:  o.setRate,
+				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824, default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G"},
 			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: work,
 				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
 				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
@@ -109,4 +109,13 @@ func (o *options) target() (netip.Addr, netio.Interface, error) {
 }
 
 // bytesPerSecond is the rate in bytes.
-func (o *options) bytesPerSecond() float64 { return float64(o.rateKbps) * 1024 / 8 }
+func (o *options) bytesPerSecond() float64 { return float64(o.rate) }
+
+func (o *options) setRate(v string) error {
+	n, ok := cli.ParseRate(v)
+	if !ok {
+		return &cli.Error{Text: "Invalid rate", Allowed: cli.AllowedRates}
+	}
+	o.rate = n
+	return nil
+}

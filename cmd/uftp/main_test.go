@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,8 @@ func TestScripts(t *testing.T) {
 
 // repeat writes a file that holds a text many times: repeat FILE COUNT TEXT.
 func repeat(ts *testscript.TestScript, _ bool, args []string) {
-	n := int(cli.Number(args[1], 10))
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte(strings.ReplaceAll(args[2], `\n`, "\n")), n), 0o644))
 }
 
@@ -258,7 +260,7 @@ func TestGRTTFields(t *testing.T) {
 		value string
 		want  string // the initial value, or the error's text
 	}{
-		{"0.25", "250ms"}, {"0.25:", "250ms"}, {"0.25::", "250ms"}, {"2::1::3:junk", "2s"}, {":2:1:3", "2s"},
+		{"0.25", "250ms"}, {"0.25:", "250ms"}, {"0.25::", "250ms"}, {"2::1::3:", "2s"}, {":2:1:3", "2s"}, {"2:1:3:junk", "Invalid max_grtt"}, {"2s", "Invalid grtt"}, {"2:1s:3", "Invalid min_grtt"},
 		{"", "Invalid grtt"}, {":", "Invalid grtt"}, {":1:2", "Missing max_grtt"}, {"1:2:3", "Invalid min_grtt/max_grtt"},
 	} {
 		o := newOptions(testInterfaces)
@@ -308,6 +310,25 @@ func TestWorkersFollowTheCipher(t *testing.T) {
 	} {
 		if got := parsed(t, args).fillWorkers(); got != want {
 			t.Errorf("%s: %d workers on 4 processors, want %d", args, got, want)
+		}
+	}
+}
+
+// -R reaches the session as bytes/s, whatever form it has.
+func TestRateForms(t *testing.T) {
+	for _, tt := range []struct {
+		value      string
+		rate, most int64
+		auto       bool
+	}{
+		{"1000", 128000, 0, false}, {"100M", 12_500_000, 0, false}, {"1G", 125_000_000, 0, false}, {"-1", 0, 0, true},
+		{"auto", 1_250_000, 0, true}, {"auto:max=5G", 1_250_000, 625_000_000, true}, {"auto:init=20M:max=1000000", 2_500_000, 128_000_000, true},
+		{"auto:max=1M", 125_000, 125_000, true},
+	} {
+		o := parsed(t, "-R "+tt.value+" f")
+		rate, adapt := o.pace()
+		if rate != tt.rate || adapt.Most != tt.most || adapt.On != tt.auto {
+			t.Errorf("-R %s: %d bytes/s at first, %d at most, adapting %v; want %d, %d, %v", tt.value, rate, adapt.Most, adapt.On, tt.rate, tt.most, tt.auto)
 		}
 	}
 }

@@ -67,7 +67,7 @@ type options struct {
 	workers    int
 
 	// Protocol.
-	rateKbps    int
+	rate        int64 // bytes/s; 0: no limit
 	rateAuto    cli.RateAuto
 	blockSize   int
 	robust      int
@@ -95,8 +95,8 @@ type options struct {
 const (
 	defaultPublic  = "230.4.4.1"
 	defaultPrivate = "230.5.5.x"
-	defaultRate    = 1000
-	defaultBuffer  = 4 << 20 // stock's 262144 overflow when many receivers answer at once
+	defaultRate    = 1000 * 1024 / 8 // bytes/s
+	defaultBuffer  = 4 << 20         // stock's 262144 overflow when many receivers answer at once
 	defaultRobust  = 20
 	defaultPasses  = 65535
 	maxDestName    = wire.MaxNameLen - 1
@@ -107,7 +107,7 @@ func newOptions(ifs []netio.Interface) *options {
 		resolver: cli.NewResolver(), interfaces: ifs,
 		public: defaultPublic, private: defaultPrivate, port: fmt.Sprint(wire.DefaultPort), sourcePort: "0",
 		ttl: 1, bufBytes: defaultBuffer,
-		workers: -1, rateKbps: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
+		workers: -1, rate: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
 		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
 		maxPasses: defaultPasses, maxNAKPct: 100, maxNAKCount: 1,
 		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logCount: 5,
@@ -115,13 +115,13 @@ func newOptions(ifs []netio.Interface) *options {
 }
 
 const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
-      uftp -R 102400 disk.img
+      uftp -R 100M disk.img
   Send a directory to two receivers only and leave a file to resume from:
-      uftp -R 102400 -f -H 10.0.0.5,10.0.0.6 photos/
+      uftp -R 100M -f -H 10.0.0.5,10.0.0.6 photos/
   Send it encrypted, to receivers whose keys are known (hosts: lines of ID|FINGERPRINT):
       uftp -Y aes256-gcm -c -H @hosts disk.img
   Send the rest to those that did not get everything:
-      uftp -R 102400 -F _group_1A2B3C4D_restart
+      uftp -R 100M -F _group_1A2B3C4D_restart
   Delete a file at the receivers, and ask them how much space they have then (see -S, --json):
       uftp @DELETE:disk.img @FREESPACE
 `
@@ -217,8 +217,8 @@ func (o *options) command() *cli.Command {
 			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
 				Help: "use the slower network code that every system has"},
 
-			{Letter: 'R', Name: "rate", Arg: "KBPS", Group: pace, Set: o.setRate,
-				Help: "rate in Kbps of 1024 bit/s (1 to 1073741824, or -1: as fast as\nthe interface takes it; default: 1000); auto[:init=KBPS][:max=KBPS]:\nas fast as the receivers take it without losing much"},
+			{Letter: 'R', Name: "rate", Arg: "RATE", Group: pace, Set: o.setRate,
+				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824; default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G; -1: as fast as the interface\ntakes it; auto[:init=RATE][:max=RATE]: as fast as the receivers take\nit without losing much"},
 			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: pace,
 				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
 				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
@@ -240,7 +240,7 @@ func (o *options) command() *cli.Command {
 				Set:  cli.Int(&o.txWeight, 110, 10000, "Invalid txweight", "percent"),
 				Help: "time a file may take, percent of the time that its size and -R give\n(110 to 10000, default: no limit)"},
 			{Letter: 'C', Name: "congestion-control", Arg: "TYPE", Group: pace, Set: o.setCC,
-				Help: "none or tfmcc[:min=KBPS][:init=KBPS][:max=KBPS], which is not supported\nyet (default: none)"},
+				Help: "none or tfmcc[:min=RATE][:init=RATE][:max=RATE], which is not supported\nyet (default: none)"},
 
 			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: secret, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
 				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + ",\naes256-gcm is a good choice (default: none)"},
@@ -263,7 +263,7 @@ func (o *options) command() *cli.Command {
 				Help: "append what opens captures of this session to FILE; whoever reads it\ncan read them"},
 
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
-				Help: "0 errors, 1 warnings, 2 normal, 3 round-trip times and repair,\n4 addresses, 5 every datagram (default: 2)"},
+				Help: "0 errors, 1 warnings, 2 normal, 3 round-trip times and repair,\n4 addresses, 5 and above every datagram (default: 2)"},
 			{Letter: 'T', Name: "timestamps", Group: output, Set: cli.Flag(&o.stamps),
 				Help: "time and session before each log line"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
@@ -311,6 +311,9 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if len(o.operands) == 0 {
 		return &cli.UsageError{}
 	}
+	if slices.Contains(o.operands, "") {
+		return cli.Fail("An operand is empty; . is the current directory, if you mean that")
+	}
 	if len(operands) > 0 {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring paths specified on command line")
 	}
@@ -318,7 +321,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), store.MaxOperands)
 	}
 	if o.rateAuto.On && o.txWeight > 0 {
-		return &cli.Error{Text: "Error: -W has no meaning with -R auto", Allowed: "-W with a rate in Kbps"}
+		return &cli.Error{Text: "Error: -W has no meaning with -R auto", Allowed: "-W with a fixed rate"}
 	}
 	if o.logSizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
@@ -357,17 +360,21 @@ func (o *options) setRate(v string) error {
 	if o.rateAuto = auto; ok {
 		return err
 	}
-	n := cli.Number(v, 0)
-	if n != -1 && (n < 1 || n > cli.RateKbpsMax) {
-		return &cli.Error{Text: "Invalid rate", Allowed: "1 to 1073741824 Kbps, -1 for as fast as possible, or auto"}
+	if n, isNumber := cli.Number(v, 10); isNumber && n == -1 {
+		o.rate = 0
+		return nil
 	}
-	o.rateKbps = int(n)
+	n, ok := cli.ParseRate(v)
+	if !ok {
+		return &cli.Error{Text: "Invalid rate", Allowed: cli.AllowedRates + "; -1 for as fast as possible, or auto"}
+	}
+	o.rate = n
 	return nil
 }
 
-// autoInitKbps is where -R auto starts: 10 Mbit/s are gentle on most networks, and with a
-// few receivers one 1000 times as fast is reached within a second or two.
-const autoInitKbps = 9766
+// autoInit is where -R auto starts, bytes/s: 10 Mbit/s are gentle on most networks, and
+// with a few receivers one 1000 times as fast is reached within a second or two.
+const autoInit = 10_000_000 / 8
 
 // unlimitedLoss is the share of blocks up to which -R -1 stays without limit.
 const unlimitedLoss = 0.2
@@ -383,19 +390,18 @@ func (o *options) fillWorkers() int {
 
 // pace returns the rate of the session, bytes/s, 0 for no limit, and how it adapts.
 func (o *options) pace() (rate int64, adapt sender.Adapt) {
-	const bytes = 1024 / 8
 	switch a := o.rateAuto; {
 	case a.On:
 		init := a.Init
 		if init == 0 {
-			init = autoInitKbps
+			init = autoInit
 		}
 		if a.Most > 0 {
 			init = min(init, a.Most)
 		}
-		return init * bytes, sender.Adapt{On: true, Most: a.Most * bytes, MaxLoss: sender.DefaultMaxLoss}
-	case o.rateKbps > 0:
-		return int64(o.rateKbps) * bytes, sender.Adapt{}
+		return init, sender.Adapt{On: true, Most: a.Most, MaxLoss: sender.DefaultMaxLoss}
+	case o.rate > 0:
+		return o.rate, sender.Adapt{}
 	}
 	return 0, sender.Adapt{On: true, MaxLoss: unlimitedLoss}
 }
@@ -405,24 +411,26 @@ func (o *options) setCC(v string) error {
 	return cli.CongestionControl(&o.tfmcc)(v)
 }
 
-// setGRTT reads init[:min:max]; further fields are not looked at, empty ones do not
-// count.
+// setGRTT reads init[:min:max]; empty fields do not count.
 func (o *options) setGRTT(v string) error {
 	const allowed = "init[:min:max], each 0.001 to 1000 seconds, min ≤ init ≤ max"
 	fields := strings.FieldsFunc(v, func(r rune) bool { return r == ':' })
 	switch len(fields) {
 	case 0:
 		return &cli.Error{Text: "Invalid grtt", Allowed: allowed}
+	case 1, 3:
 	case 2:
 		return &cli.Error{Text: "Missing max_grtt", Allowed: allowed}
+	default:
+		return &cli.Error{Text: "Invalid max_grtt", Allowed: allowed}
 	}
 	g := o.grtt
 	for i, text := range []string{"Invalid grtt", "Invalid min_grtt", "Invalid max_grtt"} {
 		if i >= len(fields) {
 			break
 		}
-		s := cli.Decimal(fields[i])
-		if s < 0.001 || s > 1000 {
+		s, ok := cli.Decimal(fields[i])
+		if !ok || s < 0.001 || s > 1000 {
 			return &cli.Error{Text: text, Allowed: allowed}
 		}
 		g[i] = time.Duration(math.Round(s * 1e9))
@@ -435,8 +443,8 @@ func (o *options) setGRTT(v string) error {
 }
 
 func (o *options) setRegisterQuiet(v string) error {
-	s := cli.Decimal(v)
-	if s < 0.001 || s > 3600 {
+	s, ok := cli.Decimal(v)
+	if !ok || s < 0.001 || s > 3600 {
 		return &cli.Error{Text: "Invalid register quiet time", Allowed: "0.001 to 3600 seconds"}
 	}
 	o.registerQuiet = time.Duration(math.Round(s * 1e9))

@@ -65,8 +65,9 @@ func (o *cryptOptions) check() error {
 // keyKind is the kind of key the options ask for. Command lines for stock may name
 // a size and leave the exchange to the default, which was one with an RSA key.
 func (o *cryptOptions) keyKind() identity.Kind {
+	bits, isSize := cli.Number(o.newKey, 10)
 	switch {
-	case o.exchange == "" && cli.Number(o.newKey, 10) != 0,
+	case o.exchange == "" && isSize && bits != 0,
 		strings.HasPrefix(o.exchange, "rsa"), strings.HasPrefix(o.exchange, "ecdh_rsa"):
 		return identity.RSA
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/cmdtest"
 	"uftp/crypto/identity"
 	"uftp/engine/netio"
@@ -53,9 +52,13 @@ func nicer(ts *testscript.TestScript, _ bool, args []string) {
 		b, err := os.ReadFile(path)
 		ts.Check(err)
 		_, after, _ := strings.Cut(string(b), ") ") // the name may hold blanks
-		return cli.Number(strings.Fields(after)[16], 10)
+		n, err := strconv.ParseInt(strings.Fields(after)[16], 10, 64)
+		ts.Check(err)
+		return n
 	}
-	want := min(field("/proc/self/stat")+cli.Number(args[1], 10), 19)
+	by, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	want := min(field("/proc/self/stat")+by, 19)
 	tasks := "/proc/" + strings.TrimSpace(ts.ReadFile(args[0])) + "/task"
 	dir, err := os.ReadDir(tasks)
 	ts.Check(err)

@@ -29,7 +29,7 @@ type options struct {
 	interfaces []netio.Interface
 
 	foreground bool
-	logFile    string
+	logFile    string // "": not given
 	logSizeMB  int
 	logCount   int
 	logLevel   int
@@ -77,8 +77,6 @@ type options struct {
 // Defaults (v4-cli.md section 2).
 const (
 	defaultPublic  = "230.4.4.1"
-	defaultDest    = "/tmp"
-	defaultLog     = "/tmp/uftpd.log"
 	defaultBuffer  = 16 << 20 // stock's 262144 hold a fast sender for less than a millisecond
 	sessionsMax    = 10_000
 	serversMax     = 100
@@ -89,7 +87,7 @@ const (
 func newOptions(ifs []netio.Interface) *options {
 	return &options{
 		resolver: cli.NewResolver(), interfaces: ifs,
-		logFile: defaultLog, logCount: 5, logLevel: 2,
+		logCount: 5, logLevel: 2,
 		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
 		maxSessions: receiver.DefaultMaxSessions,
 		workers:     engine.DefaultWorkers(runtime.GOMAXPROCS(0), engine.AnyCipher, aead.Accelerated(wire.CipherAES256GCM)),
@@ -127,7 +125,7 @@ func (o *options) command() *cli.Command {
 		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
-				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: /tmp)"},
+				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: " + defaultDest + ")"},
 			{Letter: 'T', Name: "temp", Arg: "DIR", Group: where, Set: o.setTemp,
 				Help: "collect the files of a session here and move them at its end; what an\ninterrupted session left stays, and is used when it is resumed"},
 			{Name: "resume-days", Arg: "DAYS", Group: where, Set: cli.Int(&o.resumeDays, 1, 36500, "Invalid resume days", "days"),
@@ -195,9 +193,9 @@ func (o *options) command() *cli.Command {
 				Help: "no effect; taken because scripts for Windows give it"},
 
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
-				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 every datagram (default: 2)"},
+				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 and above every datagram (default: 2)"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
-				Help: "append the log to FILE, opened anew at SIGHUP (default:\n/tmp/uftpd.log; not with -d)"},
+				Help: "append the log to FILE, opened anew at SIGHUP (default:\n" + defaultLog + "; not with -d)"},
 			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
 				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
 			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
@@ -245,6 +243,15 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	}
 	if len(o.dests) == 0 {
 		o.dests = []string{defaultDest}
+	}
+	if o.foreground && o.logFile != "" {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: -L "+o.logFile+" has no effect with -d, the log goes to standard error"))
+	}
+	if o.foreground && o.pidFile != "" {
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: -P "+o.pidFile+" has no effect with -d"))
+	}
+	if o.logFile == "" {
+		o.logFile = defaultLog
 	}
 	if err := o.capture.Check(o.logFile, o.statusFile, o.pidFile, o.keyLog); err != nil {
 		return err
@@ -431,10 +438,8 @@ func (o *options) setScript(v string) error {
 	return nil
 }
 
-// setPort takes what begins with a number, as the stock daemon does; what follows
-// it shows later, as an address that cannot be bound.
 func (o *options) setPort(v string) error {
-	if cli.Number(v, 10) == 0 {
+	if n, ok := cli.Number(v, 10); !ok || n < 1 || n > math.MaxUint16 {
 		return &cli.Error{Text: "Invalid port", Allowed: allowedPort}
 	}
 	o.port = v
@@ -474,13 +479,11 @@ func (o *options) setHeartbeats(v string) error {
 	return nil
 }
 
+// setProxy does not look the name up: what is not supported should not fail for want of a
+// name server.
 func (o *options) setProxy(v string) error {
-	host, _, _ := strings.Cut(v, "/")
-	if host == "" {
+	if host, _, _ := strings.Cut(v, "/"); host == "" {
 		return &cli.Error{Text: "Invalid host name", Allowed: "host or host/fingerprint"}
-	}
-	if _, err := o.resolver.Addr("ip", host); err != nil {
-		return &cli.Error{Text: fmt.Sprintf("Invalid proxy address %s: %s", host, err), Allowed: "host or host/fingerprint"}
 	}
 	o.proxy = v
 	return nil

@@ -47,14 +47,11 @@ func Exchange(p *string) func(string) error {
 	}
 }
 
-// RateKbpsMax is the highest rate that options take, Kbps of 1024 bit/s.
-const RateKbpsMax = 1 << 30
-
-// CongestionControl returns a Set for -C: none, or tfmcc with rates in Kbps
+// CongestionControl returns a Set for -C: none, or tfmcc with rates
 // (v4-cli.md section 1). *tfmcc tells which.
 func CongestionControl(tfmcc *bool) func(string) error {
 	return func(v string) error {
-		const forms = "none, tfmcc, tfmcc:min=KBPS:init=KBPS:max=KBPS with any of the three, tfmcc:KBPS"
+		const forms = "none, tfmcc, tfmcc:min=RATE:init=RATE:max=RATE with any of the three, tfmcc:RATE"
 		parts := strings.Split(v, ":")
 		switch {
 		case parts[0] == "none":
@@ -71,16 +68,16 @@ func CongestionControl(tfmcc *bool) func(string) error {
 	}
 }
 
-// RateAuto is what -R auto asks for, in Kbps; 0 = not given.
+// RateAuto is what -R auto asks for, in bytes/s; 0 = not given.
 type RateAuto struct {
 	On         bool
 	Init, Most int64
 }
 
-// ParseRateAuto reads auto, auto:init=KBPS:max=KBPS with any of the two, or auto:KBPS for
+// ParseRateAuto reads auto, auto:init=RATE:max=RATE with any of the two, or auto:RATE for
 // max alone. ok is false for anything that does not begin with auto.
 func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
-	const forms = "auto, auto:init=KBPS:max=KBPS with any of the two, auto:KBPS"
+	const forms = "auto, auto:init=RATE:max=RATE with any of the two, auto:RATE"
 	parts := strings.Split(v, ":")
 	if parts[0] != "auto" {
 		return r, false, nil
@@ -89,8 +86,8 @@ func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
 	return RateAuto{On: true, Init: given["init"], Most: given["max"]}, true, err
 }
 
-// rates reads fields KEY=KBPS, or KBPS for max, of which an earlier key may not be above
-// a later one.
+// rates reads fields KEY=RATE, or RATE for max, of which an earlier key may not be above
+// a later one, in bytes/s.
 func rates(fields []string, forms string, keys ...string) (map[string]int64, error) {
 	given := map[string]int64{}
 	for _, field := range fields {
@@ -101,13 +98,13 @@ func rates(fields []string, forms string, keys ...string) (map[string]int64, err
 		if !slices.Contains(keys, key) {
 			return nil, &Error{Text: "Invalid rate type", Allowed: forms}
 		}
-		n := Number(value, 0)
-		if n < 1 || n > RateKbpsMax {
+		n, ok := ParseRate(value)
+		if !ok {
 			text := "Invalid rate"
 			if !named {
 				text = "Invalid max rate"
 			}
-			return nil, &Error{Text: text, Allowed: "1 to 1073741824 Kbps"}
+			return nil, &Error{Text: text, Allowed: AllowedRates}
 		}
 		given[key] = n
 	}

@@ -12,8 +12,11 @@ func TestParseRateAuto(t *testing.T) {
 		ok    bool
 		fail  string
 	}{
-		{"auto", RateAuto{On: true}, true, ""}, {"auto:5000", RateAuto{On: true, Most: 5000}, true, ""},
-		{"auto:init=0x10:max=5000", RateAuto{On: true, Init: 16, Most: 5000}, true, ""}, {"auto:max=5:init=5", RateAuto{On: true, Init: 5, Most: 5}, true, ""},
+		{"auto", RateAuto{On: true}, true, ""}, {"auto:5000", RateAuto{On: true, Most: 640000}, true, ""},
+		{"auto:init=0x10:max=5000", RateAuto{On: true, Init: 2048, Most: 640000}, true, ""}, {"auto:max=5:init=5", RateAuto{On: true, Init: 640, Most: 640}, true, ""},
+		{"auto:max=5G", RateAuto{On: true, Most: 625_000_000}, true, ""}, {"auto:init=10M:max=2.5G", RateAuto{On: true, Init: 1_250_000, Most: 312_500_000}, true, ""},
+		{"auto:5G", RateAuto{On: true, Most: 625_000_000}, true, ""}, {"auto:max=5X", RateAuto{}, true, "Invalid rate"}, {"auto:5X", RateAuto{}, true, "Invalid max rate"},
+		{"auto:init=1G:max=5000", RateAuto{}, true, "Invalid rate"},
 		{"1000", RateAuto{}, false, ""}, {"", RateAuto{}, false, ""}, {"automatic", RateAuto{}, false, ""},
 		{"auto:min=1", RateAuto{}, true, "Invalid rate type"}, {"auto:init=0", RateAuto{}, true, "Invalid rate"},
 		{"auto:", RateAuto{}, true, "Invalid max rate"}, {"auto:init=6:max=5", RateAuto{}, true, "Invalid rate"},
@@ -40,7 +43,7 @@ func TestCongestionControl(t *testing.T) {
 		{"none", false, ""}, {"tfmcc", true, ""}, {"tfmcc:5000", true, ""}, {"tfmcc:min=0x10:init=100:max=5000", true, ""}, {"tfmcc:max=5000", true, ""},
 		{"foo", false, "Invalid congestion control type"}, {"", false, "Invalid congestion control type"},
 		{"tfmcc:foo=1", false, "Invalid rate type"}, {"tfmcc:min=0", false, "Invalid rate"}, {"tfmcc:0", false, "Invalid max rate"},
-		{"tfmcc:max=1073741825", false, "Invalid rate"}, {"tfmcc:min=10:init=5", false, "Invalid rate"}, {"tfmcc:min=10:max=5", false, "Invalid rate"},
+		{"tfmcc:max=1073741825", false, "Invalid rate"}, {"tfmcc:min=10:init=5", false, "Invalid rate"}, {"tfmcc:max=5G", true, ""}, {"tfmcc:max=5GB", false, "Invalid rate"}, {"tfmcc:min=10:max=5", false, "Invalid rate"},
 	}
 	for _, tt := range tests {
 		var on bool

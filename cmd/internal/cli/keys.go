@@ -88,8 +88,9 @@ func SenderKey(kind identity.Kind, value string, bitsMax int) (identity.Spec, er
 		}
 		return identity.Spec{Kind: kind, Curve: c}, err
 	}
-	s := identity.Spec{Kind: kind, Bits: int(Number(value, 10))}
-	if s.Bits < identity.RSABitsMin || s.Bits > bitsMax {
+	n, ok := Number(value, 10)
+	s := identity.Spec{Kind: kind, Bits: int(n)}
+	if !ok || s.Bits < identity.RSABitsMin || s.Bits > bitsMax {
 		return s, &Error{Text: "Invalid new key length: -K " + value, Allowed: rsaSizes(bitsMax)}
 	}
 	return s, checkWords(s)

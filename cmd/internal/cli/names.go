@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -100,10 +101,13 @@ func (r *Resolver) names(network, host string) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// Port reads a UDP port: a number, of which the low 16 bits count as with the
-// stock programs, or the name of a service.
+// Port reads a UDP port: a number, or the name of a service. The stock programs take
+// the low 16 bits of a larger number, which is the port of somebody else.
 func (r *Resolver) Port(text string) (uint16, error) {
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+	if n, ok := Number(text, 10); ok {
+		if n < 0 || n > math.MaxUint16 {
+			return 0, lookupError("Port out of range")
+		}
 		return uint16(n), nil
 	}
 	n, err := net.LookupPort("udp", text)
@@ -184,8 +188,9 @@ func AddrUID(a netip.Addr) wire.UID {
 // a host; hex digits. ok is false when nothing fits or the UID would be one that
 // no host can have.
 //
-// The stock sender asks for a name first. The order here gives the same UIDs
-// except for hosts whose name looks like a UID.
+// The stock sender asks for a name first, and takes the hex digits at the front of a
+// name that nobody knows. The order here gives the same UIDs except for hosts whose name
+// looks like a UID; an unknown name is none, as a session for the wrong host helps nobody.
 func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 	text := strings.TrimSpace(id)
 	if digits, has := cutHexPrefix(text); has || len(text) == 8 && strings.ContainsAny(text, "abcdefABCDEF") {
@@ -210,15 +215,11 @@ func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 	if a, err := r.Addr("ip4", text); err == nil {
 		return AddrUID(a), true
 	}
-	n, fits := number(text, 16)
-	uid = wire.UID(uint32(n))
-	if !fits || uid == 0 || uid == 0xffffffff {
+	n, ok := Number(text, 16)
+	if !ok || n <= 0 || n >= math.MaxUint32 {
 		return 0, false
 	}
-	if len(text) > 8 || strings.Trim(text, "0123456789abcdefABCDEF") != "" {
-		r.warn("no host %s found: its leading hex digits are taken as UID %s", id, uid)
-	}
-	return uid, true
+	return wire.UID(n), true
 }
 
 // cutHexPrefix takes 0x off.

@@ -79,10 +79,12 @@ func TestHostUID(t *testing.T) {
 		{"clienta", 0x0A580007, true, false},
 		{" 0x0A580001 ", 0x0A580001, true, false},
 		{"fd88::1", 0x01000000, true, false},
-		{"beach1", 0xbeac, true, true},
+		{"beach1", 0, false, false},
+		{"beef-node", 0, false, false},
+		{"0xbeefg", 0, false, false},
 		{"zz", 0, false, false},
 		{"ffffffffx", 0, false, false},
-		{"0x123456789", 0x23456789, true, true},
+		{"0x123456789", 0, false, false},
 		{"", 0, false, false},
 		{"99999999999999999999", 0, false, false},
 	}
@@ -178,7 +180,7 @@ func TestPorts(t *testing.T) {
 		text string
 		want string
 	}{
-		{"1044", "10.88.0.7:1044"}, {"65536", "10.88.0.7:0"}, {"66580", "10.88.0.7:1044"}, {"99x", textNotKnown}, {"", textNotKnown},
+		{"1044", "10.88.0.7:1044"}, {"65535", "10.88.0.7:65535"}, {"65536", "Port out of range"}, {"66580", "Port out of range"}, {"-1", "Port out of range"}, {"99999999999999999999", textNotKnown}, {"99x", textNotKnown}, {"", textNotKnown},
 	} {
 		a, err := r.HostPort("clienta:"+tt.text, 1)
 		got := a.String()

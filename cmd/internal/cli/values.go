@@ -59,8 +59,8 @@ func ranged(p *int, min, max int, text, unit string, base int) func(string) erro
 		allowed += " " + unit
 	}
 	return func(v string) error {
-		n := Number(v, base)
-		if n < int64(min) || n > int64(max) {
+		n, ok := Number(v, base)
+		if !ok || n < int64(min) || n > int64(max) {
 			return &Error{Text: text, Allowed: allowed}
 		}
 		*p = int(n)
@@ -68,48 +68,42 @@ func ranged(p *int, min, max int, text, unit string, base int) func(string) erro
 	}
 }
 
-// Number reads an integer as strtol does: blanks and a sign may lead, what
-// follows the digits is ignored, no digits are 0. Base 0 takes the base from the
-// prefix. Numbers that do not fit stop at the ends of int64.
-func Number(s string, base int) int64 {
-	n, _ := number(s, base)
-	return n
-}
-
-// number is Number and tells whether the value did fit.
-func number(s string, base int) (n int64, fits bool) {
-	s = strings.TrimLeft(s, " \t\n\v\f\r")
+// Number reads an integer: blanks may stand around it, a sign before it. Base 0 takes
+// the base from the prefix: 0x, 0, or none. ok is false when anything else stands there,
+// when no digit does, and when the number does not fit. The stock programs cut such a
+// value short without a word; nobody means that.
+func Number(s string, base int) (n int64, ok bool) {
+	s = strings.Trim(s, blanks)
 	neg := strings.HasPrefix(s, "-")
 	if neg || strings.HasPrefix(s, "+") {
 		s = s[1:]
 	}
-	hex := len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && digit(s[2]) < 16
+	hex := len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x'
 	switch {
 	case hex && (base == 0 || base == 16):
 		s, base = s[2:], 16
-	case base == 0 && strings.HasPrefix(s, "0"):
+	case base == 0 && len(s) > 1 && s[0] == '0':
 		base = 8
 	case base == 0:
 		base = 10
 	}
-	end := 0
-	for end < len(s) && digit(s[end]) < base {
-		end++
+	for i := range len(s) {
+		if digit(s[i]) >= base {
+			return 0, false
+		}
 	}
-	if end == 0 {
-		return 0, true
-	}
-	u, err := strconv.ParseUint(s[:end], base, 64)
+	u, err := strconv.ParseUint(s, base, 64)
 	switch {
-	case neg && (err != nil || u > 1<<63):
-		return math.MinInt64, false
+	case err != nil, neg && u > 1<<63, !neg && u > math.MaxInt64:
+		return 0, false
 	case neg:
 		return -int64(u), true
-	case err != nil || u > math.MaxInt64:
-		return math.MaxInt64, false
 	}
 	return int64(u), true
 }
+
+// blanks is what may stand around a number.
+const blanks = " \t\n\v\f\r"
 
 func digit(c byte) int {
 	switch {
@@ -121,56 +115,36 @@ func digit(c byte) int {
 	return 99
 }
 
-// Decimal reads a floating-point number as atof does: the longest leading part
-// that is one, 0 if there is none. Only decimal digits, a point and an exponent
-// are looked at.
-func Decimal(s string) float64 {
-	s = strings.TrimLeft(s, " \t\n\v\f\r")
-	end, digits, point := 0, 0, false
-	for ; end < len(s); end++ {
-		c := s[end]
-		switch {
-		case '0' <= c && c <= '9':
-			digits++
-			continue
-		case c == '.' && !point:
-			point = true
-			continue
-		case (c == '-' || c == '+') && end == 0:
-			continue
-		}
-		break
+// Decimal reads a decimal fraction: blanks may stand around it, a sign before it, an
+// exponent at its end. ok is false for anything else, words for infinity included.
+func Decimal(s string) (f float64, ok bool) {
+	s = strings.Trim(s, blanks)
+	if strings.Trim(s, "0123456789.eE+-") != "" {
+		return 0, false
 	}
-	if digits == 0 {
-		return 0
-	}
-	if exp := end; exp < len(s) && s[exp]|0x20 == 'e' {
-		exp++
-		if exp < len(s) && (s[exp] == '-' || s[exp] == '+') {
-			exp++
-		}
-		for from := exp; exp < len(s) && '0' <= s[exp] && s[exp] <= '9'; {
-			if exp++; exp > from {
-				end = exp
-			}
-		}
-	}
-	f, _ := strconv.ParseFloat(s[:end], 64)
-	return f
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil
 }
 
-// UID returns a Set for -U: hexadecimal with or without 0x, of which the low 32
-// bits count. 0 and what cannot be read mean the default (v4-cli.md section 0).
+// UID returns a Set for -U: at most 8 hexadecimal digits, with or without 0x. 0 and an
+// empty value mean the default (v4-cli.md section 0).
 func UID(p *wire.UID) func(string) error {
 	return func(v string) error {
-		n, fits := number(v, 16)
-		if !fits {
-			return &Error{Text: "Invalid UID: Numerical result out of range", Allowed: "1 to 8 hex digits, with or without 0x"}
+		n, ok := Number(v, 16)
+		switch {
+		case strings.Trim(v, blanks) == "":
+			n = 0
+		case !ok && strings.Trim(v, "0123456789abcdefABCDEFxX"+blanks) == "", n > math.MaxUint32:
+			return &Error{Text: "Invalid UID: Numerical result out of range", Allowed: allowedUID}
+		case !ok || n < 0:
+			return &Error{Text: "Invalid UID", Allowed: allowedUID}
 		}
-		*p = wire.UID(uint32(n))
+		*p = wire.UID(n)
 		return nil
 	}
 }
+
+const allowedUID = "1 to 8 hex digits, with or without 0x"
 
 // ErrText is the system's text for err as C programs print it, with no path
 // and no name of a call before it.
