@@ -5,7 +5,7 @@
 //
 // # Exit codes
 //
-//	 0  the session reached its end and a receiver took at least one file
+//	 0  the session reached its end; a receiver took a file and confirmed the session
 //	 1  an option, a list, a restart file or the status file
 //	 2  addresses, interface or socket
 //	 3  key file, or keys that do not fit what is asked for
@@ -14,7 +14,7 @@
 //	 7  nobody registered
 //	 8  nobody answered the announcement of a file
 //	 9  nobody finished a file
-//	10  the session reached its end but no file was accepted
+//	10  the session reached its end but no file was accepted and confirmed
 //
 // # Flow
 //

@@ -126,7 +126,7 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp @DELETE:disk.img @FREESPACE
 `
 
-const exits = `   0  the end was reached and a receiver took at least one file
+const exits = `   0  the end was reached; a receiver took a file and confirmed the session
    1  an option or a list is wrong; a restart or status file
    2  addresses, interface or socket
    3  keys
@@ -136,6 +136,7 @@ const exits = `   0  the end was reached and a receiver took at least one file
    8  nobody answered the announcement of a file; with -q somebody did not
    9  nobody finished a file; with -q somebody did not
   10  the end was reached but no file was accepted
+      and confirmed; with -q a receiver did not confirm the session
 `
 
 // command is the table of options.

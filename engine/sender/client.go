@@ -24,6 +24,7 @@ type client struct {
 	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
 	refused   string // why it was not let in, as reported last
+	took      bool   // it has accepted a file
 	excess    int    // STATUS messages above MaxNAKPct in this session
 	answered  uint32 // number of the latest question in mid-pass that it answered
 	epoch     uint32 // in which it last told of a loss

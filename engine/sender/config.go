@@ -118,7 +118,7 @@ const (
 	ExitNobody     Exit = 7  // nobody registered
 	ExitNoFileInfo Exit = 8  // nobody answered FILEINFO
 	ExitNoFile     Exit = 9  // nobody finished the file
-	ExitNoneSent   Exit = 10 // no file was accepted
+	ExitNoneSent   Exit = 10 // no receiver accepted a file and confirmed the session
 )
 
 // Result is what became of one file at one client.

@@ -461,9 +461,7 @@ func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop 
 		c.status = m.Status
 	}
 	c.space, c.hasSpace = m.FreeSpace, m.HasSpace
-	if c.status != wire.StatusRejected {
-		s.accepted = true
-	}
+	c.took = c.took || c.status != wire.StatusRejected
 	if s.phase == Data {
 		c.done = now
 		if c.status == wire.StatusNormal || c.status == wire.StatusOverwrite {

@@ -114,7 +114,8 @@ type (
 		Passes  int
 		Err     string // why the file was given up, "" otherwise
 	}
-	// SessionEnded is the last event.
+	// SessionEnded is the last event. Only those that are Done, of a session with a
+	// completion phase, have confirmed that they have what their Results say.
 	SessionEnded struct {
 		Exit     Exit
 		Complete bool     // the completion phase was run

@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"time"
+
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -8,8 +10,12 @@ import (
 
 // The completion phase (v4-sender.md section 8).
 
-func (s *Sender) startFinishing() {
-	s.complete = true
+// finishLeast is how long receivers are asked at least. They may have much to put in
+// place before they can answer, and on a fast network Robust rounds are over in less.
+const finishLeast = 2 * time.Second
+
+func (s *Sender) startFinishing(now clock.Time) {
+	s.complete, s.finishFrom = true, now
 	for i := range s.roster.Len() {
 		if c := s.roster.At(i); !c.state.Failed() {
 			s.setState(c, Active)
@@ -34,7 +40,7 @@ func (s *Sender) stepFinishing(now clock.Time) progress {
 		return s.stepLinger(now)
 	case s.timers.Due(timerCycle, now):
 		s.updateGRTT()
-		if s.attempt < s.cfg.Robust {
+		if s.attempt < s.cfg.Robust || now < s.finishFrom.Add(finishLeast) {
 			s.finishRound()
 		} else {
 			s.lose(Active, LostComplete)

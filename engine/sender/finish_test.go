@@ -101,16 +101,93 @@ func TestGroupCompleteNeverComes(t *testing.T) {
 	r := finish(t, func(c *Config) { c.Robust = 3 }, 1, 2)
 	r.complete(2, 0, wire.StatusNormal)
 	r.advance(89 * ms)
-	r.wantSaid("Robust rounds", "DONE f0 s0 [1 2]; DONE_CONF [2]; DONE f0 s0 [1]; DONE f0 s0 [1]")
-	r.wantPhase("the last one gets its 3·G", Finishing)
-	r.advance(2 * ms)
+	r.wantSaid("rounds", "DONE f0 s0 [1 2]; DONE_CONF [2]; DONE f0 s0 [1]; DONE f0 s0 [1]")
+	r.advance(finishLeast - 100*ms)
+	wantNone[ClientLost](r, "who puts its files in place is asked longer than Robust rounds on a fast network take")
+	r.wantPhase("it still may answer", Finishing)
+	r.advance(200 * ms)
 	l := want[ClientLost](r, "the silent one is lost")
 	if l.Client.UID != 1 || l.In != LostComplete {
 		t.Errorf("lost: %+v", l)
 	}
 	r.advance(time.Second)
-	r.wantSaid("it may have all it needs: no ABORT; the other is confirmed once more", "DONE_CONF [2]")
-	r.wantExit("the exit code does not change", ExitOK)
+	if said := r.said(); strings.Contains(said, "ABORT") || !strings.HasSuffix(said, "DONE f0 s0 [1]; DONE_CONF [2]") {
+		t.Errorf("said %q: it may have all it needs, so no ABORT; the other is confirmed once more", said)
+	}
+	r.wantExit("one has confirmed", ExitOK)
+}
+
+func TestSlowRoundsAreCounted(t *testing.T) {
+	r := finish(t, func(c *Config) { c.Robust = 100 }, 1)
+	r.advance(2900 * ms)
+	wantNone[ClientLost](r, "Robust rounds of 3·G")
+	r.advance(200 * ms)
+	want[ClientLost](r, "no more of them where they take longer than finishLeast")
+}
+
+// TestSuccessIsConfirmed: a file that is complete at a receiver counts for the exit code
+// only if that receiver has confirmed the session, however it left.
+func TestSuccessIsConfirmed(t *testing.T) {
+	quit := func(c *Config) { c.QuitOnError = true }
+	for _, c := range []struct {
+		why  string
+		set  func(*Config)
+		do   func(r *rig)
+		exit Exit
+	}{
+		{"all confirm", nothing, func(r *rig) {
+			r.complete(1, 0, wire.StatusNormal)
+			r.complete(2, 0, wire.StatusNormal)
+		}, ExitOK},
+		{"one aborts, one confirms", nothing, func(r *rig) {
+			r.abort(1, "read-only file system")
+			r.complete(2, 0, wire.StatusNormal)
+		}, ExitOK},
+		{"all abort", nothing, func(r *rig) {
+			r.abort(1, "read-only file system")
+			r.abort(2, "read-only file system")
+		}, ExitNoneSent},
+		{"all vanish", nothing, func(r *rig) {}, ExitNoneSent},
+		{"one aborts, one vanishes", nothing, func(r *rig) { r.abort(1, "no space") }, ExitNoneSent},
+		{"an ABORT behind COMPLETE takes it back", nothing, func(r *rig) {
+			r.complete(1, 0, wire.StatusNormal)
+			r.abort(1, "cannot move")
+		}, ExitNoneSent},
+		{"COMPLETE from somebody who is out", nothing, func(r *rig) {
+			r.abort(1, "no space")
+			r.complete(1, 0, wire.StatusNormal)
+		}, ExitNoneSent},
+		{"-q, one vanishes", quit, func(r *rig) { r.complete(1, 0, wire.StatusNormal) }, ExitNoneSent},
+		{"-q, one aborts", quit, func(r *rig) {
+			r.complete(1, 0, wire.StatusNormal)
+			r.abort(2, "no space")
+		}, ExitNoneSent},
+		{"-q, all confirm", quit, func(r *rig) {
+			r.complete(1, 0, wire.StatusNormal)
+			r.complete(2, 0, wire.StatusNormal)
+		}, ExitOK},
+		{"a signal", nothing, func(r *rig) { r.s.Stop(r.now) }, ExitSignal},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			r := finish(t, c.set, 1, 2)
+			c.do(r)
+			r.advance(10 * time.Second)
+			r.wantExit(c.why, c.exit)
+		})
+	}
+}
+
+func TestSuccessIsOfOneReceiver(t *testing.T) {
+	r := join(t, nothing, 1, 2)
+	r.offer("f", 0)
+	r.complete(1, 1, wire.StatusNormal)
+	r.complete(2, 1, wire.StatusRejected)
+	r.endOfFiles()
+	r.advance(ms)
+	r.abort(1, "cannot move")
+	r.complete(2, 0, wire.StatusNormal)
+	r.advance(10 * time.Second)
+	r.wantExit("who has confirmed has refused the file, who has taken it has not confirmed", ExitNoneSent)
 }
 
 func TestQuitOnErrorInCompletion(t *testing.T) {
@@ -121,7 +198,7 @@ func TestQuitOnErrorInCompletion(t *testing.T) {
 	r.advance(ms)
 	r.wantSaid("who has completed is let go, the others are aborted",
 		"DONE_CONF [1]; ABORT 0 A client aborted, aborting all")
-	r.wantExit("files were sent", ExitOK)
+	r.wantExit("with QuitOnError everybody has to confirm", ExitNoneSent)
 	r.wantState("completed", 1, Done)
 	r.wantState("not completed", 3, Aborted)
 }

@@ -49,7 +49,8 @@ type Sender struct {
 	recount     bool  // a client of which GRTT has a sample has failed
 	grttCode    uint8 // of the advertised value
 	words       words // of a longer one, still to be said
-	accepted    bool  // some client took some file: exit code 0
+
+	finishFrom clock.Time // when the completion phase began
 
 	// What a phase repeats.
 	timers  group.Timers
@@ -170,7 +171,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case Data:
 		s.startData(now)
 	case Finishing:
-		s.startFinishing()
+		s.startFinishing(now)
 	case Ended:
 		s.numRounds = 0
 	}
@@ -336,10 +337,6 @@ func (s *Sender) stepQuit(now clock.Time) progress {
 		s.shoutAbort(0, s.quit.text)
 	}
 
-	exit := s.failExit()
-	if s.quit.signal {
-		exit = ExitSignal
-	}
 	if s.phase == FileInfo || s.phase == Data {
 		s.failUnfinished(Aborted)
 		s.endFile(now, s.quit.text)
@@ -349,6 +346,10 @@ func (s *Sender) stepQuit(now clock.Time) progress {
 		if !c.state.Failed() && !(finishing && c.state == Done) {
 			s.setState(c, Aborted)
 		}
+	}
+	exit := s.failExit() // of the states that everybody is left in
+	if s.quit.signal {
+		exit = ExitSignal
 	}
 	s.end(now, exit)
 	return moved
@@ -367,10 +368,17 @@ func (s *Sender) failExit() Exit {
 	return ExitNoFileInfo
 }
 
-// doneExit returns the exit of a session that came to its end.
+// doneExit returns the exit of a session that came to its end. A file counts where its
+// receiver has confirmed the whole session: one that failed after its COMPLETE may have
+// thrown away or never put in place all that it had.
 func (s *Sender) doneExit() Exit {
-	if s.accepted {
-		return ExitOK
+	if s.cfg.QuitOnError && s.failed() > 0 {
+		return ExitNoneSent
+	}
+	for i := range s.roster.Len() {
+		if c := s.roster.At(i); c.state == Done && c.took {
+			return ExitOK
+		}
 	}
 	return ExitNoneSent
 }

@@ -113,11 +113,11 @@ func _() {
 
 const (
 	_Exit_name_0 = "completed"
-	_Exit_name_1 = "interruptednobody registerednobody answered FILEINFOnobody finished the fileno file was accepted"
+	_Exit_name_1 = "interruptednobody registerednobody answered FILEINFOnobody finished the fileno receiver accepted a file and confirmed the session"
 )
 
 var (
-	_Exit_index_1 = [...]uint8{0, 11, 28, 52, 76, 96}
+	_Exit_index_1 = [...]uint8{0, 11, 28, 52, 76, 129}
 )
 
 func (i Exit) String() string {

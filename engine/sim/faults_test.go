@@ -126,7 +126,7 @@ func TestSilenced(t *testing.T) {
 		{"STATUS", Rule{Func: wire.FuncStatus, Dir: Up}, 0.1, none, sender.Lost, []receiver.EndReason{receiver.EndAborted}},
 		{"COMPLETE", Rule{Func: wire.FuncComplete, Dir: Up, Match: fileMessage}, 0, has, sender.Lost, []receiver.EndReason{receiver.EndAborted}},
 		{"COMPLETE_group", Rule{Func: wire.FuncComplete, Dir: Up, Match: groupMessage}, 0, all, sender.Lost, []receiver.EndReason{receiver.EndUnconfirmed}},
-		{"DONE_group", Rule{Func: wire.FuncDone, Dir: Down, Match: groupMessage}, 0, all, sender.Lost, []receiver.EndReason{receiver.EndTimeout}},
+		{"DONE_group", Rule{Func: wire.FuncDone, Dir: Down, Match: groupMessage}, 0, all, sender.Aborted, []receiver.EndReason{receiver.EndTimeout}},
 		{"DONE_CONF", Rule{Func: wire.FuncDoneConf, Dir: Down}, 0, all, sender.Done, []receiver.EndReason{receiver.EndUnconfirmed}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -86,6 +86,7 @@ type (
 		Proxy    bool     `json:"proxy,omitempty"`
 		RTT      *seconds `json:"rtt,omitempty"`
 		In       string   `json:"in,omitempty"`
+		Files    int      `json:"files,omitempty"`
 		Text     string   `json:"text,omitempty"`
 	}
 	jsonRegistration struct {
@@ -163,6 +164,7 @@ type (
 		Files          int     `json:"files"`
 		Receivers      int     `json:"receivers"`
 		Failed         int     `json:"failed"`
+		Unconfirmed    int     `json:"unconfirmed"`
 		BytesSent      int64   `json:"bytes_sent"`
 		Retransmitted  int64   `json:"bytes_retransmitted"`
 		Packets        int64   `json:"packets"`

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -255,6 +256,66 @@ func TestSenderLog(t *testing.T) {
 			}
 			play(&Sender{Name: "uftp", Log: NewLog(&b, tt.level, tt.stamps), Session: cfg}, tt.events(t))
 			golden(t, tt.file, b.String())
+		})
+	}
+}
+
+// leaving is a session whose receivers have all files and leave before it is confirmed.
+func leaving(t *testing.T) []machine.Event {
+	evs := quietSession(t)
+	i := slices.IndexFunc(evs, func(e machine.Event) bool { return e == machine.Event(sender.PhaseStarted{Phase: sender.Finishing}) })
+	evs = append(evs[:i+1:i+1],
+		sender.Heard{Func: wire.FuncComplete, Client: clientA},
+		sender.GotAbort{Client: clientA, Known: true, Text: "read-only file system"},
+		sender.Notice{Kind: sender.GroupComplete},
+		sender.SessionEnded{Exit: sender.ExitNoneSent, Complete: true, Clients: []sender.Client{clientA}, States: []sender.State{sender.Aborted}})
+	return evs
+}
+
+// stopped is a session that a signal ends between files.
+func stopped(t *testing.T) []machine.Event {
+	evs := quietSession(t)
+	i := slices.IndexFunc(evs, func(e machine.Event) bool { return e == machine.Event(sender.PhaseStarted{Phase: sender.Finishing}) })
+	return append(evs[:i:i],
+		sender.SessionEnded{Exit: sender.ExitSignal, Clients: []sender.Client{clientA}, States: []sender.State{sender.Aborted}})
+}
+
+// TestNothingUnconfirmedIsSuccess: table, status lines, events and log take back what a
+// receiver took that did not confirm the session.
+func TestNothingUnconfirmedIsSuccess(t *testing.T) {
+	for _, tt := range []struct {
+		why    string
+		events func(*testing.T) []machine.Event
+		stats  string
+	}{
+		{"aborted at the end", leaving, "STATS;0x0A580002;0;0;0;0MB;0.000;0.00KB/s\n"},
+		{"a signal between files", stopped, ""},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			var log, status, events, table bytes.Buffer
+			st, err := OpenStatus(StatusInLog, NewLog(&status, 0, true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &Sender{Name: "uftp", Log: NewLog(&log, 1, false), Status: st, JSON: NewJSON(&events), Session: sendConfig()}
+			play(s, tt.events(t))
+			s.Table(&table)
+			for _, w := range []struct{ what, got, want string }{
+				{"table", table.String(), "unconfirmed"},
+				{"table", table.String(), "0 of 1 receiver have everything"},
+				{"status", status.String(), "\nRESULT;0x0A580002;f1;292KB;aborted;\n"},
+				{"status", status.String(), tt.stats},
+				{"log", log.String(), "Unconfirmed: 0x0A580002 took 1 file"},
+				{"events", events.String(), `"event":"receiver_unconfirmed"`},
+				{"events", events.String(), `"unconfirmed":1`},
+			} {
+				if !strings.Contains(w.got, w.want) {
+					t.Errorf("%s is\n%s\nwant %q in it", w.what, w.got, w.want)
+				}
+			}
+			if strings.Contains(table.String(), "ok ") {
+				t.Errorf("the table says ok:\n%s", table.String())
+			}
 		})
 	}
 }

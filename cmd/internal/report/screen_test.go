@@ -204,7 +204,7 @@ func TestReceiverDisplay(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	// play a session with some receivers and files; receiver 0 loses what it can.
-	table := func(clients, files int) string {
+	table := func(clients, files, unconfirmed int) string {
 		s := &Sender{Name: "uftp", Log: NewLog(new(bytes.Buffer), 0, false), Session: sendConfig()}
 		var all []sender.Client
 		ok := make([]bool, clients)
@@ -225,6 +225,14 @@ func TestTable(t *testing.T) {
 			}
 			s.Report(began, sender.FileEnded{FileID: uint16(f + 1), File: sender.File{Name: fmt.Sprintf("a/long/name/of/a/file/%d", f), Size: 1 << 20}, Results: rs})
 		}
+		end := sender.SessionEnded{Complete: true, Clients: all}
+		for i := range all {
+			end.States = append(end.States, sender.Done)
+			if i >= clients-unconfirmed {
+				end.States[i] = sender.Lost
+			}
+		}
+		s.Report(began, end)
 		var b bytes.Buffer
 		s.Table(&b)
 		if n := strings.Count(b.String(), "\n"); n > 60 {
@@ -234,7 +242,10 @@ func TestTable(t *testing.T) {
 	}
 	var b strings.Builder
 	for _, tt := range []struct{ clients, files int }{{3, 2}, {2, 9}, {9, 9}, {500, 300}, {0, 3}, {3, 0}, {1, 1}} {
-		fmt.Fprintf(&b, "== %d receivers, %d files\n%s", tt.clients, tt.files, table(tt.clients, tt.files))
+		fmt.Fprintf(&b, "== %d receivers, %d files\n%s", tt.clients, tt.files, table(tt.clients, tt.files, 0))
+	}
+	for _, tt := range []struct{ clients, files, unconfirmed int }{{3, 2, 1}, {2, 9, 2}, {1, 1, 1}, {9, 9, 3}, {500, 300, 200}} {
+		fmt.Fprintf(&b, "== %d receivers, %d files, %d did not confirm\n%s", tt.clients, tt.files, tt.unconfirmed, table(tt.clients, tt.files, tt.unconfirmed))
 	}
 	golden(t, "table.txt", b.String())
 }

@@ -34,8 +34,7 @@ type Sender struct {
 	clients []sender.Client
 	hosts   int // clients that are no proxies
 	totals  []total
-	statsed bool // HSTATS and STATS are written
-	files   int  // FileEnded heard
+	files   int // FileEnded heard
 	results results
 	view    sendView
 	hinted  bool // about receivers without a fitting key
@@ -57,7 +56,8 @@ const keyHint = "Stock receivers want a private key of the kind and size of this
 
 // total is what STATS tells of one client.
 type total struct {
-	copies, overwrites, skips, failed int
+	copies, overwrites, skips, failed int // rejected, or not there
+	unconfirmed                       int // taken, without the session being confirmed
 	bytes                             int64
 	time                              time.Duration
 	naks                              int64
@@ -155,9 +155,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case sender.FileEnded:
 		s.fileEnded(at, e)
 	case sender.SessionEnded:
-		if e.Complete {
-			s.statusTotals()
-		}
+		s.settle(at, e)
 	}
 }
 
@@ -368,8 +366,6 @@ func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 		level = Warnings
 	case sender.RewindStarted, sender.RewindTripped:
 		level = Detail
-	case sender.GroupComplete:
-		s.statusTotals()
 	}
 	s.logf(level, at, "%v", k)
 }
@@ -537,12 +533,42 @@ func (s *Sender) hostLine(at time.Time, r *sender.Result) {
 	}
 }
 
-// statusTotals writes HSTATS and STATS, once.
-func (s *Sender) statusTotals() {
-	if s.statsed {
-		return
+// settle decides at the end what of the results stands. Receivers that have not
+// confirmed the session may have dropped what they took, or have it still in a
+// temporary directory: for them status lines and sums take it back.
+func (s *Sender) settle(at time.Time, e sender.SessionEnded) {
+	s.results.confirmed = make([]bool, len(s.clients))
+	for i, c := range s.clients {
+		if e.Complete && i < len(e.States) && e.States[i] == sender.Done {
+			s.results.confirmed[i] = true
+			continue
+		}
+		t := &s.totals[i]
+		if t.unconfirmed = t.copies + t.overwrites; c.Proxy || t.unconfirmed == 0 {
+			continue
+		}
+		t.copies, t.overwrites, t.bytes, t.time = 0, 0, 0, 0
+		s.logf(Warnings, at, "Unconfirmed: %s took %s and did not confirm the session", c.Name, cli.Count(t.unconfirmed, "file"))
+		line := s.client(at, "receiver_unconfirmed", c, "", "")
+		line.Files = t.unconfirmed
+		s.JSON.write(line)
+		word := "lost"
+		if i < len(e.States) && e.States[i] == sender.Aborted {
+			word = "aborted"
+		}
+		for f := range s.results.took {
+			if x := &s.results.took[f]; x.by.has(i) {
+				s.Status.Printf("RESULT;%s;%s;%dKB;%s;", c.Name, x.name, x.size/1024, word)
+			}
+		}
 	}
-	s.statsed = true
+	if e.Complete {
+		s.statusTotals()
+	}
+}
+
+// statusTotals writes HSTATS and STATS.
+func (s *Sender) statusTotals() {
 	s.Status.Printf("HSTATS;target;copy;overwrite;skip;totalMB;time;speedKB/s")
 	for i, c := range s.clients {
 		if c.Proxy {
@@ -563,7 +589,12 @@ func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 		s.where = Where{}
 		s.logf(Normal, at, "%s: Finishing at %s", s.Name, at.Format(time.ANSIC))
 	}
-	failed := 0
+	failed, unconfirmed := 0, 0
+	for i := range s.totals {
+		if s.totals[i].unconfirmed > 0 {
+			unconfirmed++
+		}
+	}
 	for i, c := range res.Clients {
 		if !c.Proxy && res.States[i].Failed() {
 			failed++
@@ -581,7 +612,7 @@ func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 		Elapsed:   seconds(res.Elapsed),
 		Files:     s.files,
 		Receivers: s.hosts,
-		Failed:    failed,
+		Failed:    failed, Unconfirmed: unconfirmed,
 		BytesSent: c.DataBytes, Retransmitted: c.RepairBytes,
 		Packets: c.DataPackets, RepairPackets: c.RepairPackets, ControlPackets: c.Control,
 		NAKs:           c.NAKs,

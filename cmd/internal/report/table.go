@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,58 @@ type results struct {
 	all     int        // files ended
 	skipped int        // operands or files not sent
 	worst   []badFile
+
+	took      []tookFile // as many as the limits below allow
+	confirmed []bool     // by client: it has confirmed the session; nil before the end
+}
+
+// Limits of what is remembered of files in case receivers do not confirm the session.
+const (
+	tookMax     = 1 << 16 // files
+	tookBitsMax = 1 << 20 // files times clients
+)
+
+// tookFile is a file that receivers have taken.
+type tookFile struct {
+	name string
+	size int64
+	by   bits // client indexes
+}
+
+type bits []uint64
+
+func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+// takes remembers which clients have taken a file.
+func (r *results) takes(e *sender.FileEnded) {
+	if len(r.took) >= tookMax || (len(r.took)+1)*len(r.column) > tookBitsMax {
+		return
+	}
+	x := tookFile{name: e.File.Name, size: e.File.Size, by: make(bits, (len(r.column)+63)/64)}
+	any := false
+	for i := range e.Results {
+		at := e.Results[i].Client.Index
+		if _, done := outcome(&e.Results[i]); done && at >= 0 && at < len(r.column) {
+			x.by.set(at)
+			any = true
+		}
+	}
+	if any {
+		r.took = append(r.took, x)
+	}
+}
+
+// isConfirmed reports whether the client of that index has confirmed the session.
+func (r *results) isConfirmed(i int) bool { return i < len(r.confirmed) && r.confirmed[i] }
+
+// cell is the result of a file at client i, as it stands at the end.
+func (r *results) cell(file, i int) string {
+	c := r.cells[file][r.column[i]]
+	if word, _, _ := strings.Cut(c, " "); (word == "ok" || word == "overwritten") && !r.isConfirmed(i) {
+		return "unconfirmed"
+	}
+	return c
 }
 
 type badFile struct {
@@ -51,6 +104,7 @@ func (r *results) begin(clients []sender.Client) {
 
 func (r *results) add(e sender.FileEnded) {
 	r.all++
+	r.takes(&e)
 	keep := len(r.files) < tableMax && len(r.names) <= tableMax
 	var row []string
 	if keep {
@@ -119,7 +173,7 @@ func (s *Sender) Table(w io.Writer) {
 	}
 	complete := 0
 	for i, c := range s.clients {
-		if !c.Proxy && s.totals[i].failed == 0 {
+		if !c.Proxy && s.totals[i].failed == 0 && r.isConfirmed(i) {
 			complete++
 		}
 	}
@@ -143,13 +197,12 @@ func (s *Sender) byReceiver() [][]string {
 	}
 	grid := [][]string{append(head, "NAKs")}
 	for i, c := range s.clients {
-		at := r.column[i]
-		if at < 0 {
+		if r.column[i] < 0 {
 			continue
 		}
 		line := []string{tail(c.Name)}
 		for f := range r.files {
-			line = append(line, r.cells[f][at])
+			line = append(line, r.cell(f, i))
 		}
 		grid = append(grid, append(line, fmt.Sprint(s.totals[i].naks)))
 	}
@@ -165,7 +218,13 @@ func (s *Sender) byFile() [][]string {
 	}
 	grid := [][]string{head}
 	for f, name := range r.files {
-		grid = append(grid, append([]string{tail(name)}, r.cells[f]...))
+		line := []string{tail(name)}
+		for i, at := range r.column {
+			if at >= 0 {
+				line = append(line, r.cell(f, i))
+			}
+		}
+		grid = append(grid, line)
 	}
 	return grid
 }
@@ -180,20 +239,29 @@ func (s *Sender) sums() [][]string {
 	}
 	sort.SliceStable(order, func(a, b int) bool {
 		x, y := &s.totals[order[a]], &s.totals[order[b]]
-		if x.failed != y.failed {
-			return x.failed > y.failed
+		if a, b := x.failed+x.unconfirmed, y.failed+y.unconfirmed; a != b {
+			return a > b
 		}
 		return x.naks > y.naks
 	})
-	grid := [][]string{{"receiver", "files ok", "skipped", "failed", "data", "NAKs"}}
+	unconfirmed := slices.ContainsFunc(s.totals, func(t total) bool { return t.unconfirmed > 0 })
+	head := []string{"receiver", "files ok", "skipped", "failed", "data", "NAKs"}
+	if unconfirmed {
+		head = append(head, "unconfirmed")
+	}
+	grid := [][]string{head}
 	for n, i := range order {
 		if n == worstMax {
 			grid = append(grid, []string{fmt.Sprintf("(%d more)", len(order)-n)})
 			break
 		}
 		t := &s.totals[i]
-		grid = append(grid, []string{tail(s.clients[i].Name), fmt.Sprint(t.copies + t.overwrites), fmt.Sprint(t.skips),
-			fmt.Sprint(t.failed), size(t.bytes), fmt.Sprint(t.naks)})
+		line := []string{tail(s.clients[i].Name), fmt.Sprint(t.copies + t.overwrites), fmt.Sprint(t.skips),
+			fmt.Sprint(t.failed), size(t.bytes), fmt.Sprint(t.naks)}
+		if unconfirmed {
+			line = append(line, fmt.Sprint(t.unconfirmed))
+		}
+		grid = append(grid, line)
 	}
 	return grid
 }
