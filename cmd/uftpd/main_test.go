@@ -146,7 +146,7 @@ func TestReceiveConfig(t *testing.T) {
 	}
 	o := newOptions(testInterfaces)
 	line := "-d -q -D " + dest + " -T " + temp + " -i --durable --allow-outside-links -c 20000 -M 232.1.1.1,ff3e::1 -p 2044 -I eth0,eth0/6,eth1 " +
-		"-U 0x55 -B 100000 -Q 0x0a --no-gso --no-gro --portable-io -S " + list + " -E --max-sessions 7 -H 10.0.0.9,10.0.0.8:1055 -h 30 --workers 3 -x 5"
+		"-U 0x55 -B 100000 -Q 0x0a --no-gso --no-gro --portable-io -S " + list + " -E --max-sessions 7 --roaming -H 10.0.0.9,10.0.0.8:1055 -h 30 --workers 3 -x 5"
 	if err := o.parse(o.command(), strings.Fields(line)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestReceiveConfig(t *testing.T) {
 		{"UID", r.UID, wire.UID(0x55)},
 		{"sessions", r.MaxSessions, 7},
 		{"public addresses", r.Public[0].String() + " " + r.Public[1].String(), "232.1.1.1 ff3e::1"},
-		{"encrypted only, restart", [2]bool{r.MinSecurity == identity.Legacy, r.Restart}, [2]bool{true, true}},
+		{"encrypted only, restart, roaming", [3]bool{r.MinSecurity == identity.Legacy, r.Restart, r.Roaming}, [3]bool{true, true, true}},
 		{"checkpoints", r.CheckpointEvery, checkpointTime},
 		{"servers", len(r.Servers), 2},
 		{"first server", r.Servers[0], receiver.Server{UID: 0x0A580064, Addr: netip.MustParseAddr("10.88.0.100")}},

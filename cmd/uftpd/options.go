@@ -62,6 +62,7 @@ type options struct {
 	sharePort  bool
 	portable   bool
 	servers    []receiver.Server
+	roaming    bool
 	heartbeats []netip.AddrPort
 	hbSeconds  int
 
@@ -175,6 +176,8 @@ func (o *options) command() *cli.Command {
 				Help: "refuse sessions that are not encrypted"},
 			{Name: "max-sessions", Arg: "N", Group: who, Set: cli.Int(&o.maxSessions, 1, sessionsMax, "Invalid number of sessions", "sessions"),
 				Help: "sessions at the same time (1 to 10000, default: 100)"},
+			{Name: "roaming", Group: who, Set: cli.Flag(&o.roaming),
+				Help: "accept a sender's packets from any address; for networks that translate\naddresses. In clear sessions anybody who knows the UID can then forge\nthem"},
 			{Letter: 'R', Name: "proxy", Arg: "HOST[/FINGERPRINT]", Group: who, Set: o.setProxy,
 				Help: "answer through this response proxy (not supported yet)"},
 			{Letter: 'H', Name: "heartbeat", Arg: "HOST[:PORT][,...]", Group: who, Set: o.setHeartbeats,
@@ -305,7 +308,8 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
 			UID: uid, MaxSessions: o.maxSessions, Public: public,
-			MinSecurity: o.minSecurity, MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "", Servers: o.servers,
+			MinSecurity: o.minSecurity, MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "",
+			Servers: o.servers, Roaming: o.roaming,
 			Heartbeats: o.heartbeats, HeartbeatEvery: time.Duration(o.hbSeconds) * time.Second,
 		},
 		Net: netio.Config{

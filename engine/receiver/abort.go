@@ -1,20 +1,13 @@
 package receiver
 
 import (
-	"net/netip"
-
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
 
 // gotAbort takes ABORT, which counts in every phase (v4-receiver.md section 9).
-// Unlike the stock receiver it must come from the address that the ANNOUNCE came
-// from: a UID is no secret, and one forged packet would end the session.
-func (r *Receiver) gotAbort(now clock.Time, from netip.AddrPort, s *session, msg []byte) machine.Drop {
-	if !sameAddr(from, s.info.From) {
-		return machine.DropSource
-	}
+func (r *Receiver) gotAbort(now clock.Time, s *session, msg []byte) machine.Drop {
 	x, err := wire.ParseAbort(msg)
 	if err != nil {
 		return machine.DropMalformed

@@ -342,7 +342,15 @@ func (r *Receiver) supersede(now clock.Time, s *session) {
 	}
 }
 
-// sameAddr compares addresses without ports: a restarted sender has a new one.
+// fromSender reports whether a packet comes from the address that the session was
+// announced from, or may come from anywhere. The port may be another one.
+func (r *Receiver) fromSender(from netip.AddrPort, s *session) bool {
+	return r.cfg.Roaming || sameAddr(from, s.info.From)
+}
+
+// sameAddr compares addresses without ports: a restarted sender has a new one, and
+// some translators of addresses change it. A link-local address has its interface as
+// zone: on another link it is that of another host.
 func sameAddr(a, b netip.AddrPort) bool { return a.Addr().Unmap() == b.Addr().Unmap() }
 
 // refusals limits how many ANNOUNCEs of sessions that are not taken are answered

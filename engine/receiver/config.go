@@ -22,6 +22,7 @@ type Config struct {
 	Public          []netip.Addr // groups joined for good: a private address equal to one is neither joined nor left
 	Restart         bool         // a temporary directory is in use: partial files of a session survive
 	Servers         []Server     // not empty: only these senders, source-specific multicast only
+	Roaming         bool         // what is in clear counts from any address, not only from that of the session's ANNOUNCE
 	Heartbeats      []netip.AddrPort
 	HeartbeatEvery  time.Duration
 	CheckpointEvery time.Duration // how often the missing set of a file under way is handed out; 0 = never

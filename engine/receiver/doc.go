@@ -50,9 +50,11 @@
 //
 //   - Any first sequence number is accepted. A window that was moved by a forged
 //     number moves back after 16 packets in order.
-//   - An ABORT, and a malformed FILEINFO that would make us abort, counts only if
-//     it comes from the address of the ANNOUNCE. Other messages may come from
-//     another address of the sender: their UID must be right, as in stock.
+//   - In a session in clear every message counts only if it comes from the address
+//     of the ANNOUNCE, whatever its port: the UID is no secret. What comes from
+//     elsewhere moves nothing. Config.Roaming lifts that, for senders behind
+//     something that translates their address to changing ones; our packets go on
+//     going to the first. What is sealed counts from everywhere.
 //   - Section, block and the length of every block are checked. A last block that
 //     is too long is cut: stock senders make one when their source grows.
 //   - With a list of servers, address and UID of a sender must stand in one line of it.
@@ -124,9 +126,10 @@
 // Group numbers are no secret: who announces one before its sender does keeps the sender
 // out for as long as that session lasts.
 //
-// In clear sessions nobody can tell a forged packet from a true one. Who knows
-// group and UID can spoil a file; who can send at all can make us answer one
-// ANNOUNCE with about 250 REGISTERs, as every version 4 receiver does.
+// In clear sessions a packet is as true as its source address. Whoever can send from
+// the sender's address, or pretend to, and knows group and UID can spoil a file; with
+// Config.Roaming everybody who knows them can. Whoever can send at all can make us answer
+// one ANNOUNCE with about 250 REGISTERs, as every version 4 receiver does.
 //
 // An Open that takes longer than R·3·GRTT costs the file: there is no message to
 // keep a sender waiting before FILEINFO_ACK.

@@ -135,10 +135,9 @@ func TestFileInfoAborts(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.toMidGroup()
-		w.from.Addr()
 		w.from = addrOf("10.88.0.66:1044")
 		c.say(w)
-		w.wantDrop(machine.DropMalformed, c.name+": not from the sender's address")
+		w.wantDrop(machine.DropSource, c.name+": not from the sender's address")
 		w.wantPhase(MidGroup)
 		w.from = senderAddr
 		c.say(w)

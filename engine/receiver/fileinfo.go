@@ -1,8 +1,6 @@
 package receiver
 
 import (
-	"net/netip"
-
 	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -10,13 +8,13 @@ import (
 )
 
 // gotFileInfo takes FILEINFO (v4-receiver.md section 4.1).
-func (r *Receiver) gotFileInfo(now clock.Time, from netip.AddrPort, s *session, msg []byte) machine.Drop {
+func (r *Receiver) gotFileInfo(now clock.Time, s *session, msg []byte) machine.Drop {
 	if s.phase == Joining || s.phase == Completing {
 		return machine.DropPhase
 	}
 	x, err := wire.ParseFileInfo(msg)
 	if err != nil {
-		if err == wire.ErrFunc || !sameAddr(from, s.info.From) {
+		if err == wire.ErrFunc {
 			return machine.DropMalformed // not worth a session
 		}
 		r.abort(now, s, "Rejecting FILEINFO: invalid message size", EndRefused)
@@ -41,13 +39,13 @@ func (r *Receiver) gotFileInfo(now clock.Time, from netip.AddrPort, s *session, 
 	case x.FileID == s.finished.id:
 		r.complete(s, s.finished)
 	default:
-		return r.newFile(now, from, s, &x)
+		return r.newFile(now, s, &x)
 	}
 	return machine.DropNone
 }
 
 // newFile starts with a file that was not announced before.
-func (r *Receiver) newFile(now clock.Time, from netip.AddrPort, s *session, x *wire.FileInfo) machine.Drop {
+func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine.Drop {
 	if r.elder(s) {
 		return machine.DropPhase // the sender will ask again
 	}
@@ -63,9 +61,6 @@ func (r *Receiver) newFile(now clock.Time, from netip.AddrPort, s *session, x *w
 	}
 	bad := checkName(&req)
 	if bad == "" && x.Type > wire.TypeFreeSpace {
-		if !sameAddr(from, s.info.From) {
-			return machine.DropMalformed
-		}
 		s.info.FileID = x.FileID
 		r.abort(now, s, "Invalid file type", EndRefused)
 		return machine.DropNone

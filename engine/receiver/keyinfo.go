@@ -20,7 +20,7 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 		if u.msg == nil || u.keys != s.sec.number { // tried with those of a session that is over
 			return drop(machine.DropSealed)
 		}
-		return r.gotOpened(now, from, s, h, u.msg, counterOf(pkt))
+		return r.gotOpened(now, s, h, u.msg, counterOf(pkt))
 	}
 	if !r.mayOpen(now, from, s) {
 		return drop(machine.DropLimit)
@@ -40,12 +40,12 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 	if err != nil {
 		return drop(machine.DropSealed)
 	}
-	return r.gotOpened(now, from, s, h, msg, ctr)
+	return r.gotOpened(now, s, h, msg, ctr)
 }
 
 // gotOpened takes what an authentic ENCRYPTED datagram held. Only here, where it has
 // proved to be new, too, it may change anything.
-func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte, ctr uint64) machine.Verdict {
+func (r *Receiver) gotOpened(now clock.Time, s *session, h wire.Header, msg []byte, ctr uint64) machine.Verdict {
 	switch {
 	case !sendersOwn(msg, r.echo(h)): // its counter says nothing about the sender's
 		return drop(machine.DropFunction)
@@ -53,13 +53,13 @@ func (r *Receiver) gotOpened(now clock.Time, from netip.AddrPort, s *session, h 
 		return drop(machine.DropReplay)
 	}
 	h.Func = wire.Func(msg[0])
-	return r.gotMessage(now, from, s, h, msg)
+	return r.gotMessage(now, s, h, msg)
 }
 
 // gotClear takes a message in clear that belongs to an encrypted session
-// (v4-wire.md section 10). None of them is authentic: ANNOUNCE and KEYINFO count
-// only if they come from the address of the session, and change the round trip
-// time only until there are keys: a longer one until they are proved, because until
+// (v4-wire.md section 10). None of them is authentic: ANNOUNCE, KEYINFO and, before
+// there are keys, ABORT count only if they come from the address of the session. The
+// first two change the round trip time only until there are keys: a longer one until they are proved, because until
 // then a sender of which a slow receiver was heard has no other way to say so. The
 // sequence window is none of their business.
 func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Drop {
@@ -72,14 +72,16 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 		if s.sec.keyed() {
 			return machine.DropClear
 		}
-		return r.gotAbort(now, from, s, msg)
 	case wire.FuncRegConf:
 		return machine.DropPhase // for receivers behind a proxy
 	default:
 		return machine.DropClear
 	}
-	if !sameAddr(from, s.info.From) {
+	if !r.fromSender(from, s) {
 		return machine.DropSource
+	}
+	if h.Func == wire.FuncAbort {
+		return r.gotAbort(now, s, msg)
 	}
 	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {
 		r.setGRTT(s, h.GRTT)

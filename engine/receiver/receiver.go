@@ -126,24 +126,27 @@ func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte, u Uns
 		return drop(r.stranger(now, from, h, pkt, msg))
 	}
 	// The stock receiver looks at the sequence number and GRTT first. Strangers
-	// must not move either.
+	// must not move either, and the UID is no secret: what is in clear has to come from
+	// the sender's address, too.
 	if h.Src != s.info.Sender {
 		return drop(machine.DropSource)
 	}
 	switch {
 	case s.ended:
 		return drop(machine.DropPhase)
+	case s.sec == nil && !r.fromSender(from, s):
+		return drop(machine.DropSource)
 	case s.sec == nil:
-		return r.gotMessage(now, from, s, h, msg)
+		return r.gotMessage(now, s, h, msg)
 	case h.Func == wire.FuncEncrypted:
 		return r.gotSealed(now, from, s, h, pkt, u)
 	}
 	return drop(r.gotClear(now, from, s, h, msg))
 }
 
-// gotMessage takes a message of a session, in clear or opened; h.Func is that of
-// the message.
-func (r *Receiver) gotMessage(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Verdict {
+// gotMessage takes a message of a session, in clear from its sender's address or
+// opened; h.Func is that of the message.
+func (r *Receiver) gotMessage(now clock.Time, s *session, h wire.Header, msg []byte) machine.Verdict {
 	newest := false
 	if h.Func != wire.FuncAbort && h.Func != wire.FuncKeyInfo {
 		var ok bool
@@ -160,7 +163,7 @@ func (r *Receiver) gotMessage(now clock.Time, from netip.AddrPort, s *session, h
 	if r.full() {
 		return drop(machine.DropLimit)
 	}
-	return drop(r.gotControl(now, from, s, h, msg))
+	return drop(r.gotControl(now, s, h, msg))
 }
 
 // stranger takes a message that belongs to no session.
@@ -180,12 +183,12 @@ func (r *Receiver) stranger(now clock.Time, from netip.AddrPort, h wire.Header, 
 }
 
 // gotControl takes every message of a session but FILESEG.
-func (r *Receiver) gotControl(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Drop {
+func (r *Receiver) gotControl(now clock.Time, s *session, h wire.Header, msg []byte) machine.Drop {
 	switch h.Func {
 	case wire.FuncAbort:
-		return r.gotAbort(now, from, s, msg)
+		return r.gotAbort(now, s, msg)
 	case wire.FuncFileInfo:
-		return r.gotFileInfo(now, from, s, msg)
+		return r.gotFileInfo(now, s, msg)
 	case wire.FuncDone:
 		return r.gotDone(now, s, msg)
 	case wire.FuncRegConf:
