@@ -1,0 +1,308 @@
+//go:build unix
+
+package outfile
+
+import (
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const nonblock = unix.O_NONBLOCK
+
+// linksMax is how many links are followed on the way to a file.
+const linksMax = 40
+
+// Who can write a directory.
+type reach int
+
+const (
+	reachOwn   reach = iota // root and we
+	reachGroup              // a group, too
+	reachAll                // anybody, or another user
+)
+
+// ours reports whether something belongs to root or to us.
+func ours(st *unix.Stat_t) bool { return st.Uid == 0 || int(st.Uid) == os.Geteuid() }
+
+func reachOf(st *unix.Stat_t) reach {
+	switch {
+	case !ours(st) || st.Mode&0o002 != 0:
+		return reachAll
+	case st.Mode&0o020 != 0:
+		return reachGroup
+	}
+	return reachOwn
+}
+
+// place is where a file stands when all links are resolved.
+type place struct {
+	path  string // as it was given
+	given bool   // to be opened by path
+	dir   int    // open directory, -1 if none
+	reach reach  // of dir
+	name  string // in dir
+}
+
+func (p *place) close() {
+	if p.dir >= 0 {
+		unix.Close(p.dir)
+		p.dir = -1
+	}
+}
+
+func (p *place) fail(why string) error { return &UnsafeError{p.path, why} }
+
+func (p *place) sysError(op string, err error) error {
+	return &fs.PathError{Op: op, Path: p.path, Err: err}
+}
+
+// enter makes a directory below the present one, or a first one, the present one.
+func (p *place) enter(name string) error {
+	at := p.dir
+	if at < 0 {
+		at = unix.AT_FDCWD
+	}
+	fd, err := retry(func() (int, error) {
+		return unix.Openat(at, name, openDir|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return p.sysError("open", err)
+	}
+	p.close()
+	p.dir = fd
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return p.sysError("stat", err)
+	}
+	p.reach = reachOf(&st)
+	return nil
+}
+
+// start enters the directory where a path begins.
+func (p *place) start(path string) error {
+	p.close()
+	if strings.HasPrefix(path, "/") {
+		return p.enter("/")
+	}
+	return p.enter(".")
+}
+
+// find walks to the directory of a file. The caller closes the place.
+func find(path string) (p place, err error) {
+	p = place{path: path, dir: -1}
+	if given(path) {
+		p.given = true
+		return p, nil
+	}
+	if path == "" {
+		return p, p.sysError("open", unix.ENOENT)
+	}
+	if err := p.start(path); err != nil {
+		return p, err
+	}
+	rest := path
+	for links := 0; ; {
+		rest = strings.TrimLeft(rest, "/")
+		name, after, more := strings.Cut(rest, "/")
+		if name == "" || !more && (name == "." || name == "..") {
+			return p, p.sysError("open", unix.EISDIR)
+		}
+		last := !more || strings.Trim(after, "/") == ""
+		if last && more {
+			return p, p.sysError("open", unix.EISDIR)
+		}
+		if name == "." {
+			rest = after
+			continue
+		}
+		var st unix.Stat_t
+		err := unix.Fstatat(p.dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		switch {
+		case last && errors.Is(err, unix.ENOENT):
+			p.name = name
+			return p, nil
+		case err != nil:
+			return p, p.sysError("stat", err)
+		case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+			if links++; links > linksMax {
+				return p, p.sysError("open", unix.ELOOP)
+			}
+			if !p.follows(&st, last) {
+				return p, p.fail("is behind a link that another user may have made: it is not followed")
+			}
+			to, err := readlink(p.dir, name)
+			if err != nil {
+				return p, p.sysError("readlink", err)
+			}
+			if last && given(to) {
+				p.path, p.given = to, true
+				return p, nil
+			}
+			if strings.HasPrefix(to, "/") {
+				if err := p.start(to); err != nil {
+					return p, err
+				}
+			}
+			if rest = to; !last {
+				rest += "/" + after
+			}
+		case last:
+			p.name = name
+			return p, nil
+		default:
+			if err := p.enter(name); err != nil {
+				return p, err
+			}
+			rest = after
+		}
+	}
+}
+
+// follows reports whether a link in the present directory is followed. Where a group
+// writes, as in the log directory of some systems, those of root and ours are; where
+// anybody does, none leads to a file, whoever made it.
+func (p *place) follows(link *unix.Stat_t, last bool) bool {
+	if p.reach == reachOwn {
+		return true
+	}
+	return ours(link) && link.Nlink == 1 && !(last && p.reach == reachAll)
+}
+
+func readlink(dir int, name string) (string, error) {
+	b := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, b)
+	if err != nil {
+		return "", err
+	}
+	return string(b[:n]), nil
+}
+
+// retry repeats a call that a signal has interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// open opens a file as the package's contract says; flags hold no O_TRUNC. wait
+// allows to wait for the reader of a named pipe.
+func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error) {
+	p, err := find(path)
+	defer p.close()
+	if err != nil {
+		return nil, err
+	}
+	if p.given {
+		return os.OpenFile(p.path, flags, perm)
+	}
+	return p.open(flags, perm, wait)
+}
+
+func (p *place) open(flags int, perm fs.FileMode, wait bool) (*os.File, error) {
+	flags |= unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := retry(func() (int, error) { return unix.Openat(p.dir, p.name, flags|unix.O_NONBLOCK, uint32(perm)) })
+	if err == unix.ENXIO && wait && p.reach == reachOwn {
+		fd, err = retry(func() (int, error) { return unix.Openat(p.dir, p.name, flags, uint32(perm)) })
+	}
+	if err != nil {
+		return nil, p.sysError("open", err)
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err != nil {
+		err = p.sysError("stat", err)
+	} else {
+		err = p.check(&st)
+	}
+	if err == nil {
+		err = unix.SetNonblock(fd, false)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), p.path), nil
+}
+
+// check tells why a file that was opened is not written.
+func (p *place) check(st *unix.Stat_t) error {
+	switch regular := st.Mode&unix.S_IFMT == unix.S_IFREG; {
+	case p.reach == reachOwn:
+	case !ours(st):
+		return p.fail("belongs to another user, in a directory that others can write")
+	case !regular && p.reach == reachAll:
+		return p.fail("is no regular file, in a directory that others can write")
+	case regular && st.Nlink > 1:
+		return p.fail("has a second name, in a directory that others can write")
+	}
+	return nil
+}
+
+// Replace writes a file in one step: what reads it finds the old or the new content.
+// Where no new file can be made, and in devices, it writes the one that is there.
+func Replace(path string, data []byte, perm fs.FileMode) error {
+	p, err := find(path)
+	defer p.close()
+	if err != nil {
+		return err
+	}
+	if p.given {
+		return p.overwrite(data, perm)
+	}
+	var st unix.Stat_t
+	err = unix.Fstatat(p.dir, p.name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return p.overwrite(data, perm)
+	case err == nil:
+		if err := p.check(&st); err != nil {
+			return err
+		}
+	}
+	fresh := "." + p.name + ".~" + rand.Text()
+	fd, err := retry(func() (int, error) {
+		return unix.Openat(p.dir, fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm))
+	})
+	if err != nil {
+		return p.overwrite(data, perm)
+	}
+	f := os.NewFile(uintptr(fd), fresh)
+	_, err = f.Write(data)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = unix.Renameat(p.dir, fresh, p.dir, p.name)
+	}
+	if err != nil {
+		unix.Unlinkat(p.dir, fresh, 0)
+		return err
+	}
+	return nil
+}
+
+// overwrite writes a file that stays the same one.
+func (p *place) overwrite(data []byte, perm fs.FileMode) (err error) {
+	var f *os.File
+	if p.given {
+		f, err = os.OpenFile(p.path, os.O_WRONLY, 0)
+	} else {
+		f, err = p.open(os.O_WRONLY|os.O_CREATE, perm, false)
+	}
+	if err != nil {
+		return err
+	}
+	if info, serr := f.Stat(); serr == nil && info.Mode().IsRegular() {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	return errors.Join(err, f.Close())
+}

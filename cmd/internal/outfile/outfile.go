@@ -1,0 +1,143 @@
+// Package outfile opens and writes the files that a command makes for people and
+// scripts: logs, status files, process IDs, key logs, drawings.
+//
+// # Contract
+//
+// Who may write the directory of a file decides what may stand there. Where only
+// root and we may, the user has put everything there and any name is taken as it is:
+// links are followed, devices and pipes are written. Where others may, a link could
+// lead anywhere and a file could be a trap. There, only a regular file is written,
+// which belongs to root or to us and has no second name. Links on the way to the
+// directory are followed where root or we made them.
+//
+// What stands below /dev, memory that users share apart, and the open files of this process
+// (/proc/self/fd) were given on purpose and are opened as they are.
+//
+// # Limits
+//
+// Access lists count as far as the mode shows them. On systems other than Unix
+// there is nothing to go by: files are opened as they are.
+package outfile
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// UnsafeError says why a file is not written.
+type UnsafeError struct{ Path, Why string }
+
+func (e *UnsafeError) Error() string { return e.Path + " " + e.Why }
+
+// given reports whether a path names what the system or whoever started us has open.
+func given(path string) bool {
+	if strings.Contains(path, "..") || strings.HasPrefix(path, "/dev/shm") || strings.HasPrefix(path, "/dev/mqueue") {
+		return false
+	}
+	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/self/fd/")
+}
+
+// Append opens a file for appending and makes it if there is none. It waits for the
+// reader of a named pipe.
+func Append(path string, perm fs.FileMode) (*os.File, error) {
+	return open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, true)
+}
+
+// Reappend is Append for a file that has been open: it never waits.
+func Reappend(path string, perm fs.FileMode) (*os.File, error) {
+	return open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, false)
+}
+
+// Create opens a file, makes it if there is none and empties it.
+func Create(path string, perm fs.FileMode) (*os.File, error) {
+	f, err := open(path, os.O_WRONLY|os.O_CREATE, perm, true)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := f.Truncate(0); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Lines is a file that whole lines are appended to. Not for concurrent use.
+type Lines struct {
+	f    *os.File
+	torn bool // the file ends within a line
+}
+
+// NewLines takes over a file that was opened as path for appending. When an earlier
+// program has left part of a line there, the next one begins on a line of its own.
+func NewLines(path string, f *os.File) *Lines { return &Lines{f, !whole(path, f)} }
+
+// AppendLines opens the lines of a file; again is set for one that has been open.
+func AppendLines(path string, perm fs.FileMode, again bool) (*Lines, error) {
+	f, err := open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, !again)
+	if err != nil {
+		return nil, err
+	}
+	return NewLines(path, f), nil
+}
+
+// File is the file that is open.
+func (l *Lines) File() *os.File { return l.f }
+
+// Write appends lines with one write. What was written of lines that could not be
+// written whole is taken back; if that is not possible either, the next line begins
+// on a line of its own.
+func (l *Lines) Write(b []byte) (int, error) {
+	lead := 0
+	if l.torn {
+		lead = 1
+		b = append([]byte{'\n'}, b...)
+	}
+	n, err := l.f.Write(b)
+	if err == nil {
+		l.torn = false
+		return n - lead, nil
+	}
+	if n > 0 && !l.cut(n) {
+		l.torn = b[n-1] != '\n'
+	}
+	return 0, err
+}
+
+// cut takes back the last n bytes if they are the end of the file.
+func (l *Lines) cut(n int) bool {
+	info, err := l.f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	pos, err := l.f.Seek(0, io.SeekCurrent)
+	if err != nil || info.Size() != pos || pos < int64(n) {
+		return false
+	}
+	return l.f.Truncate(pos-int64(n)) == nil
+}
+
+// Close closes the file.
+func (l *Lines) Close() error { return l.f.Close() }
+
+// whole reports whether the last line of a file has its end, as far as that can be seen.
+func whole(path string, f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return true
+	}
+	r, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return true
+	}
+	defer r.Close()
+	if same, err := r.Stat(); err != nil || !os.SameFile(info, same) {
+		return true
+	}
+	var last [1]byte
+	_, err = r.ReadAt(last[:], info.Size()-1)
+	return err != nil || last[0] == '\n'
+}
