@@ -20,6 +20,7 @@ import (
 type CaptureConfig struct {
 	Files       store.CaptureConfig // Path empty: nothing is captured
 	Application string              // named in the files
+	Reopen      <-chan struct{}     // asks for a new file if the present one was moved away; may be nil
 }
 
 // CaptureError says that the files of a capture could not be set up.
@@ -73,6 +74,7 @@ type captureFiles interface {
 	Write(b []byte) error
 	Next() error
 	Open() bool
+	Moved() bool
 	Size() int64
 	Close() error
 }
@@ -90,6 +92,8 @@ type tap struct {
 	done   chan struct{}
 
 	path    string
+	reopen  <-chan struct{}
+	anew    bool  // reopen was heard
 	max     int64 // bytes of a file
 	enc     pcap.Encoder
 	files   captureFiles
@@ -127,7 +131,7 @@ func newTap(cfg *CaptureConfig, net netio.Config, w wall, conn netio.Conn, notes
 	t := &tap{
 		wall: w, notes: notes, port: conn.LocalPort(), ttl: uint8(max(1, net.TTL)),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		path: cfg.Files.Path, max: cfg.Files.FileBytes, enc: enc, files: files,
+		path: cfg.Files.Path, reopen: cfg.Reopen, max: cfg.Files.FileBytes, enc: enc, files: files,
 		source:  func(to netip.AddrPort) (netip.Addr, error) { return netio.Source(net, to) },
 		sources: map[netip.Addr]knownSource{},
 		buf:     make([]byte, 0, tapFlushBytes+pcap.RecordMax),
@@ -181,6 +185,8 @@ func (t *tap) run() {
 				select {
 				case <-t.wake:
 				case <-t.quit:
+				case <-t.reopen:
+					t.anew = true
 				}
 			}
 			t.asleep.Store(false)
@@ -191,14 +197,34 @@ func (t *tap) run() {
 			case <-t.wake:
 			case <-timer.C:
 			case <-t.quit:
+			case <-t.reopen:
+				t.anew = true
 			}
 		}
+		t.renew()
 		now := t.wall.now()
 		more = t.drain(t.safe(now))
 		t.flush()
 		t.tell(now)
 	}
 	t.finish()
+}
+
+// renew begins a new file when the present one was moved away and somebody says so.
+func (t *tap) renew() {
+	if !t.anew {
+		return
+	}
+	t.anew = false
+	if !t.files.Moved() {
+		return
+	}
+	t.flush()
+	t.seal()
+	t.inFile = 0
+	if err := t.files.Next(); err != nil {
+		t.fail(err)
+	}
 }
 
 // ending reports whether nothing comes any more.

@@ -31,6 +31,7 @@ type memoryFiles struct {
 	err   error         // of Write and Next
 	stuck chan struct{} // Write waits for it, if there is one
 	shut  bool          // the last failure has closed the file
+	moved bool
 }
 
 func (m *memoryFiles) Write(b []byte) error {
@@ -59,6 +60,8 @@ func (m *memoryFiles) Next() error {
 }
 
 func (m *memoryFiles) Open() bool { return !m.shut }
+
+func (m *memoryFiles) Moved() bool { return m.moved }
 
 func (m *memoryFiles) Size() int64 { return int64(len(m.files[len(m.files)-1])) }
 
@@ -487,4 +490,30 @@ func BenchmarkTap(b *testing.B) {
 			lane.sent(out)
 		}
 	})
+}
+
+// A file that was moved away is followed by a new one when somebody says so, not
+// before, and one that is still there goes on.
+func TestTapReopens(t *testing.T) {
+	for _, tt := range []struct {
+		asked, moved bool
+		files        int
+	}{{false, true, 1}, {true, false, 1}, {true, true, 2}} {
+		tap, m := newTestTap()
+		reopen := make(chan struct{}, 1)
+		tap.reopen, m.moved = reopen, tt.moved
+		if tt.asked {
+			reopen <- struct{}{}
+		}
+		tap.start()
+		if tt.asked {
+			for len(reopen) > 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		tap.close()
+		if len(m.files) != tt.files {
+			t.Errorf("asked %v, moved %v: %d files, want %d", tt.asked, tt.moved, len(m.files), tt.files)
+		}
+	}
 }

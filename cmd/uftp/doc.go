@@ -6,11 +6,11 @@
 // # Exit codes
 //
 //	 0  the session reached its end; a receiver took a file and confirmed the session
-//	 1  an option, a list, a restart file or the status file
+//	 1  an option, a list; a restart file or the status file, read or written
 //	 2  addresses, interface or socket
 //	 3  key file, or keys that do not fit what is asked for
-//	 4  the log file, the key log or the capture
-//	 6  interrupted by SIGINT or SIGTERM, in whatever phase
+//	 4  the log file, the key log, the capture, --json or standard error
+//	 6  interrupted by SIGINT, SIGTERM, SIGQUIT or SIGHUP, in whatever phase
 //	 7  nobody registered
 //	 8  nobody answered the announcement of a file
 //	 9  nobody finished a file

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/report"
 	"uftp/cmd/internal/version"
 	"uftp/engine"
+	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/store"
 	"uftp/wire"
@@ -21,6 +23,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
+	cli.KeepPipes()
 	ifs, err := netio.Interfaces()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
@@ -40,7 +43,11 @@ func run(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
-	defer out.close()
+	return out.exit(o.send(out))
+}
+
+// send is the session; it returns the exit code.
+func (o *options) send(out *outputs) int {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	keys, err := o.prepare(warn)
 	if err != nil {
@@ -71,11 +78,17 @@ func run(args []string, stdout, stderr *os.File) int {
 	}
 	rep := &report.Sender{
 		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Secret: keys.secret(),
+		Outputs: &out.all,
 	}
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()
 	cfg.Capture = o.capture.Config("uftp " + version.Version)
-	res, err := engine.Send(ctx, cfg, rep.Report)
+	res, err := engine.Send(ctx, cfg, func(at time.Time, ev machine.Event) {
+		if e, ok := ev.(engine.CaptureFailed); ok {
+			out.all.Fail(cli.ExitLog, "capture "+e.Path, e.Err)
+		}
+		rep.Report(at, ev)
+	})
 	if err != nil {
 		out.screen.Close()
 		if cerr := o.capture.CaptureError(err); cerr != nil {
@@ -87,10 +100,10 @@ func run(args []string, stdout, stderr *os.File) int {
 	}
 	if out.table {
 		out.screen.Close()
-		rep.Table(stderr)
+		rep.Table(out.stderr)
 	}
 	if o.restart {
-		o.writeRestart(out.log, &res, &cfg)
+		o.writeRestart(out, &res, &cfg)
 	}
 	rep.Finish(time.Now(), res)
 	return int(res.Exit)
@@ -109,6 +122,8 @@ func socketError(err error, port string) error {
 
 // outputs is where a session is reported.
 type outputs struct {
+	all    outfile.Outputs
+	stderr io.Writer
 	log    *report.Log
 	status *report.Status
 	json   *report.JSON
@@ -120,7 +135,8 @@ type outputs struct {
 // openOutputs opens log and status file and decides about the live display.
 func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 	out := new(outputs)
-	var w io.Writer = stderr
+	out.stderr = out.all.Watch("standard error", cli.ExitLog, stderr, nil)
+	w := out.stderr
 	level := o.logLevel
 	switch {
 	case o.logFile != "":
@@ -128,16 +144,21 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 		if err != nil {
 			return nil, &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)}
 		}
-		w, out.file = f, f
+		out.file = f
+		w = out.all.Watch("log file "+o.logFile, cli.ExitLog, f, func(name string, err error, _ int64) {
+			if err != nil {
+				fmt.Fprintln(out.stderr, cli.Clean("Can't write "+name+": "+cli.ErrText(err)))
+			}
+		})
 	case !o.noProgress && !o.json && !o.stamps && level == report.Normal && cli.IsTerminal(stderr):
-		out.screen = report.NewScreen(stderr, func() int { return cli.Width(stderr) })
+		out.screen = report.NewScreen(out.stderr, func() int { return cli.Width(stderr) })
 		w = out.screen
 		level = report.Warnings
 	}
 	out.log = report.NewLog(w, level, o.stamps || o.logFile != "")
 	out.table = o.logFile == "" && !o.stamps && o.logLevel >= report.Normal
 	if o.json {
-		out.json = report.NewJSON(stdout)
+		out.json = report.NewJSON(out.all.Watch("standard output (--json)", cli.ExitLog, stdout, out.log.Tell()))
 	}
 	if o.statusFile != "" {
 		st, err := report.OpenStatus(o.statusFile, out.log)
@@ -145,17 +166,33 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 			out.close()
 			return nil, cli.Fail("Can't open status file: %s (-S %s)", cli.ErrText(err), o.statusFile)
 		}
+		st.Watch(&out.all, out.log.Tell())
 		out.status = st
 	}
 	return out, nil
 }
 
+// close closes the outputs. Some file systems report only now what was not written.
 func (out *outputs) close() {
 	out.screen.Close()
-	out.status.Close()
-	if out.file != nil {
-		out.file.Close()
+	if err := out.status.Close(); err != nil {
+		out.all.Fail(cli.ExitUsage, "status file", err)
+		out.log.Tell()("status file", err, 0)
 	}
+	if out.file == nil {
+		return
+	}
+	if err := out.file.Close(); err != nil {
+		out.all.Fail(cli.ExitLog, "log file", err)
+		fmt.Fprintf(out.stderr, "Can't write log file: %s\n", cli.ErrText(err))
+	}
+}
+
+// exit closes the outputs and returns the exit code of a session that ended with code:
+// success takes that all outputs were written.
+func (out *outputs) exit(code int) int {
+	out.close()
+	return out.all.Exit(code, code == cli.ExitOK)
 }
 
 // restartClient is the record of a receiver. Its fingerprint, if one was listed or
@@ -176,7 +213,7 @@ func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 
 // writeRestart leaves a restart file for the receivers that did not get
 // everything (v4-sender.md section 11).
-func (o *options) writeRestart(log *report.Log, res *engine.SendResult, cfg *engine.SendConfig) {
+func (o *options) writeRestart(out *outputs, res *engine.SendResult, cfg *engine.SendConfig) {
 	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
 	for i, c := range res.Clients {
 		if !c.Proxy && res.States[i].Failed() {
@@ -189,8 +226,9 @@ func (o *options) writeRestart(log *report.Log, res *engine.SendResult, cfg *eng
 	name := store.RestartName(res.Group)
 	in := report.Where{Session: true, Group: res.Group, Instance: res.Instance}
 	if err := x.WriteFile(name); err != nil {
-		log.Printf(report.Errors, time.Now(), in, "Couldn't write restart file %s: %s", name, cli.ErrText(err))
+		out.all.Fail(cli.ExitUsage, "restart file "+name, err)
+		out.log.Printf(report.Errors, time.Now(), in, "Couldn't write restart file %s: %s", name, cli.ErrText(err))
 		return
 	}
-	log.Printf(report.Normal, time.Now(), in, "Wrote restart file %s: send the rest with -F %s", name, name)
+	out.log.Printf(report.Normal, time.Now(), in, "Wrote restart file %s: send the rest with -F %s", name, name)
 }

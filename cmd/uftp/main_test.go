@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": cmdtest.Exits, "repeat": repeat, "busyport": cmdtest.BusyPort,
+			"exits": cmdtest.Exits, "repeat": repeat, "receiver": startReceiver, "busyport": cmdtest.BusyPort,
 		},
 	})
 }

@@ -9,9 +9,9 @@
 //	1  an option, a list, a directory, the status or the pid file
 //	2  addresses, interfaces, socket, joining a group
 //	3  keys
-//	4  the log file, the key log, the capture
+//	4  the log file, the key log, the capture, --json or standard error
 //	5  the background process could not be started
-//	6  ended by SIGINT or SIGTERM
+//	6  ended by SIGINT, SIGTERM or SIGQUIT
 //
 // # Background
 //
@@ -23,8 +23,17 @@
 // comes, the first process ends with the exit code of the second. So, other than
 // with the stock daemon, a log file that cannot be opened does not go unnoticed.
 //
-// SIGHUP makes the daemon open its log file and its status file anew. A second SIGINT
-// or SIGTERM ends it at once.
+// SIGHUP makes the daemon open its log file, its status file, its key log and, if it
+// was moved away, its capture anew, with -d as well. A second SIGINT, SIGTERM or
+// SIGQUIT ends it at once. At its end it removes the pid file if its own number is
+// there.
+//
+// # Files
+//
+// Package uftp/cmd/internal/outfile opens the files that are written, which may lie in
+// a directory that others write: the default log is in /tmp. An output that cannot be
+// written is logged once, and again when it can be; the log itself then says how many
+// lines it lacks. A loss changes the exit code. Receiving goes on.
 //
 // # Keys
 //

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"uftp/cmd/internal/cli"
 	"uftp/cmd/internal/keylog"
+	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/report"
 	"uftp/crypto/identity"
 	"uftp/engine"
@@ -25,6 +27,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
+	cli.KeepPipes()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // from the start: it is not to end us before we can answer
 	child := takeHandoff()
 	if child == nil && inBackground(args) {
 		return startDaemon(args, stderr)
@@ -48,7 +53,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
-	return o.serve(cfg, child, left, stdout, stderr)
+	return o.serve(cfg, child, left, hangups, stdout, stderr)
 }
 
 // inBackground reports whether the form of a command line is right and lacks -d. It
@@ -71,7 +76,8 @@ const screenTick = 200 * time.Millisecond
 
 // serve runs the receiver until a signal ends it. child is nil in the foreground; in
 // the background nothing of left stays open.
-func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, stdout, stderr *os.File) int {
+func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, hangups <-chan os.Signal, stdout, stderr *os.File) int {
+	d := &daemon{o: o}
 	fail := func(code int, format string, args ...any) int {
 		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
 		return code
@@ -91,12 +97,11 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 			warn("Warning: " + reason)
 		}
 	}
-	var secrets *keylog.Log
 	if o.keyLog != "" {
-		if secrets, err = keylog.Open(o.keyLog); err != nil {
+		if d.secrets, err = keylog.Open(o.keyLog); err != nil {
 			return fail(cli.ExitLog, "Can't open key log: %s (--keylog %s)", cli.ErrText(err), o.keyLog)
 		}
-		defer secrets.Close()
+		defer d.secrets.Close()
 		warn(keylog.Warning(o.keyLog))
 	}
 	if child != nil {
@@ -105,26 +110,28 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 		}
 	}
 
-	var file *report.RollingFile
 	var screen *report.Screen
-	var w io.Writer = stderr
+	console := d.all.Watch("standard error", cli.ExitLog, stderr, nil)
 	level := o.logLevel
+	var lines io.Writer = console
 	switch {
 	case child != nil:
 		var err error
-		file, err = report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, child.logOpened)
+		d.file, err = report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, child.logOpened)
 		if err != nil {
 			return fail(cli.ExitLog, "Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)
 		}
-		defer file.Close()
-		w = file
+		defer d.file.Close()
+		// Nobody else can be told: the log itself says so as soon as it can.
+		lines = d.all.Watch("log file "+o.logFile, cli.ExitLog, d.file, nil)
 	case !o.noProgress && !o.json && level == report.Normal && cli.IsTerminal(stderr):
-		screen = report.NewScreen(stderr, func() int { return cli.Width(stderr) })
+		screen = report.NewScreen(console, func() int { return cli.Width(stderr) })
 		defer screen.Close()
-		w, level = screen, report.Warnings
+		lines, level = screen, report.Warnings
 		cfg.Tick = screenTick
 	}
-	log := report.NewLog(w, level, true)
+	log := report.NewLog(lines, level, true)
+	d.log = log
 	if err := setPriority(o.priority); err != nil {
 		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
 	}
@@ -136,7 +143,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 		rep.Names = report.NewNames()
 	}
 	if o.json {
-		rep.JSON = report.NewJSON(stdout)
+		rep.JSON = report.NewJSON(d.all.Watch("standard output (--json)", cli.ExitLog, stdout, log.Tell()))
 	}
 	if o.statusFile != "" {
 		status, err := report.OpenStatus(o.statusFile, log)
@@ -144,22 +151,29 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 			return fail(cli.ExitUsage, "Can't open status file: %s (-F %s)", cli.ErrText(err), o.statusFile)
 		}
 		defer status.Close()
-		rep.Status = status
+		status.Watch(&d.all, log.Tell())
+		rep.Status, d.status = status, status
 	}
-	if file != nil {
-		defer reopenOnHangup(file, rep.Status, log)()
-	}
+	reopen := make(chan struct{}, 1)
+	cfg.Capture.Reopen = reopen
+	defer d.reopenAt(hangups, reopen)()
 
-	ctx, stop := cli.OnSignal(func(at time.Time, n int) {
+	ctx, stop := cli.OnStop(func(at time.Time, n int) {
 		log.Printf(report.Errors, at, report.Where{}, "Exiting on signal %d", n)
 	})
 	defer stop()
-	tell := engine.Reporter(rep.Report)
+	tell := engine.Reporter(func(at time.Time, ev machine.Event) {
+		if e, ok := ev.(engine.CaptureFailed); ok {
+			d.all.Fail(cli.ExitLog, "capture "+e.Path, e.Err)
+		}
+		rep.Report(at, ev)
+	})
 	if o.script != "" {
 		scripts := newScripts(o.script, cfg.Sink.Temp != "", cfg.Sink.Merge, rep.Report)
 		defer scripts.close()
+		plain := tell
 		tell = func(at time.Time, ev machine.Event) {
-			rep.Report(at, ev)
+			plain(at, ev)
 			scripts.report(at, ev)
 		}
 	}
@@ -175,20 +189,18 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 			end()
 			return
 		}
-		child.ready(file)
+		child.ready(d.file)
 	}
-	if secrets != nil {
-		cfg.KeyLog = func(in receiver.Session, s receiver.Secrets) {
-			e := keylog.Entry{Group: in.Group, Instance: in.Instance, Suite: s.Suite, ServerRandom: s.ServerRandom, GroupMaster: s.GroupMaster}
-			if err := secrets.Write(&e); err != nil {
-				log.Printf(report.Errors, time.Now(), report.Where{}, "Can't write key log: %s", cli.ErrText(err))
-			}
-		}
+	if d.secrets != nil {
+		cfg.KeyLog = d.logKeys
 	}
 	err = engine.Receive(ctx, cfg, tell)
 	rep.Close()
 	if pidErr != nil {
 		return fail(cli.ExitUsage, "Can't open pid file for writing: %s (-P %s)", cli.ErrText(pidErr), o.pidFile)
+	}
+	if child != nil {
+		o.removePid()
 	}
 	if err != nil {
 		text, code := o.setupError(err)
@@ -198,14 +210,50 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, st
 		}
 		return code
 	}
-	return cli.ExitSignal
+	if code, name, err := d.all.Failed(); code != 0 {
+		log.Printf(report.Errors, time.Now(), report.Where{}, "Not everything was written: %s: %s", name, cli.ErrText(err))
+	}
+	return d.all.Exit(cli.ExitSignal, true)
+}
+
+// daemon is what a running receiver writes.
+type daemon struct {
+	o       *options
+	all     outfile.Outputs
+	log     *report.Log
+	file    *report.RollingFile // nil in the foreground
+	status  *report.Status
+	secrets *keylog.Log
+}
+
+// logKeys writes the secrets of a session to the key log.
+func (d *daemon) logKeys(in receiver.Session, s receiver.Secrets) {
+	e := keylog.Entry{Group: in.Group, Instance: in.Instance, Suite: s.Suite, ServerRandom: s.ServerRandom, GroupMaster: s.GroupMaster}
+	if err := d.secrets.Write(&e); err != nil {
+		d.all.Fail(cli.ExitLog, "key log "+d.o.keyLog, err)
+		d.log.Printf(report.Errors, time.Now(), report.Where{}, "Can't write key log: %s", cli.ErrText(err))
+	}
 }
 
 func (o *options) writePid() error {
 	if o.pidFile == "" {
 		return nil
 	}
-	return os.WriteFile(o.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+	return outfile.Replace(o.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+}
+
+// removePid removes the pid file, unless another process has put its number there.
+func (o *options) removePid() {
+	if o.pidFile == "" {
+		return
+	}
+	if info, err := os.Lstat(o.pidFile); err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	b, err := os.ReadFile(o.pidFile)
+	if err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid()) {
+		os.Remove(o.pidFile)
+	}
 }
 
 // setupError puts the words of the stock daemon before what went wrong.
@@ -220,29 +268,33 @@ func (o *options) setupError(err error) (text string, code int) {
 	return "Error setting up the network: " + err.Error(), cli.ExitNet
 }
 
-// reopenOnHangup opens the log file and the status file anew at each SIGHUP, until the
+// reopenAt opens log, status file, key log and, by a message to reopen, the capture
+// anew at each hang-up, for those who have moved them away. It does so until the
 // returned function is called.
-func reopenOnHangup(file *report.RollingFile, status *report.Status, log *report.Log) (stop func()) {
-	ch := make(chan os.Signal, 1)
+func (d *daemon) reopenAt(hangups <-chan os.Signal, reopen chan<- struct{}) (stop func()) {
 	quit := make(chan struct{})
-	signal.Notify(ch, syscall.SIGHUP)
+	again := func(what string, err error) {
+		if err != nil {
+			d.log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open %s: %s", what, cli.ErrText(err))
+		}
+	}
 	go func() {
 		for {
 			select {
 			case <-quit:
 				return
-			case <-ch:
-				if err := file.Reopen(); err != nil {
-					log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open log file: %s", cli.ErrText(err))
+			case <-hangups:
+				if d.file != nil {
+					again("log file", d.file.Reopen())
 				}
-				if err := status.Reopen(); err != nil {
-					log.Printf(report.Errors, time.Now(), report.Where{}, "Can't open status file: %s", cli.ErrText(err))
+				again("status file", d.status.Reopen())
+				again("key log", d.secrets.Reopen())
+				select {
+				case reopen <- struct{}{}:
+				default:
 				}
 			}
 		}
 	}()
-	return func() {
-		signal.Stop(ch)
-		close(quit)
-	}
+	return func() { close(quit) }
 }

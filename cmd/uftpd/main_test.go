@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless, "nothingopen": nothingOpen,
+			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless, "nothingopen": nothingOpen, "send": send,
 		},
 	})
 }
@@ -42,7 +42,7 @@ func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	p, err := os.FindProcess(pid)
 	ts.Check(err)
-	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "0": 0}[args[1]]
+	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "0": 0}[args[1]]
 	ts.Check(p.Signal(sig))
 }
 

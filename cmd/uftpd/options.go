@@ -107,7 +107,9 @@ const exits = `   0  it runs in the background
    3  keys
    4  the log file, the key log or the capture
    5  it cannot run in the background
-   6  SIGINT or SIGTERM
+   6  SIGINT, SIGTERM or SIGQUIT
+Instead of 6 the code is 1 or 4 when something could not be written: 1 for the
+status file, 4 for all else.
 `
 
 // command is the table of options.
@@ -189,7 +191,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'd', Name: "foreground", Group: run, Set: cli.Flag(&o.foreground),
 				Help: "stay in the foreground and log to standard error"},
 			{Letter: 'P', Name: "pid-file", Arg: "FILE", Group: run, Set: cli.String(&o.pidFile),
-				Help: "write the process ID to FILE (not with -d)"},
+				Help: "write the process ID to FILE, which goes at the end (not with -d)"},
 			{Letter: 'N', Name: "nice", Arg: "N", Group: run, Set: cli.Int(&o.priority, -20, 19, "Invalid priority value", ""),
 				Help: "be nicer to other programs by N (-20 to 19, default: 0)"},
 			{Letter: 'm', Name: "windows-crypto", Group: run, Set: cli.Flag(&o.windows),
@@ -204,7 +206,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
 				Help: "how many old log files are kept with -g (1 to 1000, default: 5)"},
 			{Letter: 'F', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
-				Help: "append results for scripts to FILE; @LOG puts them into the log"},
+				Help: "append results for scripts to FILE, opened anew at SIGHUP; @LOG puts\nthem into the log"},
 			{Letter: 'q', Name: "no-lookup", Group: output, Set: cli.Flag(&o.quiet),
 				Help: "do not look up the names of senders"},
 			{Name: "json", Group: output, Set: cli.Flag(&o.json),

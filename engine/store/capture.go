@@ -191,6 +191,9 @@ func isFile(name string, h *os.File) bool {
 // Open reports whether a file is open.
 func (c *Capture) Open() bool { return c.f != nil }
 
+// Moved reports whether the file that is written has lost its name.
+func (c *Capture) Moved() bool { return c.f != nil && !isFile(c.cfg.Path, c.f) }
+
 // Size is the length of the file that is written.
 func (c *Capture) Size() int64 { return c.size }
 

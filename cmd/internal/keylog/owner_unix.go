@@ -20,5 +20,8 @@ func checkOwner(name string, info os.FileInfo) error {
 	if !ok || int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("%s belongs to another user", name)
 	}
+	if st.Nlink > 1 {
+		return fmt.Errorf("%s has another name, too", name)
+	}
 	return nil
 }

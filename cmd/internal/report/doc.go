@@ -6,7 +6,8 @@
 //
 // A [Sender] or [Receiver] is handed to the engine as its Reporter; every call
 // comes from one goroutine, in order. Outputs are independent of each other and
-// each may be absent. Nothing here stops a session: what cannot be written is lost.
+// each may be absent. Nothing here stops a session: what cannot be written is lost, which
+// is counted, and noted for the exit code (package outfile).
 //
 //	event ─► Sender / Receiver ─┬─► Log      lines, levels 0..5, time stamps, [group/instance:file]
 //	                            ├─► Status   CONNECT, RESULT, FREESPACE, HSTATS, STATS; flushed line by line

@@ -38,8 +38,8 @@ func newHead(at time.Time, event string, in Where) head {
 	return h
 }
 
-// write encodes v; a nil JSON writes nothing. v always encodes, and there is
-// nobody to tell when w fails.
+// write encodes v; a nil JSON writes nothing. v always encodes, and whoever made
+// w notes when it fails.
 func (j *JSON) write(v any) {
 	if j != nil {
 		j.enc.Encode(v)

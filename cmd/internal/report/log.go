@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/version"
 )
 
@@ -33,14 +34,22 @@ type Where struct {
 	FileID   uint16 // 0: before or between files
 }
 
-// Log writes log lines. Its methods may be called from several goroutines.
+// Log writes log lines. Its methods may be called from several goroutines. Lines that
+// cannot be written are counted, and the first that can be again says how many.
 type Log struct {
 	Level  int  // highest level that is written
 	Stamps bool // time and session before each line
 	mu     sync.Mutex
 	w      io.Writer
 	buf    []byte
+	last   time.Time // of the last stamp
+	lost   int64     // lines since the last that was written
+	err    error     // of the first of them
 }
+
+// lateMax is how far behind the line before it a line can be for having waited
+// somewhere. It takes the stamp of that line, so that stamps do not run backwards.
+const lateMax = time.Second
 
 // NewLog returns a log that writes each line to w with one Write.
 func NewLog(w io.Writer, level int, stamps bool) *Log {
@@ -55,14 +64,46 @@ func (l *Log) Printf(level int, at time.Time, in Where, format string, args ...a
 	text := cli.Clean(fmt.Sprintf(format, args...))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.buf[:0]
+	if behind := l.last.Sub(at); behind > 0 && behind < lateMax {
+		at = l.last
+	}
+	l.last = at
+	b := l.begin()
 	if l.Stamps {
-		b = at.AppendFormat(b, "2006/01/02 15:04:05.000000: ")
+		b = appendStamp(b, at)
 		b = in.append(b)
 	}
-	b = append(append(b, text...), '\n')
+	l.write(append(append(b, text...), '\n'))
+}
+
+func appendStamp(b []byte, at time.Time) []byte {
+	return at.AppendFormat(b, "2006/01/02 15:04:05.000000: ")
+}
+
+// begin empties the buffer, but for a line about those that were lost before.
+func (l *Log) begin() []byte {
+	b := l.buf[:0]
+	if l.lost == 0 {
+		return b
+	}
+	if l.Stamps {
+		b = appendStamp(b, l.last)
+	}
+	return fmt.Appendf(b, "Warning: %s could not be written here: %s\n", cli.Count(l.lost, "log line"), cli.Clean(cli.ErrText(l.err)))
+}
+
+// write writes the buffer, whose last line is a new one.
+func (l *Log) write(b []byte) {
 	l.buf = b
-	l.w.Write(b)
+	_, err := l.w.Write(b)
+	if err == nil {
+		l.lost = 0
+		return
+	}
+	if l.lost == 0 {
+		l.err = err
+	}
+	l.lost++
 }
 
 // Raw writes a line as it is, whatever the level: status lines in the log have
@@ -70,8 +111,7 @@ func (l *Log) Printf(level int, at time.Time, in Where, format string, args ...a
 func (l *Log) Raw(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.buf = append(append(l.buf[:0], line...), '\n')
-	l.w.Write(l.buf)
+	l.write(append(append(l.begin(), line...), '\n'))
 }
 
 func (w Where) append(b []byte) []byte {
@@ -94,7 +134,7 @@ type RollingFile struct {
 	path   string
 	max    int64 // bytes that are exceeded before it rolls; 0 = never
 	keep   int   // old files
-	f      *os.File
+	lines  *outfile.Lines
 	size   int64
 	opened func(*os.File)
 }
@@ -110,19 +150,23 @@ func OpenRolling(path string, max int64, keep int, opened func(*os.File)) (*Roll
 	return r, nil
 }
 
+// fileMode is the mode of log and status files, less the umask.
+const fileMode = 0o644
+
 func (r *RollingFile) open() error {
-	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	lines, err := outfile.AppendLines(r.path, fileMode, r.lines != nil)
 	if err != nil {
 		return err
 	}
+	f := lines.File()
 	r.size = 0
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
 		r.size = st.Size()
 	}
-	if r.f != nil {
-		r.f.Close()
+	if r.lines != nil {
+		r.lines.Close()
 	}
-	r.f = f
+	r.lines = lines
 	if r.opened != nil {
 		r.opened(f)
 	}
@@ -134,7 +178,7 @@ func (r *RollingFile) open() error {
 func (r *RollingFile) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, err := r.f.Write(b)
+	n, err := r.lines.Write(b)
 	r.size += int64(n)
 	if r.max > 0 && r.size > r.max {
 		r.roll()
@@ -165,16 +209,17 @@ func (r *RollingFile) Reopen() error {
 func (r *RollingFile) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.f.Close()
+	return r.lines.Close()
 }
 
 // Status writes status lines: to a file of their own or into the log. It may be used
 // by several goroutines.
 type Status struct {
-	mu   sync.Mutex
-	path string
-	f    *os.File // nil: into the log
-	log  *Log
+	mu    sync.Mutex
+	path  string
+	lines *outfile.Lines // nil: into the log
+	w     io.Writer      // to lines
+	log   *Log
 }
 
 // StatusInLog is the name that sends status lines to the log.
@@ -186,10 +231,23 @@ func OpenStatus(path string, log *Log) (*Status, error) {
 		return &Status{log: log}, nil
 	}
 	s := &Status{path: path}
+	s.w = (*statusLines)(s)
 	if err := s.Reopen(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// statusLines is the file that a Status has open now.
+type statusLines Status
+
+func (s *statusLines) Write(b []byte) (int, error) { return s.lines.Write(b) }
+
+// Watch notes failures in a set of outputs.
+func (s *Status) Watch(set *outfile.Outputs, tell outfile.Tell) {
+	if s.log == nil {
+		s.w = set.Watch("status file "+s.path, cli.ExitUsage, s.w, tell)
+	}
 }
 
 // Reopen opens the file anew by its name, for those who have moved it away. When that
@@ -198,16 +256,16 @@ func (s *Status) Reopen() error {
 	if s == nil || s.log != nil {
 		return nil
 	}
-	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	lines, err := outfile.AppendLines(s.path, fileMode, s.lines != nil)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.f != nil {
-		s.f.Close()
+	if s.lines != nil {
+		s.lines.Close()
 	}
-	s.f = f
+	s.lines = lines
 	return nil
 }
 
@@ -223,7 +281,7 @@ func (s *Status) Printf(format string, args ...any) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.f.Write(append([]byte(line), '\n'))
+	s.w.Write(append([]byte(line), '\n'))
 }
 
 // Close closes the file, if there is one.
@@ -233,5 +291,16 @@ func (s *Status) Close() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.f.Close()
+	return s.lines.Close()
+}
+
+// Tell returns what reports in the log that another output fails, or works again.
+func (l *Log) Tell() outfile.Tell {
+	return func(name string, err error, lost int64) {
+		if err != nil {
+			l.Printf(Errors, time.Now(), Where{}, "Can't write %s: %s", name, cli.ErrText(err))
+			return
+		}
+		l.Printf(Warnings, time.Now(), Where{}, "Warning: %s can be written again, it lacks %s", name, cli.Count(lost, "line"))
+	}
 }

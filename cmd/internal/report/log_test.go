@@ -13,7 +13,7 @@ import (
 func TestRolling(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "log")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 90), 0o644); err != nil {
+	if err := os.WriteFile(path, append(bytes.Repeat([]byte("x"), 89), '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var opened []string

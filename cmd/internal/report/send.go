@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/version"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
@@ -24,7 +25,8 @@ type Sender struct {
 	Screen  *Screen // nil: none
 	Name    string  // of the command
 	Session *sender.Config
-	Secret  *Secret // nil: in clear
+	Secret  *Secret          // nil: in clear
+	Outputs *outfile.Outputs // nil: none can fail
 
 	mu      sync.Mutex // Report and Interrupted come from different goroutines
 	where   Where
@@ -604,11 +606,16 @@ func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 	for i := range s.totals {
 		bytes = max(bytes, s.totals[i].bytes)
 	}
+	exit, reason := int(res.Exit), res.Exit.String()
+	if code, name, err := s.Outputs.Failed(); exit == 0 && code != 0 {
+		exit, reason = code, fmt.Sprintf("the end was reached, but %s could not be written: %s", name, cli.ErrText(err))
+		s.logf(Errors, at, "Not everything was written: %s: %s", name, cli.ErrText(err))
+	}
 	c := res.Counters
 	s.JSON.write(jsonSendEnd{
 		head:      newHead(at, "session_ended", Where{Session: true, Group: res.Group, Instance: res.Instance}),
-		Exit:      int(res.Exit),
-		Reason:    res.Exit.String(),
+		Exit:      exit,
+		Reason:    reason,
 		Elapsed:   seconds(res.Elapsed),
 		Files:     s.files,
 		Receivers: s.hosts,
