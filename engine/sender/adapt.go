@@ -278,29 +278,44 @@ func (s *Sender) answerTime() time.Duration {
 // answer takes a STATUS of client i if it may be the answer to the question of this pass:
 // the first since then for that section, of somebody to whom something has come since
 // the epoch began. One that comes so late that the section has ended meanwhile still
-// tells nothing of its end, unless the pass is over and it would have had time.
+// tells nothing of its end.
+//
+// Once the pass is over, DONE has asked. A STATUS that comes when DONE can have been
+// answered is that answer, and so is one that lacks all of the epoch, as when the end
+// of the pass was lost: they say what is missing, and nothing of the time that the
+// question in mid-pass took. Nor does a STATUS of a section that the walk has left:
+// receivers send those unasked.
 func (a *adaptState) answer(s *Sender, now clock.Time, from netip.AddrPort, i, section int, bitmap []byte) bool {
 	c := s.roster.At(i)
 	switch {
 	case !a.on || section != a.section || c.answered == a.question || now < a.soonest || from != c.addr:
 		return false
-	case !s.pass.walking && now >= a.due:
+	case !s.pass.walking && (now >= a.due || now >= s.pass.asked.Add(s.advertised())):
 		return false
 	}
+	sending := s.sending(section)
 	first := s.layout.First(section)
-	n := block.LastUnnamed(bitmap, min(a.upTo-first, s.layout.SectionBlocks(section))) + 1
+	most := min(a.upTo-first, s.layout.SectionBlocks(section))
+	n := block.LastUnnamed(bitmap, most) + 1
 	if first+n <= a.asking {
 		// The answer to an earlier question, or all of the epoch is lost.
-		if a.goneLast > 0 {
-			s.answeredLate(c, now.Sub(a.goneLast))
+		switch {
+		case !s.pass.walking:
+			return false
+		case sending && c.answered != 0 && c.answered+1 == a.question:
+			n = most // it has answered the earlier one
+		default:
+			if a.goneLast > 0 && sending {
+				s.answeredLate(c, now.Sub(a.goneLast))
+			}
+			return !sending
 		}
-		return !s.sending(section)
 	}
 	c.answered = a.question
 	a.answers++
 	a.count(s, from, i, section, bitmap, n)
 	s.pass.need.Merge(bitmap, first, n)
-	if a.left == 0 {
+	if a.left == 0 && sending {
 		s.answeredLate(c, now.Sub(a.gone))
 	}
 	s.pollNow = true

@@ -143,9 +143,7 @@ func TestOldAnswerTellsOfQueues(t *testing.T) {
 func TestLateAnswerAtTheEndOfThePass(t *testing.T) {
 	r := begin(t, adaptive, 1_500_000, 1)
 	r.asked()
-	for r.s.pass.walking {
-		r.advance(ms)
-	}
+	r.untilPassEnds()
 	for r.now <= r.s.adapt.due {
 		r.advance(ms)
 	}
@@ -153,6 +151,74 @@ func TestLateAnswerAtTheEndOfThePass(t *testing.T) {
 	r.wantState("it counts", 1, ActiveNAK)
 	if got := r.s.pass.need.Count(); got != 10 {
 		t.Errorf("%d blocks are needed, want the 10 at the end", got)
+	}
+}
+
+// TestAnswersToTheEndOfThePass: what a receiver says to DONE is counted whatever it has got
+// since the last question, and its age is not the question's.
+func TestAnswersToTheEndOfThePass(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		wait time.Duration // after the pass
+		from func(asking, upTo int) int
+	}{
+		{"all since the question before is lost, at once", ms, func(asking, _ int) int { return asking }},
+		{"all since the question before is lost", 15 * ms, func(asking, _ int) int { return asking }},
+		{"all of the file is lost", 15 * ms, func(int, int) int { return 0 }},
+		{"all since the question is lost", 15 * ms, func(_, upTo int) int { return upTo }},
+		{"all since soon after the question is lost", 15 * ms, func(_, upTo int) int { return upTo + 10 }},
+		{"one block is lost", 15 * ms, func(int, int) int { return 149 }},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			r := begin(t, adaptive, 150_000, 1, 2)
+			upTo := r.asked()
+			r.advance(12 * ms)
+			r.deliver(1, r.lacks(1, upTo))
+			r.deliver(2, r.lacks(2, upTo))
+			r.asked()
+			r.untilPassEnds()
+			from := c.from(r.s.adapt.asking, r.s.adapt.upTo)
+			r.advance(c.wait)
+			before := r.s.advertised()
+			if due := r.s.adapt.due; r.now >= due {
+				t.Fatalf("%v is too late to be taken for the answer to the question", r.now.Sub(due))
+			}
+			r.wantDrop("the answer to DONE", r.deliver(1, r.lacks(1, from)), machine.DropNone)
+			r.wantState("it counts", 1, ActiveNAK)
+			if got := r.needed(); got != 150-from {
+				t.Errorf("%d blocks are needed, want the %d that it lacks", got, 150-from)
+			}
+			r.forget()
+			r.complete(2, 1, wire.StatusNormal)
+			r.advance(3 * ms)
+			want[PassStarted](r, "all have answered: the next pass does not wait")
+			if got := r.s.advertised(); got != before {
+				t.Errorf("GRTT %v, want it to stay %v", got, before)
+			}
+		})
+	}
+}
+
+// TestTotalLossIsNoQueue: who has answered the question before and now has nothing of the
+// epoch has lost all of it.
+func TestTotalLossIsNoQueue(t *testing.T) {
+	r := begin(t, adaptive, 4_000_000, 1)
+	upTo := r.asked()
+	r.advance(12 * ms)
+	r.deliver(1, r.lacks(1, upTo))
+	next := r.asked()
+	before, rate := r.s.advertised(), r.s.rate()
+	r.advance(12 * ms)
+	r.wantDrop("the answer", r.deliver(1, r.lacks(1, upTo)), machine.DropNone)
+	r.advance(2 * ms)
+	if got := r.s.advertised(); got != before {
+		t.Errorf("GRTT %v, want it to stay %v", got, before)
+	}
+	if r.s.rate() >= rate {
+		t.Errorf("rate %d after everything was lost at %d", r.s.rate(), rate)
+	}
+	if n := r.s.pass.need.CountRange(0, next); n != next-upTo {
+		t.Errorf("%d blocks before the question are sent again, want the %d lost ones", n, next-upTo)
 	}
 }
 

@@ -37,6 +37,7 @@ type passState struct {
 	next    int        // block to go on from
 	section int        // of the last train planned in this pass; -1 before it
 	wakeAt  clock.Time // when the walk goes on
+	asked   clock.Time // when the first DONE behind this pass was planned
 	naks    bool       // some were taken since the last rewind
 	hurried bool       // the next pass comes early
 
@@ -262,7 +263,7 @@ func (s *Sender) sending(section int) bool {
 
 func (s *Sender) endPass(now clock.Time) {
 	p := &s.pass
-	p.walking = false
+	p.walking, p.asked = false, now
 	s.adapt.endPass(now)
 	s.reports.must(PassEnded{
 		FileID: s.fileID, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),

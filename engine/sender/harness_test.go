@@ -513,3 +513,21 @@ func begin(t *testing.T, set func(*Config), size int64, uids ...wire.UID) *rig {
 	r.hold = false
 	return r
 }
+
+// walking reports whether a pass is under way.
+func (r *rig) walking() bool { return r.s.pass.walking }
+
+// needed returns how many blocks are still to be sent.
+func (r *rig) needed() int { return r.s.pass.need.Count() }
+
+// untilPassEnds advances until all of the present pass has left and DONE is out.
+func (r *rig) untilPassEnds() {
+	r.t.Helper()
+	for range 100_000 {
+		if !r.walking() {
+			return
+		}
+		r.advance(ms)
+	}
+	r.t.Fatal("a pass does not end in 100 s")
+}

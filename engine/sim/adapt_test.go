@@ -8,6 +8,7 @@ import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
+	"uftp/wire"
 )
 
 // TestAdaptiveRate has the rate follow bottlenecks that the sender is told nothing of.
@@ -81,6 +82,72 @@ func TestAdaptiveRate(t *testing.T) {
 					}
 					if waste > c.waste {
 						return fmt.Errorf("%.3f of the bytes were sent again, want %.3f at most", waste, c.waste)
+					}
+					return nil
+				}
+			})
+		})
+	}
+}
+
+// TestLostEndOfThePass drops the end of a first pass at everybody. What receivers say to
+// DONE is counted at once, and the time since the last question does not become the
+// group's round trip time.
+func TestLostEndOfThePass(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		rate int64
+		kept float64 // share of the file that arrives
+	}{
+		{"without a limit, half of it", 0, 0.5},
+		{"without a limit, nearly all", 0, 0.8},
+		{"without a limit, a little", 0, 0.9},
+		{"at a rate, half of it", mbit(500), 0.5},
+		{"at a rate, a little", mbit(500), 0.9},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			run(t, 4, func(w *World) (time.Duration, func() error) {
+				w.LineRate = mbit(1000)
+				receivers(w, 2, Path{Delay: 200 * time.Microsecond})
+				const size, block = 100_000_000, 8800
+				seen := make([]int, size/block+1)
+				w.Rules = []Rule{{Func: wire.FuncFileSeg, Dir: Down, Node: Everybody, All: true, Match: func(h wire.Header, msg []byte) bool {
+					x, err := wire.ParseFileSeg(msg)
+					i := int(x.Block) // the file is one section
+					if err != nil || x.Section != 0 || float64(i) < c.kept*size/block || seen[i] == 2 {
+						return false
+					}
+					seen[i]++ // once for each receiver
+					return true
+				}}}
+				cfg := fast()
+				cfg.Rate, cfg.BlockSize, cfg.RegisterCount = c.rate, block, 2
+				cfg.Adapt = sender.Adapt{On: true, MaxLoss: 0.2}
+				s := w.AddSender(cfg, file("f", size))
+				var longest time.Duration
+				passes := 0
+				var began, ended clock.Time
+				s.Hook = func(ev machine.Event) {
+					switch ev := ev.(type) {
+					case sender.PassStarted:
+						if passes++; passes == 1 {
+							began = w.now
+						}
+					case sender.GRTTChanged:
+						if passes > 0 {
+							longest = max(longest, ev.GRTT)
+						}
+					case sender.FileEnded:
+						ended = w.now
+					}
+				}
+				return time.Minute, func() error {
+					if err := everybodyHas(w, s)(); err != nil {
+						return err
+					}
+					t.Logf("%d passes, %v, GRTT %v at most", passes, ended.Sub(began), longest)
+					if longest > 50*time.Millisecond {
+						return fmt.Errorf("the GRTT grew to %v on a network of 0.4 ms", longest)
 					}
 					return nil
 				}
