@@ -142,9 +142,12 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 		return a
 	case receiver.SessionEnded:
 		a := answer{kind: answerEnded, group: ev.Session.Group}
+		for _, l := range sink.RetryMoves() { // it is older
+			a.events = append(a.events, lateMove(&l)...)
+		}
 		moved, log, err := session(clock, sink, all, &ev.Session).End(ev.OK)
 		delete(all, ev.Session.SessionID)
-		a.events = notes(ev.Session, log)
+		a.events = append(a.events, notes(ev.Session, log)...)
 		if err != nil {
 			a.events = append(a.events, failure(ev.Session, "finishing the session", err)...)
 		}
@@ -186,8 +189,8 @@ func makeKey(spec identity.Spec) answer {
 	return a
 }
 
-// lateMove tells what became of a session that was over when its receiver was killed.
-func (r *receiveRun) lateMove(l *store.LateMove) {
+// lateMove tells what became of a session whose files were not all moved when it ended.
+func lateMove(l *store.LateMove) []machine.Event {
 	s := receiver.Session{SessionID: receiver.SessionID{Slot: -1, Group: l.Group}}
 	evs := notes(s, l.Log)
 	if l.Err != nil {
@@ -196,8 +199,25 @@ func (r *receiveRun) lateMove(l *store.LateMove) {
 	if len(l.Moved) > 0 {
 		evs = append(evs, Moved{Session: s, Paths: l.Moved})
 	}
-	for _, ev := range evs {
-		r.put(ev)
+	return evs
+}
+
+// retryEvery is how often is tried again to move what could not be moved.
+const retryEvery = time.Minute
+
+// retryLoop tries again to move what could not be moved.
+func retryLoop(sink *store.Sink, notes *mailbox[machine.Event], quit <-chan struct{}) {
+	for {
+		select {
+		case <-time.After(retryEvery):
+		case <-quit:
+			return
+		}
+		for _, l := range sink.RetryMoves() {
+			for _, ev := range lateMove(&l) {
+				notes.put(ev)
+			}
+		}
 	}
 }
 

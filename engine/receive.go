@@ -165,6 +165,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	if cfg.ResumeFor > 0 {
 		wg.Go(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
 	}
+	if cfg.Sink.Temp != "" {
+		wg.Go(func() { retryLoop(sink, r.notes, quit) })
+	}
 	r.reader = newReader(conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
 	wg.Go(r.reader.run)
 	for _, w := range r.unsealers {
@@ -176,7 +179,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 
 	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	for _, l := range sink.FinishMoves() {
-		r.lateMove(&l)
+		for _, ev := range lateMove(&l) {
+			r.put(ev)
+		}
 	}
 	if cfg.Ready != nil {
 		cfg.Ready()

@@ -161,7 +161,9 @@ func (s *Session) tryBackup(in dir, p place, how away) (b backedUp, err error) {
 		next, err := d.sub(e)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err = d.Mkdir(e, 0o755); err == nil || errors.Is(err, fs.ErrExist) {
-				next, err = d.sub(e)
+				if err = s.settle(d); err == nil {
+					next, err = d.sub(e)
+				}
 			}
 		}
 		if err != nil {
@@ -197,7 +199,13 @@ func (s *Session) tryBackup(in dir, p place, how away) (b backedUp, err error) {
 			d.close()
 			return b, err
 		}
-		return backedUp{dir: d, name: name, linked: linked}, nil
+		b = backedUp{dir: d, name: name, linked: linked}
+		if err = s.settle(d); err != nil { // what is replaced must not be lost with its backup
+			err = errors.Join(err, b.undo(in, p.last()))
+			d.close()
+			return backedUp{}, err
+		}
+		return b, nil
 	}
 	d.close()
 	return b, fmt.Errorf("%s: %w", d.join(p.last()), fs.ErrExist)

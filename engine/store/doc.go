@@ -50,6 +50,9 @@
 //   - What is never resumed stays, unless Expire is asked to remove it.
 //   - What is called T/_group_GGGGGGGG_done is of a session that got all its files, and is
 //     being moved or will be in a moment. If a start finds it, FinishMoves does the rest.
+//     With a number behind it, it could not be moved for a reason that may pass, such as a
+//     full disk or a missing one, and is tried again by RetryMoves; what a later session
+//     brought under the same name waits behind it.
 //   - Abandon, the orderly end, also gives the partial file its final name and
 //     writes the record so that a stock daemon can go on from it; until then a
 //     stock daemon takes our record for one of no file. The stamp of such a file
@@ -59,6 +62,12 @@
 //   - Name, size, blocks, sections, time stamp and block size must agree, or the
 //     file is received anew. A stock record has no stamp and no block size; the
 //     stamp is taken from the data.
+//
+// A file has COMPLETE only when neither its bytes nor its name can get lost: with
+// Durable, and always with T, both were synced, and the names of the directories that
+// were made for it. So are links, empty directories, deletions and backups, the name
+// T/_group_GGGGGGGG_done before the session is confirmed, and what was moved before its
+// name in T goes.
 //
 // Outside T a receiver that is killed leaves its temporary files. They are removed by
 // the next that is started for the same destination (Clean: its nearest 50,000

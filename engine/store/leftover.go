@@ -186,7 +186,7 @@ func (f *File) mark() error {
 	case err != nil:
 		h.Close()
 	default:
-		f.lock, f.marked = h, h.Chmod(receivedMode) == nil
+		f.lock, f.marked = h, chmod(h, receivedMode) == nil
 	}
 	return nil
 }
@@ -196,5 +196,5 @@ func (f *File) unmark() error {
 	if !f.marked {
 		return nil
 	}
-	return f.lock.Chmod(f.id.Mode().Perm())
+	return chmod(f.lock, f.id.Mode().Perm())
 }

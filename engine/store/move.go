@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // End ends the session; every file of it is finished or abandoned. With a
@@ -37,10 +38,12 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 type mover struct {
 	s     *Session
 	dest  string
-	late  bool // it was begun by a receiver that was killed
+	late  bool // it was begun before
 	moved []string
 	log   []string
-	errs  []error
+
+	errs   []error
+	failed int // how often something went wrong
 }
 
 func (m *mover) run() error {
@@ -58,101 +61,157 @@ func (m *mover) run() error {
 	if err != nil {
 		return err
 	}
-	return m.all(root, w.group, w.marked)
+	return m.all(root, w.group, s.groupName()+doneSuffix)
 }
 
-// all moves all that group holds. marked tells whether it is called what FinishMoves looks for.
-func (m *mover) all(root, group dir, marked bool) error {
-	name := m.s.groupName()
-	if marked {
-		name += doneSuffix
+// all moves all that group holds, which is called name.
+func (m *mover) all(root, group dir, name string) error {
+	if first := m.s.k.waitsFor(root, group, name); first != "" {
+		m.note(fmt.Errorf("%w: %s", errWaits, root.join(first)))
+		return m.end(root, name)
 	}
 	to, err := m.s.root(m.dest)
-	if m.note(err); err == nil {
-		m.purge(group)
-		m.move(group, to, nil)
+	if err != nil {
+		m.note(fmt.Errorf("%w: %w", errNoDest, err))
+		return m.end(root, name)
 	}
+	m.purge(group)
+	m.move(group, to, nil)
 	group.close()
+	return m.end(root, name)
+}
+
+// end removes the directory called name if all of it was moved. Else what could not be
+// moved stays: to be tried again if the reason may pass, and for the user if not, since
+// by the next start there may be newer files in its place.
+func (m *mover) end(root dir, name string) error {
 	if len(m.errs) == 0 {
-		m.note(root.Remove(name))
-		m.note(m.s.settle(to))
-	} else if marked {
-		// What stays is for the user: by the next start there may be newer files.
+		if err := root.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+			m.s.k.forgetLate(name)
+			return nil
+		} else {
+			m.note(err)
+		}
+	}
+	if slices.ContainsFunc(m.errs, passing) {
+		m.s.k.keepLate(root, name, m)
+	} else {
+		m.s.k.forgetLate(name)
 		m.note(rename(root, name, root, m.s.groupName()))
 	}
 	return errors.Join(m.errs...)
 }
 
+// note counts an error, and remembers it if there was none with its text.
 func (m *mover) note(err error) {
-	if err != nil {
+	if err == nil {
+		return
+	}
+	m.failed++
+	if !slices.ContainsFunc(m.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		m.errs = append(m.errs, err)
 	}
 }
 
 // purge removes the temporary files of instances that were killed.
-func (m *mover) purge(d dir) {
-	entries, err := d.list()
-	m.note(err)
-	for _, e := range entries {
-		switch {
-		case isTemp(e.Name(), m.s.key.Group):
-			m.note(d.RemoveAll(e.Name()))
-		case e.IsDir():
-			if sub, err := d.sub(e.Name()); err == nil {
-				m.purge(sub)
-				sub.close()
+func (m *mover) purge(group dir) {
+	m.note(group.eachDir(func(d dir, entries []fs.DirEntry) error {
+		for _, e := range entries {
+			if isTemp(e.Name(), m.s.key.Group) {
+				m.note(d.RemoveAll(e.Name()))
 			}
 		}
-	}
+		return nil
+	}))
 }
 
-// move moves all entries of from, which mirrors to. elems lead to both.
+// move moves all entries of the directory that elems lead to below from to the one that
+// they lead to below to. They are there for good when it returns: only then what names
+// them in the temporary directory may go. No directory stays open while one below it is
+// moved, so that a deep tree needs no more of them than a flat one.
 func (m *mover) move(from, to dir, elems []string) {
-	if m.late {
-		m.heal(to)
+	d, err := m.open(from, to, elems)
+	if err != nil {
+		m.note(err)
+		return
 	}
-	entries, err := from.list()
+	defer func() { d.close() }()
+	if m.late {
+		m.heal(d.to)
+	}
+	entries, err := d.from.list()
 	m.note(err)
 	for _, e := range entries {
 		p := place{root: m.dest, elems: append(elems[:len(elems):len(elems)], e.Name())}
 		if m.s.k.cfg.Merge && e.IsDir() {
-			err = m.merge(from, to, p)
-		} else if err = m.s.install(from, e.Name(), to, p, &m.log); err == nil {
+			var made bool
+			if made, err = m.target(d.to, p); err == nil {
+				d.close()
+				m.merge(from, to, p.elems, made)
+				if d, err = m.open(from, to, elems); err != nil {
+					m.note(err)
+					return
+				}
+			}
+		} else if err = m.s.install(d.from, e.Name(), d.to, p, &m.log); err == nil {
 			m.moved = append(m.moved, p.path())
 		}
 		if err != nil {
-			m.note(fmt.Errorf("couldn't move %s to %s: %w", from.join(e.Name()), p.path(), err))
+			m.note(fmt.Errorf("couldn't move %s to %s: %w", d.from.join(e.Name()), p.path(), err))
 		}
+	}
+	if len(entries) > 0 {
+		m.note(m.s.settle(d.to))
 	}
 }
 
-// merge moves what the directory p.last() of from holds into that of to.
-func (m *mover) merge(from, to dir, p place) error {
-	name := p.last()
-	source, err := from.sub(name)
-	if err != nil {
-		return err
+// pair is a directory of the temporary directory and the one that it is moved to.
+type pair struct{ from, to dir }
+
+func (p *pair) close() {
+	p.from.close()
+	p.to.close()
+	*p = pair{}
+}
+
+// open opens the directories that elems lead to.
+func (m *mover) open(from, to dir, elems []string) (p pair, err error) {
+	if p.from, err = from.under(elems); err == nil {
+		if p.to, err = to.under(elems); err != nil {
+			p.from.close()
+		}
 	}
-	defer source.close()
-	fi, err := to.Lstat(name)
+	if err != nil {
+		return pair{}, err
+	}
+	return p, nil
+}
+
+// target sees to it that there is a directory at p, the last element of which lies in to.
+func (m *mover) target(to dir, p place) (made bool, err error) {
+	fi, err := to.Lstat(p.last())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
-		err = m.s.makeDir(to, p, &m.log)
+		return true, m.s.makeDir(to, p, &m.log)
 	}
-	if err != nil {
-		return err
+	return false, err
+}
+
+// merge moves what the directory that elems lead to below from holds into that below to,
+// and removes it. Of an empty one the script gets the name, unless it was there already
+// and what it held may have been moved before.
+func (m *mover) merge(from, to dir, elems []string, made bool) {
+	had, failed := len(m.moved), m.failed
+	m.move(from, to, elems)
+	if m.failed > failed {
+		return
 	}
-	target, err := to.sub(name)
-	if err != nil {
-		return err
+	if len(m.moved) == had && (made || !m.late) {
+		m.moved = append(m.moved, place{root: m.dest, elems: elems}.path())
 	}
-	defer target.close()
-	had, failed := len(m.moved), len(m.errs)
-	m.move(source, target, p.elems)
-	if len(m.errs) > failed {
-		return nil // what is left is told already
+	up, err := from.under(elems[:len(elems)-1])
+	if err == nil {
+		err = up.Remove(elems[len(elems)-1])
+		up.close()
 	}
-	if len(m.moved) == had {
-		m.moved = append(m.moved, p.path())
-	}
-	return from.Remove(name)
+	m.note(err)
 }

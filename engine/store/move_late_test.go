@@ -1,9 +1,13 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -128,18 +132,124 @@ func TestLateMoveLocked(t *testing.T) {
 	h.wantTree("dest", "now it is nobody's", "f = x")
 }
 
-// TestFailedMoveIsNotTriedAgain: what could not be moved stays under the name that the
-// session gave it, and does not replace something newer at the next start.
+// TestFailedMoveIsNotTriedAgain: what could not be moved for a reason that does not pass
+// stays under the name that the session gave it, and does not replace something newer at
+// the next start.
 func TestFailedMoveIsNotTriedAgain(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.receive(h.file("f", "x"), "x")
 	h.receive(h.file("g", "y"), "y")
-	h.s.k.cfg.Dests[0] = h.at("gone")
+	spy = refuse("rename", "g", syscall.EXDEV)
+	defer func() { spy = nil }()
 	if _, _, err := h.s.End(true); err == nil {
-		t.Fatal("End: the destination is gone, want an error")
+		t.Fatal("End: one cannot be moved, want an error")
 	}
-	h.wantTree(groupDir, "they wait for the user", "f = x", "g = y")
+	h.wantTree(groupDir, "it waits for the user", "g = y")
 	h.finishMoves(0)
+	if l := h.k.RetryMoves(); l != nil {
+		t.Errorf("%v, want no other try", l)
+	}
+}
+
+// refuse returns a spy that refuses a call about an entry.
+func refuse(op, name string, err error) func(*call, func() error) error {
+	return func(c *call, do func() error) error {
+		if c.op == op && (c.name == name || c.newName == name) {
+			return err
+		}
+		return do()
+	}
+}
+
+// TestMoveIsTriedAgain: the sender heard of success, so a reason that passes must not
+// leave anything in the temporary directory for ever.
+func TestMoveIsTriedAgain(t *testing.T) {
+	defer func() { spy = nil }()
+	for _, row := range []struct {
+		op, name string
+		err      error
+	}{
+		{"rename", "g", syscall.EIO},
+		{"rename", "g", syscall.ENOSPC},
+		{"rename", "g", syscall.EDQUOT},
+		{"rename", "g", syscall.EROFS},
+		{"rename", "g", syscall.EACCES},
+		{"mkdir", "sub", syscall.ENOSPC},
+		{"open", "sub", syscall.EMFILE},
+		{"list", ".", syscall.ENFILE},
+		{"lstat", "g", syscall.ENOMEM},
+		{"syncdir", ".", syscall.EIO},
+		{"remove", "sub", syscall.EIO},
+	} {
+		for _, start := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s %s: %v, start %v", row.op, row.name, row.err, start), func(t *testing.T) {
+				h := newHall(t, withMerge)
+				h.receive(h.file("g", "y"), "y")
+				h.receive(h.file("sub/f", "x"), "x")
+				h.s.Whole()
+				spy = refuse(row.op, row.name, row.err)
+				_, log, err := h.s.End(true)
+				if !errors.Is(err, row.err) {
+					t.Fatalf("End: %v, want %v", err, row.err)
+				}
+				if len(log) == 0 || !strings.Contains(log[len(log)-1], "is tried again") {
+					t.Errorf("log %q does not say that it is tried again", log)
+				}
+				h.k.RetryMoves() // there may be other places that fail now
+				if l := h.k.RetryMoves(); len(l) != 0 {
+					t.Errorf("%+v: it was told already", l)
+				}
+				spy = nil
+				if start {
+					h.finishMoves(1)
+				} else if l := h.k.RetryMoves(); len(l) != 1 || l[0].Err != nil {
+					t.Errorf("%+v, want it moved", l)
+				}
+				h.wantTree("dest", "the reason has passed", "g = y", "sub/", "sub/f = x")
+				h.wantTree("temp", "nothing is left")
+			})
+		}
+	}
+}
+
+// TestMoveAgainKeepsOrder: what is tried again does not replace what a later session
+// brought, not in the same receiver nor in the next.
+func TestMoveAgainKeepsOrder(t *testing.T) {
+	for _, start := range []bool{false, true} {
+		h := newHall(t, withTemp)
+		h.receive(h.file("f", "older"), "older")
+		spy = refuse("rename", "f", syscall.EIO)
+		defer func() { spy = nil }()
+		h.s.End(true)
+		for _, text := range []string{"newer", "newest"} {
+			h.begin(0)
+			h.receiveUnseen(h.file("f", text), text)
+			h.receiveUnseen(h.file("g "+text, text), text)
+			spy = refuse("rename", "f", syscall.EIO)
+			if _, _, err := h.s.End(true); !errors.Is(err, errWaits) {
+				t.Fatalf("End: %v, want %v", err, errWaits)
+			}
+		}
+		h.s = h.k.Begin(SessionKey{Group: 7})
+		h.receiveUnseen(h.file("other", "x"), "x")
+		h.end(true) // nothing of the same name waits
+		spy = nil
+		if start {
+			h.finishMoves(3)
+		} else if l := h.k.RetryMoves(); len(l) != 3 {
+			t.Errorf("%+v, want three sessions moved", l)
+		}
+		h.wantTree("dest", "the newest came last", "f = newest", "g newer = newer", "g newest = newest", "other = x")
+		h.wantTree("temp", "nothing is left")
+	}
+}
+
+// receiveUnseen is receive while nothing fails.
+func (h *hall) receiveUnseen(req Request, text string) {
+	was := spy
+	spy = nil
+	h.receive(req, text)
+	spy = was
 }
 
 // TestWhole: from the moment that a session has all its files a kill costs nothing.

@@ -79,6 +79,48 @@ func (d dir) reach(elems []string) (dir, int, error) {
 	return d, len(elems), nil
 }
 
+// under opens the directory that elems lead to, d itself if there are none. The caller
+// closes it; d stays open.
+func (d dir) under(elems []string) (dir, error) {
+	d.owned = false
+	sub, n, err := d.reach(elems)
+	if err == nil && n < len(elems) {
+		sub.close()
+		err = &fs.PathError{Op: "open", Path: sub.join(elems[n]), Err: fs.ErrNotExist}
+	}
+	return sub, err
+}
+
+// eachDir calls fn for d and all directories below it, as long as it returns no error. Two of them
+// are open at a time, however deep they lie.
+func (d dir) eachDir(fn func(d dir, entries []fs.DirEntry) error) error {
+	for queue := [][]string{nil}; len(queue) > 0; {
+		elems := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		sub, err := d.under(elems)
+		if len(elems) > 0 && errors.Is(err, fs.ErrNotExist) {
+			continue // fn has removed it
+		}
+		if err != nil {
+			return err
+		}
+		entries, err := sub.list()
+		if err == nil {
+			err = fn(sub, entries)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				queue = append(queue, append(elems[:len(elems):len(elems)], e.Name()))
+			}
+		}
+		sub.close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // find returns what stands at p, nil if nothing does, and the deepest directory
 // on the way that exists. The caller closes it.
 func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
@@ -138,7 +180,7 @@ func (s *Session) makeDir(in dir, p place, log *[]string) error {
 	err := in.Mkdir(p.last(), 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		if fi, err := in.Lstat(p.last()); err == nil && fi.IsDir() {
-			return nil // another session was faster
+			return s.settle(in) // another session was faster
 		}
 		temp := scratchName(p.last(), s.key.Group, scratchDir)
 		if err := in.RemoveAll(temp); err != nil {
@@ -164,7 +206,7 @@ func (d dir) list() ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	entries, err := f.ReadDir(-1)
+	entries, err := value(call{op: "list", at: d, name: "."}, func() ([]fs.DirEntry, error) { return f.ReadDir(-1) })
 	sort.Slice(entries, func(i, j int) bool { return entries[i].Name() < entries[j].Name() })
 	return entries, err
 }
@@ -176,7 +218,23 @@ func (d dir) sync() error {
 		return err
 	}
 	defer f.Close()
-	return syncDir(f)
+	return call{op: "syncdir", at: d, name: "."}.make(func() error { return syncDir(f) })
+}
+
+// settleTree makes the names of all that lies below entry name of in durable, and its own.
+func (s *Session) settleTree(in dir, name string) error {
+	if !s.k.durable {
+		return nil
+	}
+	d, err := in.sub(name)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := d.eachDir(func(d dir, _ []fs.DirEntry) error { return d.sync() }); err != nil {
+		return err
+	}
+	return in.sync()
 }
 
 // openRegular opens a regular file in d, never through a link.

@@ -9,14 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rename moves an entry from one open directory to another. Neither name is
-// followed if it is a link.
-func rename(from dir, name string, to dir, newName string) error {
+// renameAt is rename.
+func renameAt(from dir, name string, to dir, newName string) error {
 	return between("rename", from, name, to, newName, func(a, b int) error { return unix.Renameat(a, name, b, newName) })
 }
 
-// hardLink gives a file a second name in another open directory, which must be free.
-func hardLink(from dir, name string, to dir, newName string) error {
+// linkAt is hardLink.
+func linkAt(from dir, name string, to dir, newName string) error {
 	return between("link", from, name, to, newName, func(a, b int) error { return unix.Linkat(a, name, b, newName, 0) })
 }
 

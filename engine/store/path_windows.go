@@ -17,15 +17,15 @@ func freeSpace(d dir) (bytes uint64, ok bool) {
 	return bytes, err == nil
 }
 
-// rename moves an entry from one directory to another. There is no way here to
+// renameAt is rename. There is no way here to
 // name open directories, so somebody who swaps a parent for a link at the right
 // moment is followed.
-func rename(from dir, name string, to dir, newName string) error {
+func renameAt(from dir, name string, to dir, newName string) error {
 	return os.Rename(from.join(name), to.join(newName))
 }
 
-// hardLink gives a file a second name, with the same weakness.
-func hardLink(from dir, name string, to dir, newName string) error {
+// linkAt is hardLink, with the same weakness.
+func linkAt(from dir, name string, to dir, newName string) error {
 	return os.Link(from.join(name), to.join(newName))
 }
 

@@ -21,8 +21,8 @@ type SinkConfig struct {
 	Backups []string // none, or one for each destination: what is replaced or deleted goes there
 	Temp    string   // not empty: files are collected there and moved to the only destination when the session ends well
 	Merge   bool     // the move merges directories instead of replacing them
-	// Durable makes every file reach the disk before it gets its final name. It
-	// is off by default: a sender gives up a receiver whose COMPLETE does not
+	// Durable makes every file, link, directory, deletion and backup reach the disk
+	// before it is confirmed. It is off by default: a sender gives up a receiver whose COMPLETE does not
 	// come within robustness · 3 · GRTT, often less than a disk needs, and only a
 	// crash of the machine within seconds can hurt what is left out. With Temp
 	// it is always on, because a resumed session trusts the files it finds.
@@ -38,6 +38,7 @@ type Sink struct {
 	cfg     SinkConfig
 	durable bool
 	left    leftovers
+	late    late
 
 	swapping sync.Mutex // held while something takes the place of something else
 }
@@ -280,7 +281,8 @@ func (s *Session) root(name string) (dir, error) {
 	r := s.roots[name]
 	if r == nil {
 		var err error
-		if r, err = os.OpenRoot(name); err != nil {
+		r, err = value(call{op: "open", name: name}, func() (*os.Root, error) { return os.OpenRoot(name) })
+		if err != nil {
 			return dir{}, err
 		}
 		s.roots[name] = r

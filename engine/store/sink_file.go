@@ -51,7 +51,13 @@ func (f *File) WriteAt(bufs [][]byte, off int64) error {
 	if off < 0 || n > f.req.Size-off {
 		return errRange
 	}
-	if _, err := f.s.vec.pwritev(f.h, bufs, off); err != nil {
+	var err error
+	if spy == nil {
+		_, err = f.s.vec.pwritev(f.h, bufs, off)
+	} else {
+		err = f.s.vec.spiedWrite(f.h, bufs, off, n)
+	}
+	if err != nil {
 		if isNoSpace(err) {
 			err = ErrNoSpace
 		}
@@ -110,7 +116,6 @@ func (f *File) finish(log *[]string) error {
 		if err := f.s.forget(f); err != nil { // harmless: its data are not where it says
 			*log = append(*log, "Couldn't remove restart file: "+reason(err))
 		}
-		return nil
 	}
 	return f.s.settle(in)
 }
@@ -170,7 +175,7 @@ func (f *File) close() error {
 	if f.h == nil {
 		return nil
 	}
-	err := f.h.Close()
+	err := call{op: "close", file: f.h}.make(f.h.Close)
 	f.h = nil
 	return err
 }

@@ -431,3 +431,38 @@ func TestNoGap(t *testing.T) {
 		t.Errorf("disk holds %q, want %q", got, want)
 	}
 }
+
+// TestDeepTrees: how deep a tree is does not cost descriptors.
+func TestDeepTrees(t *testing.T) {
+	open := func() int {
+		e, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(e)
+	}
+	for _, depth := range []int{2, 60} {
+		h := newHall(t, withMerge)
+		name := strings.Repeat("d/", depth) + "f"
+		h.write("dest/"+name, "old", oldStamp)
+		before, most := open(), 0
+		spy = func(_ *call, do func() error) error {
+			most = max(most, open()-before)
+			return do()
+		}
+		h.receive(h.file(name, "new"), "new")
+		h.end(true)
+		h.begin(0)
+		h.receive(h.file(name, "newer"), "newer")
+		f, _ := h.cut(h.file("cut", "text"), "text")
+		f.Abandon(missing(1, 0))
+		h.end(false)
+		h.begin(1)
+		h.complete(h.resume(Request{FileID: 1, Type: wire.TypeDir, Name: "new"}))
+		h.end(true)
+		spy = nil
+		if most > 16 {
+			t.Errorf("%d descriptors at a depth of %d", most, depth)
+		}
+	}
+}

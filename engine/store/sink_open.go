@@ -281,15 +281,26 @@ func (s *Session) prepare(resume bool, log *[]string) error {
 	if err != nil {
 		return err
 	}
-	if err := root.Mkdir(s.groupName(), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := root.Mkdir(s.groupName(), 0o755); {
+	case err == nil:
+		err = s.settle(root)
+		if err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrExist):
 		return err
+	case !s.past.read: // whoever made what is there may have been killed before he synced it
+		if err := s.settleTree(root, s.groupName()); err != nil {
+			return err
+		}
 	}
 	return s.recall(root, resume, log)
 }
 
-// settle makes a change of the entries of d durable, if that is wanted.
+// settle makes a change of the entries of d durable, if that is wanted. Below a
+// temporary directory it always is: the sender will not come again for what is there.
 func (s *Session) settle(d dir) error {
-	if !s.k.cfg.Durable {
+	if !s.k.durable {
 		return nil
 	}
 	return d.sync()

@@ -199,7 +199,7 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 		return nil, err
 	}
 	had := min(id.Size(), req.Size)
-	if err = h.Truncate(had); err == nil {
+	if err = truncate(h, had); err == nil {
 		err = preallocate(h, req.Size)
 	}
 	if err != nil {
@@ -306,9 +306,12 @@ func (s *Session) writeState(root dir) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.Write(s.buf)
+	err = call{op: "write", file: h, n: int64(len(s.buf))}.make(func() error {
+		_, err := h.Write(s.buf)
+		return err
+	})
 	if err == nil {
-		err = h.Sync()
+		err = call{op: "syncdata", file: h}.make(h.Sync)
 	}
 	err = errors.Join(err, h.Close())
 	if err == nil {
