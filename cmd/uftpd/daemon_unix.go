@@ -110,8 +110,9 @@ func startDaemon(args []string, stderr *os.File) int {
 	return cli.ExitSystem
 }
 
-// detach leaves the directory, the umask and the open files of whoever started us
-// behind; standard output is /dev/null already.
+// detach leaves the directory and the open files of whoever started us behind;
+// standard output is /dev/null already. The umask stays: it is the administrator's word
+// on who may read what arrives.
 func (h *handoff) detach(left []int) error {
 	for _, fd := range left {
 		unix.Close(fd)
@@ -122,7 +123,6 @@ func (h *handoff) detach(left []int) error {
 	}
 	dup(int(null.Fd()), 0)
 	null.Close()
-	unix.Umask(0)
 	return os.Chdir("/")
 }
 

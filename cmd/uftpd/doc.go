@@ -46,11 +46,21 @@
 // # Scripts
 //
 // The post-receive script is started in the background, with /dev/null as its
-// input and outputs; at most [scriptsMax] run at a time, the others wait.
+// input and outputs and in a process group of its own; at most [scriptsMax] run at a
+// time, the others wait, which is logged. One that takes longer than --script-timeout
+// is ended with its group. How each ends is an event, and a warning when it fails. At
+// the end of the daemon calls that wait get [scriptsEnd] to begin; scripts that still
+// run go on.
+//
+// # Umask
+//
+// Received files, directories and what scripts make obey the umask that uftpd was
+// started with, or --umask. The stock daemon sets its umask to 0 in the background, and
+// so that of its scripts.
 //
 // # Limits
 //
 // Proxies are recognised and refused. Running in the background,
-// -N and the umask need a Unix system; elsewhere they are refused. -t changes
+// -N and --umask need a Unix system; elsewhere they are refused. -t changes
 // nothing: a file appears under its name only when it is whole in any case.
 package main

@@ -82,6 +82,11 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, ha
 		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
 		return code
 	}
+	if o.umask >= 0 {
+		if err := setUmask(o.umask); err != nil {
+			return fail(cli.ExitUsage, "Couldn't set umask: %s (--umask %03o)", cli.ErrText(err), o.umask)
+		}
+	}
 	warn := func(line string) { fmt.Fprintln(stderr, line) }
 	if err := cli.NoCores(); err != nil {
 		warn("Warning: a core file of this program would hold keys: " + cli.ErrText(err))
@@ -169,12 +174,12 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, ha
 		rep.Report(at, ev)
 	})
 	if o.script != "" {
-		scripts := newScripts(o.script, cfg.Sink.Temp != "", cfg.Sink.Merge, rep.Report)
+		scripts := newScripts(o.script, cfg.Sink.Temp != "", cfg.Sink.Merge, time.Duration(o.scriptSeconds)*time.Second, rep.Report)
 		defer scripts.close()
 		plain := tell
 		tell = func(at time.Time, ev machine.Event) {
 			plain(at, ev)
-			scripts.report(at, ev)
+			scripts.report(ev)
 		}
 	}
 	ctx, end := context.WithCancel(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +50,9 @@ type options struct {
 	outsideLinks   bool
 	durable        bool
 	script         string
+	scriptSeconds  int  // 0: no limit
+	scriptTimed    bool // scriptSeconds was given
+	umask          int  // -1: that we were started with
 	cacheBytes     int
 
 	listen     []netio.Interface
@@ -90,8 +95,8 @@ func newOptions(ifs []netio.Interface) *options {
 		resolver: cli.NewResolver(), interfaces: ifs,
 		logCount: 5, logLevel: 2,
 		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
-		maxSessions: receiver.DefaultMaxSessions,
-		workers:     engine.DefaultWorkers(runtime.GOMAXPROCS(0), engine.AnyCipher, aead.Accelerated(wire.CipherAES256GCM)),
+		maxSessions: receiver.DefaultMaxSessions, scriptSeconds: 3600, umask: -1,
+		workers: engine.DefaultWorkers(runtime.GOMAXPROCS(0), engine.AnyCipher, aead.Accelerated(wire.CipherAES256GCM)),
 	}
 }
 
@@ -141,6 +146,10 @@ func (o *options) command() *cli.Command {
 				Help: "let a file appear only when it is whole (this is always done)"},
 			{Letter: 's', Name: "script", Arg: "PATH", Group: where, Set: o.setScript,
 				Help: "run PATH -I GROUP FILE... for what was received"},
+			{Name: "script-timeout", Arg: "SECONDS", Group: where, Set: o.setScriptTimeout,
+				Help: "end a script, and all it has started, after so long (0 to 31536000,\n0: never; default: 3600)"},
+			{Name: "umask", Arg: "OCTAL", Group: where, Set: o.setUmask,
+				Help: "permissions that files, directories and what scripts make do not get\n(0 to 777; default: that uftpd is started with)"},
 			{Name: "durable", Group: where, Set: cli.Flag(&o.durable),
 				Help: "make each file reach the disk before it is confirmed (slower; with -T\nthis is always done)"},
 			{Name: "allow-outside-links", Group: where, Set: cli.Flag(&o.outsideLinks),
@@ -243,6 +252,8 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return cli.Unsupported("-R", o.proxy, "response proxies are")
 	case o.resumeDays > 0 && o.temp == "":
 		return cli.Fail("--resume-days is for what -T keeps: add -T")
+	case o.scriptTimed && o.script == "":
+		return cli.Fail("--script-timeout is for a script: add -s")
 	case o.json && !o.foreground:
 		return cli.Fail("--json writes to standard output, which a background process has not: add -d")
 	}
@@ -440,7 +451,46 @@ func (o *options) setScript(v string) error {
 	if !filepath.IsAbs(v) {
 		return cli.Fail("ERROR: must specify absolute pathname for postreceive script")
 	}
+	info, err := os.Stat(v)
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("not a file that can be run")
+	case runtime.GOOS == "windows" && batchFile(v):
+		// The interpreter would take parts of names from the network for commands.
+		return &cli.Error{Text: "Invalid postreceive script: a batch file cannot be given names safely", Allowed: "an executable program"}
+	default:
+		err = runnable(v)
+	}
+	if err != nil {
+		return &cli.Error{Text: "Invalid postreceive script: " + cli.ErrText(err), Allowed: "a file that can be run"}
+	}
 	o.script = v
+	return nil
+}
+
+// batchFile reports whether Windows hands a file to its command interpreter. Dots and
+// blanks at the end of a name do not count there.
+func batchFile(path string) bool {
+	ext := strings.ToLower(filepath.Ext(strings.TrimRight(path, ". ")))
+	return ext == ".bat" || ext == ".cmd"
+}
+
+func (o *options) setScriptTimeout(v string) error {
+	n, err := strconv.ParseUint(v, 10, 32)
+	if err != nil || n > 31536000 {
+		return &cli.Error{Text: "Invalid script timeout", Allowed: "0 to 31536000 seconds, 0: none"}
+	}
+	o.scriptSeconds, o.scriptTimed = int(n), true
+	return nil
+}
+
+func (o *options) setUmask(v string) error {
+	n, err := strconv.ParseUint(v, 8, 16)
+	if err != nil || n > 0o777 {
+		return &cli.Error{Text: "Invalid umask", Allowed: "octal, 0 to 777"}
+	}
+	o.umask = int(n)
 	return nil
 }
 

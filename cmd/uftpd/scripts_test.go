@@ -3,30 +3,56 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/report"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/wire"
 )
 
-// told gathers the notes of scripts.
+// told gathers the notes of scripts, and how they end.
 type told struct {
 	mu    sync.Mutex
 	lines []string
+	ends  []report.ScriptEnded
 }
 
 func (n *told) report(_ time.Time, ev machine.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.lines = append(n.lines, ev.(engine.Note).Text)
+	switch ev := ev.(type) {
+	case engine.Note:
+		n.lines = append(n.lines, ev.Text)
+	case report.ScriptEnded:
+		n.ends = append(n.ends, ev)
+	}
+}
+
+// await waits until so many scripts have ended.
+func (n *told) await(t *testing.T, ends int) []report.ScriptEnded {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		n.mu.Lock()
+		list := n.ends
+		n.mu.Unlock()
+		if len(list) >= ends {
+			return list
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d scripts have ended, want %d", len(list), ends)
+		}
+	}
 }
 
 // scriptCalls runs a script for events and returns what it was called with.
@@ -40,9 +66,9 @@ func scriptCalls(t *testing.T, temp, each bool, events ...machine.Event) (calls,
 		t.Fatal(err)
 	}
 	n := new(told)
-	s := newScripts(script, temp, each, n.report)
+	s := newScripts(script, temp, each, 0, n.report)
 	for _, ev := range events {
-		s.report(time.Now(), ev)
+		s.report(ev)
 	}
 	s.close()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) { // scripts are not waited for
@@ -96,7 +122,7 @@ func TestLongScriptCall(t *testing.T) {
 		paths = append(paths, "/dest/"+strings.Repeat("p", 400))
 	}
 	s := &scripts{path: "/s", calls: make(chan scriptCall, 9)}
-	s.call(time.Now(), in, paths...)
+	s.call(in, paths...)
 	close(s.calls)
 	n := 0
 	for c := range s.calls {
@@ -112,21 +138,131 @@ func TestLongScriptCall(t *testing.T) {
 
 func TestScriptFails(t *testing.T) {
 	n := new(told)
-	s := newScripts("/no/such/script", false, false, n.report)
-	s.report(time.Now(), stored(wire.TypeFile, "/dest/f1"))
+	s := newScripts("/no/such/script", false, false, 0, n.report)
+	s.report(stored(wire.TypeFile, "/dest/f1"))
 	s.close()
-	want := "Running postreceive: /no/such/script -I 3D29F076 /dest/f1\nError running postreceive script: No such file or directory"
+	want := "Running postreceive: /no/such/script -I 3D29F076 /dest/f1"
 	if got := strings.Join(n.lines, "\n"); got != want {
 		t.Errorf("log\n%s\nwant\n%s", got, want)
 	}
+	if len(n.ends) != 1 || cli.ErrText(n.ends[0].Err) != "No such file or directory" {
+		t.Errorf("ends %+v, want one that says that there is no such file", n.ends)
+	}
+}
+
+// writeScript makes a script that runs a text of the shell.
+func writeScript(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Every end of a script is reported, with what it has ended by.
+func TestScriptEnds(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want report.ScriptEnded
+	}{
+		{"exit 0", report.ScriptEnded{}},
+		{"exit 3", report.ScriptEnded{Exit: 3}},
+		{"kill -KILL $$", report.ScriptEnded{Exit: -1, Signal: "SIGKILL"}},
+	} {
+		n := new(told)
+		s := newScripts(writeScript(t, tt.text), false, false, time.Minute, n.report)
+		s.report(stored(wire.TypeFile, "/dest/f1"))
+		e := n.await(t, 1)[0]
+		s.close()
+		if e.Exit != tt.want.Exit || e.Signal != tt.want.Signal || e.TimedOut || e.Err != nil || strings.Join(e.Args, " ") != "-I 3D29F076 /dest/f1" {
+			t.Errorf("%s: %+v", tt.text, e)
+		}
+	}
+}
+
+// A script that takes too long is ended with all that it has started, even if it does
+// not want to.
+func TestScriptTimeLimit(t *testing.T) {
+	for _, text := range []string{
+		"sleep 1000 & echo $! >$4.child; echo x >$4; wait",
+		"trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo $! >$4.child; echo x >$4; while :; do sleep 1; done",
+	} {
+		n := new(told)
+		file := filepath.Join(t.TempDir(), "f")
+		s := newScripts(writeScript(t, text), true, false, time.Hour, n.report)
+		s.after = func(time.Duration) <-chan time.Time { // the time is over when the script is under way
+			for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+				if _, err := os.Stat(file); err == nil {
+					break
+				}
+			}
+			ch := make(chan time.Time, 1)
+			ch <- time.Now()
+			return ch
+		}
+		s.report(engine.Moved{Session: in, Paths: []string{"/dest/f", file}})
+		e := n.await(t, 1)[0]
+		s.close()
+		if !e.TimedOut || e.Signal == "" {
+			t.Errorf("%s: %+v, want a script that was ended", text, e)
+		}
+		b, err := os.ReadFile(file + ".child")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := func() bool {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			return err != nil || strings.Contains(string(b), ") Z ")
+		}
+		for end := time.Now().Add(time.Minute); !gone(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: the child lives on", text)
+			}
+		}
+	}
+}
+
+// Calls that have to wait say so, and are named when they are never run.
+func TestScriptsWait(t *testing.T) {
+	dir := t.TempDir()
+	release := filepath.Join(dir, "release")
+	n := new(told)
+	s := newScripts(writeScript(t, "until [ -e "+release+" ]; do sleep 0.01; done"), false, false, 0, n.report)
+	s.after = func(time.Duration) <-chan time.Time {
+		ch := make(chan time.Time, 1)
+		ch <- time.Now()
+		return ch
+	}
+	for i := range scriptsMax + 3 {
+		s.report(stored(wire.TypeFile, fmt.Sprintf("/dest/f%d", i)))
+	}
+	s.close()
+	text := strings.Join(n.lines, "\n")
+	for _, want := range []string{
+		"Warning: 64 postreceive scripts are running,", "Postreceive script not run, this program ends: ", "/dest/f66",
+		"Warning: this program ends before 64 postreceive scripts",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("nothing says %q:\n%s", want, text)
+		}
+	}
+	if err := os.WriteFile(release, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, scriptsMax)
 }
 
 // A daemon that has more to run than it may keeps what it can and says what not.
 func TestScriptsLimit(t *testing.T) {
 	n := new(told)
 	s := &scripts{path: "/s", tell: n.report, calls: make(chan scriptCall, 1)}
-	s.call(time.Now(), in, "/a")
-	s.call(time.Now(), in, "/b")
+	s.call(in, "/a")
+	s.call(in, "/b")
 	if len(n.lines) != 1 || !strings.Contains(n.lines[0], "not run: /s -I 3D29F076 /b") {
 		t.Errorf("notes %q, want one about the second call", n.lines)
 	}

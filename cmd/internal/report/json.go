@@ -217,6 +217,16 @@ type (
 		head
 		Paths []string `json:"paths"`
 	}
+	jsonScript struct {
+		head
+		Script   string   `json:"script"`
+		Paths    []string `json:"paths"`
+		Exit     *int     `json:"exit,omitempty"`
+		Signal   string   `json:"signal,omitempty"`
+		TimedOut bool     `json:"timed_out,omitempty"`
+		Text     string   `json:"text,omitempty"`
+		Elapsed  seconds  `json:"elapsed"`
+	}
 	jsonSessionEnd struct {
 		head
 		Sender string `json:"sender"`

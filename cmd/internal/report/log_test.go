@@ -6,8 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/outfile"
 )
 
 func TestRolling(t *testing.T) {
@@ -165,4 +169,79 @@ func TestReopenStatus(t *testing.T) {
 	if err := (&Status{log: NewLog(new(bytes.Buffer), Normal, false)}).Reopen(); err != nil {
 		t.Errorf("status lines in the log: %v", err)
 	}
+}
+
+// A line that waited somewhere does not stand before its time; a clock that was set
+// back shows.
+func TestStampsInOrder(t *testing.T) {
+	var b bytes.Buffer
+	l := NewLog(&b, Normal, true)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, d := range []time.Duration{0, 20 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, -time.Hour} {
+		l.Printf(Normal, at.Add(d), Where{}, "x")
+	}
+	var got []string
+	for line := range strings.Lines(b.String()) {
+		got = append(got, line[11:23])
+	}
+	if want := "03:04:05.000 03:04:05.020 03:04:05.020 03:04:05.030 02:04:05.000"; strings.Join(got, " ") != want {
+		t.Errorf("stamps %v, want %s", got, want)
+	}
+}
+
+// The log says how many of its lines are missing where they are missing.
+func TestLostLines(t *testing.T) {
+	w := &failing{}
+	l := NewLog(w, Normal, false)
+	for _, fails := range []bool{false, true, true, false, false, true} {
+		w.fails = fails
+		l.Printf(Normal, time.Time{}, Where{}, "line")
+	}
+	w.fails = false
+	l.Raw("STATUS")
+	want := "line\nWarning: 2 log lines could not be written here: No space left on device\nline\nline\n" +
+		"Warning: 1 log line could not be written here: No space left on device\nSTATUS\n"
+	if w.text != want {
+		t.Errorf("log\n%swant\n%s", w.text, want)
+	}
+}
+
+// An output that fails is told once, and once when it works again.
+func TestOutputFails(t *testing.T) {
+	w := &failing{}
+	var set outfile.Outputs
+	var told []string
+	o := set.Watch("status file s", cli.ExitUsage, w, func(name string, err error, lost int64) {
+		told = append(told, fmt.Sprint(name, " ", err != nil, " ", lost))
+	})
+	for _, fails := range []bool{false, true, true, true, false, false, true} {
+		w.fails = fails
+		o.Write([]byte("x\n"))
+	}
+	if got, want := strings.Join(told, "; "), "status file s true 0; status file s false 3; status file s true 0"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	set.Fail(cli.ExitLog, "log", syscall.EIO)
+	for _, tt := range []struct {
+		code   int
+		normal bool
+		want   int
+	}{{0, true, cli.ExitUsage}, {7, false, 7}, {cli.ExitSignal, true, cli.ExitUsage}} {
+		if got := set.Exit(tt.code, tt.normal); got != tt.want {
+			t.Errorf("exit code %d becomes %d, want %d", tt.code, got, tt.want)
+		}
+	}
+}
+
+type failing struct {
+	fails bool
+	text  string
+}
+
+func (w *failing) Write(b []byte) (int, error) {
+	if w.fails {
+		return 0, syscall.ENOSPC
+	}
+	w.text += string(b)
+	return len(b), nil
 }

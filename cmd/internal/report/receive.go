@@ -108,6 +108,8 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		r.logf(e.Level, at, whereOf(e.Session), "%s", e.Text)
 	case engine.Stored:
 		r.stored(at, e)
+	case ScriptEnded:
+		r.scriptEnded(at, e)
 	case engine.Moved:
 		r.JSON.write(jsonMoved{newHead(at, "moved", whereOf(e.Session)), e.Paths})
 	case engine.SendFailed:

@@ -1,0 +1,20 @@
+//go:build !unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+)
+
+func ownGroup(*exec.Cmd) {}
+
+// endGroup kills a script; what it has started goes on.
+func endGroup(cmd *exec.Cmd, _ bool) { cmd.Process.Kill() }
+
+func endSignal(*os.ProcessState) string { return "" }
+
+func runnable(string) error { return nil }
+
+func setUmask(int) error { return errors.New("not possible on this system") }
