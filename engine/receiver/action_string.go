@@ -92,11 +92,12 @@ func _() {
 	_ = x[EndRefused-4]
 	_ = x[EndShutdown-5]
 	_ = x[EndSuperseded-6]
+	_ = x[EndEvicted-7]
 }
 
-const _EndReason_name = "confirmedcompletion unconfirmedtimed outaborted by the senderaborted by this receivershut downsuperseded by a restart"
+const _EndReason_name = "confirmedcompletion unconfirmedtimed outaborted by the senderaborted by this receivershut downsuperseded by a restartgave way to other senders"
 
-var _EndReason_index = [...]uint8{0, 9, 31, 40, 61, 85, 94, 117}
+var _EndReason_index = [...]uint8{0, 9, 31, 40, 61, 85, 94, 117, 142}
 
 func (i EndReason) String() string {
 	idx := int(i) - 0

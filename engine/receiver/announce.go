@@ -38,7 +38,8 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	if !r.knownAddr(from.Addr()) {
 		return machine.DropSource
 	}
-	if !r.hasRoom(from.Addr()) {
+	victim, ok := r.hasRoom(now, from.Addr())
+	if !ok {
 		if r.refusals.allow(now) {
 			r.emit(Stepped{Session: id, Step: TooMany})
 		}
@@ -79,7 +80,9 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		}
 		return machine.DropLimit
 	}
-	r.makeRoom(now)
+	if victim != nil {
+		r.evict(now, victim)
+	}
 	r.accept(now, id, h, &a, sec)
 	return machine.DropNone
 }
@@ -172,6 +175,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 	r.sessions++
 	r.index[key(h.Group, h.Instance)] = s
 	r.setGRTT(s, h.GRTT)
+	r.wait(s, true)
 	r.emit(SessionStarted{Session: id, Public: a.Public, Private: a.Private, Sync: s.sync, Preview: s.preview})
 	r.enter(now, s, Joining)
 

@@ -2,59 +2,234 @@ package receiver
 
 import (
 	"net/netip"
+	"time"
 
 	"uftp/engine/clock"
 )
 
-// crowd counts the sessions that are not confirmed yet, by the address that their
-// ANNOUNCE came from. An ANNOUNCE costs its sender nothing, may ask for patience of an
-// hour, and needs no sender who goes on: so one host could keep all slots. While they
-// are all taken a host that waits for nothing therefore gets the oldest slot of one that
-// waits in several. Who has lost his and is a true sender asks again.
+// How long a session lives on promises. Its GRTT and robust factor come from the packets
+// of whoever announced it, and would keep it for an hour.
+const (
+	// promiseMax is how long a session that has stored no block yet outlives the last
+	// packet of its sender, or COMPLETE.
+	promiseMax = 2 * time.Minute
+	// openMax is the same for a file that is open: that holds memory, and what the host
+	// keeps for it.
+	openMax = time.Minute
+	// silentMax is the silence after which a session that did store blocks waits like one
+	// that did not.
+	silentMax = time.Minute
+	// sweepEvery is how often silent sessions are looked for while all slots are taken.
+	sweepEvery = time.Second
+	// startTime is how long a host may wait in one slot before another host of its network
+	// pushes it out.
+	startTime = 10 * time.Second
+)
+
+// crowd counts the sessions that wait: those that have stored no block, and those whose
+// sender has been silent for silentMax. An ANNOUNCE and a REG_CONF cost nothing, and so
+// does a block, so one host could keep all slots. While they are all taken, a host that
+// waits for nothing therefore gets the slot of one that waits in several, and of those the
+// oldest of the largest crowd. Whoever has lost a session before its confirmation, and is a
+// true sender, asks again.
 //
-// Nobody loses his only unconfirmed session, nor a confirmed one: what comes from as
-// many addresses as there are slots, or plays the sender further, still fills them. Who
-// can forge the address of a host makes it one that waits in several.
+// Hosts of one network are a crowd, too: a host has all the 2^64 addresses of its IPv6
+// network. On a link without router, or a LAN, that network is also the one of its
+// neighbours. So while its network waits in at least as many slots as any other, a host
+// that waits for nothing gets the slot of one of its network: of a host that waits in
+// several, or else the oldest after startTime.
+//
+// Nobody loses a session that stores blocks, nor the only one of its network that waits.
+// Whoever has as many networks as there are slots, or goes on sending blocks in each, still
+// fills them. Whoever can forge the address of a host makes it one that waits in several.
 type crowd struct {
-	waiting map[netip.Addr]int // never ranged over
-	surplus int                // of them, those behind the first of each address
+	hosts   map[netip.Addr]*host    // that wait; never ranged over
+	nets    map[netip.Addr]*network // theirs; never ranged over
+	surplus int                     // sessions that wait behind the first of each network
+	swept   clock.Time              // when silent sessions were looked for
 }
 
-func (c *crowd) add(from netip.Addr) {
-	if c.waiting[from]++; c.waiting[from] > 1 {
+// host is an address that sessions wait for.
+type host struct {
+	addr    netip.Addr
+	net     *network
+	waiting int
+}
+
+// network is the addresses that a host can have at will: the /64 of an IPv6 address, an
+// IPv4 address alone.
+type network struct {
+	addr    netip.Addr
+	waiting int
+}
+
+// networkOf returns what names the network of an unmapped address. The zone stays: it is
+// another link.
+func networkOf(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	p, _ := a.WithZone("").Prefix(64) // cannot fail
+	return p.Addr().WithZone(a.Zone())
+}
+
+func (c *crowd) start(sessions int) {
+	c.hosts = make(map[netip.Addr]*host, sessions)
+	c.nets = make(map[netip.Addr]*network, sessions)
+}
+
+// add counts a session that waits.
+func (c *crowd) add(from netip.Addr) *host {
+	a := from.Unmap()
+	h := c.hosts[a]
+	if h == nil {
+		key := networkOf(a)
+		n := c.nets[key]
+		if n == nil {
+			n = &network{addr: key}
+			c.nets[key] = n
+		}
+		h = &host{addr: a, net: n}
+		c.hosts[a] = h
+	}
+	h.waiting++
+	if h.net.waiting++; h.net.waiting > 1 {
 		c.surplus++
 	}
+	return h
 }
 
-func (c *crowd) remove(from netip.Addr) {
-	if c.waiting[from]--; c.waiting[from] > 0 {
-		c.surplus--
-		return
+// remove counts it no longer.
+func (c *crowd) remove(h *host) {
+	if h.waiting--; h.waiting == 0 {
+		delete(c.hosts, h.addr)
 	}
-	delete(c.waiting, from)
+	if h.net.waiting--; h.net.waiting > 0 {
+		c.surplus--
+	} else {
+		delete(c.nets, h.net.addr)
+	}
+}
+
+// wait counts s among those that wait, or no longer.
+func (r *Receiver) wait(s *session, yes bool) {
+	switch {
+	case yes && s.waits == nil:
+		s.waits = r.crowd.add(s.info.From.Addr())
+	case !yes && s.waits != nil:
+		r.crowd.remove(s.waits)
+		s.waits = nil
+	}
 }
 
 // unconfirmed reports whether a session of phase p waits for its confirmation.
 func (p Phase) unconfirmed() bool { return p == Joining || p == Registering }
 
-// hasRoom reports whether a session announced from there gets a slot.
-func (r *Receiver) hasRoom(from netip.Addr) bool {
-	return r.sessions < len(r.slots) || r.crowd.surplus > 0 && r.crowd.waiting[from.Unmap()] == 0
+// silence returns for how long the sender of s was not heard, or has not confirmed
+// COMPLETE. While the host owes an answer it is not the sender's turn.
+func (s *session) silence(now clock.Time) time.Duration {
+	switch {
+	case s.phase == MidGroup, s.phase == Receiving, s.phase == Completing && s.settling == 0:
+		return now.Sub(s.start[idleTimer])
+	}
+	return 0
 }
 
-// makeRoom frees a slot, after hasRoom has said that it can be done.
-func (r *Receiver) makeRoom(now clock.Time) {
-	if r.sessions < len(r.slots) {
+// sweep looks once in sweepEvery which sessions that have stored blocks are silent.
+func (r *Receiver) sweep(now clock.Time) {
+	if now.Sub(r.crowd.swept) < sweepEvery {
 		return
 	}
-	var oldest *session
+	r.crowd.swept = now
 	for i := range r.slots {
-		s := &r.slots[i]
-		if s.phase.unconfirmed() && r.crowd.waiting[s.info.From.Addr().Unmap()] > 1 &&
-			(oldest == nil || s.info.Started < oldest.info.Started) {
-			oldest = s
+		if s := &r.slots[i]; s.phase != Free && s.stored {
+			r.wait(s, s.silence(now) >= silentMax)
 		}
 	}
-	r.step(oldest, TooMany)
-	r.end(now, oldest, EndTimeout)
+}
+
+// givesWay reports whether s waits and its slot is free as soon as s is ended: while the
+// host owes an answer the end waits for that.
+func (s *session) givesWay() bool {
+	return s.waits != nil && s.phase != Opening && s.phase != Closing && s.settling == 0
+}
+
+// hasRoom reports whether a session announced from there gets a slot: a free one, or that
+// of the session it returns.
+func (r *Receiver) hasRoom(now clock.Time, from netip.Addr) (victim *session, ok bool) {
+	if r.sessions < len(r.slots) {
+		return nil, true
+	}
+	r.sweep(now)
+	c, a := &r.crowd, from.Unmap()
+	if c.surplus == 0 || c.hosts[a] != nil {
+		return nil, false
+	}
+	own, ours := c.nets[networkOf(a)], 0
+	if own != nil {
+		ours = own.waiting
+	}
+	var far, near *session // the oldest of the largest crowd elsewhere, and of the own network
+	for i := range r.slots {
+		s := &r.slots[i]
+		switch {
+		case !s.givesWay():
+		case s.waits.net == own:
+			if near == nil || s.before(near) {
+				near = s
+			}
+		case far == nil || s.before(far):
+			far = s
+		}
+	}
+	switch {
+	case far != nil && far.waits.net.waiting > ours+1:
+		return far, true
+	case near != nil && ours > 1 && (near.waits.waiting > 1 || now.Sub(near.info.Started) >= startTime):
+		return near, true
+	}
+	return nil, false
+}
+
+// before reports whether s gives way rather than o.
+func (s *session) before(o *session) bool {
+	switch a, b := s.waits, o.waits; {
+	case a.net.waiting != b.net.waiting:
+		return a.net.waiting > b.net.waiting
+	case a.waiting != b.waiting:
+		return a.waiting > b.waiting
+	}
+	return s.info.Started < o.info.Started
+}
+
+// evict frees the slot of a session that waits. A sender that counts on us hears why; one
+// that waits for our answer asks again.
+func (r *Receiver) evict(now clock.Time, s *session) {
+	r.step(s, TooMany)
+	switch {
+	case s.phase.unconfirmed():
+		r.end(now, s, EndEvicted)
+	case s.phase == Completing: // COMPLETE was said
+		r.end(now, s, EndUnconfirmed)
+	default:
+		r.abort(now, s, "Too many sessions, and this one waits for data", EndEvicted)
+	}
+}
+
+// reclaim makes room for n more blocks of s by ending sessions that hold room for larger
+// files of which they have stored nothing yet, the largest first.
+func (r *Receiver) reclaim(now clock.Time, s *session, n int64) {
+	for r.blocks+n > blocksMax {
+		var largest *session
+		for i := range r.slots {
+			o := &r.slots[i]
+			if o != s && o.phase == Receiving && !o.file.stored && int64(o.reserved) > n && (largest == nil || o.reserved > largest.reserved) {
+				largest = o
+			}
+		}
+		if largest == nil {
+			return
+		}
+		r.abort(now, largest, "Memory is needed for other sessions, and no data came", EndEvicted)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -51,32 +52,303 @@ func TestOneHostCannotTakeAllSlots(t *testing.T) {
 	w.wantPhase(MidGroup)
 }
 
-// TestCrowd: who waits in one slot alone keeps it, whatever comes, and a confirmed
-// session does so anyway.
-func TestCrowd(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.MaxSessions = 8 })
-	w.grtt = 255
-	for i := range uint32(3) { // three confirmed ones of one host
-		w.announceFrom(1, i+1)
+// stores makes the session of w.group store a block.
+func (w *world) stores() {
+	w.t.Helper()
+	w.fileInfo(1, 9000)
+	q := w.opened(Opened{Action: Receive})
+	if v := w.data(1, &q.Layout, 0, 0); v.Store.Data == nil {
+		w.t.Fatalf("no block is stored: %q", v.Drop)
+	}
+}
+
+// fill takes all slots for host number n with sessions from group first on, each brought
+// to where step brings it.
+func (w *world) fill(n int, first uint32, step func()) {
+	w.t.Helper()
+	for i := uint32(0); w.r.sessions < len(w.r.slots); i++ {
+		if d := w.announceFrom(n, first+i); d != machine.DropNone {
+			w.t.Fatalf("session %d of host %d: %q", i, n, d)
+		}
+		step()
+		w.forget()
+	}
+}
+
+// promises are what a sender can make a session be without sending a block of data.
+var promises = []struct {
+	name string
+	step func(w *world)
+}{
+	{"announced", func(w *world) {}},
+	{"confirmed", func(w *world) { w.regConf(us) }},
+	{"file announced and opened", func(w *world) { w.fileInfo(1, 1<<34); w.opened(Opened{Action: Receive}) }},
+	{"file is no file", func(w *world) {
+		w.fileInfo(1, 0, func(x *wire.FileInfo) { x.Type = wire.TypeDir })
+		w.opened(Opened{Action: Complete})
+	}},
+	{"file rejected", func(w *world) { w.fileInfo(1, 9000); w.opened(Opened{Action: Complete, Status: wire.StatusRejected}) }},
+	{"empty file", func(w *world) { w.fileInfo(1, 0); w.opened(Opened{Action: Receive}); w.closed("") }},
+	{"DONE of the session", func(w *world) { w.regConf(us); w.done(0, 0, us) }},
+	{"DONE of a file that never came", func(w *world) { w.regConf(us); w.done(7, 0, us) }},
+	{"a block that is none", func(w *world) {
+		w.fileInfo(1, 9000)
+		w.opened(Opened{Action: Receive})
+		x := wire.FileSeg{FileID: 1, Block: 100, Data: make([]byte, 1000)}
+		w.send(wire.FuncFileSeg, x.Append(nil))
+	}},
+}
+
+// TestPromisesTakeNoSlots: whatever a host does but sending data, it does not keep other
+// hosts out; and which session gives way is the oldest of the largest crowd.
+func TestPromisesTakeNoSlots(t *testing.T) {
+	for _, p := range promises {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(p.name, " ", restart), func(t *testing.T) {
+				w := newWorld(t, func(c *Config) { c.MaxSessions, c.Restart = 8, restart })
+				w.grtt = 255
+				step := func() {
+					p.step(w)
+					for _, e := range w.events {
+						if e, ok := e.(Settle); ok {
+							w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
+							w.poll()
+						}
+					}
+				}
+				w.announceFrom(3, 901) // a small crowd, but an older one
+				step()
+				w.announceFrom(3, 902)
+				step()
+				w.now = w.now.Add(time.Millisecond)
+				w.announceFrom(1, 1)
+				step()
+				w.now = w.now.Add(time.Millisecond)
+				w.fill(1, 2, step)
+				if d := w.announceFrom(2, 500); d != machine.DropNone {
+					t.Fatalf("a sender from elsewhere is refused: %q", d)
+				}
+				if w.r.find(1, 0) != nil {
+					t.Error("the oldest of the largest crowd must have gone")
+				}
+				if n := w.r.sessions; n != 8 {
+					t.Errorf("%d sessions, want 8: one goes, one comes", n)
+				}
+				if d := w.announceFrom(2, 501); d != machine.DropLimit {
+					t.Errorf("while that host waits itself it gets a second slot: %q", d)
+				}
+			})
+		}
+	}
+}
+
+// TestEvictedSenderHearsWhy: one that was confirmed gets an ABORT, so that it does not wait
+// for us; one that was not asks again.
+func TestEvictedSenderHearsWhy(t *testing.T) {
+	for _, confirmed := range []bool{true, false} {
+		w := newWorld(t, func(c *Config) { c.MaxSessions = 2 })
+		w.fill(1, 1, func() {
+			if confirmed {
+				w.regConf(us)
+			}
+		})
+		w.announceFrom(2, 500)
+		if e := event[SessionEnded](w, "one gives way"); e.Reason != EndEvicted || e.OK || e.Session.Group != 1 {
+			t.Fatalf("%+v", e)
+		}
+		if confirmed {
+			w.group = 1
+			w.wantAbort("Too many sessions, and this one waits for data", "its sender counts on us")
+		}
+		w.group = 500
+		w.wantRegister("the new one")
+	}
+}
+
+// TestOneSessionThatWaitsIsNoCrowd: a host keeps the only session that waits, and those
+// that store blocks, whoever comes.
+func TestOneSessionThatWaitsIsNoCrowd(t *testing.T) {
+	for _, c := range []struct {
+		waiting int // sessions of one host that wait, beside one that stores
+		room    bool
+	}{{0, false}, {1, false}, {2, true}} {
+		w := newWorld(t, func(c *Config) { c.MaxSessions = 8 })
+		w.grtt = 255
+		w.announceFrom(1, 1)
 		w.regConf(us)
-	}
-	for i := range 5 {
-		w.announceFrom(10+i, uint32(10+i))
-	}
-	for i := range 100 {
-		if d := w.announceFrom(1000+i, uint32(1000+i)); d != machine.DropLimit {
-			t.Fatalf("stranger %d gets a slot where nobody has one too many: %q", i, d)
+		w.stores()
+		for i := range c.waiting {
+			w.announceFrom(1, uint32(10+i))
+			w.regConf(us)
+		}
+		for i := 0; w.r.sessions < 8; i++ {
+			w.announceFrom(10+i, uint32(100+i))
+		}
+		for i := range 100 {
+			d := w.announceFrom(1000+i, uint32(1000+i))
+			if room := c.room && i == 0; (d == machine.DropNone) != room {
+				t.Fatalf("one host waits in %d sessions: stranger %d: %q", c.waiting, i, d)
+			}
+		}
+		if w.r.find(1, 0) == nil {
+			t.Error("the session that stores blocks is gone")
+		}
+		w.r.Stop(w.now)
+		w.poll()
+		if c := &w.r.crowd; len(c.hosts) != 0 || len(c.nets) != 0 || c.surplus != 0 {
+			t.Errorf("after the end %d hosts and %d networks are counted, %d sessions too many", len(c.hosts), len(c.nets), c.surplus)
 		}
 	}
-	for i := range w.r.slots {
-		if p := w.r.slots[i].phase; p != MidGroup && p != Registering {
-			t.Errorf("slot %d is in phase %v", i, p)
-		}
+}
+
+// TestWaitingHostPushesNobody: a host with a session that waits does not push out a second
+// one of another host.
+func TestWaitingHostPushesNobody(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxSessions = 3 })
+	w.announceFrom(1, 1)
+	w.announceFrom(1, 2)
+	w.announceFrom(2, 3)
+	if d := w.announceFrom(2, 4); d != machine.DropLimit {
+		t.Fatalf("it waits in one slot and gets another: %q", d)
 	}
-	w.r.Stop(w.now)
-	w.poll()
-	if c := &w.r.crowd; len(c.waiting) != 0 || c.surplus != 0 {
-		t.Errorf("after the end %d addresses are counted, %d sessions too many", len(c.waiting), c.surplus)
+	w.regConf(us) // of nothing: that session was not taken
+	w.group = 3
+	w.regConf(us)
+	w.stores()
+	if d := w.announceFrom(2, 4); d != machine.DropNone {
+		t.Fatalf("it waits for nothing any more: %q", d)
+	}
+}
+
+// TestOneBlockIsNoDeed: sessions that have stored a block give way once their senders are
+// silent, and not before; those that are heard do not.
+func TestOneBlockIsNoDeed(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxSessions = 4 })
+	w.grtt = 255
+	w.fill(1, 1, func() { w.regConf(us); w.stores() })
+	w.now = w.now.Add(silentMax - sweepEvery)
+	w.group = 1
+	w.done(1, 0, other) // a sign of life
+	if d := w.announceFrom(2, 500); d != machine.DropLimit {
+		t.Fatalf("they were heard lately: %q", d)
+	}
+	w.now = w.now.Add(sweepEvery)
+	if d := w.announceFrom(2, 500); d != machine.DropNone {
+		t.Fatalf("three are silent: %q", d)
+	}
+	if w.r.find(2, 0) != nil || w.r.find(1, 0) == nil {
+		t.Error("the oldest of the silent ones must go, and the other stay")
+	}
+	// One that stores again is no longer one that waits.
+	w.from = addrOf("10.88.0.1:40000")
+	for _, g := range []uint32{3, 4} {
+		w.group = g
+		w.data(1, &w.session().file.req.Layout, 0, 1)
+	}
+	if d := w.announceFrom(3, 600); d != machine.DropLimit {
+		t.Fatalf("all but one store: %q", d)
+	}
+}
+
+// TestCompletingGivesWay: what waits for the confirmation of COMPLETE only does so as well,
+// and is over well.
+func TestCompletingGivesWay(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxSessions = 2 })
+	w.grtt = 255
+	w.fill(1, 1, func() {
+		w.regConf(us)
+		w.stores()
+		f := &w.session().file
+		for b := range 8 {
+			w.data(1, &f.req.Layout, 0, b+1)
+		}
+		w.closed("")
+		w.done(0, 0, us)
+	})
+	if d := w.announceFrom(2, 500); d != machine.DropLimit {
+		t.Fatalf("at once: %q", d)
+	}
+	w.now = w.now.Add(silentMax)
+	if d := w.announceFrom(2, 500); d != machine.DropNone {
+		t.Fatalf("after a minute: %q", d)
+	}
+	if e := event[SessionEnded](w, "one gives way"); e.Reason != EndUnconfirmed || !e.OK {
+		t.Fatalf("%+v", e)
+	}
+}
+
+// announceAt announces a session of its own from an address.
+func (w *world) announceAt(from string, group uint32) machine.Drop {
+	w.t.Helper()
+	w.from, w.group = netip.AddrPortFrom(netip.MustParseAddr(from), 40000), group
+	w.announce(func(a *wire.Announce) { a.Robust, a.Private = 255, netip.IPv4Unspecified() })
+	return w.last.Drop
+}
+
+// TestOneNetworkCannotTakeAllSlots: a host has all addresses of its IPv6 network, so they
+// are one crowd; but neighbours are there, too, and are not kept out by one of them.
+func TestOneNetworkCannotTakeAllSlots(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		flood  func(i int) string
+		comes  string
+		at     time.Duration // after the flood
+		room   bool
+		leaves uint32 // the group of the one that goes
+	}{
+		{"one address, seen from elsewhere", func(int) string { return "2001:db8::66" }, "2001:db8:0:1::1", 0, true, 1},
+		{"one address, seen from beside it", func(int) string { return "2001:db8::66" }, "2001:db8::1", 0, true, 1},
+		{"one address, itself", func(int) string { return "2001:db8::66" }, "2001:db8::66", time.Hour, false, 0},
+		{"many addresses, seen from elsewhere", func(i int) string { return fmt.Sprintf("2001:db8::%x:%x", i, i) }, "2001:db8:0:1::1", 0, true, 1},
+		{"many addresses, seen from IPv4", func(i int) string { return fmt.Sprintf("2001:db8::%x", 1000+i) }, "10.88.0.1", 0, true, 1},
+		{"many addresses, the next of them", func(i int) string { return fmt.Sprintf("2001:db8::%x", 1000+i) }, "2001:db8::1", startTime - 1, false, 0},
+		{"many addresses, the next of them later", func(i int) string { return fmt.Sprintf("2001:db8::%x", 1000+i) }, "2001:db8::1", startTime, true, 1},
+		{"as many networks as slots", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", 1000+i) }, "2001:db8::1", time.Hour, false, 0},
+		{"IPv4 has no such networks", func(i int) string { return fmt.Sprintf("10.88.0.%d", 100+i) }, "10.88.0.1", time.Hour, false, 0},
+		{"mapped IPv4 neither", func(i int) string { return fmt.Sprintf("::ffff:10.88.0.%d", 100+i) }, "10.88.0.1", time.Hour, false, 0},
+		{"mapped or not is one host", func(i int) string { return [...]string{"::ffff:10.88.0.9", "10.88.0.9"}[i%2] }, "10.88.0.1", 0, true, 1},
+		{"the same on another link", func(i int) string { return "fe80::66%e0" }, "fe80::66%e1", 0, true, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.MaxSessions = 6 })
+			w.grtt = 255
+			for i := range 6 {
+				if d := w.announceAt(c.flood(i), uint32(i+1)); d != machine.DropNone {
+					t.Fatalf("session %d: %q", i, d)
+				}
+				w.regConf(us)
+				w.now++
+			}
+			w.now = w.now.Add(c.at) - 6
+			if d := w.announceAt(c.comes, 500); (d == machine.DropNone) != c.room {
+				t.Fatalf("verdict %q, want room %v", d, c.room)
+			}
+			if c.leaves != 0 && w.r.find(c.leaves, 0) != nil {
+				t.Errorf("session %d must have gone", c.leaves)
+			}
+		})
+	}
+}
+
+// TestLargestNetworkGivesWay: a network that waits for less does not lose to one that waits
+// for as much or more.
+func TestLargestNetworkGivesWay(t *testing.T) {
+	for _, c := range []struct {
+		flood, site int
+		at          time.Duration
+		room        bool // for one more of the site
+	}{{7, 1, 0, true}, {5, 3, 0, true}, {4, 3, 0, false}, {3, 3, 0, false}, {3, 1, 0, true}, {2, 1, time.Hour, false}} {
+		w := newWorld(t, func(cfg *Config) { cfg.MaxSessions = c.flood + c.site })
+		for i := range c.flood {
+			w.announceAt("10.88.0.66", uint32(i+1))
+		}
+		for i := range c.site {
+			w.announceAt(fmt.Sprintf("2001:db8::%x", i+1), uint32(100+i))
+		}
+		w.now = w.now.Add(c.at)
+		if d := w.announceAt("2001:db8::ffff", 500); (d == machine.DropNone) != c.room {
+			t.Errorf("%d sessions of a flood, %d of a site: verdict %q, want room %v", c.flood, c.site, d, c.room)
+		}
 	}
 }
 
@@ -84,9 +356,17 @@ func TestCrowd(t *testing.T) {
 func TestCrowdCounts(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxSessions = 16 })
 	for i := range 2000 {
-		w.announceFrom(i*7%5, uint32(i+1))
+		switch i % 2 {
+		case 0:
+			w.announceFrom(i*7%5, uint32(i+1))
+		case 1:
+			w.announceAt(fmt.Sprintf("2001:db8:0:%d::%x", i%3, i%7+1), uint32(i+1))
+		}
 		if i%3 == 0 {
 			w.regConf(us)
+		}
+		if i%5 == 0 && w.session() != nil {
+			w.stores()
 		}
 		if i%11 == 0 {
 			w.abort(wire.Abort{})
@@ -94,22 +374,33 @@ func TestCrowdCounts(t *testing.T) {
 		if i%29 == 0 {
 			w.advance(60 * w.r.slots[0].grtt)
 		}
+		if i%97 == 0 {
+			w.r.sweep(w.now)
+		}
 		w.forget()
-		waiting, surplus := map[netip.Addr]int{}, 0
+		hosts, nets, surplus := map[netip.Addr]int{}, map[netip.Addr]int{}, 0
 		for j := range w.r.slots {
-			if s := &w.r.slots[j]; s.phase.unconfirmed() {
-				waiting[s.info.From.Addr()]++
+			if s := &w.r.slots[j]; s.phase != Free && s.waits != nil {
+				hosts[s.info.From.Addr()]++
+				nets[networkOf(s.info.From.Addr())]++
+			} else if s.phase != Free && !s.stored {
+				t.Fatalf("after %d sessions: one has stored nothing and is not counted", i+1)
 			}
 		}
-		for a, n := range waiting {
+		for a, n := range hosts {
+			if h := w.r.crowd.hosts[a]; h == nil || h.waiting != n {
+				t.Fatalf("after %d sessions: %v has %d that wait, counted are %+v", i+1, a, n, h)
+			}
+		}
+		for a, n := range nets {
 			surplus += n - 1
-			if w.r.crowd.waiting[a] != n {
-				t.Fatalf("after %d sessions: %v has %d unconfirmed ones, counted are %d", i+1, a, n, w.r.crowd.waiting[a])
+			if h := w.r.crowd.nets[a]; h == nil || h.waiting != n {
+				t.Fatalf("after %d sessions: %v has %d that wait, counted are %+v", i+1, a, n, h)
 			}
 		}
-		if len(waiting) != len(w.r.crowd.waiting) || surplus != w.r.crowd.surplus {
-			t.Fatalf("after %d sessions: %d addresses and %d too many, counted are %d and %d",
-				i+1, len(waiting), surplus, len(w.r.crowd.waiting), w.r.crowd.surplus)
+		if len(hosts) != len(w.r.crowd.hosts) || len(nets) != len(w.r.crowd.nets) || surplus != w.r.crowd.surplus {
+			t.Fatalf("after %d sessions: %d hosts, %d networks and %d too many, counted are %d, %d and %d",
+				i+1, len(hosts), len(nets), surplus, len(w.r.crowd.hosts), len(w.r.crowd.nets), w.r.crowd.surplus)
 		}
 	}
 }

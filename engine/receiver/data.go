@@ -48,6 +48,9 @@ func (r *Receiver) gotFileSeg(now clock.Time, s *session, msg []byte, newest boo
 	if !f.missing.Remove(i) {
 		return drop(machine.DropDuplicate)
 	}
+	if !f.stored || s.waits != nil {
+		r.proves(now, s)
+	}
 	if f.missing.Count() == 0 {
 		r.whole(now, s)
 	}

@@ -112,10 +112,14 @@
 // the file, which is when it has found the space for it, and altogether hold at
 // most 2^33 blocks.
 //
-// While all sessions are taken, an ANNOUNCE from an address that waits for no
-// confirmation takes the place of the oldest session of one that waits in several, so
-// that one host that only announces does not shut out the others. Who has as many
-// addresses as there are sessions, or plays the sender further, does.
+// Promises hold little for long. A session that has stored no block ends two minutes
+// after its sender was heard last, a file without one after one minute, whatever GRTT and
+// robust factor the packets name. While all sessions are taken, an ANNOUNCE from a host
+// that waits in none takes the place of the oldest session of the largest crowd that
+// does: sessions without a block, and those whose sender is silent, counted by IPv4
+// address or IPv6 network (see crowd). So a host that only promises does not shut out the
+// others; one that has as many networks as there are sessions, or goes on sending data in
+// each, does. Files of which nothing came give their memory to smaller ones.
 //
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
 // can keep us busy with wrong keys, or abort us before we have any; with wrong

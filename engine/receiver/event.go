@@ -173,6 +173,7 @@ const (
 	EndRefused                      // aborted by this receiver
 	EndShutdown                     // shut down
 	EndSuperseded                   // superseded by a restart
+	EndEvicted                      // gave way to other senders
 )
 
 func (Join) MachineEvent()           {}

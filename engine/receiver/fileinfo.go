@@ -69,7 +69,7 @@ func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine
 		var err error
 		if req.Layout, err = block.NewLayout(x.Size, s.blockSize); err != nil {
 			bad = err.Error()
-		} else if !r.reserve(s, req.Layout.Blocks) {
+		} else if !r.reserve(now, s, req.Layout.Blocks) {
 			bad = "too many blocks for the memory of this receiver"
 		}
 	}

@@ -66,12 +66,14 @@ func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Dr
 	}
 	r.emit(GotDone{Session: s.info, Group: true})
 	r.step(s, GroupDone)
-	r.enter(now, s, Completing)
 	if r.cfg.Restart {
 		if r.settles++; r.settles == 0 {
 			r.settles = 1
 		}
 		s.settling = r.settles
+	}
+	r.enter(now, s, Completing)
+	if r.cfg.Restart {
 		r.emit(Settle{Session: s.info, Number: s.settling})
 		return machine.DropNone
 	}
@@ -91,9 +93,8 @@ func (r *Receiver) Settled(now clock.Time, id SessionID, number uint32, errText 
 		return
 	}
 	s.settling = 0
-	s.limit = now.Add(s.patience()) // of what is said from now on
 	r.complete(s, finished{})
-	r.arm(s, retryTimer, now, 4*s.grtt)
+	r.awaitConf(now, s) // the limit is that of what is said from now on
 }
 
 // gotDoneConf takes DONE_CONF.

@@ -44,6 +44,7 @@ type world struct {
 	instance uint8
 	seq      uint16
 	grtt     uint8
+	robust   uint8
 
 	// what Poll gave and nobody has looked at yet, in order
 	packets []sentPacket
@@ -69,7 +70,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	}
 	w := &world{
 		t: t, now: 1_800_000_000_123_456_789,
-		from: senderAddr, src: them, group: theGroup, grtt: code10ms,
+		from: senderAddr, src: them, group: theGroup, grtt: code10ms, robust: 20,
 		disk: map[machine.FileRef][]byte{},
 	}
 	w.r = New(cfg, w.now)
@@ -171,7 +172,7 @@ func uids(l ...wire.UID) wire.UIDList {
 
 func (w *world) announce(change ...func(*wire.Announce)) {
 	w.t.Helper()
-	a := wire.Announce{Robust: 20, BlockSize: 1000, Time: wire.Stamp{Sec: 77, Usec: 999_000}, Public: publicAddr, Private: privateAddr}
+	a := wire.Announce{Robust: w.robust, BlockSize: 1000, Time: wire.Stamp{Sec: 77, Usec: 999_000}, Public: publicAddr, Private: privateAddr}
 	for _, c := range change {
 		c(&a)
 	}

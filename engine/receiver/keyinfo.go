@@ -86,6 +86,9 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {
 		r.setGRTT(s, h.GRTT)
 	}
+	if s.phase.unconfirmed() {
+		s.alive(now)
+	}
 	if h.Func == wire.FuncKeyInfo {
 		return r.gotKeyInfo(now, s, h.Src, msg)
 	}

@@ -8,17 +8,194 @@ import (
 	"uftp/wire"
 )
 
-// TestPatienceHasAnEnd: what an ANNOUNCE says about time must not hold a slot for days.
-func TestPatienceHasAnEnd(t *testing.T) {
+// TestPromisesAreShortLived: GRTT and robust factor of a packet do not hold a slot, nor what
+// a file that was announced reserves, for longer than minutes after the last packet.
+func TestPromisesAreShortLived(t *testing.T) {
+	small := Opened{Action: Receive}
+	open := func(w *world) { w.fileInfo(1, 1<<30); w.opened(small) }
+	oneBlock := func(w *world) {
+		q := w.toReceiving(1, 1000)
+		w.data(1, &q.Layout, 0, 0)
+		w.closed("")
+	}
+	for _, c := range []struct {
+		name  string
+		reach func(w *world)
+		lasts time.Duration
+		why   EndReason
+	}{
+		{"announced, not joined", func(w *world) { w.announce() }, promiseMax, EndTimeout},
+		{"registered", func(w *world) { w.announce(); w.joined("") }, promiseMax, EndTimeout},
+		{"registered late", func(w *world) { w.announce(); w.advance(time.Minute); w.joined("") }, promiseMax, EndTimeout},
+		{"confirmed", func(w *world) { w.toMidGroup() }, promiseMax, EndTimeout},
+		{"a file is open", func(w *world) { w.toMidGroup(); open(w) }, openMax, EndTimeout},
+		{"a file was rejected", func(w *world) {
+			w.toMidGroup()
+			w.fileInfo(1, 1000)
+			w.opened(Opened{Action: Complete, Status: wire.StatusRejected})
+		}, promiseMax, EndTimeout},
+		{"DONE of the session", func(w *world) { w.toMidGroup(); w.done(0, 0, us) }, promiseMax, EndUnconfirmed},
+		{"a file had a block, the next one has none", func(w *world) {
+			w.toMidGroup()
+			oneBlock(w)
+			w.fileInfo(2, 1<<30)
+			w.opened(small)
+		}, openMax, EndTimeout},
+		{"a file has a block", func(w *world) {
+			w.toMidGroup()
+			open(w)
+			w.data(1, &w.session().file.req.Layout, 0, 0)
+		}, timeoutMax, EndTimeout},
+		{"between files with blocks", func(w *world) { w.toMidGroup(); oneBlock(w) }, timeoutMax, EndTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.grtt = 255 // 1000 s
+			w.robust = 255
+			c.reach(w)
+			w.forget()
+			w.advance(c.lasts - 1)
+			if w.session() == nil {
+				t.Fatalf("it is over before %v", c.lasts)
+			}
+			w.advance(1)
+			w.wantEnded(c.why == EndUnconfirmed, c.why)
+			if w.r.sessions != 0 || w.r.blocks != 0 {
+				t.Errorf("%d slots, %d blocks are taken still", w.r.sessions, w.r.blocks)
+			}
+		})
+	}
+}
+
+// TestSignsOfLifeKeepASession: a sender that has not begun with data, but is heard, keeps
+// its session for as long as it likes.
+func TestSignsOfLifeKeepASession(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		say  func(w *world)
+	}{
+		{"REG_CONF", func(w *world) { w.regConf(us) }},
+		{"REG_CONF for others", func(w *world) { w.regConf(other) }},
+		{"ANNOUNCE", func(w *world) { w.announce() }},
+		{"DONE for others", func(w *world) { w.done(1, 0, other) }},
+		{"FILEINFO for others", func(w *world) { w.fileInfo(1, 10, func(x *wire.FileInfo) { x.Hosts = uids(other) }) }},
+	} {
+		w := newWorld(t)
+		w.grtt = code500ms
+		w.toMidGroup()
+		for range 24 * 60 * 60 / 9 { // a day; the time-out is 20 GRTT
+			w.advance(9 * time.Second)
+			c.say(w)
+			w.forget()
+		}
+		if w.session() == nil {
+			t.Errorf("%s: the session is over", c.name)
+		}
+	}
+	// A satellite, and a registration of minutes.
 	w := newWorld(t)
-	w.grtt = 255 // 1000 s
-	w.announce(func(a *wire.Announce) { a.Robust = 255 })
+	w.grtt = wire.EncodeGRTT(10)
+	w.announce()
 	w.joined("")
+	for range 20 {
+		w.advance(30 * time.Second)
+		w.announce()
+	}
+	w.regConf(us)
+	w.wantPhase(MidGroup)
+}
+
+// TestLongSettle: a host that needs longer to settle a session than the sender has patience
+// still says COMPLETE, and leaves the sender the whole time to confirm it.
+func TestLongSettle(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Restart = true })
+	w.toMidGroup()
+	q := w.toReceiving(1, 1000)
+	w.data(1, &q.Layout, 0, 0)
+	w.closed("")
+	w.done(0, 0, us)
+	e := event[Settle](w, "the host is asked")
+	patience := w.session().patience()
+	w.advance(5 * patience)
+	w.wantPhase(Completing)
 	w.forget()
-	w.advance(time.Hour + 2*4000*time.Second) // checked at each retry, every 4·G
-	w.wantEnded(false, EndTimeout)
-	if w.r.sessions != 0 {
-		t.Error("the slot must be free again")
+	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
+	w.poll()
+	w.wantComplete(0, wire.StatusNormal, "now it is settled")
+	w.advance(patience - 1)
+	w.wantPhase(Completing)
+	w.forget()
+	w.advance(4*w.session().grtt + 1) // it is looked at when COMPLETE would be repeated
+	w.wantEnded(true, EndUnconfirmed)
+}
+
+// TestDataKeepsASession: blocks restart the time-out of a file, those that are here already
+// and those for which there is no room, too.
+func TestDataKeepsASession(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		say  func(w *world, q *Request, i int)
+	}{
+		{"new blocks", func(w *world, q *Request, i int) { w.data(1, &q.Layout, 0, i+1) }},
+		{"the same block", func(w *world, q *Request, i int) { w.data(1, &q.Layout, 0, 0) }},
+		{"no room", func(w *world, q *Request, i int) { w.r.NoRoom(true); w.data(1, &q.Layout, 0, i+1) }},
+	} {
+		w := newWorld(t)
+		w.toMidGroup()
+		q := w.toReceiving(1, 1000_000)
+		w.data(1, &q.Layout, 0, 0)
+		idle := w.session().idle
+		for i := range 20 {
+			w.advance(idle - 1)
+			c.say(w, &q, i)
+			w.forget()
+		}
+		if w.session() == nil {
+			t.Fatalf("%s: timed out", c.name)
+		}
+		w.advance(idle - 1)
+		w.wantPhase(Receiving)
+		w.advance(1)
+		w.wantEnded(false, EndTimeout)
+	}
+}
+
+// TestMemoryGoesToWhoSends: files of which nothing came do not keep the memory for smaller
+// ones.
+func TestMemoryGoesToWhoSends(t *testing.T) {
+	const n = 1 << 28 // blocks of the largest, in sections that 32 such fill the budget
+	w := newWorld(t)
+	hold := func(group uint32, blocks int64) {
+		t.Helper()
+		w.group = group
+		w.announce(func(a *wire.Announce) { a.Private, a.BlockSize = publicAddr, 8192 })
+		w.regConf(us)
+		w.fileInfo(1, blocks*8192)
+		s := w.session()
+		s.phase = Receiving // as the host would have it, but without a bit for each block
+		s.setIdle()
+	}
+	for i := range uint32(blocksMax / n) {
+		hold(i+1, n)
+	}
+	if w.r.blocks != blocksMax {
+		t.Fatalf("%d blocks are reserved, want all", w.r.blocks)
+	}
+	w.group = 1
+	w.session().file.stored = true
+	w.forget()
+	hold(100, n)
+	if e := event[FileEnded](w, "one as large is refused"); e.Status != wire.StatusRejected {
+		t.Fatalf("%+v", e)
+	}
+	w.forget()
+	hold(101, n-1)
+	noEvent[FileEnded](w, "a smaller one is not")
+	if e := event[SessionEnded](w, "one of the larger goes"); e.Reason != EndEvicted || e.Session.Group != 2 {
+		t.Fatalf("%+v", e)
+	}
+	if w.r.blocks != blocksMax-1 {
+		t.Fatalf("%d blocks are reserved, want one less than all", w.r.blocks)
 	}
 }
 

@@ -66,7 +66,7 @@ func New(cfg Config, now clock.Time) *Receiver {
 		beat:     clock.Never,
 		own:      slices.Clone(cfg.Keys),
 	}
-	r.crowd.waiting = make(map[netip.Addr]int, cfg.MaxSessions)
+	r.crowd.start(cfg.MaxSessions)
 	if r.cfg.Rand == nil {
 		r.cfg.Rand = rand.Reader
 	}
@@ -156,6 +156,9 @@ func (r *Receiver) gotMessage(now clock.Time, s *session, h wire.Header, msg []b
 	}
 	if h.GRTT != s.grttCode {
 		r.setGRTT(s, h.GRTT)
+	}
+	if s.phase.unconfirmed() {
+		s.alive(now) // of later phases it depends on the message
 	}
 	if h.Func == wire.FuncFileSeg {
 		return r.gotFileSeg(now, s, msg, newest)
@@ -295,11 +298,12 @@ func (r *Receiver) Stats(buf []Stats) []Stats {
 // reserve takes the memory of a file of n blocks from the budget and reports
 // whether there is enough. A session keeps what the largest file it received took until it
 // ends.
-func (r *Receiver) reserve(s *session, n int) bool {
+func (r *Receiver) reserve(now clock.Time, s *session, n int) bool {
 	more := int64(n - s.reserved)
 	if more <= 0 {
 		return true
 	}
+	r.reclaim(now, s, more)
 	if r.blocks+more > blocksMax {
 		return false
 	}

@@ -68,7 +68,7 @@ func TestPatience(t *testing.T) {
 	}
 	w = newWorld(t)
 	w.grtt = wire.EncodeGRTT(20)
-	w.announce(func(a *wire.Announce) { a.Robust = 1 })
+	w.toMidGroup(func(a *wire.Announce) { a.Robust = 1 })
 	if p, s := w.r.Patience(), w.session(); p != s.idle/2 {
 		t.Errorf("%v, want half of the time-out %v", p, s.idle)
 	}

@@ -83,6 +83,9 @@ type session struct {
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
+	stored bool  // a block was stored
+	waits  *host // counted in crowd there; nil: not
+
 	reserved int   // blocks of the largest file so far: this much of the budget is ours
 	held     int   // so many of them have memory
 	naks     int64 // blocks asked for
@@ -99,6 +102,7 @@ type file struct {
 	status       wire.CompleteStatus // to answer once it is whole
 	partial      bool                // part of it was here before
 	data         bool                // a block came
+	stored       bool                // a block was new
 	failed       bool                // a write failed: missing can no longer be trusted
 	missing      block.Set           // blocks not here yet; over none until Opened, so an announced size costs no memory
 	checkpointed int                 // missing blocks at the last Checkpoint
@@ -120,20 +124,17 @@ type finished struct {
 // (v4-receiver.md section 2.3). Opening and Closing have no idle timer: there
 // it is the host who owes an answer, not the sender.
 func (r *Receiver) enter(now clock.Time, s *session, p Phase) {
-	switch was, is := s.phase.unconfirmed(), p.unconfirmed(); {
-	case is && !was:
-		r.crowd.add(s.info.From.Addr().Unmap())
-	case was && !is:
-		r.crowd.remove(s.info.From.Addr().Unmap())
-	}
 	s.phase = p
 	s.quiet()
+	s.setIdle()
 	switch p {
 	case Joining:
 		s.limit = now.Add(s.patience())
 		r.arm(s, retryTimer, now, s.patience())
+		r.arm(s, idleTimer, now, s.idle)
 	case Registering:
 		r.arm(s, retryTimer, now, 4*s.grtt)
+		r.arm(s, idleTimer, now, s.idle)
 	case MidGroup:
 		r.arm(s, idleTimer, now, s.idle)
 	case Receiving:
@@ -142,8 +143,17 @@ func (r *Receiver) enter(now clock.Time, s *session, p Phase) {
 			r.arm(s, checkpointTimer, now, r.cfg.CheckpointEvery)
 		}
 	case Completing:
-		s.limit = now.Add(s.patience())
-		r.arm(s, retryTimer, now, 4*s.grtt)
+		r.awaitConf(now, s)
+	}
+}
+
+// awaitConf sets the timers of a COMPLETE for the session.
+func (r *Receiver) awaitConf(now clock.Time, s *session) {
+	s.limit = now.Add(s.patience())
+	r.arm(s, retryTimer, now, 4*s.grtt)
+	s.start[idleTimer] = now
+	if !s.stored && s.settling == 0 {
+		r.arm(s, idleTimer, now, promiseMax)
 	}
 }
 
@@ -184,13 +194,37 @@ func (r *Receiver) setGRTT(s *session, code uint8) {
 		return
 	}
 	s.grtt = g
-	s.idle = min(max(timeoutMin, time.Duration(s.robust)*g), timeoutMax)
+	s.setIdle()
 	switch s.phase {
 	case Registering, Completing:
 		r.arm(s, retryTimer, s.start[retryTimer], 4*g)
 	case MidGroup, Receiving:
 		r.arm(s, idleTimer, s.start[idleTimer], s.idle)
 	}
+}
+
+// setIdle sets the length of the idle timer: what GRTT and robust factor ask for, and less
+// while the session, or the file that is open, has stored nothing. Registering has a limit
+// of its own.
+func (s *session) setIdle() {
+	s.idle = min(max(timeoutMin, time.Duration(s.robust)*s.grtt), timeoutMax)
+	switch {
+	case s.phase.unconfirmed():
+		s.idle = promiseMax
+	case s.phase == Receiving && !s.file.stored:
+		s.idle = min(s.idle, openMax)
+	case !s.stored:
+		s.idle = min(s.idle, promiseMax)
+	}
+}
+
+// proves takes the first block of a file that is stored, and the first after a silence: the
+// sender does more than promise.
+func (r *Receiver) proves(now clock.Time, s *session) {
+	s.stored, s.file.stored = true, true
+	r.wait(s, false)
+	s.setIdle()
+	s.alive(now)
 }
 
 // expire acts on a timer that ran out.
@@ -200,8 +234,7 @@ func (r *Receiver) expire(now clock.Time, s *session, t timer) {
 	case retryTimer:
 		r.retry(now, s)
 	case idleTimer:
-		r.step(s, TimedOut)
-		r.abort(now, s, "Transfer timed out", EndTimeout)
+		r.silent(now, s)
 	case nakTimer:
 		r.nakDue(now, s)
 	case checkpointTimer:
@@ -209,10 +242,34 @@ func (r *Receiver) expire(now clock.Time, s *session, t timer) {
 	}
 }
 
+// silent gives up a session whose sender was not heard.
+func (r *Receiver) silent(now clock.Time, s *session) {
+	switch {
+	case s.phase.unconfirmed():
+		r.unconfirmed(now, s)
+	case s.phase == Completing:
+		r.step(s, Unfinished)
+		r.end(now, s, EndUnconfirmed)
+	default:
+		r.step(s, TimedOut)
+		r.abort(now, s, "Transfer timed out", EndTimeout)
+	}
+}
+
+// unconfirmed gives up a registration.
+func (r *Receiver) unconfirmed(now clock.Time, s *session) {
+	text := "Registration unconfirmed"
+	if s.sec != nil && s.sec.bad {
+		text = string(handshake.ErrGroupMaster)
+	}
+	r.step(s, Unconfirmed)
+	r.abort(now, s, text, EndTimeout)
+}
+
 // retry repeats REGISTER or the COMPLETE of the group, or gives up. The limit is
 // looked at here only, as the stock receiver does it.
 func (r *Receiver) retry(now clock.Time, s *session) {
-	late := now >= s.limit
+	late := now >= s.limit && s.settling == 0 // while the host settles it is not the sender who is late
 	switch {
 	case s.phase == Completing && late:
 		r.step(s, Unfinished)
@@ -226,12 +283,7 @@ func (r *Receiver) retry(now clock.Time, s *session) {
 		r.register(now, s)
 		s.due[retryTimer] = clock.Never // until the sender asks again
 	case late:
-		text := "Registration unconfirmed"
-		if s.sec != nil && s.sec.bad {
-			text = string(handshake.ErrGroupMaster)
-		}
-		r.step(s, Unconfirmed)
-		r.abort(now, s, text, EndTimeout)
+		r.unconfirmed(now, s)
 	default:
 		r.register(now, s)
 	}
@@ -269,9 +321,7 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 // forget frees the slot. What the host owes stays with it, and so does our
 // sequence number, which packets in the queue go on counting.
 func (r *Receiver) forget(s *session) {
-	if s.phase.unconfirmed() {
-		r.crowd.remove(s.info.From.Addr().Unmap())
-	}
+	r.wait(s, false)
 	delete(r.index, key(s.info.Group, s.info.Instance))
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= int64(s.reserved)

@@ -258,3 +258,34 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+// TestGRTTMovesTheTimeout: a GRTT that changes counts for the time-out that runs, in each
+// phase that has one, though the packet itself is no sign of life.
+func TestGRTTMovesTheTimeout(t *testing.T) {
+	for _, phase := range []Phase{MidGroup, Receiving} {
+		w := newWorld(t)
+		w.grtt = code100ms
+		w.toMidGroup()
+		if phase == Receiving {
+			w.toReceiving(1, 9000)
+		}
+		started := w.now
+		w.advance(time.Second)
+		w.grtt = code500ms
+		w.doneConf(other)
+		if phase == MidGroup {
+			started = w.now // there any message is one
+		}
+		want := 20 * w.session().grtt
+		if want < 10*time.Second {
+			t.Fatalf("%v: the GRTT is %v", phase, w.session().grtt)
+		}
+		w.advance(started.Add(want).Sub(w.now) - 1)
+		if w.session() == nil {
+			t.Fatalf("%v: it ends by the old GRTT", phase)
+		}
+		w.forget()
+		w.advance(1)
+		w.wantEnded(false, EndTimeout)
+	}
+}
