@@ -9,6 +9,7 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/wire"
 )
 
 // Reporter is told everything that happens, in order, from one goroutine that
@@ -42,9 +43,9 @@ type SendResult struct {
 
 // ReceiveConfig is all that a receiver daemon needs.
 type ReceiveConfig struct {
-	Receiver   receiver.Config
+	Receiver   receiver.Config // UID 0: from the address of the first interface; a zone in Public: joined there alone
 	Net        netio.Config
-	Interfaces []netio.Interface // where groups are joined
+	Interfaces []netio.Choice // where groups are joined, now and when they come; none: all that are no loopback
 	Sink       store.SinkConfig
 	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
 	Workers    int           // goroutines that open sealed datagrams; 0 = the core does it
@@ -57,13 +58,16 @@ type ReceiveConfig struct {
 	// nobody is. It is called from goroutines of its own, several at a time.
 	KeyLog func(receiver.Session, receiver.Secrets)
 
-	holdDisk func() // for tests: called before each write
+	holdDisk   func()                                          // for tests: called before each write
+	interfaces func() ([]netio.Link, []netio.Interface, error) // for tests: instead of those of the host
+	watch      newsOfInterfaces
 }
 
 // Events of the engine itself.
 type (
 	// Opened tells the socket in use and what the kernel granted.
 	Opened struct {
+		UID            wire.UID // of a receiver
 		Port           uint16
 		Caps           netio.Caps
 		WantRcvBuf     int // bytes asked for
@@ -108,6 +112,11 @@ type (
 		Level   int
 		Text    string
 	}
+	// Identified tells that a receiver has the UID of its first interface, which came later than it.
+	Identified struct {
+		UID       wire.UID
+		Interface netio.Interface
+	}
 	// Traced is one datagram on its way out or in (level 5 of the log).
 	Traced struct {
 		In   bool
@@ -136,6 +145,7 @@ func (Stored) MachineEvent()       {}
 func (Moved) MachineEvent()        {}
 func (Expired) MachineEvent()      {}
 func (Note) MachineEvent()         {}
+func (Identified) MachineEvent()   {}
 func (Traced) MachineEvent()       {}
 func (SendTick) MachineEvent()     {}
 func (ReceiveTick) MachineEvent()  {}

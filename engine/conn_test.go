@@ -238,11 +238,11 @@ func receiveOnFake(t testing.TB, ctx context.Context, c *fakeConn, change func(*
 	cfg := ReceiveConfig{
 		Receiver: receiver.Config{UID: 1, MaxSessions: 4, Public: []netip.Addr{netip.MustParseAddr("230.4.4.1")}},
 		Sink:     store.SinkConfig{Dests: []string{t.TempDir()}},
-		Interfaces: []netio.Interface{
-			{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.1")},
-			{Name: "two", Index: 2, Addr: netip.MustParseAddr("10.0.1.1")},
-		},
 	}
+	host := newFakeHost(
+		netio.Interface{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.1")},
+		netio.Interface{Name: "two", Index: 2, Addr: netip.MustParseAddr("10.0.1.1")})
+	cfg.interfaces = host.survey
 	if change != nil {
 		change(&cfg)
 	}
@@ -304,87 +304,6 @@ func TestOneInterfaceGone(t *testing.T) {
 	defer mu.Unlock()
 	if len(notes) == 0 {
 		t.Error("the user must be told which interface failed")
-	}
-}
-
-// TestInterfaceComesBack gives an interface another index: the groups joined by then
-// are joined there, and left where they were.
-func TestInterfaceComesBack(t *testing.T) {
-	private, ended := netip.MustParseAddr("230.5.5.1"), netip.MustParseAddr("230.5.5.2")
-	public4, public6 := netip.MustParseAddr("230.4.4.1"), netip.MustParseAddr("ff02::1:2:3")
-	was := netio.Interface{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.1")}
-	tests := []struct {
-		name string
-		list []netio.Interface // there later
-		want int               // index where the groups are then
-	}{
-		{"it stayed", []netio.Interface{was}, 1},
-		{"it is away", nil, 1},
-		{"another index", []netio.Interface{{Name: "one", Index: 9, Addr: was.Addr}}, 9},
-		{"another index and address", []netio.Interface{{Name: "one", Index: 9, Addr: netip.MustParseAddr("10.0.0.7")}}, 9},
-		{"another address only", []netio.Interface{{Name: "one", Index: 1, Addr: netip.MustParseAddr("10.0.0.7")}}, 1},
-		{"no IPv4 address yet", []netio.Interface{{Name: "one", Index: 9, Addr: netip.MustParseAddr("fe80::1")}}, 1},
-		{"another interface", []netio.Interface{{Name: "two", Index: 9, Addr: was.Addr}}, 1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := newFakeConn()
-			r := &receiveRun{wall: newWall(), conn: c, cfg: &ReceiveConfig{Interfaces: []netio.Interface{was}}}
-			told := 0
-			r.reports = newReports(func(time.Time, machine.Event) { told++ })
-			type place struct {
-				group netip.Addr
-				index int
-			}
-			at := map[place]int{}
-			c.join = func(g netip.Addr, i netio.Interface) error { at[place{g, i.Index}]++; return nil }
-			c.leave = func(g netip.Addr, i netio.Interface) error { at[place{g, i.Index}]--; return nil }
-			for _, g := range []netip.Addr{public4, private, ended} {
-				if err := r.joinAll(g, receiver.Session{}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := r.joinAll(public6, receiver.Session{}); err == nil {
-				t.Error("joined an IPv6 group on an IPv4 address")
-			}
-			r.leaveAll(ended)
-			asked := 0
-			r.interfaces = func() ([]netio.Interface, error) { asked++; return tt.list, nil }
-
-			now := r.wall.now()
-			for _, d := range []time.Duration{0, time.Second, lookEvery, 2 * lookEvery} {
-				r.lookAtInterfaces(now.Add(d))
-			}
-			if asked != 3 {
-				t.Errorf("looked %d times, want not after a second", asked)
-			}
-			for _, g := range []netip.Addr{public4, private} {
-				for _, index := range []int{1, 9} {
-					want := 0
-					if index == tt.want {
-						want = 1
-					}
-					if n := at[place{g, index}]; n != want {
-						t.Errorf("%v is joined %d times on index %d, want %d", g, n, index, want)
-					}
-				}
-			}
-			r.leaveAll(private)
-			if n := at[place{private, tt.want}]; n != 0 {
-				t.Errorf("the group of a session that ended is joined %d times, want none", n)
-			}
-			if n := at[place{ended, 1}] + at[place{ended, 9}]; n != 0 {
-				t.Errorf("the group of a session that had ended before is joined %d times, want none", n)
-			}
-			r.reports.close()
-			want := 0
-			if tt.want != was.Index {
-				want = 2
-			}
-			if told != want {
-				t.Errorf("%d notes, want %d, one for each group that moved", told, want)
-			}
-		})
 	}
 }
 

@@ -24,6 +24,9 @@
 // What receivers that were killed left in the destinations is removed beside all this,
 // by a goroutine of its own: nobody waits for it.
 //
+// The memberships of a receiver follow the interfaces of the host: a goroutine hears from
+// the kernel that something has changed, and the core looks (join.go).
+//
 // A receiver whose disk is behind goes on hearing and answering: what does not fit into
 // the ring is read into a few slots aside and refused (backlog.go).
 //

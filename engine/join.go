@@ -5,58 +5,152 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"uftp/engine/clock"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
+	"uftp/wire"
 )
 
-// Memberships of a receiver: each group on every interface of its family. An
-// interface that fails is told and left out as long as another one works; one that
-// comes back under another index, as a replugged one does, is joined again, for the
-// sessions under way as well.
+// Memberships of a receiver: each group on every interface that the configuration names
+// and that has an address of its family, those that come later included. The kernel says
+// when something has changed; where it does not, looking from time to time finds it.
+//
+// An interface that goes away is not left, since the kernel keeps the membership of one
+// that is only down. When it is there again it is joined anew, also under another index.
+// What cannot be joined is tried again with each look.
 
-// lookEvery is how often interfaces are looked at.
-const lookEvery = 5 * time.Second
+const (
+	lookEvery = 5 * time.Second        // how often interfaces are looked at unasked
+	lookLeast = 100 * time.Millisecond // between two looks, however much changes
+)
+
+// leftMax bounds the names of interfaces that were there and are gone.
+const leftMax = 64
+
+// provisionalUID is that of a receiver that has no interface but loopback yet.
+const provisionalUID wire.UID = 0x7f000001
 
 var errNoInterface = errors.New("no interface of its address family")
 
-// joinAll joins group wherever it can. It returns an error only if that is nowhere.
+// newsOfInterfaces is a netio.Watch.
+type newsOfInterfaces interface {
+	Next() error
+	Gone() (list []int, all bool)
+	Close() error
+}
+
+// places are where a group is joined, or should be.
+type places struct {
+	group netip.Addr
+	zone  string // joined on this interface alone; empty: on all
+	at    []place
+}
+
+type place struct {
+	ifi    netio.Interface
+	choice int // the entry of ReceiveConfig.Interfaces that names it
+	state  placeState
+}
+
+type placeState uint8
+
+const (
+	joined  placeState = iota
+	lost               // the interface is away
+	refused            // joining failed
+)
+
+// memberships is that part of a receiveRun.
+type memberships struct {
+	choices    []netio.Choice // of interfaces, never empty
+	interfaces func() ([]netio.Link, []netio.Interface, error)
+	links      []netio.Link      // as of the last survey
+	list       []netio.Interface // likewise
+
+	groups  []*places      // the public ones, then those of sessions
+	known   []netio.Choice // by choice: name and index of what it stood for last
+	waiting []string       // by choice and family: what was said about waiting for it
+	left    []string       // interfaces that were there
+
+	changed  atomic.Bool // interfaces have changed since the last look
+	lastLook clock.Time
+	nextLook clock.Time
+
+	uid         wire.UID
+	provisional bool // uid is, until an interface gives one
+}
+
+// init prepares for cfg, which it completes: without zones, and with a UID. It returns the
+// public groups as they were given.
+func (m *memberships) init(cfg *ReceiveConfig, now clock.Time) (public []netip.Addr) {
+	m.choices = cfg.Interfaces
+	if len(m.choices) == 0 {
+		m.choices = make([]netio.Choice, 1)
+	}
+	m.known, m.waiting = make([]netio.Choice, len(m.choices)), make([]string, 2*len(m.choices))
+	if m.interfaces = cfg.interfaces; m.interfaces == nil {
+		m.interfaces = netio.Survey
+	}
+	m.lastLook, m.nextLook = now, now.Add(lookEvery)
+	if m.uid = cfg.Receiver.UID; m.uid == 0 {
+		m.uid, m.provisional = provisionalUID, true
+	}
+	cfg.Receiver.UID = m.uid
+	public = cfg.Receiver.Public
+	cfg.Receiver.Public = make([]netip.Addr, len(public))
+	for i, g := range public {
+		cfg.Receiver.Public[i] = g.WithZone("")
+	}
+	return public
+}
+
+// survey looks at the interfaces of the host.
+func (r *receiveRun) survey() error {
+	links, list, err := r.interfaces()
+	if err != nil {
+		return err
+	}
+	r.links, r.list = links, list
+	return nil
+}
+
+// joinAll joins group wherever it can. A public group that finds no interface waits for
+// one. Otherwise it returns an error if group is joined nowhere.
 func (r *receiveRun) joinAll(group netip.Addr, s receiver.Session) error {
-	var failed error
-	joined := false
-	for _, ifi := range r.cfg.Interfaces {
-		if ifi.Addr.Is4() != group.Is4() {
-			continue
+	g := &places{group: group.WithZone(""), zone: group.Zone()}
+	err := r.follow(g, func(i netio.Interface, err error) {
+		if err != nil {
+			r.put(Note{s, 1, "Error " + err.Error()})
 		}
-		if err := r.conn.Join(group, ifi, r.sources(group)); err != nil {
-			failed = fmt.Errorf("joining multicast group %v on %s: %w", group, ifi.Name, err)
-			r.put(Note{s, 1, "Error " + failed.Error()})
-			continue
+	})
+	if !slices.ContainsFunc(g.at, func(p place) bool { return p.state == joined }) {
+		switch {
+		case err != nil && !netio.Vanished(err):
+			return err
+		case s != receiver.Session{}:
+			return fmt.Errorf("joining multicast group %v: %w", group, errNoInterface)
 		}
-		joined = true
 	}
-	switch {
-	case joined:
-		r.groups = append(r.groups, group)
-		return nil
-	case failed != nil:
-		return failed
-	}
-	return fmt.Errorf("joining multicast group %v: %w", group, errNoInterface)
+	r.groups = append(r.groups, g)
+	return nil
 }
 
 func (r *receiveRun) leaveAll(group netip.Addr) {
-	if i := slices.Index(r.groups, group); i >= 0 {
-		r.groups = slices.Delete(r.groups, i, i+1)
+	i := slices.IndexFunc(r.groups, func(g *places) bool { return g.group == group })
+	if i < 0 {
+		return
 	}
-	for _, ifi := range r.cfg.Interfaces {
-		if ifi.Addr.Is4() == group.Is4() {
-			// What was not joined cannot be left: that is all that can go wrong here.
-			_ = r.conn.Leave(group, ifi, r.sources(group))
+	for _, p := range r.groups[i].at {
+		if p.state != refused {
+			// The kernel may have dropped it already: that is all that can go wrong here.
+			_ = r.conn.Leave(group, p.ifi, r.sources(group))
 		}
 	}
+	r.groups = slices.Delete(r.groups, i, i+1)
 }
 
 // sources returns the addresses of the allowed senders, for a source-specific membership.
@@ -69,54 +163,238 @@ func (r *receiveRun) sources(group netip.Addr) (list []netip.Addr) {
 	return list
 }
 
-// lookAtInterfaces joins the groups on interfaces that have come back under another index.
+// lookAtInterfaces lets the memberships follow the interfaces of the host, when these
+// have changed or it is time to look.
 func (r *receiveRun) lookAtInterfaces(now clock.Time) {
+	if r.changed.Swap(false) {
+		r.nextLook = clock.Min(r.nextLook, r.lastLook.Add(lookLeast))
+	}
 	if now < r.nextLook {
 		return
 	}
-	r.nextLook = now.Add(lookEvery)
-	list, err := r.interfaces()
-	if err != nil {
+	r.lastLook, r.nextLook = now, now.Add(lookEvery)
+	if r.cfg.watch != nil { // before the survey: what goes away after it is for the next look
+		gone, all := r.cfg.watch.Gone()
+		r.loseAll(gone, all)
+	}
+	if r.survey() != nil {
 		return // next time
 	}
-	for i := range r.cfg.Interfaces {
-		ifi := &r.cfg.Interfaces[i]
-		if is, ok := moved(list, *ifi); ok {
-			r.rejoin(ifi, is)
-		}
-	}
-}
-
-// moved finds an interface that has another index by now, and perhaps another address:
-// a membership does not depend on that.
-func moved(list []netio.Interface, ifi netio.Interface) (is netio.Interface, ok bool) {
-	for _, x := range list {
-		if x.Name != ifi.Name || x.Index == ifi.Index || x.Addr.Is4() != ifi.Addr.Is4() {
-			continue
-		}
-		if !ok || x.Addr == ifi.Addr {
-			is, ok = x, true
-		}
-	}
-	return is, ok
-}
-
-// rejoin moves the groups to an interface's new index.
-func (r *receiveRun) rejoin(ifi *netio.Interface, is netio.Interface) {
-	old, joined := *ifi, true
 	for _, g := range r.groups {
-		if g.Is4() != is.Addr.Is4() {
+		r.follow(g, func(ifi netio.Interface, err error) {
+			switch {
+			case err != nil:
+				r.put(Note{Level: 1, Text: "Error " + err.Error()})
+			case r.wasThere(ifi.Name):
+				r.put(Note{Level: 1, Text: fmt.Sprintf("Interface %s is back: joined %v again", ifi.Name, g.group)})
+			default:
+				r.put(Note{Level: 1, Text: fmt.Sprintf("Interface %s is there: joined %v", ifi.Name, g.group)})
+			}
+		})
+	}
+	if by, changed := r.chooseUID(); changed {
+		r.put(Identified{UID: r.uid, Interface: by})
+	}
+	r.tellWaiting()
+}
+
+// loseAll marks what the kernel says it has dropped, even if the interface is there again.
+func (r *receiveRun) loseAll(gone []int, all bool) {
+	for _, g := range r.groups {
+		for i := range g.at {
+			if p := &g.at[i]; p.state == joined && (all || slices.Contains(gone, p.ifi.Index)) {
+				r.lose(p)
+			}
+		}
+	}
+}
+
+func (r *receiveRun) lose(p *place) {
+	p.state = lost
+	if !r.wasThere(p.ifi.Name) {
+		if len(r.left) == leftMax {
+			r.left = slices.Delete(r.left, 0, 1)
+		}
+		r.left = append(r.left, p.ifi.Name)
+	}
+}
+
+func (r *receiveRun) wasThere(name string) bool { return slices.Contains(r.left, name) }
+
+// follow joins g where it should be by the last survey and is not, and leaves what
+// something else has taken the place of. It calls told for each interface that it has
+// joined or has failed at for the first time, and returns the last failure.
+func (r *receiveRun) follow(g *places, told func(netio.Interface, error)) (failed error) {
+	six := g.group.Is6()
+	want := r.wanted(g)
+	for i := range g.at {
+		p := &g.at[i]
+		there := slices.ContainsFunc(r.list, func(x netio.Interface) bool { return x.Index == p.ifi.Index && x.Addr.Is6() == six })
+		if p.state == joined && !there {
+			r.lose(p)
+		}
+	}
+	g.at = slices.DeleteFunc(g.at, func(p place) bool {
+		if !r.replaced(p, want) {
+			return false
+		}
+		if p.state != refused {
+			_ = r.conn.Leave(g.group, p.ifi, r.sources(g.group)) // the kernel may have dropped it already
+		}
+		return true
+	})
+	for _, w := range want {
+		i := slices.IndexFunc(g.at, func(p place) bool { return p.ifi.Index == w.ifi.Index })
+		first := i < 0
+		if first {
+			i = len(g.at)
+			g.at = append(g.at, place{state: refused})
+		}
+		p := &g.at[i]
+		was := p.state
+		p.ifi, p.choice = w.ifi, w.choice
+		if was == joined {
 			continue
 		}
-		_ = r.conn.Leave(g, old, r.sources(g)) // the kernel has dropped it already
-		text := fmt.Sprintf("Interface %s is back: joined %v again", is.Name, g)
-		if err := r.conn.Join(g, is, r.sources(g)); err != nil {
-			text = fmt.Sprintf("Error joining multicast group %v on %s: %v", g, is.Name, err)
-			joined = false
+		if was == lost {
+			_ = r.conn.Leave(g.group, p.ifi, r.sources(g.group))
 		}
-		r.put(Note{Level: 1, Text: text})
+		if err := r.conn.Join(g.group, p.ifi, r.sources(g.group)); err != nil {
+			p.state = refused
+			failed = fmt.Errorf("joining multicast group %v on %s: %w", g.group, p.ifi.Name, err)
+			if first || was == lost {
+				told(p.ifi, failed)
+			}
+			continue
+		}
+		p.state = joined
+		told(p.ifi, nil)
 	}
-	if joined { // else it is tried again
-		*ifi = is
+	return failed
+}
+
+// wanted returns where g should be joined by the last survey, each interface once.
+func (r *receiveRun) wanted(g *places) (want []place) {
+	six := g.group.Is6()
+	for c, choice := range r.choices {
+		picked := choice.Pick(r.list, six)
+		switch {
+		case len(picked) > 0:
+		case choice.Any(): // until one comes
+			for _, ifi := range r.list {
+				if ifi.Loopback && ifi.Addr.Is6() == six {
+					picked = append(picked, ifi)
+				}
+			}
+		case choice.Family == 0 || six == (choice.Family == 6): // the same one, by another name, address or index
+			if k := r.known[c]; !k.Any() {
+				if picked = (netio.Choice{Index: k.Index}).Pick(r.list, six); len(picked) == 0 {
+					picked = netio.Choice{Name: k.Name}.Pick(r.list, six)
+				}
+			}
+		}
+		for _, ifi := range picked {
+			if !choice.Any() {
+				r.known[c] = netio.Choice{Name: ifi.Name, Index: ifi.Index}
+			}
+			seen := slices.ContainsFunc(want, func(p place) bool { return p.ifi.Index == ifi.Index })
+			if !seen && (g.zone == "" || len(netio.Zone(g.zone).Pick([]netio.Interface{ifi}, six)) > 0) {
+				want = append(want, place{ifi: ifi, choice: c})
+			}
+		}
+	}
+	return want
+}
+
+// replaced says that p is over: its interface does not exist any more or has come back under
+// another index, or its choice names another interface by now. A loopback stays.
+func (r *receiveRun) replaced(p place, want []place) bool {
+	if slices.ContainsFunc(want, func(w place) bool { return w.ifi.Index == p.ifi.Index }) {
+		return false
+	}
+	exists := slices.ContainsFunc(r.links, func(l netio.Link) bool { return l.Index == p.ifi.Index })
+	return p.state == refused || !exists || !r.choices[p.choice].Any() &&
+		slices.ContainsFunc(want, func(w place) bool { return w.choice == p.choice || w.ifi.Name == p.ifi.Name })
+}
+
+// chooseUID gives a receiver that was given no UID that of its first interface, as soon as
+// there is one and nothing is under way. The UID stays when that interface goes. changed
+// says whether it is another one now.
+func (r *receiveRun) chooseUID() (by netio.Interface, changed bool) {
+	if !r.provisional || r.live > 0 {
+		return by, false
+	}
+	by, ok := r.firstInterface()
+	if !ok {
+		return by, false
+	}
+	uid := wire.AddrUID(by.Addr)
+	if uid != r.uid && !r.m.SetUID(uid) {
+		return by, false // next time
+	}
+	changed = uid != r.uid
+	r.uid, r.provisional = uid, false
+	return by, changed
+}
+
+// firstInterface is the one whose address makes the UID: of what is named first, with an
+// IPv4 address if that will do.
+func (r *receiveRun) firstInterface() (netio.Interface, bool) {
+	var all, six []place
+	for _, g := range r.groups {
+		if g.group.Is6() {
+			six = append(six, r.wanted(g)...)
+		} else {
+			all = append(all, r.wanted(g)...)
+		}
+	}
+	all = append(all, six...)
+	for c, choice := range r.choices {
+		i := slices.IndexFunc(all, func(p place) bool { return p.choice == c && !(choice.Any() && p.ifi.Loopback) })
+		switch {
+		case i < 0:
+		case choice.Any(): // the first address of the host, as with the stock daemon
+			return r.list[slices.IndexFunc(r.list, func(x netio.Interface) bool { return !x.Loopback })], true
+		default:
+			return all[i].ifi, true
+		}
+	}
+	return netio.Interface{}, false
+}
+
+// tellWaiting says which interfaces are waited for, and why, once for each reason.
+func (r *receiveRun) tellWaiting() {
+	for c, choice := range r.choices {
+		for i, six := range []bool{false, true} {
+			g := slices.IndexFunc(r.groups, func(g *places) bool { return g.group.Is6() == six })
+			why := ""
+			if g >= 0 && choice.Takes(six) && !slices.ContainsFunc(r.wanted(r.groups[g]), func(p place) bool { return p.choice == c && !(choice.Any() && p.ifi.Loopback) }) {
+				why = choice.Missing(r.links, r.list, six)
+			}
+			told := &r.waiting[2*c+i]
+			if why != *told && why != "" {
+				text := fmt.Sprintf("Waiting for %v to join %v: %s", choice, r.groups[g].group, why)
+				if choice.Any() && len(r.wanted(r.groups[g])) > 0 {
+					text += "; until then only loopback is heard"
+				}
+				r.put(Note{Level: 1, Text: text})
+			}
+			*told = why
+		}
+	}
+}
+
+// tellJoined says where each group is joined.
+func (r *receiveRun) tellJoined() {
+	for _, g := range r.groups {
+		var on []string
+		for _, p := range g.at {
+			if p.state == joined {
+				on = append(on, p.ifi.String())
+			}
+		}
+		if len(on) > 0 {
+			r.put(Note{Level: 2, Text: fmt.Sprintf("Joined %v on %s", g.group, strings.Join(on, ", "))})
+		}
 	}
 }

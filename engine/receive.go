@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -38,6 +37,9 @@ func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 		return fmt.Errorf("opening the socket: %w", err)
 	}
 	defer conn.Close()
+	if watch, err := netio.NewWatch(); err == nil { // else looking from time to time has to do
+		cfg.watch = watch
+	}
 	return receiveOn(ctx, cfg, sink, conn, report)
 }
 
@@ -78,9 +80,7 @@ type receiveRun struct {
 	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
 
-	groups     []netip.Addr // joined: the public ones, then those of sessions
-	interfaces func() ([]netio.Interface, error)
-	nextLook   clock.Time
+	memberships
 
 	pending int // answers to come
 }
@@ -97,20 +97,26 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		timer:   time.NewTimer(time.Hour),
 		files:   map[machine.FileRef]*openFile{},
 		workers: map[uint32]*worker{},
-
-		interfaces: netio.Interfaces,
-		nextLook:   w.now().Add(lookEvery),
 	}
+	if cfg.watch != nil {
+		defer cfg.watch.Close()
+	}
+	public := r.memberships.init(&cfg, w.now())
 	r.m = receiver.New(cfg.Receiver, w.now())
 	r.notes = newMailbox[machine.Event](r.wake)
 	r.answers = newMailbox[answer](r.wake)
 	r.reports = newReports(report)
-	for _, g := range cfg.Receiver.Public {
-		if err := r.joinAll(g, receiver.Session{}); err != nil {
-			r.reports.close()
-			return err
+	err := r.survey()
+	for _, g := range public {
+		if err == nil {
+			err = r.joinAll(g, receiver.Session{})
 		}
 	}
+	if err != nil {
+		r.reports.close()
+		return err
+	}
+	r.chooseUID()
 
 	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
 	if err != nil {
@@ -162,6 +168,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.writer.hand.SetWake(wake)
 	var wg sync.WaitGroup
 	wg.Go(func() { sink.Clean(ctx) })
+	if cfg.watch != nil {
+		wg.Go(r.watch)
+	}
 	if cfg.ResumeFor > 0 {
 		wg.Go(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
 	}
@@ -177,7 +186,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
 	wg.Go(func() { t.run(out.Hand(1, 0)) })
 
-	r.put(Opened{Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
+	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
+	r.tellJoined()
+	r.tellWaiting()
 	for _, l := range sink.FinishMoves() {
 		for _, ev := range lateMove(&l) {
 			r.put(ev)
@@ -189,6 +200,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.loop(ctx)
 	close(quit)
 	conn.Close()
+	if cfg.watch != nil {
+		cfg.watch.Close()
+	}
 	wg.Wait()
 	r.m.Wipe()
 	r.drops.next = 0
@@ -199,6 +213,17 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	}
 	r.reports.close()
 	return nil
+}
+
+// watch wakes the core when interfaces change.
+func (r *receiveRun) watch() {
+	for r.cfg.watch.Next() == nil {
+		r.changed.Store(true)
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // loop drives the machine until ctx is cancelled and everything is put away.

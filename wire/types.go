@@ -166,6 +166,18 @@ type UID uint32
 // String returns the form the stock programs print: 0x and 8 upper-case hex digits.
 func (u UID) String() string { return fmt.Sprintf("0x%08X", uint32(u)) }
 
+// AddrUID is the UID that a host with address a has unless told otherwise: the
+// IPv4 address, or the last four bytes of an IPv6 address in the order in which
+// little-endian hosts read them (v4-sender.md section 1.1).
+func AddrUID(a netip.Addr) UID {
+	if a = a.Unmap(); a.Is4() {
+		b := a.As4()
+		return UID(binary.BigEndian.Uint32(b[:]))
+	}
+	b := a.As16()
+	return UID(binary.LittleEndian.Uint32(b[12:]))
+}
+
 // UIDList is the body of a message that lists hosts: 4 bytes each, in network
 // order, borrowed from the packet. It may be cut at a zero UID or hold trailing
 // bytes; Len and At see whole entries up to the first zero only.

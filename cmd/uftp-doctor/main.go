@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"uftp/cmd/internal/cli"
-	"uftp/engine/netio"
 )
 
 // exitWarn is the exit code when there are warnings.
@@ -16,12 +15,12 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	ifs, err := netio.Interfaces()
+	host, err := cli.NewHost()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return cli.ExitNet
 	}
-	o := newOptions(ifs)
+	o := newOptions(host)
 	cmd := o.command()
 	operands, err := cmd.Parse(args)
 	if err == nil && len(operands) > 0 {

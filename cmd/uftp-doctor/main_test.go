@@ -21,7 +21,11 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command as a user does.
 func TestScripts(t *testing.T) {
-	if _, err := cli.NewResolver().FindInterface(mustInterfaces(t), "lo"); err != nil {
+	host, err := cli.NewHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cli.NewResolver().Interface(host, "lo"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("no loopback called lo")
 		}
@@ -31,15 +35,6 @@ func TestScripts(t *testing.T) {
 		Dir:  "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": cmdtest.Exits},
 	})
-}
-
-func mustInterfaces(t *testing.T) []netio.Interface {
-	t.Helper()
-	ifs, err := netio.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ifs
 }
 
 const gbit = 1e9 / 8
@@ -162,7 +157,7 @@ func TestMeasure(t *testing.T) {
 // Every option is told in one group, with both names once, in lines that fit.
 func TestTableOfOptions(t *testing.T) {
 	seen := map[string]bool{}
-	for _, opt := range newOptions(nil).command().Options {
+	for _, opt := range newOptions(cli.Host{}).command().Options {
 		if opt.Name == "" || opt.Help == "" || opt.Set == nil || seen[opt.Name] || seen[string(opt.Letter)] {
 			t.Errorf("option -%c --%s is not whole, or there twice", opt.Letter, opt.Name)
 		}

@@ -12,10 +12,10 @@ import (
 
 // options is the command line.
 type options struct {
-	resolver   *cli.Resolver
-	interfaces []netio.Interface
+	resolver *cli.Resolver
+	host     cli.Host
 
-	iface     *netio.Interface
+	iface     *netio.Choice
 	address   string
 	ttl       int
 	rate      int64 // bytes/s
@@ -32,9 +32,9 @@ const (
 	defaultDiskMB  = 256
 )
 
-func newOptions(ifs []netio.Interface) *options {
+func newOptions(host cli.Host) *options {
 	return &options{
-		resolver: cli.NewResolver(), interfaces: ifs,
+		resolver: cli.NewResolver(), host: host,
 		address: defaultAddress, ttl: 1, rate: 1000 * 1024 / 8, blockSize: wire.DefaultBlockSize,
 		bufBytes: defaultBuffer, cipher: "none", diskMB: defaultDiskMB,
 	}
@@ -56,7 +56,7 @@ func (o *options) command() *cli.Command {
 		Exits:    "   0  nothing to warn of\n   1  an option\n   2  an address or an interface\n   7  there are warnings\n",
 		Options: []cli.Option{
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
-				Help: "name or index, with /4 or /6 for the family, or address\n(default: the first that is no loopback)"},
+				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: as uftp chooses)"},
 			{Letter: 'M', Name: "address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.address),
 				Help: "multicast address, or that of the receiver (default: 230.4.4.1)"},
 			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
@@ -81,11 +81,11 @@ func (o *options) command() *cli.Command {
 }
 
 func (o *options) setInterface(v string) error {
-	ifi, err := o.resolver.FindInterface(o.interfaces, v)
+	c, err := o.resolver.Interface(o.host, v)
 	if err != nil {
 		return err
 	}
-	o.iface = &ifi
+	o.iface = &c
 	return nil
 }
 
@@ -95,17 +95,8 @@ func (o *options) target() (netip.Addr, netio.Interface, error) {
 	if err != nil {
 		return to, netio.Interface{}, &cli.Error{Code: cli.ExitNet, Text: "Invalid address: " + err.Error() + " (-M " + o.address + ")"}
 	}
-	if o.iface != nil {
-		if o.iface.Addr.Is6() != to.Is6() {
-			return to, *o.iface, &cli.Error{Code: cli.ExitNet, Text: "IP version mismatch between address and interface (-I " + o.iface.Name + ", -M " + o.address + ")"}
-		}
-		return to, *o.iface, nil
-	}
-	ifi, ok := cli.DefaultInterface(o.interfaces, to.Is6())
-	if !ok {
-		return to, ifi, &cli.Error{Code: cli.ExitNet, Text: "No network interface found (-M " + o.address + ")"}
-	}
-	return to, ifi, nil
+	ifi, err := o.host.Outgoing(o.iface, cli.Target{Addr: to, Option: "-M " + o.address})
+	return to, ifi, err
 }
 
 // bytesPerSecond is the rate in bytes.

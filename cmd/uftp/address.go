@@ -31,17 +31,19 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 		return cfg, err
 	}
 	six := public.Addr().Is6()
-	iface, err := o.outgoing(six)
+	iface, err := o.host.Outgoing(o.iface,
+		cli.Target{Addr: public.Addr(), Option: "-M " + o.public}, cli.Target{Addr: private.Addr(), Option: "-P " + o.private})
 	if err != nil {
 		return cfg, err
 	}
+	public, private = withoutZone(public), withoutZone(private)
 	source, err := o.resolver.Port(o.sourcePort)
 	if err != nil {
 		return cfg, netError("Error getting bind address: "+err.Error(), "-u "+o.sourcePort, "0 to 65535 or the name of a service")
 	}
 	uid := o.uid
 	if uid == 0 {
-		uid = cli.AddrUID(iface.Addr)
+		uid = wire.AddrUID(iface.Addr)
 	}
 	ip := ipv4Header
 	if six {
@@ -129,6 +131,7 @@ func (o *options) addresses() (public, private netip.AddrPort, err error) {
 // an IPv6 address.
 func substitute(address string) (string, error) {
 	var b strings.Builder
+	address, zone, zoned := strings.Cut(address, "%")
 	for _, r := range address {
 		if r != 'x' {
 			b.WriteRune(r)
@@ -144,6 +147,9 @@ func substitute(address string) (string, error) {
 			fmt.Fprintf(&b, "%d", n&0xff)
 		}
 	}
+	if zoned {
+		b.WriteString("%" + zone)
+	}
 	return b.String(), nil
 }
 
@@ -155,19 +161,13 @@ func random32() (uint32, error) {
 	return binary.BigEndian.Uint32(b[:]), nil
 }
 
-// outgoing is the interface that multicast leaves by and the UID comes from.
-func (o *options) outgoing(six bool) (netio.Interface, error) {
-	if o.iface != nil {
-		if o.iface.Addr.Is6() != six {
-			return *o.iface, netError("IP version mismatch between public and interface addresses", "-I "+o.iface.Name, "the family of -M "+o.public)
-		}
-		return *o.iface, nil
+// withoutZone takes the zone off a group: the outgoing interface stands for it, and
+// receivers are told the bare address.
+func withoutZone(a netip.AddrPort) netip.AddrPort {
+	if !a.Addr().IsMulticast() {
+		return a
 	}
-	iface, ok := cli.DefaultInterface(o.interfaces, six)
-	if !ok {
-		return iface, netError("No network interface found", "-M "+o.public, "an address of a family that an interface has")
-	}
-	return iface, nil
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 }
 
 // session is the group ID and instance: those of the restart file, one instance

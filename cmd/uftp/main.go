@@ -14,7 +14,6 @@ import (
 	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/machine"
-	"uftp/engine/netio"
 	"uftp/engine/store"
 	"uftp/wire"
 )
@@ -24,12 +23,12 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	cli.KeepPipes()
-	ifs, err := netio.Interfaces()
+	host, err := cli.NewHost()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
 		return cli.ExitNet
 	}
-	o := newOptions(ifs)
+	o := newOptions(host)
 	cmd := o.command()
 	if err := o.parse(cmd, args); err != nil {
 		return cmd.Finish(err, stdout, stderr)

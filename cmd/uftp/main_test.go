@@ -51,7 +51,7 @@ var testInterfaces = []netio.Interface{
 // parsed reads a command line, which must be right.
 func parsed(t *testing.T, line string) *options {
 	t.Helper()
-	o := newOptions(testInterfaces)
+	o := newOptions(cli.Host{Interfaces: testInterfaces})
 	if err := o.parse(o.command(), strings.Fields(line)); err != nil {
 		t.Fatalf("uftp %s: %v", line, err)
 	}
@@ -59,7 +59,7 @@ func parsed(t *testing.T, line string) *options {
 }
 
 func TestTableOfOptions(t *testing.T) {
-	cmdtest.CheckOptions(t, newOptions(nil).command().Options, "RLBgnmNaYhwekcKlTbtQzZIpujqfFyUxWHXMPCoDESrsi")
+	cmdtest.CheckOptions(t, newOptions(cli.Host{}).command().Options, "RLBgnmNaYhwekcKlTbtQzZIpujqfFyUxWHXMPCoDESrsi")
 }
 
 // Where the options end up.
@@ -195,7 +195,7 @@ func TestResumeBehindList(t *testing.T) {
 		"-F " + file + " -i " + list: "Can't specify both -i and -F",
 		"-F " + file + " -F " + file: "Can't specify -F twice",
 	} {
-		o := newOptions(testInterfaces)
+		o := newOptions(cli.Host{Interfaces: testInterfaces})
 		if err := o.parse(o.command(), strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("uftp %s: %v, want %q", line, err, want)
 		}
@@ -224,7 +224,7 @@ func TestContradictoryPins(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		o := newOptions(testInterfaces)
+		o := newOptions(cli.Host{Interfaces: testInterfaces})
 		err := o.parse(o.command(), strings.Fields("-H @"+a+" -H @"+b+" f"))
 		if tt.ok && err != nil || !tt.ok && (cli.ExitCode(err) != cli.ExitUsage || !strings.HasPrefix(err.Error(), "Contradictory fingerprints for host ")) {
 			t.Errorf("lists %q and %q: %v, want them taken: %v", tt.list, tt.second, err, tt.ok)
@@ -246,7 +246,7 @@ func TestContradictoryPins(t *testing.T) {
 
 func TestLongDestName(t *testing.T) {
 	for n, ok := range map[int]bool{299: true, 300: false} {
-		o := newOptions(testInterfaces)
+		o := newOptions(cli.Host{Interfaces: testInterfaces})
 		err := o.parse(o.command(), []string{"-D", strings.Repeat("n", n), "f"})
 		if (err == nil) != ok {
 			t.Errorf("a name of %d bytes: %v, want it taken: %v", n, err, ok)
@@ -263,7 +263,7 @@ func TestGRTTFields(t *testing.T) {
 		{"0.25", "250ms"}, {"0.25:", "250ms"}, {"0.25::", "250ms"}, {"2::1::3:", "2s"}, {":2:1:3", "2s"}, {"2:1:3:junk", "Invalid max_grtt"}, {"2s", "Invalid grtt"}, {"2:1s:3", "Invalid min_grtt"},
 		{"", "Invalid grtt"}, {":", "Invalid grtt"}, {":1:2", "Missing max_grtt"}, {"1:2:3", "Invalid min_grtt/max_grtt"},
 	} {
-		o := newOptions(testInterfaces)
+		o := newOptions(cli.Host{Interfaces: testInterfaces})
 		got := ""
 		if err := o.setGRTT(tt.value); err != nil {
 			got, _, _ = strings.Cut(err.Error(), " (")

@@ -25,8 +25,8 @@ import (
 // options is the command line, checked as far as that goes without opening
 // anything but lists.
 type options struct {
-	resolver   *cli.Resolver
-	interfaces []netio.Interface
+	resolver *cli.Resolver
+	host     cli.Host
 
 	// Files and names.
 	operands  []string
@@ -53,7 +53,7 @@ type options struct {
 	sync, preview bool
 
 	// Network.
-	iface      *netio.Interface
+	iface      *netio.Choice
 	public     string
 	private    string
 	port       string
@@ -102,9 +102,9 @@ const (
 	maxDestName    = wire.MaxNameLen - 1
 )
 
-func newOptions(ifs []netio.Interface) *options {
+func newOptions(host cli.Host) *options {
 	return &options{
-		resolver: cli.NewResolver(), interfaces: ifs,
+		resolver: cli.NewResolver(), host: host,
 		public: defaultPublic, private: defaultPrivate, port: fmt.Sprint(wire.DefaultPort), sourcePort: "0",
 		ttl: 1, bufBytes: defaultBuffer,
 		workers: -1, rate: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
@@ -201,7 +201,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'u', Name: "source-port", Arg: "PORT", Group: network, Set: cli.String(&o.sourcePort),
 				Help: "UDP port to send from (default: 0, any that is free)"},
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
-				Help: "name or index, with /4 or /6 for the family, or address\n(default: the first that is no loopback)"},
+				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: one with a carrier, if it can be that of the route)"},
 			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
 				Help: "ID of this sender, hex (default: from the interface's address)"},
 			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
@@ -455,11 +455,11 @@ func (o *options) setRegisterQuiet(v string) error {
 }
 
 func (o *options) setInterface(v string) error {
-	ifi, err := o.resolver.FindInterface(o.interfaces, v)
+	c, err := o.resolver.Interface(o.host, v)
 	if err != nil {
 		return err
 	}
-	o.iface = &ifi
+	o.iface = &c
 	return nil
 }
 

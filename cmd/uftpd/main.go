@@ -19,7 +19,6 @@ import (
 	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"
-	"uftp/engine/netio"
 	"uftp/engine/receiver"
 )
 
@@ -35,21 +34,26 @@ func run(args []string, stdout, stderr *os.File) int {
 		return startDaemon(args, stderr)
 	}
 	left := leftOpen()
-	ifs, err := netio.Interfaces()
+	host, err := cli.NewHost()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
 		return cli.ExitNet
 	}
-	o := newOptions(ifs)
+	o := newOptions(host)
 	cmd := o.command()
 	err = o.parse(cmd, args)
-	for _, w := range o.resolver.Warnings {
-		fmt.Fprintln(stderr, w)
+	warn := func() {
+		for _, w := range o.resolver.Warnings {
+			fmt.Fprintln(stderr, w)
+		}
+		o.resolver.Warnings = nil
 	}
+	warn()
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
 	cfg, err := o.receiveConfig()
+	warn()
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
@@ -60,7 +64,7 @@ func run(args []string, stdout, stderr *os.File) int {
 // looks at no value: lists and keys may come out of a pipe, which one process can
 // read once.
 func inBackground(args []string) bool {
-	o := newOptions(nil)
+	o := newOptions(cli.Host{})
 	cmd := o.command()
 	for i := range cmd.Options {
 		if opt := &cmd.Options[i]; opt.Name != "foreground" {
@@ -140,7 +144,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, ha
 	if err := setPriority(o.priority); err != nil {
 		return fail(cli.ExitUsage, "Couldn't set priority: %s (-N %d)", cli.ErrText(err), o.priority)
 	}
-	rep := &report.Receiver{Log: log, Screen: screen, UID: cfg.Receiver.UID, MaxSessions: cfg.Receiver.MaxSessions}
+	rep := &report.Receiver{Log: log, Screen: screen, MaxSessions: cfg.Receiver.MaxSessions}
 	for _, k := range keys {
 		rep.Keys = append(rep.Keys, k.Public())
 	}

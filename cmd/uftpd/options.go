@@ -27,8 +27,8 @@ import (
 // options is the command line, checked as far as that goes without opening
 // anything but lists.
 type options struct {
-	resolver   *cli.Resolver
-	interfaces []netio.Interface
+	resolver *cli.Resolver
+	host     cli.Host
 
 	foreground bool
 	logFile    string // "": not given
@@ -55,7 +55,7 @@ type options struct {
 	umask          int  // -1: that we were started with
 	cacheBytes     int
 
-	listen     []netio.Interface
+	listen     []netio.Choice
 	public     []netip.Addr
 	port       string
 	uid        wire.UID
@@ -90,9 +90,9 @@ const (
 	checkpointTime = 2 * time.Second
 )
 
-func newOptions(ifs []netio.Interface) *options {
+func newOptions(host cli.Host) *options {
 	return &options{
-		resolver: cli.NewResolver(), interfaces: ifs,
+		resolver: cli.NewResolver(), host: host,
 		logCount: 5, logLevel: 2,
 		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
 		maxSessions: receiver.DefaultMaxSessions, scriptSeconds: 3600, umask: -1,
@@ -158,13 +158,13 @@ func (o *options) command() *cli.Command {
 				Help: "memory between network and disk (10240 to 20971520;\ndefault: 16777216)"},
 
 			{Letter: 'M', Name: "public-address", Arg: "ADDRESS[,ADDRESS...]", Group: network, Set: o.setPublic,
-				Help: "multicast addresses to listen on (default: 230.4.4.1)"},
+				Help: "multicast addresses to listen on; %INTERFACE behind an IPv6 one: there\nalone (default: 230.4.4.1)"},
 			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: o.setPort,
 				Help: "UDP port (default: 1044)"},
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE[,...]", Group: network, Set: o.setInterfaces,
-				Help: "name or index, with /4 or /6 for the family, or address\n(default: all that are no loopback)"},
+				Help: "name or index, with /4 or /6 for the family, or address; waits for what\nis not there yet (default: all that are no loopback, also later ones)"},
 			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
-				Help: "ID of this receiver, hex (default: from the first interface's address)"},
+				Help: "ID of this receiver, hex (default: from the first interface's address,\nwhen there is one)"},
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid buffer size", "bytes"),
 				Help: "receive buffer of the socket (65536 to 104857600, default: 16777216)"},
@@ -275,9 +275,6 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if slices.ContainsFunc(o.dests, o.capture.Within) {
 		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: senders can replace "+o.capture.Path+", it lies in a destination (--pcap)"))
 	}
-	if len(o.listen) == 0 && len(o.interfaces) > 0 && !slices.ContainsFunc(o.interfaces, func(i netio.Interface) bool { return !i.Loopback }) {
-		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: no interface but loopback is up: other hosts are not heard, not even when one comes up later")
-	}
 	return nil
 }
 
@@ -285,10 +282,6 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 // fills the engine's configuration.
 func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	var cfg engine.ReceiveConfig
-	listen := o.interfacesToUse()
-	if len(listen) == 0 {
-		return cfg, &cli.Error{Code: cli.ExitNet, Text: "No network interface found", Allowed: "-I with an interface that is up"}
-	}
 	sink := store.SinkConfig{
 		Dests: o.dests, Backups: o.backups, Temp: o.temp, Merge: o.merge,
 		Durable: o.durable, AllowOutsideLinks: o.outsideLinks,
@@ -296,7 +289,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	if _, err := store.NewSink(sink); err != nil {
 		return cfg, cli.Fail("%s", err)
 	}
-	public, err := o.publicAddresses(listen)
+	public, err := o.publicAddresses()
 	if err != nil {
 		return cfg, err
 	}
@@ -307,10 +300,6 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	case port == 0:
 		return cfg, &cli.Error{Text: "Invalid port: -p " + o.port, Allowed: allowedPort}
 	}
-	uid := o.uid
-	if uid == 0 {
-		uid = cli.AddrUID(listen[0].Addr)
-	}
 	six := slices.ContainsFunc(public, netip.Addr.Is6)
 	for _, h := range o.heartbeats {
 		if h.Addr().Is6() && !six {
@@ -320,7 +309,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	}
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
-			UID: uid, MaxSessions: o.maxSessions, Public: public,
+			UID: o.uid, MaxSessions: o.maxSessions, Public: public,
 			MinSecurity: o.minSecurity, MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "",
 			Servers: o.servers, Roaming: o.roaming,
 			Heartbeats: o.heartbeats, HeartbeatEvery: time.Duration(o.hbSeconds) * time.Second,
@@ -329,7 +318,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 			Port: port, IPv6: six, RcvBuf: o.bufBytes, TOS: o.dscp << 2,
 			SharePort: o.sharePort, Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
 		},
-		Interfaces: oncePerInterface(listen),
+		Interfaces: o.listen,
 		Sink:       sink,
 		CacheBytes: o.cacheBytes,
 		Workers:    o.workers,
@@ -345,58 +334,17 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 
 const allowedPort = "1 to 65535"
 
-// interfacesToUse is what -I lists, or all that are no loopback; on a host without
-// one, that of the host's own name or a loopback.
-func (o *options) interfacesToUse() []netio.Interface {
-	if len(o.listen) > 0 {
-		return o.listen
-	}
-	var list []netio.Interface
-	for _, ifi := range o.interfaces {
-		if !ifi.Loopback {
-			list = append(list, ifi)
-		}
-	}
-	if len(list) > 0 || len(o.interfaces) == 0 {
-		return list
-	}
-	if name, err := os.Hostname(); err == nil {
-		if ifi, err := o.resolver.FindInterface(o.interfaces, name); err == nil {
-			return []netio.Interface{ifi}
-		}
-	}
-	return o.interfaces[:1]
-}
-
-// oncePerInterface drops further addresses of an interface: membership belongs to
-// the interface, not to the address.
-func oncePerInterface(all []netio.Interface) []netio.Interface {
-	type key struct {
-		index int
-		six   bool
-	}
-	seen := map[key]bool{}
-	var list []netio.Interface
-	for _, ifi := range all {
-		k := key{ifi.Index, ifi.Addr.Is6()}
-		if !seen[k] {
-			seen[k] = true
-			list = append(list, ifi)
-		}
-	}
-	return list
-}
-
 // publicAddresses is what -M lists, checked: all multicast, source-specific with
-// -S. Those of a family that no interface has are left out with a warning, as
+// -S. Those of a family that no interface can have are left out with a warning, as
 // long as one stays.
-func (o *options) publicAddresses(listen []netio.Interface) ([]netip.Addr, error) {
+func (o *options) publicAddresses() ([]netip.Addr, error) {
 	public := o.public
 	if len(public) == 0 {
 		public = []netip.Addr{netip.MustParseAddr(defaultPublic)}
 	}
 	const allowed = "232.0.0.0/8 or ff3x::/32, because -S lists senders"
 	var list []netip.Addr
+	var skipped []string
 	for _, a := range public {
 		if !a.IsMulticast() {
 			return nil, &cli.Error{Code: cli.ExitNet, Text: fmt.Sprintf("Error joining multicast group: Invalid argument: -M %s", a),
@@ -408,17 +356,20 @@ func (o *options) publicAddresses(listen []netio.Interface) ([]netip.Addr, error
 			}
 			return nil, &cli.Error{Text: fmt.Sprintf("Invalid source specific multicast address: %s", a), Allowed: allowed}
 		}
-		for _, ifi := range listen {
-			if ifi.Addr.Is6() == a.Is6() {
-				list = append(list, a)
-				break
-			}
+		switch {
+		case len(o.listen) > 0 && !slices.ContainsFunc(o.listen, func(c netio.Choice) bool { return c.Takes(a.Is6()) }):
+			skipped = append(skipped, fmt.Sprintf("Warning: %s is not joined: -I names no interface with its address family", a))
+		case a.Is6() && !netio.IPv6():
+			skipped = append(skipped, fmt.Sprintf("Warning: %s is not joined: this system has no IPv6", a))
+		default:
+			list = append(list, a)
 		}
 	}
 	if len(list) == 0 {
 		return nil, &cli.Error{Code: cli.ExitNet, Text: fmt.Sprintf("Error joining multicast group %s: no interface of its address family", public[0]),
 			Allowed: "-M and -I of the same family"}
 	}
+	o.resolver.Warnings = append(o.resolver.Warnings, skipped...)
 	return list, nil
 }
 
@@ -504,11 +455,11 @@ func (o *options) setPort(v string) error {
 
 func (o *options) setInterfaces(v string) error {
 	for _, text := range cli.SplitList(v) {
-		ifi, err := o.resolver.FindInterface(o.interfaces, text)
+		c, err := o.resolver.LaterInterface(o.host, text)
 		if err != nil {
 			return err
 		}
-		o.listen = append(o.listen, ifi)
+		o.listen = append(o.listen, c)
 	}
 	return nil
 }

@@ -38,6 +38,12 @@
 // filter is the interface's: other sources stay out unless another program on
 // this host has joined the same group on the same interface for them.
 //
+// # Interfaces
+//
+// A [Choice] names an interface that is there or is still to come, [Survey] says which are
+// there, and a [Watch] waits until that changes. Watch exists on Linux alone; elsewhere
+// callers have to look from time to time.
+//
 // # Limits
 //
 //   - GRO needs slots of [SlotBytes]; a smaller slot cuts a joined run, which

@@ -5,16 +5,29 @@ import (
 	"net/netip"
 )
 
+// Link is an interface, whether or not it is up and has addresses.
+type Link struct {
+	Name  string
+	Index int
+	Up    bool
+}
+
 // Interfaces lists the interfaces that are up, one entry for each address, in
 // the kernel's order. An interface without address has no entry.
 func Interfaces() ([]Interface, error) {
+	_, list, err := Survey()
+	return list, err
+}
+
+// Survey lists all interfaces, and those that Interfaces lists.
+func Survey() (links []Link, list []Interface, err error) {
 	ifs, err := net.Interfaces()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []Interface
 	for i := range ifs {
 		ifi := &ifs[i]
+		links = append(links, Link{Name: ifi.Name, Index: ifi.Index, Up: ifi.Flags&net.FlagUp != 0})
 		if ifi.Flags&net.FlagUp == 0 {
 			continue
 		}
@@ -35,8 +48,19 @@ func Interfaces() ([]Interface, error) {
 				Name: ifi.Name, Index: ifi.Index, Addr: addr.Unmap(),
 				Loopback:  ifi.Flags&net.FlagLoopback != 0,
 				Multicast: ifi.Flags&net.FlagMulticast != 0,
+				NoCarrier: ifi.Flags&net.FlagRunning == 0,
 			})
 		}
 	}
-	return list, nil
+	return links, list, nil
+}
+
+// IPv6 says whether this system has IPv6 sockets.
+func IPv6() bool {
+	c, err := net.ListenPacket("udp6", "[::]:0")
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }

@@ -320,3 +320,8 @@ func isFull(err error) bool {
 	var e syscall.Errno
 	return errors.As(err, &e) && isFullErrno(e)
 }
+
+// Vanished says that joining failed because the interface is not there any more.
+func Vanished(err error) bool {
+	return errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}

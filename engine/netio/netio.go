@@ -154,6 +154,7 @@ type Interface struct {
 	Index               int
 	Addr                netip.Addr // without zone; Index stands for it
 	Loopback, Multicast bool
+	NoCarrier           bool // no cable, no peer, no access point
 }
 
 // Listen opens a UDP socket on the wildcard address. A port that is taken

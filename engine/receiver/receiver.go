@@ -79,6 +79,16 @@ func New(cfg Config, now clock.Time) *Receiver {
 	return r
 }
 
+// SetUID gives the receiver another UID, unless a session is under way: that one is known by
+// the old one. It reports whether it did.
+func (r *Receiver) SetUID(uid wire.UID) bool {
+	if r.sessions > 0 {
+		return false
+	}
+	r.cfg.UID = uid
+	return true
+}
+
 // key packs what names a session (v4-receiver.md section 2).
 func key(group uint32, instance uint8) uint64 { return uint64(group)<<8 | uint64(instance) }
 

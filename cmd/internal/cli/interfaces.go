@@ -1,58 +1,187 @@
 package cli
 
 import (
+	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"uftp/engine/netio"
+	"uftp/wire"
 )
 
-// FindInterface returns the interface address that text names: a name or an
-// index, with /4 or /6 behind it for the family (IPv4 without), or else an
-// address or the name of a host with exactly that address (v4-sender.md 1.1).
-func (r *Resolver) FindInterface(all []netio.Interface, text string) (netio.Interface, error) {
-	name, six := text, false
-	switch {
-	case strings.HasSuffix(text, "/4"):
-		name = text[:len(text)-2]
-	case strings.HasSuffix(text, "/6"):
-		name, six = text[:len(text)-2], true
-	}
-	index, err := strconv.Atoi(name)
-	if err != nil {
-		index = -1
-	}
-	for _, ifi := range all {
-		if (ifi.Name == name || ifi.Index == index) && ifi.Addr.Is6() == six {
-			return ifi, nil
-		}
-	}
-	const allowed = "the name or index of an interface that is up, with /4 or /6 for the family, or its address"
-	addr, err := r.Addr("ip", text)
-	if err != nil {
-		return netio.Interface{}, &Error{Text: "Invalid name/address " + text + ": " + err.Error(), Allowed: allowed}
-	}
-	for _, ifi := range all {
-		if ifi.Addr == addr.WithZone("") {
-			return ifi, nil
-		}
-	}
-	return netio.Interface{}, &Error{Text: "Interface " + text + " not found", Allowed: allowed}
+const allowedInterface = "the name or index of an interface, with /4 or /6 for the family, or its address"
+
+// Host is what is known about the interfaces of this host.
+type Host struct {
+	Links      []netio.Link      // all
+	Interfaces []netio.Interface // those that are up, an entry for each address
 }
 
-// DefaultInterface returns the first interface of the family that is not a
-// loopback, else the first of the family.
-func DefaultInterface(all []netio.Interface, six bool) (netio.Interface, bool) {
-	var spare netio.Interface
-	found := false
-	for _, ifi := range all {
-		switch {
-		case ifi.Addr.Is6() != six:
-		case !ifi.Loopback:
-			return ifi, true
-		case !found:
-			spare, found = ifi, true
+// NewHost asks the system.
+func NewHost() (h Host, err error) {
+	h.Links, h.Interfaces, err = netio.Survey()
+	return h, err
+}
+
+// Interface reads what -I names: a name or an index, with /4 or /6 behind it for the
+// family, or else an address or the name of a host with exactly that address
+// (v4-sender.md 1.1). Without a suffix either family will do. The interface must be there
+// and up.
+func (r *Resolver) Interface(h Host, text string) (netio.Choice, error) {
+	c, err := r.LaterInterface(h, text)
+	if err != nil {
+		return c, err
+	}
+	if len(c.Pick(h.Interfaces, false))+len(c.Pick(h.Interfaces, true)) > 0 {
+		return c, nil
+	}
+	if c.Name == "" && c.Addr.IsValid() {
+		return c, &Error{Text: "Interface " + text + " not found", Allowed: allowedInterface}
+	}
+	why := c.Missing(h.Links, h.Interfaces, c.Family == 6)
+	if strings.HasSuffix(why, " has no IPv4 address") && c.Family == 0 {
+		why = strings.TrimSuffix(why, " has no IPv4 address") + " has no address"
+	}
+	return c, &Error{Text: "Invalid name/address " + text + ": " + why, Allowed: allowedInterface}
+}
+
+// LaterInterface is Interface for a program that waits for interfaces: it takes what could be one.
+func (r *Resolver) LaterInterface(h Host, text string) (netio.Choice, error) {
+	c := netio.Choice{Name: text}
+	switch {
+	case strings.HasSuffix(text, "/4"):
+		c = netio.Choice{Name: text[:len(text)-2], Family: 4}
+	case strings.HasSuffix(text, "/6"):
+		c = netio.Choice{Name: text[:len(text)-2], Family: 6}
+	}
+	if n, err := strconv.ParseInt(c.Name, 10, 32); err == nil && n > 0 {
+		c.Index = int(n)
+	}
+	for _, l := range h.Links {
+		if l.Name == c.Name || c.Index != 0 && l.Index == c.Index {
+			return c, nil
 		}
 	}
-	return spare, found
+	for _, ifi := range h.Interfaces {
+		if ifi.Name == c.Name || c.Index != 0 && ifi.Index == c.Index {
+			return c, nil
+		}
+	}
+	invalid := &Error{Text: "Invalid name/address " + text + ": no such interface", Allowed: allowedInterface}
+	if n, err := strconv.Atoi(c.Name); err == nil && n <= 0 {
+		return c, invalid
+	}
+	if c.Index != 0 {
+		return c, nil
+	}
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() != "" {
+		return netio.Choice{Name: a.Zone(), Family: 6}, nil
+	}
+	addr, err := r.Addr("ip", text)
+	name := nameOfInterface(c.Name)
+	here := false
+	for _, ifi := range h.Interfaces {
+		here = here || ifi.Addr == addr
+	}
+	switch {
+	case err == nil && (here || !name):
+		return netio.Choice{Addr: addr}, nil
+	case err == nil: // of a host or of an interface, which time will tell
+		c.Addr = addr
+		return c, nil
+	case name:
+		return c, nil
+	}
+	return c, invalid
+}
+
+// nameOfInterface says whether an interface can have that name.
+func nameOfInterface(name string) bool {
+	if runtime.GOOS == "windows" {
+		return name != "" && !strings.ContainsAny(name, "/\\:")
+	}
+	if strings.Trim(name, "0123456789.") == "" { // an address, or what was meant to be one
+		return false
+	}
+	return len(name) <= 15 && !strings.ContainsAny(name, "/:% \t\n\v\f\r")
+}
+
+// Target is an address to send to, and the option that gave it.
+type Target struct {
+	Addr   netip.Addr
+	Option string // as written
+}
+
+// Outgoing is the interface that multicast to the targets leaves by: that of choice, unless
+// nil, or of the zones of the targets, or one that suits the first of them. The targets are
+// of one family. Errors have exit code 2.
+func (h Host) Outgoing(choice *netio.Choice, to ...Target) (netio.Interface, error) {
+	six := to[0].Addr.Is6()
+	fail := func(text, option, allowed string) (netio.Interface, error) {
+		return netio.Interface{}, &Error{Code: ExitNet, Text: text + " (" + option + ")", Allowed: allowed}
+	}
+	by := ""
+	if choice != nil {
+		by = "-I " + choice.String()
+	}
+	for _, t := range to {
+		zone := netio.Zone(t.Addr.Zone())
+		if zone.Any() {
+			continue
+		}
+		if why := zone.Missing(h.Links, h.Interfaces, six); why != "" {
+			return fail("Invalid zone of an address: "+why, t.Option, "the name or index of an interface that is up")
+		}
+		if choice != nil && !sameInterface(choice.Pick(h.Interfaces, six), zone.Pick(h.Interfaces, six)) {
+			return fail("Interface mismatch with "+by, t.Option, "one interface")
+		}
+		if choice == nil {
+			choice, by = &zone, t.Option
+		}
+	}
+	if choice != nil {
+		picked := choice.Pick(h.Interfaces, six)
+		if len(picked) == 0 {
+			why := choice.Missing(h.Links, h.Interfaces, six)
+			return fail("IP version mismatch between public and interface addresses: "+why, by, "the family of "+to[0].Option)
+		}
+		return picked[0], nil
+	}
+	// What cannot be found out here does not matter: then the first one will do.
+	from, _ := netio.Source(netio.Config{IPv6: six}, netip.AddrPortFrom(to[0].Addr, wire.DefaultPort))
+	ifi, ok := DefaultInterface(h.Interfaces, to[0].Addr, from)
+	if !ok {
+		return fail("No network interface found", to[0].Option, "an address of a family that an interface has")
+	}
+	return ifi, nil
+}
+
+// sameInterface says whether two picks are of one interface.
+func sameInterface(a, b []netio.Interface) bool {
+	return len(a) > 0 && len(b) > 0 && a[0].Index == b[0].Index
+}
+
+// DefaultInterface returns the interface to reach the address to from when the user names
+// none: one that is no loopback, has a carrier and takes multicast if to is a group, as far
+// as there is one; among several, that with the address from, which the system would send
+// from; else the first.
+func DefaultInterface(all []netio.Interface, to, from netip.Addr) (best netio.Interface, ok bool) {
+	value := -1
+	for _, ifi := range all {
+		if ifi.Addr.Is6() != to.Is6() {
+			continue
+		}
+		v := 0
+		for _, good := range [...]bool{!ifi.Loopback, !ifi.NoCarrier, ifi.Multicast || !to.IsMulticast(), ifi.Addr == from} {
+			v <<= 1
+			if good {
+				v |= 1
+			}
+		}
+		if v > value {
+			best, value = ifi, v
+		}
+	}
+	return best, value >= 0
 }

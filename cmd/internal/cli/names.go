@@ -170,18 +170,6 @@ func isHexNumber(s string) bool {
 	return len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && !strings.ContainsAny(s, "_oO")
 }
 
-// AddrUID is the UID that a host with address a has unless told otherwise: the
-// IPv4 address, or the last four bytes of an IPv6 address in the order in which
-// little-endian hosts read them (v4-sender.md section 1.1).
-func AddrUID(a netip.Addr) wire.UID {
-	if a = a.Unmap(); a.Is4() {
-		b := a.As4()
-		return wire.UID(b[0])<<24 | wire.UID(b[1])<<16 | wire.UID(b[2])<<8 | wire.UID(b[3])
-	}
-	b := a.As16()
-	return wire.UID(b[15])<<24 | wire.UID(b[14])<<16 | wire.UID(b[13])<<8 | wire.UID(b[12])
-}
-
 // HostUID turns an ID of a host list into a UID (v4-sender.md section 10). Tried
 // in turn: 0x and hex digits, or eight hex digits with a letter among them; an IP
 // address, where a lone number is decimal, or octal with a leading 0; the name of
@@ -199,7 +187,7 @@ func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 		}
 	}
 	if a, is := IPv4Number(text); is {
-		uid := AddrUID(a)
+		uid := wire.AddrUID(a)
 		switch {
 		case strings.Contains(text, "."):
 		case len(text) > 1 && text[0] == '0':
@@ -210,10 +198,10 @@ func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 		return uid, true
 	}
 	if a, err := netip.ParseAddr(text); err == nil {
-		return AddrUID(a), true
+		return wire.AddrUID(a), true
 	}
 	if a, err := r.Addr("ip4", text); err == nil {
-		return AddrUID(a), true
+		return wire.AddrUID(a), true
 	}
 	n, ok := Number(text, 16)
 	if !ok || n <= 0 || n >= math.MaxUint32 {

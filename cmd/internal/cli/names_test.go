@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"uftp/engine/netio"
 	"uftp/wire"
 )
 
@@ -39,20 +38,6 @@ func TestIPv4Number(t *testing.T) {
 		a, ok := IPv4Number(tt.in)
 		if ok != (tt.want != "") || ok && a.String() != tt.want {
 			t.Errorf("IPv4Number(%q) = %v, %v, want %q", tt.in, a, ok, tt.want)
-		}
-	}
-}
-
-func TestAddrUID(t *testing.T) {
-	tests := []struct {
-		addr string
-		want wire.UID
-	}{
-		{"10.88.0.1", 0x0A580001}, {"fd88::1", 0x01000000}, {"fd88::100", 0x00010000}, {"fd88::102:304", 0x04030201}, {"::ffff:10.88.0.1", 0x0A580001},
-	}
-	for _, tt := range tests {
-		if got := AddrUID(netip.MustParseAddr(tt.addr)); got != tt.want {
-			t.Errorf("AddrUID(%s) = %v, want %v", tt.addr, got, tt.want)
 		}
 	}
 }
@@ -193,41 +178,6 @@ func TestPorts(t *testing.T) {
 	}
 	if a, err := r.HostPort("fd88::1", 1044); err != nil || a.String() != "[fd88::1]:1044" {
 		t.Errorf("HostPort(fd88::1) = %v, %v, want the address with the default port", a, err)
-	}
-}
-
-func TestFindInterface(t *testing.T) {
-	all := []netio.Interface{
-		{Name: "lo", Index: 1, Addr: netip.MustParseAddr("127.0.0.1"), Loopback: true},
-		{Name: "lo", Index: 1, Addr: netip.MustParseAddr("::1"), Loopback: true},
-		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.7"), Multicast: true},
-		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.9"), Multicast: true},
-		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("fd88::7"), Multicast: true},
-	}
-	tests := []struct{ text, want string }{
-		{"eth0", "10.88.0.7"}, {"eth0/4", "10.88.0.7"}, {"eth0/6", "fd88::7"}, {"2", "10.88.0.7"}, {"2/6", "fd88::7"}, {"lo", "127.0.0.1"},
-		{"10.88.0.9", "10.88.0.9"}, {"fd88::7", "fd88::7"}, {"clienta", "10.88.0.7"},
-		{"10.9.9.9", "Interface 10.9.9.9 not found"}, {"eth1", "Invalid name/address eth1: Name or service not known"},
-		{"eth1/6", "Invalid name/address eth1/6: Name or service not known"},
-	}
-	for _, tt := range tests {
-		ifi, err := offline().FindInterface(all, tt.text)
-		got := ifi.Addr.String()
-		if err != nil {
-			got, _, _ = strings.Cut(err.Error(), " (allowed")
-		}
-		if got != tt.want {
-			t.Errorf("FindInterface(%q) = %q, want %q", tt.text, got, tt.want)
-		}
-	}
-	if ifi, ok := DefaultInterface(all, false); !ok || ifi.Name != "eth0" {
-		t.Errorf("DefaultInterface = %v, want the first that is no loopback", ifi)
-	}
-	if ifi, ok := DefaultInterface(all[:2], true); !ok || ifi.Addr.String() != "::1" {
-		t.Errorf("DefaultInterface without others = %v, want the loopback", ifi)
-	}
-	if _, ok := DefaultInterface(all[:1], true); ok {
-		t.Error("DefaultInterface found an IPv6 interface where there is none")
 	}
 }
 

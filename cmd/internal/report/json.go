@@ -79,6 +79,11 @@ type (
 		Fingerprint string   `json:"fingerprint,omitempty"`
 		Weak        []string `json:"weak,omitempty"`
 	}
+	jsonIdentified struct {
+		head
+		UID       string `json:"uid"`
+		Interface string `json:"interface"`
+	}
 	jsonClient struct {
 		head
 		Receiver string   `json:"receiver,omitempty"`

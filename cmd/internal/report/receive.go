@@ -24,7 +24,6 @@ type Receiver struct {
 	JSON   *JSON   // nil: none
 	Screen *Screen // nil: none
 	Names  *Names  // nil: senders are shown by address only
-	UID    wire.UID
 
 	Keys        []*identity.PublicKey // loaded at the start
 	MaxSessions int                   // for the line about one too many
@@ -104,8 +103,15 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	switch e := ev.(type) {
 	case engine.Opened:
 		r.opened(at, e)
+	case engine.Identified:
+		r.logf(Normal, at, Where{}, "The ID of this receiver is now %v, from %v", e.UID, e.Interface)
+		r.JSON.write(jsonIdentified{newHead(at, "identified", Where{}), e.UID.String(), e.Interface.Name})
 	case engine.Note:
-		r.logf(e.Level, at, whereOf(e.Session), "%s", e.Text)
+		in := Where{}
+		if e.Session != (receiver.Session{}) {
+			in = whereOf(e.Session)
+		}
+		r.logf(e.Level, at, in, "%s", e.Text)
 	case engine.Stored:
 		r.stored(at, e)
 	case ScriptEnded:
@@ -180,7 +186,7 @@ func (r *Receiver) opened(at time.Time, e engine.Opened) {
 	}
 	warnBuffers(r.Log, at, Where{}, e)
 	r.Screen.Draw(at, idleLine)
-	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), version.Version, r.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
+	r.JSON.write(jsonListening{newHead(at, "listening", Where{}), version.Version, e.UID.String(), e.Port, e.Caps.RcvBuf, e.Caps.GSO, e.Caps.GRO})
 }
 
 func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {

@@ -408,7 +408,7 @@ func receiveSession(t *testing.T) []machine.Event {
 	ln := receiver.Request{Ref: 3, Type: wire.TypeLink, Name: "ln\x1b[2J", Link: "f1"}
 	step := func(id uint16, s receiver.Step) receiver.Stepped { return receiver.Stepped{Session: in(id), Step: s} }
 	return []machine.Event{
-		engine.Opened{Port: 1044, Caps: netio.Caps{GRO: true, RcvBuf: 212992, SndBuf: 1}, WantRcvBuf: 262144, WantSndBuf: 5},
+		engine.Opened{UID: 0x0A580001, Port: 1044, Caps: netio.Caps{GRO: true, RcvBuf: 212992, SndBuf: 1}, WantRcvBuf: 262144, WantSndBuf: 5},
 		receiver.Heartbeat{Peer: netip.MustParseAddrPort("10.88.0.2:1055")},
 		receiver.Heartbeat{Peer: netip.MustParseAddrPort("10.88.0.2:1055"), Response: true, Result: wire.HBOK},
 		receiver.SessionStarted{Session: in(0), Public: netip.MustParseAddr("230.4.4.1"), Private: netip.MustParseAddr("230.5.5.156"), Sync: true},
@@ -456,7 +456,7 @@ func TestReceiver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Receiver{Log: NewLog(&b, level, true), Status: st, JSON: NewJSON(&j), UID: 0x0A580001, MaxSessions: 100}
+		r := &Receiver{Log: NewLog(&b, level, true), Status: st, JSON: NewJSON(&j), MaxSessions: 100}
 		at := began
 		for _, ev := range receiveSession(t) {
 			r.Report(at, ev)

@@ -1,0 +1,132 @@
+package netio
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// mtuLeastIPv6 is the MTU below which the kernel takes IPv6 away from an interface,
+// memberships included.
+const mtuLeastIPv6 = 1280
+
+// goneMax bounds the indexes that Gone keeps.
+const goneMax = 256
+
+// Watch hears from the kernel that interfaces or addresses have changed.
+type Watch struct {
+	file *os.File
+	buf  []byte
+
+	mu   sync.Mutex
+	gone []int
+	many bool // gone was full
+}
+
+// NewWatch begins to listen for changes (rtnetlink). A system without such news
+// returns an error.
+func NewWatch() (*Watch, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	news := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR}
+	if err := unix.Bind(fd, news); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return &Watch{file: os.NewFile(uintptr(fd), "rtnetlink"), buf: make([]byte, 1<<16)}, nil
+}
+
+// Next waits for a change. It returns net.ErrClosed after Close. When the kernel had
+// more news than fit, some are lost, which counts as a change.
+func (w *Watch) Next() error {
+	for {
+		n, err := w.file.Read(w.buf)
+		if err != nil {
+			switch {
+			case errors.Is(err, unix.ENOBUFS):
+				w.noteAll()
+				return nil
+			case errors.Is(err, os.ErrClosed):
+				return net.ErrClosed
+			}
+			return err
+		}
+		msgs, err := syscall.ParseNetlinkMessage(w.buf[:n])
+		if err != nil {
+			continue
+		}
+		changed := false
+		for i := range msgs {
+			changed = w.note(&msgs[i]) || changed
+		}
+		if changed {
+			return nil
+		}
+	}
+}
+
+// note keeps the index of an interface that has lost its memberships, and reports
+// whether m tells of a change.
+func (w *Watch) note(m *syscall.NetlinkMessage) bool {
+	switch m.Header.Type {
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		return true
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+	default:
+		return false
+	}
+	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC { // a port of a bridge
+		return false
+	}
+	index := int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+	if m.Header.Type == unix.RTM_DELLINK || linkMTU(m) < mtuLeastIPv6 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.gone) < goneMax {
+			w.gone = append(w.gone, index)
+		} else {
+			w.many = true
+		}
+	}
+	return true
+}
+
+func (w *Watch) noteAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.many = true
+}
+
+// linkMTU is the MTU that a message about an interface gives, in bytes.
+func linkMTU(m *syscall.NetlinkMessage) uint32 {
+	attrs, err := syscall.ParseNetlinkRouteAttr(m)
+	if err != nil {
+		return mtuLeastIPv6
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == unix.IFLA_MTU && len(a.Value) >= 4 {
+			return binary.NativeEndian.Uint32(a.Value)
+		}
+	}
+	return mtuLeastIPv6
+}
+
+// Gone returns the indexes of interfaces that have lost their memberships since the last
+// call, even if they are there again; all says that it may be any.
+func (w *Watch) Gone() (list []int, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list, all = w.gone, w.many
+	w.gone, w.many = nil, false
+	return list, all
+}
+
+// Close ends Next.
+func (w *Watch) Close() error { return w.file.Close() }
