@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,36 +16,28 @@ import (
 // byte. What has no room is dropped and comes again.
 func TestDiskBehind(t *testing.T) {
 	for _, workers := range []int{0, 2} {
-		release := make(chan struct{})
-		var once sync.Once
-		p := startReceiver(t, func(cfg *ReceiveConfig) {
-			cfg.CacheBytes = 1 // the least there is: 2 MiB
-			cfg.Workers = workers
-			cfg.holdDisk = func() { <-release }
-		})
-		defer once.Do(func() { close(release) })
-		path := p.file("f", 8<<20)
-		cfg := p.config(60e6, 8000, path)
-		ended := make(chan SendResult, 1)
-		go func() {
-			res, err := Send(context.Background(), cfg, nil)
-			if err != nil {
-				t.Error(err)
+		inBubble(t, fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			release := make(chan struct{})
+			p := startLinked(t, func(cfg *ReceiveConfig) {
+				cfg.CacheBytes = 1 // the least there is: 2 MiB
+				cfg.Workers = workers
+				cfg.holdDisk = func() { <-release }
+			})
+			cfg := p.config(60e6, 8000, p.file("f", 8<<20))
+			ended := p.sendAside(context.Background(), cfg, nil)
+			p.await("what was dropped for want of room", func(ev machine.Event) bool {
+				d, ok := ev.(Dropped)
+				return ok && d.Reason == machine.DropNoRoom
+			})
+			close(release)
+			if res := <-ended; res.Exit != sender.ExitOK {
+				t.Errorf("exit %d, want 0: %+v", res.Exit, res.SessionEnded)
 			}
-			ended <- res
-		}()
-		p.await("what was dropped for want of room", func(ev machine.Event) bool {
-			d, ok := ev.(Dropped)
-			return ok && d.Reason == machine.DropNoRoom
+			p.wantSame("f")
+			for _, state := range []DiskState{DiskBehind, DiskBack} {
+				p.await(fmt.Sprint("state ", state), func(ev machine.Event) bool { d, ok := ev.(Disk); return ok && d.State == state })
+			}
 		})
-		once.Do(func() { close(release) })
-		if res := <-ended; res.Exit != sender.ExitOK {
-			t.Errorf("%d workers: exit %d, want 0: %+v", workers, res.Exit, res.SessionEnded)
-		}
-		p.wantSame("f")
-		for _, state := range []DiskState{DiskBehind, DiskBack} {
-			p.await(fmt.Sprint("state ", state), func(ev machine.Event) bool { d, ok := ev.(Disk); return ok && d.State == state })
-		}
 	}
 }
 
@@ -54,21 +45,23 @@ func TestDiskBehind(t *testing.T) {
 // session lives, for longer than they wait for data.
 func TestSourceStalls(t *testing.T) {
 	for _, workers := range []int{0, 2} {
-		p := startReceiver(t, nil)
-		cfg := p.config(60e6, 1300, p.file("f", 2<<20))
-		cfg.Session.GRTT, cfg.Session.MinGRTT, cfg.Session.Robust = 100*time.Millisecond, 100*time.Millisecond, 20
-		cfg.Workers = workers
-		const wait = 2 * time.Second // of receivers: 20 GRTT
-		var reads atomic.Int32
-		cfg.holdDisk = func() {
-			if reads.Add(1) == 10 {
-				time.Sleep(2*wait + wait/2)
+		inBubble(t, fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			p := startLinked(t, nil)
+			cfg := p.config(60e6, 1300, p.file("f", 2<<20))
+			cfg.Session.GRTT, cfg.Session.MinGRTT, cfg.Session.Robust = 100*time.Millisecond, 100*time.Millisecond, 20
+			cfg.Workers = workers
+			const wait = 2 * time.Second // of receivers: 20 GRTT
+			var reads atomic.Int32
+			cfg.holdDisk = func() {
+				if reads.Add(1) == 10 {
+					time.Sleep(5 * wait)
+				}
 			}
-		}
-		if res, events := send(t, context.Background(), cfg); res.Exit != sender.ExitOK || res.Elapsed < 2*wait {
-			t.Errorf("%d workers: exit %d after %v, want 0 in spite of the stall: %v", workers, res.Exit, res.Elapsed, events)
-		}
-		p.wantSame("f")
+			if res, events := p.send(context.Background(), cfg, nil); res.Exit != sender.ExitOK || res.Elapsed < 5*wait {
+				t.Errorf("exit %d after %v, want 0 in spite of the stall: %v", res.Exit, res.Elapsed, events)
+			}
+			p.wantSame("f")
+		})
 	}
 }
 

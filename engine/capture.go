@@ -21,6 +21,8 @@ type CaptureConfig struct {
 	Files       store.CaptureConfig // Path empty: nothing is captured
 	Application string              // named in the files
 	Reopen      <-chan struct{}     // asks for a new file if the present one was moved away; may be nil
+
+	hold func() // for tests: called before files are opened and written to; may be nil
 }
 
 // CaptureError says that the files of a capture could not be set up.
@@ -59,8 +61,6 @@ const (
 	// tapRetry is the wait after a failed write, tapTell the one between reports.
 	tapRetry = 10 * time.Second
 	tapTell  = time.Minute
-	// tapCloseWait is how long files may take at the end.
-	tapCloseWait = 10 * time.Second
 	// tapTail is room for the statistics at the end of a file.
 	tapTail = 128
 
@@ -97,6 +97,7 @@ type tap struct {
 	max     int64 // bytes of a file
 	enc     pcap.Encoder
 	files   captureFiles
+	hold    func()
 	source  func(to netip.AddrPort) (netip.Addr, error)
 	sources map[netip.Addr]knownSource
 
@@ -123,6 +124,11 @@ func newTap(cfg *CaptureConfig, net netio.Config, w wall, conn netio.Conn, notes
 	if cfg.Files.Path == "" {
 		return nil, nil
 	}
+	hold := cfg.hold
+	if hold == nil {
+		hold = func() {}
+	}
+	hold()
 	enc := pcap.Encoder{Format: pcap.NG, Raw: true, Application: cfg.Application}
 	files, err := store.OpenCapture(cfg.Files, enc.AppendHead(nil))
 	if err != nil {
@@ -131,7 +137,7 @@ func newTap(cfg *CaptureConfig, net netio.Config, w wall, conn netio.Conn, notes
 	t := &tap{
 		wall: w, notes: notes, port: conn.LocalPort(), ttl: uint8(max(1, net.TTL)),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		path: cfg.Files.Path, reopen: cfg.Reopen, max: cfg.Files.FileBytes, enc: enc, files: files,
+		path: cfg.Files.Path, reopen: cfg.Reopen, max: cfg.Files.FileBytes, enc: enc, files: files, hold: hold,
 		source:  func(to netip.AddrPort) (netip.Addr, error) { return netio.Source(net, to) },
 		sources: map[netip.Addr]knownSource{},
 		buf:     make([]byte, 0, tapFlushBytes+pcap.RecordMax),
@@ -159,16 +165,12 @@ func (t *tap) start() {
 
 // close writes what the lanes still hold; nobody may put anything into them any
 // more. Files that hang are left alone after a while.
-func (t *tap) close() {
+func (t *tap) close(end *ending) {
 	if t == nil {
 		return
 	}
 	close(t.quit)
-	timer := time.NewTimer(tapCloseWait)
-	defer timer.Stop()
-	select {
-	case <-t.done:
-	case <-timer.C:
+	if !end.await(t.done) {
 		t.notes.put(CaptureFailed{t.path, errors.New("the disk does not answer")})
 	}
 }
@@ -417,6 +419,7 @@ func (t *tap) flush() bool {
 		return true
 	}
 	n, marked := t.inBuf, t.marked
+	t.hold()
 	err := t.files.Write(t.buf)
 	t.buf, t.inBuf, t.marked = t.buf[:0], 0, 0
 	if err != nil {

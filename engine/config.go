@@ -14,8 +14,8 @@ import (
 
 // Reporter is told everything that happens, in order, from one goroutine that
 // the data path never waits for. Events are those of packages sender or receiver
-// and those of this package. When the reporter is too slow, reports are lost and
-// counted (see Lost); results are not.
+// and those of this package. When 8192 reports wait for a slow reporter, more are lost
+// and counted (see Lost); results are lost only when 131072 wait.
 type Reporter func(at time.Time, ev machine.Event)
 
 // SendConfig is all that one sender session needs.
@@ -28,7 +28,10 @@ type SendConfig struct {
 	Trace   bool          // report every datagram as a Traced
 	Capture CaptureConfig
 
-	holdDisk func() // for tests: called before each read
+	// For tests; nil: nothing special.
+	holdDisk   func()              // called before each read
+	holdWalk   func()              // called before each step of the walk
+	shortSleep func(time.Duration) // see wall
 }
 
 // SendResult is how a session ended.
@@ -58,9 +61,11 @@ type ReceiveConfig struct {
 	// nobody is. It is called from goroutines of its own, several at a time.
 	KeyLog func(receiver.Session, receiver.Secrets)
 
-	holdDisk   func()                                          // for tests: called before each write
-	interfaces func() ([]netio.Link, []netio.Interface, error) // for tests: instead of those of the host
-	watch      newsOfInterfaces
+	// For tests; nil: nothing special.
+	holdDisk    func()                                          // called before each write
+	holdRequest func()                                          // called before each opening, closing, moving
+	interfaces  func() ([]netio.Link, []netio.Interface, error) // instead of those of the host
+	watch       newsOfInterfaces
 }
 
 // Events of the engine itself.

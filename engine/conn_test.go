@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -8,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"uftp/engine/machine"
@@ -26,8 +29,14 @@ type fakeConn struct {
 	fail   chan error        // what ReadBatch returns instead
 	stuck  chan struct{}     // WriteBatch says here that it waits for Close
 	write  func(bytes int)   // told of every WriteBatch; it may take its time
+	peer   *fakeConn         // gets what is written, if it has room for it
+	addr   netip.AddrPort    // ours, as the peer sees it
+	first  func()            // called before the first FILESEG leaves; may be nil
+	data   sync.Once
 	closed chan struct{}
 	once   sync.Once
+
+	drops atomic.Uint64 // for want of room
 
 	mu   sync.Mutex
 	sent [][]byte
@@ -79,9 +88,26 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 		}
 		c.write(n)
 	}
+	if c.peer != nil {
+		for _, t := range trains {
+			if h, _, err := wire.ParseHeader(t.Buf); err == nil && h.Func == wire.FuncFileSeg && c.first != nil {
+				c.data.Do(c.first)
+			}
+			select {
+			case <-c.closed:
+				return 0, net.ErrClosed
+			case c.peer.in <- netio.RxSlot{Buf: bytes.Clone(t.Buf), Seg: t.Seg, From: c.addr}:
+			default:
+				c.peer.drops.Add(1)
+			}
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range trains {
+		if h, _, err := wire.ParseHeader(t.Buf); c.peer != nil && err == nil && h.Func == wire.FuncFileSeg {
+			continue // the peer has it
+		}
 		step := t.Seg
 		if step == 0 {
 			step = len(t.Buf)
@@ -107,7 +133,7 @@ func (c *fakeConn) Leave(g netip.Addr, i netio.Interface, _ []netip.Addr) error 
 }
 func (c *fakeConn) SetReadDeadline(time.Time) error { return nil }
 func (c *fakeConn) LocalPort() uint16               { return 1044 }
-func (c *fakeConn) Stats() netio.Stats              { return netio.Stats{} }
+func (c *fakeConn) Stats() netio.Stats              { return netio.Stats{KernelDrops: c.drops.Load()} }
 func (c *fakeConn) Caps() netio.Caps {
 	return netio.Caps{GRO: true, GSO: true, MaxTrainBytes: netio.MaxTrainBytes, MaxSegs: netio.MaxTrainSegs}
 }
@@ -157,6 +183,7 @@ func sendOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*Sen
 		},
 		Walk: store.WalkConfig{Operands: []string{path}},
 	}
+	cfg.shortSleep = time.Sleep
 	if change != nil {
 		change(&cfg)
 	}
@@ -216,20 +243,17 @@ func TestReadErrorsAreSurvived(t *testing.T) {
 
 // TestStopWithStuckSocket cancels a sender whose socket takes nothing.
 func TestStopWithStuckSocket(t *testing.T) {
-	c := newFakeConn()
-	c.stuck = make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := sendOnFake(t, ctx, c, nil)
-	<-c.stuck
-	cancel()
-	select {
-	case res := <-done:
-		if res.Exit != sender.ExitSignal {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeConn()
+		c.stuck = make(chan struct{}, 1)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := sendOnFake(t, ctx, c, nil)
+		<-c.stuck
+		cancel()
+		if res := wantLimit(t, "Send", done); res.Exit != sender.ExitSignal {
 			t.Errorf("exit %d, want %d", res.Exit, sender.ExitSignal)
 		}
-	case <-time.After(patience):
-		t.Fatal("a signal must end a sender whose socket is stuck")
-	}
+	})
 }
 
 // receiveOnFake runs a receiver on c.
@@ -331,41 +355,43 @@ func TestNoCheckpointAfterFailedWrite(t *testing.T) {
 // TestNoBurstAfterAStall holds the way out up for 100 ms: what was planned meanwhile
 // must not leave all at once.
 func TestNoBurstAfterAStall(t *testing.T) {
-	const rate = 10e6
-	c := newFakeConn()
-	var start, end time.Time
-	after := 0 // bytes in the 20 ms after the stall
-	total := 0
-	c.write = func(n int) {
-		switch total += n; {
-		case start.IsZero() && total > rate/20:
-			start = time.Now()
-			time.Sleep(100 * time.Millisecond)
-			end = time.Now()
-		case !end.IsZero() && time.Since(end) < 20*time.Millisecond:
-			after += n
+	synctest.Test(t, func(t *testing.T) {
+		const rate = 10e6
+		c := newFakeConn()
+		var start, end time.Time
+		after := 0 // bytes in the 20 ms after the stall
+		total := 0
+		c.write = func(n int) {
+			switch total += n; {
+			case start.IsZero() && total > rate/20:
+				start = time.Now()
+				time.Sleep(100 * time.Millisecond)
+				end = time.Now()
+			case !end.IsZero() && time.Since(end) < 20*time.Millisecond:
+				after += n
+			}
 		}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := sendOnFake(t, ctx, c, func(cfg *SendConfig) {
-		cfg.Session.RegisterCount, cfg.Session.Rate = 1, rate
-		big := filepath.Join(t.TempDir(), "big")
-		if err := os.WriteFile(big, make([]byte, 4<<20), 0o644); err != nil {
-			t.Fatal(err)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := sendOnFake(t, ctx, c, func(cfg *SendConfig) {
+			cfg.Session.RegisterCount, cfg.Session.Rate = 1, rate
+			big := filepath.Join(t.TempDir(), "big")
+			if err := os.WriteFile(big, make([]byte, 4<<20), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cfg.Walk.Operands = []string{big}
+		})
+		from := netip.MustParseAddrPort("10.0.0.1:1044")
+		c.in <- netio.RxSlot{Buf: message(1, wire.FuncRegister, &wire.Register{}), From: from}
+		eventually(t, "FILEINFO", func() bool { return c.count(wire.FuncFileInfo) > 0 })
+		c.in <- netio.RxSlot{Buf: message(1, wire.FuncFileInfoAck, &wire.FileInfoAck{FileID: 1}), From: from}
+		eventually(t, "the data, up to DONE", func() bool { return c.count(wire.FuncDone) > 0 })
+		cancel()
+		<-done
+		if start.IsZero() {
+			t.Fatal("no stall")
 		}
-		cfg.Walk.Operands = []string{big}
+		if limit := int(rate * 0.035); after > limit {
+			t.Errorf("%d bytes left in the 20 ms after a stall, want at most %d: the rate allows 200000", after, limit)
+		}
 	})
-	from := netip.MustParseAddrPort("10.0.0.1:1044")
-	c.in <- netio.RxSlot{Buf: message(1, wire.FuncRegister, &wire.Register{}), From: from}
-	eventually(t, "FILEINFO", func() bool { return c.count(wire.FuncFileInfo) > 0 })
-	c.in <- netio.RxSlot{Buf: message(1, wire.FuncFileInfoAck, &wire.FileInfoAck{FileID: 1}), From: from}
-	eventually(t, "the data, up to DONE", func() bool { return c.count(wire.FuncDone) > 0 })
-	cancel()
-	<-done
-	if start.IsZero() {
-		t.Fatal("no stall")
-	}
-	if limit := int(rate * 0.035); after > limit {
-		t.Errorf("%d bytes left in the 20 ms after a stall, want at most %d: the rate allows 200000", after, limit)
-	}
 }

@@ -33,6 +33,8 @@
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.
 //
+// A run ends within StopLimit after a signal, and leaves behind what hangs then (stop.go).
+//
 // Limits: no proxies or congestion control yet; files of one receiver are written
 // by one goroutine; packets with signatures of KEYEX are opened by the core alone.
 package engine

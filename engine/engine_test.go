@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"uftp/crypto/handshake"
@@ -35,6 +36,15 @@ type pair struct {
 	done   chan error
 	mu     sync.Mutex
 	events []machine.Event // of the receiver
+
+	rx, tx *fakeConn // of a link, see startLinked
+}
+
+// report takes the events of the receiver.
+func (p *pair) report(_ time.Time, ev machine.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, ev)
 }
 
 // startReceiver runs a receiver on a free port until the test ends.
@@ -54,11 +64,7 @@ func startReceiver(t testing.TB, change func(*ReceiveConfig)) *pair {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	go func() {
-		p.done <- Receive(ctx, cfg, func(_ time.Time, ev machine.Event) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.events = append(p.events, ev)
-		})
+		p.done <- Receive(ctx, cfg, p.report)
 	}()
 	t.Cleanup(func() { stop(); p.wait() })
 	select {
@@ -253,58 +259,66 @@ func TestTransfer(t *testing.T) {
 
 // TestSmallFileIsQuick shows the early end of registration: one known receiver, 1 KB.
 func TestSmallFileIsQuick(t *testing.T) {
-	p := startReceiver(t, nil)
-	cfg := p.config(1e6, 1300, p.file("small", 1000))
-	// Far from what a busy machine takes.
-	cfg.Session.GRTT, cfg.Session.MinGRTT = 15*time.Second, 10*time.Millisecond
-	res, _ := send(t, context.Background(), cfg)
-	p.wantSame("small")
-	if res.Elapsed > 15*time.Second {
-		t.Errorf("1 KB to a known receiver took %v; stock's registration alone takes a minute", res.Elapsed)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := startLinked(t, nil)
+		cfg := p.config(1e6, 1300, p.file("small", 1000))
+		cfg.Session.GRTT, cfg.Session.MinGRTT = 15*time.Second, 10*time.Millisecond
+		res, _ := p.send(context.Background(), cfg, nil)
+		p.wantSame("small")
+		if res.Elapsed > 100*time.Millisecond {
+			t.Errorf("1 KB to a known receiver took %v; stock's registration alone takes a minute", res.Elapsed)
+		}
+	})
 }
 
 func TestStopSender(t *testing.T) {
-	p := startReceiver(t, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	cfg := p.config(200e3, 1300, p.file("long", 50<<20)) // minutes
-	var began time.Time
-	res, _ := sendWith(t, ctx, cfg, func() { began = time.Now(); cancel() })
-	if res.Exit != sender.ExitSignal {
-		t.Errorf("exit %d, want %d after a signal", res.Exit, sender.ExitSignal)
-	}
-	if d := time.Since(began); d > patience {
-		t.Errorf("stopping took %v", d)
-	}
-	eventually(t, "the receiver hears that the sender quit", func() bool {
-		return p.has(func(ev machine.Event) bool {
-			a, ok := ev.(receiver.GotAbort)
-			return ok && strings.Contains(a.Text, "quit")
+	for _, workers := range []int{0, 2} {
+		inBubble(t, fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			p := startLinked(t, nil)
+			ctx, cancel := context.WithCancel(context.Background())
+			cfg := p.config(200e3, 1300, p.file("long", 50<<20)) // minutes
+			cfg.Workers = workers
+			var began time.Time
+			p.onData(func() { began = time.Now(); cancel() })
+			res, _ := p.send(ctx, cfg, nil)
+			if res.Exit != sender.ExitSignal {
+				t.Errorf("exit %d, want %d after a signal", res.Exit, sender.ExitSignal)
+			}
+			if d := time.Since(began); d > 100*time.Millisecond {
+				t.Errorf("stopping took %v, want no wait for data that is of no use any more", d)
+			}
+			p.await("that the sender quit", func(ev machine.Event) bool {
+				a, ok := ev.(receiver.GotAbort)
+				return ok && strings.Contains(a.Text, "quit")
+			})
+			p.stop()
+			p.wait()
+			if left, _ := os.ReadDir(p.dest); len(left) != 0 {
+				t.Errorf("an aborted session must leave nothing, found %v", left)
+			}
 		})
-	})
-	p.stop()
-	p.wait()
-	if left, _ := os.ReadDir(p.dest); len(left) != 0 {
-		t.Errorf("an aborted session must leave nothing, found %v", left)
 	}
 }
 
 func TestStopReceiver(t *testing.T) {
-	p := startReceiver(t, nil)
-	cfg := p.config(200e3, 1300, p.file("long", 50<<20)) // minutes
-	res, events := sendWith(t, context.Background(), cfg, p.stop)
-	if res.Exit != sender.ExitNoFile {
-		t.Errorf("exit %d, want %d when the only receiver leaves", res.Exit, sender.ExitNoFile)
-	}
-	told := false
-	for _, ev := range events {
-		if a, ok := ev.(sender.GotAbort); ok && a.Text == "Client shutting down" {
-			told = true
+	synctest.Test(t, func(t *testing.T) {
+		p := startLinked(t, nil)
+		cfg := p.config(200e3, 1300, p.file("long", 50<<20)) // minutes
+		p.onData(p.stop)
+		res, events := p.send(context.Background(), cfg, nil)
+		if res.Exit != sender.ExitNoFile {
+			t.Errorf("exit %d, want %d when the only receiver leaves", res.Exit, sender.ExitNoFile)
 		}
-	}
-	if !told {
-		t.Error("a receiver that is stopped must tell the sender")
-	}
+		told := false
+		for _, ev := range events {
+			if a, ok := ev.(sender.GotAbort); ok && a.Text == "Client shutting down" {
+				told = true
+			}
+		}
+		if !told {
+			t.Error("a receiver that is stopped must tell the sender")
+		}
+	})
 }
 
 // TestSourceShrinks truncates the file while it is being sent.

@@ -58,18 +58,21 @@ type answer struct {
 }
 
 // newWorker starts a worker.
-func newWorker(clock wall, sink *store.Sink, answers *mailbox[answer], wg *sync.WaitGroup) *worker {
+func newWorker(clock wall, sink *store.Sink, answers *mailbox[answer], hold func(), wg *sync.WaitGroup) *worker {
 	w := &worker{wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	w.box = newMailbox[request](w.wake)
-	wg.Go(func() { w.run(&clock, sink, answers) })
+	wg.Go(func() { w.run(&clock, sink, answers, hold) })
 	return w
 }
 
-func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer]) {
+func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer], hold func()) {
 	sessions := map[receiver.SessionID]*store.Session{}
 	for {
 		reqs := w.box.take()
 		for i := range reqs {
+			if hold != nil {
+				hold()
+			}
 			answers.put(carryOut(clock, sink, sessions, &reqs[i]))
 		}
 		if len(reqs) > 0 {

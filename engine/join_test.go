@@ -149,7 +149,7 @@ func (j *joinRun) want(why string, want ...string) {
 
 // told closes the reports and returns the lines.
 func (j *joinRun) told() string {
-	j.reports.close()
+	j.reports.close(newEnding())
 	return strings.Join(j.notes, "\n")
 }
 
@@ -229,7 +229,7 @@ func TestMembershipsFollowInterfaces(t *testing.T) {
 				j.look(s.list...)
 				j.want(fmt.Sprintf("step %d", i+1), s.want...)
 			}
-			j.reports.close()
+			j.reports.close(newEnding())
 			if len(j.uids) > 0 {
 				t.Errorf("UID changed to %v, want the one that was given", j.uids)
 			}
@@ -260,7 +260,7 @@ func TestSessionGroupsFollowInterfaces(t *testing.T) {
 		t.Errorf("a session after its interface was renamed: %v", err)
 	}
 	named.want("renamed", "230.4.4.1 2", "230.5.5.1 2")
-	named.reports.close()
+	named.reports.close(newEnding())
 	j.leaveAll(private)
 	j.want("the session has ended", "230.4.4.1 9", "230.4.4.1 5")
 	if text := j.told(); strings.Count(text, "\n") != 3 || !strings.Contains(text, "Interface e0 is back: joined 230.5.5.1 again") ||
@@ -286,7 +286,7 @@ func TestSameIndexAgain(t *testing.T) {
 		t.Errorf("joined %d times, want once: the kernel has dropped the membership", joins)
 	}
 	j.want("made anew", "230.4.4.1 2")
-	j.reports.close()
+	j.reports.close(newEnding())
 }
 
 // TestLooks: interfaces are looked at from time to time, and soon after the kernel has said
@@ -314,7 +314,7 @@ func TestLooks(t *testing.T) {
 	at(time.Second+lookLeast, false, 2)
 	at(time.Second+lookLeast+lookEvery-1, false, 2)
 	at(time.Second+lookLeast+lookEvery, false, 3)
-	j.reports.close()
+	j.reports.close(newEnding())
 }
 
 // TestJoinFails: at the start a group that can be joined nowhere ends the receiver, unless
@@ -355,7 +355,7 @@ func TestLeftInterfacesAreForgotten(t *testing.T) {
 	if len(j.left) > leftMax {
 		t.Errorf("%d names are kept, want at most %d", len(j.left), leftMax)
 	}
-	j.reports.close()
+	j.reports.close(newEnding())
 }
 
 // TestUIDOfFirstInterface: a receiver that was given no UID has that of its first interface,
@@ -393,7 +393,7 @@ func TestUIDOfFirstInterface(t *testing.T) {
 					got = append(got, j.uid)
 				}
 			}
-			j.reports.close()
+			j.reports.close(newEnding())
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("UIDs %v, want %v", got, tt.want)
 			}

@@ -24,9 +24,18 @@ const (
 )
 
 // Receive runs a receiver until ctx is cancelled: then every session is aborted
-// and what can be resumed is saved. report may be nil. Errors are those of
+// and what can be resumed is saved. It returns within [StopLimit] then, even while a
+// disk hangs. report may be nil. Errors are those of
 // setting up: directories, socket, memberships.
 func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
+	var err error
+	if !supervise(ctx, report, func(report Reporter) { err = listenAndReceive(ctx, cfg, report) }) {
+		return nil // the error is still being written to
+	}
+	return err
+}
+
+func listenAndReceive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	sink, err := store.NewSink(cfg.Sink)
 	if err != nil {
 		return err
@@ -83,6 +92,7 @@ type receiveRun struct {
 	memberships
 
 	pending int // answers to come
+	end     ending
 }
 
 func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) error {
@@ -113,14 +123,16 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		}
 	}
 	if err != nil {
-		r.reports.close()
+		r.end.begin()
+		r.reports.close(&r.end)
 		return err
 	}
 	r.chooseUID()
 
 	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
 	if err != nil {
-		r.reports.close()
+		r.end.begin()
+		r.reports.close(&r.end)
 		return err
 	}
 	rxTap, txTap := tap.lane(pcap.Inbound, tapDataBytes, 0), tap.lane(pcap.Outbound, tapControlBytes, cfg.Net.TOS)
@@ -198,20 +210,23 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		cfg.Ready()
 	}
 	r.loop(ctx)
+	r.stopWorkers()
 	close(quit)
 	conn.Close()
 	if cfg.watch != nil {
 		cfg.watch.Close()
 	}
-	wg.Wait()
+	if !r.end.await(ended(func() {}, &wg, &r.busy)) {
+		r.put(LeftBehind{"the disk"})
+	}
 	r.m.Wipe()
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
-	tap.close()
+	tap.close(&r.end)
 	for _, ev := range r.notes.take() {
 		r.put(ev)
 	}
-	r.reports.close()
+	r.reports.close(&r.end)
 	return nil
 }
 
@@ -226,7 +241,8 @@ func (r *receiveRun) watch() {
 	}
 }
 
-// loop drives the machine until ctx is cancelled and everything is put away.
+// loop drives the machine until ctx is cancelled and everything is put away, or the
+// disk has had its time.
 func (r *receiveRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
 	stopping, limit := false, clock.Never
@@ -236,6 +252,7 @@ func (r *receiveRun) loop(ctx context.Context) {
 		case <-cancelled:
 			cancelled, stopping = nil, true
 			limit = now.Add(flushWait)
+			r.end.begin()
 			r.m.Stop(now)
 		default:
 		}
@@ -252,12 +269,14 @@ func (r *receiveRun) loop(ctx context.Context) {
 			r.put(ev)
 		}
 		r.drops.report(now, r.put)
+		r.ticks(now)
+		if r.end.passed() {
+			return
+		}
 		if busy {
 			continue
 		}
-		r.ticks(now)
 		if stopping && r.pending == 0 && r.tx.Idle() {
-			r.stopWorkers()
 			return
 		}
 		r.lookAtInterfaces(now)
@@ -410,7 +429,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	case receiver.SessionStarted:
 		w := r.workers[ev.Session.Group]
 		if w == nil {
-			w = newWorker(r.wall, r.sink, r.answers, &r.busy)
+			w = newWorker(r.wall, r.sink, r.answers, r.cfg.holdRequest, &r.busy)
 			r.workers[ev.Session.Group] = w
 		}
 		w.sessions++
@@ -455,7 +474,6 @@ func (r *receiveRun) stopWorkers() {
 		close(w.quit)
 		delete(r.workers, g)
 	}
-	r.busy.Wait()
 }
 
 // sleep waits for work, for until, or for ctx to be cancelled.
@@ -472,6 +490,9 @@ func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	}
 	until = clock.Min(until, r.backlog.next)
 	d := until.Sub(r.wall.now())
+	if r.end.begun() {
+		d = min(d, r.end.left())
+	}
 	if d <= 0 {
 		return
 	}

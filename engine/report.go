@@ -22,6 +22,9 @@ type wall struct {
 	start time.Time
 	base  clock.Time
 	set   time.Duration // by how much the system's clock was set since; belongs to who calls time
+
+	// shortSleep sleeps for less than a few milliseconds, more exactly than timers do.
+	shortSleep func(time.Duration)
 }
 
 // setMin is the least by which a clock is set. The two clocks are read one after the
@@ -30,7 +33,7 @@ const setMin = 100 * time.Millisecond
 
 func newWall() wall {
 	now := time.Now()
-	return wall{start: now, base: clock.Time(now.UnixNano())}
+	return wall{start: now, base: clock.Time(now.UnixNano()), shortSleep: shortSleep}
 }
 
 func (w *wall) now() clock.Time { return w.at(time.Now()) }
@@ -60,10 +63,6 @@ type timed struct {
 	at time.Time
 	ev machine.Event
 }
-
-// reporterWait is how long a Reporter may take for what is left at the end. One
-// that hangs for longer is left alone.
-const reporterWait = 10 * time.Second
 
 // reports carries events to the Reporter, in order, on a goroutine of its own.
 type reports struct {
@@ -114,14 +113,9 @@ func (r *reports) put(at time.Time, ev machine.Event) {
 }
 
 // close waits until all events are told, or the Reporter hangs.
-func (r *reports) close() {
+func (r *reports) close(end *ending) {
 	close(r.quit)
-	timer := time.NewTimer(reporterWait)
-	defer timer.Stop()
-	select {
-	case <-r.done:
-	case <-timer.C:
-	}
+	end.await(r.done)
 }
 
 // result reports whether ev tells an outcome: the last to be lost.
@@ -129,7 +123,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, Skipped, CaptureFailed, CaptureLost, Disk:
+		Opened, Offered, Stored, Moved, SourceFailed, Skipped, CaptureFailed, CaptureLost, Disk, LeftBehind:
 		return true
 	}
 	return false

@@ -100,7 +100,7 @@ func TestSealedTrain(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, data := sealedSlot(t, sealer, blockSize)
-			if err := s.fill(sealer); err != nil {
+			if err := s.fill(sealer, nil); err != nil {
 				t.Fatal(err)
 			}
 			if s.seg != sealer.Size(wire.FileSegLen+blockSize) || s.state != slotFilled {
@@ -148,7 +148,7 @@ func TestSealingAllocatesNothing(t *testing.T) {
 		}
 		s, _ := sealedSlot(t, sealer, 8800)
 		if n := testing.AllocsPerRun(20, func() {
-			if err := s.fill(sealer); err != nil {
+			if err := s.fill(sealer, nil); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -169,7 +169,7 @@ func BenchmarkFill(b *testing.B) {
 			b.SetBytes(int64(6*8800 + 8800/3))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := s.fill(sealer); err != nil {
+				if err := s.fill(sealer, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

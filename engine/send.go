@@ -40,17 +40,24 @@ const (
 	catchUp  = time.Millisecond // of the rate that may leave at once after a stall
 	// shortWait is what is slept without an ear for anything else.
 	shortWait = 300 * time.Microsecond
-	// flushWait is how long the last packets may take to leave when a session has
-	// ended, stopWait how long the whole end may take after a signal.
-	flushWait = 2 * time.Second
-	stopWait  = 5 * time.Second
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx
-// ends it as a signal does: receivers are told. The Security of cfg is used up
-// afterwards, its secrets are wiped. report may be nil. The error is
+// ends it as a signal does: receivers are told, and Send returns within [StopLimit],
+// even while a disk hangs. The Security of cfg is used up
+// afterwards, its secrets are wiped (but see stop.go). report may be nil. The error is
 // that of setting up (socket, addresses); how the session went is in the result.
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
+	var res SendResult
+	var err error
+	if !supervise(ctx, report, func(report Reporter) { res, err = listenAndSend(ctx, cfg, report) }) {
+		// The other result is still being written to.
+		return SendResult{Group: cfg.Session.Group, Instance: cfg.Session.Instance, SessionEnded: sender.SessionEnded{Exit: sender.ExitSignal}}, nil
+	}
+	return res, err
+}
+
+func listenAndSend(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
 	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
@@ -76,21 +83,26 @@ type sendRun struct {
 	wake   chan struct{} // the core sleeps here
 	timer  *time.Timer
 	out    machine.Out
-	alive  machine.Packet // what overtakes
-	sends  *transmitter
+	alive  machine.Packet     // what overtakes
 	tx     *ring.Hand[txSlot] // plans
+	past   *ring.Hand[txSlot] // says what overtakes: one slot, see overtakeLoop
 	reaped uint64             // position up to which departures were told to the machine
+	trains int                // planned and not reaped
 	rx     *ring.Hand[rxSlot] // handles
 	notes  *mailbox[machine.Event]
 	failed *mailbox[fileFailure]
 
-	offers  chan offer
-	wanting bool    // the machine waits for an Offer
-	current *source // of the file announced last
-	ended   bool
-	hold    func()     // for tests: see source
-	killAt  clock.Time // after a signal: when to end without telling anybody
-	result  SendResult
+	offers   chan offer
+	wants    chan struct{} // the walk is to offer a file
+	wanting  bool          // the machine waits for an Offer
+	current  *source       // of the file announced last
+	closes   *mailbox[*source]
+	ended    bool
+	hold     func()     // for tests: see source
+	stopping bool       // after a signal
+	killAt   clock.Time // then: when to end without telling anybody
+	end      ending
+	result   SendResult
 }
 
 // fileFailure says that a file could not be read any more.
@@ -105,6 +117,9 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		report = func(time.Time, machine.Event) {}
 	}
 	w := newWall()
+	if cfg.shortSleep != nil {
+		w.shortSleep = cfg.shortSleep
+	}
 	began := w.now()
 	caps := conn.Caps()
 	sc := &cfg.Session
@@ -116,12 +131,16 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	stride := wire.HeaderLen + wire.FileSegLen + sc.BlockSize
 	if sec := sc.Security; sec != nil {
 		defer sec.Wipe()
+		defer func() {
+			for _, s := range sealers {
+				wipe(s)
+			}
+		}()
 		for i := range sealers {
 			var err error
 			if sealers[i], err = sec.NewSealer(); err != nil {
 				return SendResult{}, fmt.Errorf("setting up encryption: %w", err)
 			}
-			defer sealers[i].Wipe()
 		}
 		stride = sealers[0].Size(wire.FileSegLen + sc.BlockSize)
 	}
@@ -137,6 +156,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		wake:   make(chan struct{}, 1),
 		timer:  time.NewTimer(time.Hour),
 		offers: make(chan offer, 1),
+		wants:  make(chan struct{}, 1),
+		closes: newMailbox[*source](make(chan struct{}, 1)),
 		killAt: clock.Never,
 		hold:   cfg.holdDisk,
 	}
@@ -147,7 +168,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
 	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
 	if err != nil {
-		r.reports.close()
+		r.end.begin()
+		r.reports.close(&r.end)
 		return SendResult{}, err
 	}
 	rxTap, txTap := tap.lane(pcap.Inbound, tapControlBytes, 0), tap.lane(pcap.Outbound, tapDataBytes, cfg.Net.TOS)
@@ -164,9 +186,12 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		stages = []int{1, workers, 1}
 	}
 	out := ring.New(txSlots, func(_ int, s *txSlot) { s.buf = make([]byte, bufBytes) }, stages...)
+	past := ring.New(1, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
 	in := ring.New(ctlSlots, func(_ int, s *rxSlot) { s.buf = make([]byte, netio.SlotBytes) }, 1, 1)
 	r.tx = out.Hand(0, 0)
 	r.tx.SetWake(r.wake)
+	r.past = past.Hand(0, 0)
+	r.past.SetWake(r.wake)
 	r.rx = in.Hand(1, 0)
 	r.rx.SetWake(r.wake)
 
@@ -174,36 +199,55 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	var wg sync.WaitGroup
 	rd := &reader{conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
 	wg.Go(rd.run)
+	// From here on the sealers belong to those who seal, which wipe them.
+	own := sealers
+	sealers = nil
 	if cfg.Workers > 0 {
 		for i := range workers {
-			wg.Go(func() { fillLoop(out.Hand(1, i), sealers[i], r.failed, quit) })
+			wg.Go(func() {
+				defer wipe(own[i])
+				fillLoop(out.Hand(1, i), own[i], r.failed, quit)
+			})
 		}
 	}
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: sealers[0], trace: cfg.Trace, quit: quit,
-		packet: sc.BlockSize + sc.Overhead}
-	r.sends = t
-	wg.Go(func() { t.run(out.Hand(len(stages)-1, 0)) })
+	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: own[0], trace: cfg.Trace, quit: quit,
+		packet: sc.BlockSize + sc.Overhead, turn: make(chan struct{}, 1)}
+	wg.Go(func() {
+		if t.inline {
+			defer wipe(t.sealer)
+		}
+		t.run(out.Hand(len(stages)-1, 0))
+	})
+	wg.Go(func() { t.overtakeLoop(past.Hand(1, 0)) })
 	walker := store.NewWalker(cfg.Walk)
-	wg.Go(func() { walkLoop(walker, r.offers, r.wake, quit) })
+	wg.Go(func() { walkLoop(walker, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
+	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })
 
 	r.loop(ctx)
+	r.end.begin()
 	r.flush()
 	close(quit)
 	conn.Close()
-	wg.Wait()
+	current := r.current
+	if !r.end.await(ended(func() { closeAll(current, r.offers, r.closes, r.notes) }, &wg)) {
+		r.put(LeftBehind{"the source disk"})
+	}
 	r.reap()
 	r.result.Elapsed = w.now().Sub(began)
 	r.result.Net = conn.Stats()
-	r.current.close()
-	for o := range r.offers {
-		o.src.close()
-	}
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
-	tap.close()
+	tap.close(&r.end)
 	r.tellNotes()
-	r.reports.close()
+	r.reports.close(&r.end)
 	return r.result, nil
+}
+
+// wipe wipes a sealer, if there is one.
+func wipe(s *aead.Sealer) {
+	if s != nil {
+		s.Wipe()
+	}
 }
 
 // trainBlocks is how many blocks a train has at most, when a datagram takes stride
@@ -219,12 +263,15 @@ func trainBlocks(caps netio.Caps, stride int, signed bool) int {
 // loop drives the machine until its session has ended.
 func (r *sendRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
-	for !r.ended {
+	for !r.ended && !r.end.passed() {
 		now := r.wall.now()
 		select {
 		case <-cancelled:
 			cancelled = nil
+			r.stopping = true
 			r.killAt = now.Add(stopWait)
+			r.end.begin()
+			r.result.Exit = sender.ExitSignal // should the machine not get to say it
 			r.m.Stop(now)
 		default:
 		}
@@ -243,16 +290,23 @@ func (r *sendRun) loop(ctx context.Context) {
 		if r.wanting {
 			r.offer(now)
 		}
-		if r.m.KeepAlive(now, &r.alive) {
-			r.sends.overtake(&r.alive)
-		}
-		if r.poll(now) {
-			continue
+		if r.past.Ready() && r.m.KeepAlive(now, &r.alive) {
+			r.overtake(&r.alive)
 		}
 		r.drops.report(now, r.put)
 		r.ticks(now)
+		if r.poll(now) {
+			continue
+		}
 		r.sleep(r.m.Deadline(), cancelled)
 	}
+}
+
+// overtake sends a control packet past all that waits in the ring, which may stand still
+// because of a disk. There is room, the caller has seen to it.
+func (r *sendRun) overtake(p *machine.Packet) {
+	r.past.Slot().packet(p)
+	r.past.Done(1)
 }
 
 // handle gives the machine what has arrived.
@@ -281,10 +335,14 @@ func (r *sendRun) poll(now clock.Time) (busy bool) {
 		case machine.Idle:
 			return busy
 		case machine.PacketKind:
-			s := r.tx.Slot()
-			s.packet(&r.out.Packet)
+			if r.stopping {
+				r.overtake(&r.out.Packet)
+				break
+			}
+			r.tx.Slot().packet(&r.out.Packet)
 			r.tx.Done(1)
-		case machine.TrainKind:
+		case machine.TrainKind: // not after Stop
+			r.trains++
 			s := r.tx.Slot()
 			s.train = r.out.Train
 			s.src, s.state = r.current, slotPlanned
@@ -302,6 +360,7 @@ func (r *sendRun) event(now clock.Time, ev machine.Event) {
 	switch ev := ev.(type) {
 	case sender.NeedFile:
 		r.wanting = true
+		ring.Poke(r.wants)
 		r.offer(now)
 		return
 	case sender.CloseFile:
@@ -332,20 +391,16 @@ func (r *sendRun) offer(now clock.Time) {
 				r.put(o.note)
 				continue
 			}
-			if err := o.src.check(); err != nil {
-				r.put(SourceFailed{o.entry.Path, err})
-				o.src.close()
-				continue
-			}
 			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {
-				o.src.close()
+				r.closes.put(o.src)
 				if errors.Is(err, sender.ErrNotAsked) { // the session is ending
 					r.wanting = false
 					return
 				}
 				r.put(SourceFailed{o.entry.Path, err})
+				ring.Poke(r.wants)
 				continue
 			}
 			r.wanting = false
@@ -358,8 +413,12 @@ func (r *sendRun) offer(now clock.Time) {
 }
 
 // room reports whether there is a free slot. One that came back is free only
-// when it has been reaped, for reaping reads it.
+// when it has been reaped, for reaping reads it. After a signal all that is said
+// overtakes: the ring may stand still, and what waits there is of no use any more.
 func (r *sendRun) room() bool {
+	if r.stopping {
+		return r.past.Ready()
+	}
 	if r.tx.Pos()-r.reaped == txSlots {
 		r.reap()
 	}
@@ -380,17 +439,15 @@ func (r *sendRun) reap() {
 		r.closeIfIdle(s.src)
 		s.src = nil
 	}
-	if trains > 0 {
+	if r.trains -= trains; trains > 0 {
 		r.m.Departed(r.wall.now(), trains)
 	}
 }
 
-// closeIfIdle closes a source that no slot refers to any more.
+// closeIfIdle has a source closed that no slot refers to any more.
 func (r *sendRun) closeIfIdle(s *source) {
 	if s.closing && s.pending == 0 {
-		if err := s.close(); err != nil {
-			r.put(SourceFailed{s.path, err})
-		}
+		r.closes.put(s)
 	}
 }
 
@@ -399,7 +456,10 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
-	until = clock.Min(until, clock.Min(r.killAt, r.m.KeepAliveAt()))
+	until = clock.Min(until, r.killAt)
+	if r.past.Ready() {
+		until = clock.Min(until, r.m.KeepAliveAt())
+	}
 	if r.tick > 0 {
 		until = clock.Min(until, r.nextTic)
 	}
@@ -407,13 +467,16 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 		until = clock.Min(until, r.drops.next)
 	}
 	d := until.Sub(r.wall.now())
+	if r.end.begun() {
+		d = min(d, r.end.left())
+	}
 	if d <= 0 {
 		return
 	}
 	// Timers are good to a millisecond, which a small file would notice between its
 	// data and DONE. While data is on its way out there is no such hurry.
 	if d < shortWait && r.tx.Idle() {
-		shortSleep(d)
+		r.wall.shortSleep(d)
 		return
 	}
 	r.timer.Reset(d)
@@ -439,15 +502,21 @@ func (r *sendRun) tellNotes() {
 	}
 }
 
-// flush waits for the last packets to leave.
+// flush waits for the last packets to leave. Data that a signal has made useless is not
+// waited for.
 func (r *sendRun) flush() {
 	limit := r.wall.now().Add(flushWait)
-	for !r.tx.Idle() && r.wall.now() < limit {
-		r.timer.Reset(limit.Sub(r.wall.now()))
+	for !r.past.Idle() || !r.tx.Idle() && !(r.stopping && r.trains > 0) {
+		d := min(limit.Sub(r.wall.now()), r.end.left())
+		if d <= 0 || r.end.passed() {
+			break
+		}
+		r.timer.Reset(d)
 		select {
 		case <-r.wake:
 		case <-r.timer.C:
 		}
+		r.reap()
 	}
 	r.tellNotes()
 }

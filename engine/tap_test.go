@@ -118,6 +118,7 @@ func newTestTap() (*tap, *memoryFiles) {
 		source:  func(netip.AddrPort) (netip.Addr, error) { return tapOwn, nil },
 		sources: map[netip.Addr]knownSource{},
 		buf:     make([]byte, 0, tapFlushBytes+pcap.RecordMax),
+		hold:    func() {},
 	}
 	m := &memoryFiles{head: t.enc.AppendHead(nil)}
 	m.files = [][]byte{bytes.Clone(m.head)}
@@ -194,7 +195,7 @@ func TestTapSplitsTrains(t *testing.T) {
 			eventually(t, "the lanes are empty, there is room for what comes", x.empty)
 		}
 	}
-	x.close()
+	x.close(newEnding())
 	got, marked, lost := readFile(t, files.files[0])
 	if marked != 0 || lost != 0 {
 		t.Errorf("%d and %d datagrams lost, want none", marked, lost)
@@ -267,7 +268,7 @@ func TestFullLaneCounts(t *testing.T) {
 	close(files.stuck)
 	eventually(t, "the lane is empty again", x.empty)
 	put(1)
-	x.close()
+	x.close(newEnding())
 	got, marked, lost := readFile(t, files.files[0])
 	if len(got)+int(lost) != total || marked != lost || lost != tx.lost.Load() {
 		t.Errorf("%d in the file, %d lost by its packets, %d by its end, %d by the lane; want %d together", len(got), marked, lost, tx.lost.Load(), total)
@@ -396,7 +397,7 @@ func TestLaneWraps(t *testing.T) {
 	}
 	rx.received([]netio.RxSlot{{Truncated: true}})
 	offered++
-	x.close()
+	x.close(newEnding())
 	got, _, lost := readFile(t, files.files[0])
 	if len(got) == 0 || len(got)+int(lost) != offered || lost == 0 {
 		t.Errorf("%d captured and %d lost, want %d together and some of both", len(got), lost, offered)
@@ -511,7 +512,7 @@ func TestTapReopens(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}
-		tap.close()
+		tap.close(newEnding())
 		if len(m.files) != tt.files {
 			t.Errorf("asked %v, moved %v: %d files, want %d", tt.asked, tt.moved, len(m.files), tt.files)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"uftp/crypto/aead"
@@ -27,7 +26,8 @@ import (
 //     call for up to txBatch trains.
 //
 // Control packets take the same way, so the order on the wire is that of the plan,
-// and with it that of the counters. The machine has sealed them already.
+// and with it that of the counters. The machine has sealed them already. Some overtake,
+// because the ring may stand still: they leave by a goroutine of their own (overtakeLoop).
 //
 // A sealed datagram lies in its slot as package aead wants it: common header,
 // ENCRYPTED header, signature, FILESEG header and data, tag or padding.
@@ -93,8 +93,8 @@ func (s *txSlot) packet(p *machine.Packet) {
 }
 
 // fill reads the blocks of the slot's train, writes their headers and seals them
-// if sealer is not nil.
-func (s *txSlot) fill(sealer *aead.Sealer) error {
+// if sealer is not nil. It returns errOver if the run has ended during the read.
+func (s *txSlot) fill(sealer *aead.Sealer, quit <-chan struct{}) error {
 	t := &s.train
 	lead := wire.HeaderLen + wire.FileSegLen
 	stride := lead + t.Layout.BlockSize
@@ -132,6 +132,10 @@ func (s *txSlot) fill(sealer *aead.Sealer) error {
 		}
 		i = j
 	}
+	if over(quit) { // perhaps long ago: the keys may be gone
+		s.state = slotBroken
+		return errOver
+	}
 	if sealer != nil {
 		var err error
 		end, err = sealer.SealBatch(s.buf, t.N, wire.FileSegLen+t.Layout.BlockSize, wire.FileSegLen+last, t.Counter)
@@ -147,6 +151,9 @@ func (s *txSlot) fill(sealer *aead.Sealer) error {
 // fillLoop is one worker of the fill stage.
 func fillLoop(h *ring.Hand[txSlot], sealer *aead.Sealer, failed *mailbox[fileFailure], quit <-chan struct{}) {
 	for {
+		if over(quit) {
+			return
+		}
 		if !h.Ready() {
 			select {
 			case <-h.Wake():
@@ -155,16 +162,16 @@ func fillLoop(h *ring.Hand[txSlot], sealer *aead.Sealer, failed *mailbox[fileFai
 				return
 			}
 		}
-		fillSlot(h.Slot(), sealer, failed)
+		fillSlot(h.Slot(), sealer, failed, quit)
 		h.Done(1)
 	}
 }
 
-func fillSlot(s *txSlot, sealer *aead.Sealer, failed *mailbox[fileFailure]) {
+func fillSlot(s *txSlot, sealer *aead.Sealer, failed *mailbox[fileFailure], quit <-chan struct{}) {
 	if s.state != slotPlanned {
 		return
 	}
-	if err := s.fill(sealer); err != nil {
+	if err := s.fill(sealer, quit); err != nil && err != errOver {
 		failed.put(fileFailure{s.src, err})
 	}
 }
@@ -189,8 +196,11 @@ type transmitter struct {
 	timer  *time.Timer
 	trains [txBatch]netio.TxTrain
 
-	mu       sync.Mutex // of conn's way out, tap and what follows: once for each system call
-	past     [1]netio.TxTrain
+	past [1]netio.TxTrain // of overtakeLoop
+
+	// turn holds a token during a send, where run and overtakeLoop share conn, tap and what
+	// follows; nil where there is only run.
+	turn     chan struct{}
 	lastErr  string // of the last send, to report each kind once
 	lastTold clock.Time
 }
@@ -232,7 +242,10 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 			if k > 0 && t.wall.now().Sub(began) > fillMost {
 				return k, n
 			}
-			fillSlot(s, t.sealer, t.failed)
+			fillSlot(s, t.sealer, t.failed, t.quit)
+			if over(t.quit) {
+				return 0, 0
+			}
 		}
 		if s.src != nil {
 			if s.train.Rate != t.rate {
@@ -275,7 +288,7 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 			return true
 		}
 		if d < 2*time.Millisecond {
-			shortSleep(d)
+			t.wall.shortSleep(d)
 			continue
 		}
 		t.timer.Reset(d - time.Millisecond)
@@ -287,24 +300,34 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 	}
 }
 
-// send sends trains; what the network refuses is lost like any datagram, and told.
-func (t *transmitter) send(trains []netio.TxTrain) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sendLocked(trains)
-}
-
-// overtake has the core send a control packet past all that waits in the ring. While
-// the transmitter is sending there is no need: receivers hear something.
-func (t *transmitter) overtake(p *machine.Packet) {
-	if t.mu.TryLock() {
-		t.past[0] = netio.TxTrain{Buf: p.Data, To: p.To}
-		t.sendLocked(t.past[:])
-		t.mu.Unlock()
+// overtakeLoop sends what overtakes. It shares the socket with run, but not the disk that
+// run may wait for, nor the departures.
+func (t *transmitter) overtakeLoop(h *ring.Hand[txSlot]) {
+	for {
+		if !h.Ready() {
+			select {
+			case <-h.Wake():
+				continue
+			case <-t.quit:
+				return
+			}
+		}
+		s := h.Slot()
+		t.past[0] = netio.TxTrain{Buf: s.buf[:s.n], To: s.to}
+		if t.trace {
+			t.traceSlot(s)
+		}
+		t.send(t.past[:])
+		h.Done(1)
 	}
 }
 
-func (t *transmitter) sendLocked(trains []netio.TxTrain) {
+// send sends trains; what the network refuses is lost like any datagram, and told.
+func (t *transmitter) send(trains []netio.TxTrain) {
+	if t.turn != nil {
+		t.turn <- struct{}{}
+		defer func() { <-t.turn }()
+	}
 	for len(trains) > 0 {
 		t.tap.begin()
 		sent, err := t.conn.WriteBatch(trains)

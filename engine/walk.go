@@ -15,16 +15,37 @@ type offer struct {
 }
 
 // walkLoop finds and opens files one ahead of the session, so that a slow disk
-// does not hold up the next FILEINFO. It closes offers at the end.
-func walkLoop(w *store.Walker, offers chan<- offer, wake chan struct{}, quit <-chan struct{}) {
+// does not hold up the next FILEINFO. It looks at a file again when wants says that it
+// is its turn, which may be long after. It closes offers at the end.
+func walkLoop(w *store.Walker, wants <-chan struct{}, offers chan<- offer, wake chan struct{}, hold func(), quit <-chan struct{}) {
 	defer ring.Poke(wake)
 	defer close(offers)
+	asked := false
 	for {
+		if hold != nil {
+			hold()
+		}
 		e, skip, more := w.Next()
 		if skip == nil && !more {
 			return
 		}
 		o := prepare(e, skip)
+		if o.note == nil {
+			if !asked {
+				select {
+				case <-wants:
+				case <-quit:
+					o.src.close()
+					return
+				}
+			}
+			asked = false
+			if err := o.src.check(); err != nil {
+				o.src.close()
+				o = offer{note: SourceFailed{o.entry.Path, err}}
+				asked = true // still
+			}
+		}
 		select {
 		case offers <- o:
 			ring.Poke(wake)
@@ -35,6 +56,36 @@ func walkLoop(w *store.Walker, offers chan<- offer, wake chan struct{}, quit <-c
 		if !more {
 			return
 		}
+	}
+}
+
+// closeLoop closes files that have been sent, which can take as long as anything on a disk.
+func closeLoop(box *mailbox[*source], notes *mailbox[machine.Event], quit <-chan struct{}) {
+	for {
+		closeSources(box, notes)
+		select {
+		case <-box.wake:
+		case <-quit:
+			closeSources(box, notes)
+			return
+		}
+	}
+}
+
+func closeSources(box *mailbox[*source], notes *mailbox[machine.Event]) {
+	for _, s := range box.take() {
+		if err := s.close(); err != nil {
+			notes.put(SourceFailed{s.path, err})
+		}
+	}
+}
+
+// closeAll closes what the end of a session has left open, when nobody reads it any more.
+func closeAll(current *source, offers <-chan offer, box *mailbox[*source], notes *mailbox[machine.Event]) {
+	closeSources(box, notes)
+	current.close()
+	for o := range offers {
+		o.src.close()
 	}
 }
 

@@ -8,6 +8,16 @@ import (
 	"time"
 )
 
+const (
+	// exitWait is how long a program may take to end after a signal, whatever hangs: the
+	// engine returns within engine.StopLimit, and the rest is for closing what is open.
+	exitWait = 12 * time.Second
+	// toldWait is how long the line about a signal may hold up the end.
+	toldWait = time.Second
+)
+
+func exitNow() { os.Exit(ExitSignal) }
+
 // KeepPipes makes writing to a pipe that nobody reads any more an error like any other:
 // it would end the program without a word. SIGPIPE is taken and forgotten. It is not
 // ignored outright, because programs we start would inherit that.
@@ -16,18 +26,20 @@ func KeepPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 // OnSignal returns a context that ends at the first signal that asks for an end: SIGINT,
 // SIGTERM, SIGQUIT, or SIGHUP, the terminal is gone. told is called with its number. A
 // second one ends the process at once, unless either is a SIGHUP: terminals and shells
-// both send one. SIGHUP and SIGQUIT that whoever started us ignores (nohup) stay
-// ignored. It includes [KeepPipes].
+// both send one. So does the time: a program that has not ended exitWait after the first
+// hangs in a disk, or writes to somebody who does not read. stop does not change that,
+// since what comes after it can hang as well. SIGHUP and SIGQUIT that whoever started us
+// ignores (nohup) stay ignored. It includes [KeepPipes].
 func OnSignal(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
-	return onSignals(told, syscall.SIGHUP)
+	return onSignals(told, exitWait, exitNow, syscall.SIGHUP)
 }
 
 // OnStop is [OnSignal] for a program to which SIGHUP means something else.
 func OnStop(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
-	return onSignals(told)
+	return onSignals(told, exitWait, exitNow)
 }
 
-func onSignals(told func(at time.Time, number int), more ...os.Signal) (ctx context.Context, stop func()) {
+func onSignals(told func(at time.Time, number int), wait time.Duration, exit func(), more ...os.Signal) (ctx context.Context, stop func()) {
 	KeepPipes()
 	ctx, cancel := context.WithCancel(context.Background())
 	ch := make(chan os.Signal, 8)
@@ -48,15 +60,29 @@ func onSignals(told func(at time.Time, number int), more ...os.Signal) (ctx cont
 				n, _ := sig.(syscall.Signal)
 				if n != syscall.SIGHUP {
 					if hurried {
-						os.Exit(ExitSignal)
+						exit()
+						return
 					}
 					hurried = true
 				}
-				if !ended {
-					ended = true
-					told(time.Now(), int(n))
-					cancel()
+				if ended {
+					continue
 				}
+				ended = true
+				time.AfterFunc(wait, exit)
+				// The line about it comes before what it leads to, unless the log hangs.
+				go func() {
+					defer cancel()
+					said := make(chan struct{})
+					go func() {
+						told(time.Now(), int(n))
+						close(said)
+					}()
+					select {
+					case <-said:
+					case <-time.After(toldWait):
+					}
+				}()
 			}
 		}
 	}()

@@ -33,6 +33,9 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)
 		j.write(jsonFor{newHead(at, name, in), seconds(e.For)})
+	case engine.LeftBehind:
+		l.Printf(Warnings, at, in, "Warning: %s hangs, ending without it", e.What)
+		j.write(jsonText{head: newHead(at, "left_behind", in), Text: e.What})
 	case engine.Traced:
 		l.Printf(Packets, at, in, "%s", traceText(e))
 	case engine.Dropped:

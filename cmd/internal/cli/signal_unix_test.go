@@ -1,0 +1,62 @@
+//go:build !windows
+
+package cli
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSignalWhileTheLogHangs: a signal ends the context though nobody can be told of it,
+// and a second one the process.
+func TestSignalWhileTheLogHangs(t *testing.T) {
+	exited := make(chan struct{}, 2)
+	free := make(chan struct{})
+	defer close(free)
+	ctx, stop := onSignals(func(time.Time, int) { <-free }, time.Hour, func() { exited <- struct{}{} })
+	defer stop()
+	kill := func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill()
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("the first signal does not end the context")
+	}
+	kill()
+	select {
+	case <-exited:
+	case <-time.After(time.Minute):
+		t.Fatal("the second signal does not end the process")
+	}
+}
+
+// TestSignalIsLast: a program that hangs after a signal, wherever that may be, exits.
+func TestSignalIsLast(t *testing.T) {
+	const wait = 100 * time.Millisecond
+	began := time.Now()
+	exited := make(chan time.Duration, 1)
+	ctx, stop := onSignals(func(time.Time, int) {}, wait, func() { exited <- time.Since(began) })
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	if err := context.Cause(ctx); err != context.Canceled {
+		t.Fatal(err)
+	}
+	stop() // the program goes on to close its files, and hangs there
+	select {
+	case d := <-exited:
+		if d < wait {
+			t.Errorf("exits after %v, want time to end by itself", d)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the process does not exit")
+	}
+}

@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"uftp/engine/machine"
+)
+
+// How a run ends.
+//
+// At the end a run waits for others: peers hear that it is over, files are closed, the
+// capture and the reports are written. Each of them may hang for good, in a disk, a dead
+// file server, a pipe that nobody reads. So all of them share one deadline. The run
+// leaves behind what has not ended by then:
+//
+//   - goroutines in a call of the system that nobody can end. When it returns after all,
+//     they see that the run is over, touch their own slot and nothing else, and end. They
+//     send, seal and report nothing.
+//   - the buffers and open files that these goroutines use. Both belong to the garbage
+//     collector, so no buffer is used for something else and no file number comes back
+//     while a call still uses it.
+//   - the keys of a goroutine that seals. It wipes them itself when it ends. All other
+//     secrets are wiped before the run returns.
+//
+// The core itself waits for no disk once a session can run, so peers are always told.
+// What it waits for before that (directories, files of a capture) is watched by Send and
+// Receive.
+
+const (
+	// StopLimit is the longest that Send and Receive take to return after ctx was cancelled.
+	StopLimit = 10 * time.Second
+
+	// stopWait is how long a sender tells its receivers that it stops, flushWait how long
+	// the last packets may take to leave. Then the socket is closed.
+	stopWait  = 5 * time.Second
+	flushWait = 2 * time.Second
+	// endWait is how long the whole end of a run may take. endLeast is what each part of
+	// it has even then, and endParts is how many there are: goroutines, capture, reports.
+	endWait  = 8 * time.Second
+	endLeast = 250 * time.Millisecond
+	endParts = 3
+)
+
+// The parts of the end fit into what is promised.
+const (
+	_ = uint(StopLimit - endWait - (endParts+1)*endLeast)
+	_ = uint(endWait - stopWait - flushWait)
+)
+
+// LeftBehind reports that a run has ended without something that hangs.
+type LeftBehind struct{ What string }
+
+func (LeftBehind) MachineEvent() {}
+
+// errOver says that a goroutine found its run over.
+var errOver = errors.New("the run is over")
+
+// over reports whether quit is closed.
+func over(quit <-chan struct{}) bool {
+	select {
+	case <-quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// ending is the one deadline of all that a run waits for at its end. Use begin before
+// anything else; what comes later does not move the deadline.
+type ending struct{ at time.Time }
+
+func (e *ending) begin() {
+	if e.at.IsZero() {
+		e.at = time.Now().Add(endWait)
+	}
+}
+
+// begun reports whether there is a deadline.
+func (e *ending) begun() bool { return !e.at.IsZero() }
+
+// passed reports whether the deadline has passed.
+func (e *ending) passed() bool { return e.begun() && !time.Now().Before(e.at) }
+
+// left is how long is still to be waited: until the deadline, and never less than endLeast.
+func (e *ending) left() time.Duration { return max(time.Until(e.at), endLeast) }
+
+// await waits until done is closed, or the deadline passes; then it returns false.
+func (e *ending) await(done <-chan struct{}) bool {
+	timer := time.NewTimer(e.left())
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// ended returns a channel that is closed when all of wg have ended and last has returned.
+func ended(last func(), wg ...*sync.WaitGroup) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, w := range wg {
+			w.Wait()
+		}
+		last()
+	}()
+	return done
+}
+
+// supervise calls run on a goroutine and returns when it has returned. It also returns,
+// with false, when ctx was cancelled StopLimit ago: then run hangs where it does not look
+// at ctx, and is left behind. The Reporter that run gets calls report; it does not any
+// more once supervise has returned.
+func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
+	turn := make(chan struct{}, 1) // holds a token during a report
+	gone := make(chan struct{})    // closed when run is left behind
+	told := func(at time.Time, ev machine.Event) {
+		select {
+		case turn <- struct{}{}:
+		case <-gone:
+			return
+		}
+		if report != nil && !over(gone) {
+			report(at, ev)
+		}
+		<-turn
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(told)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(StopLimit - endLeast)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		select {
+		case turn <- struct{}{}: // nobody gets it any more
+		default: // report itself hangs
+		}
+		close(gone)
+		return false
+	}
+}
