@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 )
@@ -31,24 +32,74 @@ func (s *Session) displace(in dir, fi fs.FileInfo, p place, log *[]string) error
 	return err
 }
 
+// errFull refuses to remove a directory, and all it holds, for something else.
+func errFull(path string) error {
+	return stockError(fmt.Sprintf("Rejecting file: %s is a directory that is not empty", path))
+}
+
+// blocked says why something that is no directory cannot take the place of fi, what
+// stands at p, the last element of which lies in in; nil if it can.
+func (s *Session) blocked(in dir, fi fs.FileInfo, p place) error {
+	switch {
+	case fi == nil:
+		return nil
+	case s.keeps(fi):
+		return errGuarded(p.path())
+	case !fi.IsDir() || len(s.k.cfg.Backups) > 0:
+		return nil
+	}
+	if empty, err := in.isEmpty(p.last()); empty || err != nil {
+		return err
+	}
+	return errFull(p.path())
+}
+
+// isEmpty reports whether directory name of d holds nothing.
+func (d dir) isEmpty(name string) (bool, error) {
+	sub, err := d.sub(name)
+	if err != nil {
+		return false, err
+	}
+	defer sub.close()
+	f, err := sub.Open(".")
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if _, err = f.ReadDir(1); err == io.EOF {
+		return true, nil
+	}
+	return false, err
+}
+
 // install moves an entry to its place and takes away what stands there: it is replaced
 // in one step if the system can do that, with a backup directory after it was linked
-// there. Else it goes there, or is moved aside, and comes back if the move fails.
+// there. Else it goes there, or is moved aside, and comes back if the move fails. A
+// directory that is not empty is replaced by nothing, unless it goes to a backup
+// directory.
 func (s *Session) install(from dir, name string, in dir, p place, log *[]string) error {
-	left, at, err := s.swap(from, name, in, p, log)
+	_, _, err := s.swap(from, name, in, p, false, log)
+	return err
+}
+
+// installTree is install for what a session has collected in the temporary directory: a
+// directory takes the place of another with all that it holds.
+func (s *Session) installTree(from dir, name string, in dir, p place, log *[]string) error {
+	left, at, err := s.swap(from, name, in, p, true, log)
 	if err != nil || left == "" {
 		return err
 	}
+	*log = append(*log, "Replaced directory "+p.path()+" and all that was in it")
 	if err := at.RemoveAll(left); err != nil {
 		*log = append(*log, fmt.Sprintf("Couldn't remove all of %s: %s", at.join(left), reason(err)))
 	}
 	return nil
 }
 
-// swap is install up to what is left to remove, and where; "" if nothing is. Only one
-// session at a time: in a place that another one fills between two steps nothing can be
-// put, nor put back.
-func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (left string, at dir, err error) {
+// swap is install up to a tree that is left to remove, and where; "" if there is none.
+// Only one session at a time: in a place that another one fills between two steps
+// nothing can be put, nor put back.
+func (s *Session) swap(from dir, name string, in dir, p place, trees bool, log *[]string) (left string, at dir, err error) {
 	s.k.swapping.Lock()
 	defer s.k.swapping.Unlock()
 	old, err := in.Lstat(p.last())
@@ -83,10 +134,19 @@ func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (l
 	if !old.IsDir() && !fi.IsDir() {
 		return "", at, rename(from, name, in, p.last())
 	}
+	trees = trees && fi.IsDir()
+	if !trees {
+		if err := s.blocked(in, old, p); err != nil {
+			return "", at, err
+		}
+	}
 	// A directory is replaced in one step only where two entries can change places. What
 	// has no temporary name (see mover) must not get what is to go.
 	if isTemp(name, s.key.Group) && exchange(from, name, in, p.last()) == nil {
-		return name, from, nil
+		if err := from.Remove(name); err != nil { // it was filled just now
+			return "", at, errors.Join(errFull(p.path()), exchange(from, name, in, p.last()))
+		}
+		return "", at, nil
 	}
 	// Else it is moved aside first.
 	aside := scratchName(p.last(), s.key.Group, scratchOld)
@@ -99,7 +159,13 @@ func (s *Session) swap(from dir, name string, in dir, p place, log *[]string) (l
 	if err := rename(from, name, in, p.last()); err != nil {
 		return "", at, errors.Join(err, rename(in, aside, in, p.last()))
 	}
-	return aside, in, nil
+	if trees && old.IsDir() {
+		return aside, in, nil
+	}
+	if err := in.Remove(aside); err != nil {
+		return "", at, errors.Join(errFull(p.path()), rename(in, p.last(), from, name), rename(in, aside, in, p.last()))
+	}
+	return "", at, nil
 }
 
 // away is how something gets into a backup directory.

@@ -15,6 +15,7 @@
 //     path that exists; parents are made, and what is in the way is replaced, when
 //     it is whole and not before. What is in the way stays until then, and for
 //     good if anything fails.
+//   - No name from the network is one that a file is received under, of whatever session.
 //   - No name from the network leads out of the destination. Names with ".." are
 //     refused, absolute ones must lie in a destination. On the way no link is
 //     followed, neither out nor to a place inside: a link as a parent rejects the
@@ -29,6 +30,9 @@
 //     backup directory, where things of other sessions are. They are known by
 //     identity, not by name, so that links, mounts and the case of letters make no
 //     way round. A destination in a destination is open to both kinds of names.
+//   - Nothing but a deletion, or a directory that is moved from a temporary directory
+//     without Merge, removes a directory that holds something; docs/files.md says what
+//     becomes of what is in the way.
 //   - A preview changes nothing on disk.
 //   - A backup never destroys an older backup: B/YYYYMMDD/HHMMSS/path, and path.1
 //     to path.99 when a session replaces one name again.

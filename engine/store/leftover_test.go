@@ -155,8 +155,6 @@ func TestLeftoverOfKilled(t *testing.T) {
 // TestNoLeftover makes what must not be taken for a leftover.
 func TestNoLeftover(t *testing.T) {
 	h := newHall(t, nil)
-	sent := "sent" + tempName("", testGroup, 1)
-	h.receive(h.file(sent, "somebody's file"), "somebody's file")
 	for name, mode := range map[string]fs.FileMode{
 		tempName("stock", testGroup, 1):                  0o644,
 		"marked":                                         receivedMode,

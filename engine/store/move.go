@@ -153,7 +153,7 @@ func (m *mover) move(from, to dir, elems []string) {
 					return
 				}
 			}
-		} else if err = m.s.install(d.from, e.Name(), d.to, p, &m.log); err == nil {
+		} else if err = m.s.installTree(d.from, e.Name(), d.to, p, &m.log); err == nil {
 			m.moved = append(m.moved, p.path())
 		}
 		if err != nil {

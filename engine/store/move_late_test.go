@@ -69,9 +69,9 @@ func TestLateMove(t *testing.T) {
 		h.wantTree("temp", "nothing is left")
 	})
 	t.Run("between the steps of a replacement", func(t *testing.T) {
-		h := newHall(t, withMerge)
+		h := newHall(t, withTemp)
 		aside := func(name string) string { return "dest/" + scratchName(name, testGroup, scratchOld) }
-		h.receive(h.file("new", "new"), "new")
+		h.receive(h.file("new/f", "new"), "new")
 		h.write(aside("new")+"/in", "replaced", oldStamp)
 		h.write("dest/there", "new", newStamp)
 		h.write(aside("there")+"/in", "replaced", oldStamp)
@@ -82,7 +82,7 @@ func TestLateMove(t *testing.T) {
 		h.killedInMove()
 		h.finishMoves(1)
 		h.wantTree("dest", "what was replaced goes, what was not comes back",
-			"gone/", "gone/in = not replaced", "new = new", "there = new", notOurs+" = another session's")
+			"gone/", "gone/in = not replaced", "new/", "new/f = new", "there = new", notOurs+" = another session's")
 		h.wantTree("temp", "nothing is left")
 	})
 }

@@ -40,7 +40,7 @@ func TestMove(t *testing.T) {
 		h.write("dest/dirA/a", "old", oldStamp)
 		h.write("dest/dirA/deep", "a file", oldStamp)
 		h.write("dest/emptyd/kept", "old", oldStamp)
-		h.write("dest/f1/inner", "old", oldStamp)
+		h.mkdir("dest/f1")
 		h.write("outside/t", "precious", oldStamp)
 		h.link(h.at("outside/t"), "dest/zero")
 		h.write("dest/stay", "old", oldStamp)

@@ -20,6 +20,7 @@ const (
 	errNameAbs     stockError = "Rejecting file with absolute pathname: doesn't match any dest directory"
 	errNameAbsTemp stockError = "Rejecting file with absolute pathname: temp directory is in use"
 	errNameDest    stockError = "Rejecting file with absolute pathname: can't have the same name as a dest directory"
+	errNameTemp    stockError = "Rejecting file: files are received under such names"
 	errNameSelf    stockError = "Rejecting file: name is the destination directory itself"
 	errLinkEmpty   stockError = "Rejecting FILEINFO from server: empty link"
 	errLinkNUL     stockError = "Rejecting FILEINFO from server: link contains NUL"
@@ -74,6 +75,14 @@ func (p place) last() string { return p.elems[len(p.elems)-1] }
 
 // locate finds out where a file called name belongs.
 func (s *Session) locate(name string) (place, error) {
+	p, err := s.locateAny(name)
+	if err == nil && slices.ContainsFunc(p.elems[p.skip:], looksTemp) {
+		err = errNameTemp
+	}
+	return p, err
+}
+
+func (s *Session) locateAny(name string) (place, error) {
 	c := &s.k.cfg
 	if filepath.IsAbs(name) || strings.HasPrefix(filepath.ToSlash(name), "/") {
 		if c.Temp != "" {
@@ -183,10 +192,13 @@ const (
 	scratchLink = "link" // a symbolic link; there may be several
 )
 
+// tempMark is in all temporary names.
+const tempMark = ".~uftp-"
+
 // scratchName returns a temporary name for final. Names too long for the suffix
 // are cut: group and what tell things apart.
 func scratchName(final string, group uint32, what string) string {
-	suffix := fmt.Sprintf(".~uftp-%08X-%s", group, what)
+	suffix := fmt.Sprintf("%s%08X-%s", tempMark, group, what)
 	return cutName(final, maxName-len(suffix)) + suffix
 }
 
@@ -206,12 +218,11 @@ func isAnyTemp(name string) bool {
 // cutTemp takes a temporary name apart: its group, and what it is of: a file, as in
 // 0001 or 0001.2, or one of the scratch constants; "" if it is none.
 func cutTemp(name string) (group, what string) {
-	const mark = ".~uftp-"
-	i := strings.LastIndex(name, mark)
+	i := strings.LastIndex(name, tempMark)
 	if i < 0 {
 		return "", ""
 	}
-	group, what, _ = strings.Cut(name[i+len(mark):], "-")
+	group, what, _ = strings.Cut(name[i+len(tempMark):], "-")
 	id, again, _ := strings.Cut(what, ".")
 	one := len(id) == 4 && isHex(id) || id == scratchLink
 	one = one && (again == "" && id == what || len(again) == 1 && isHex(again))
@@ -219,6 +230,21 @@ func cutTemp(name string) (group, what string) {
 		return "", ""
 	}
 	return group, what
+}
+
+// looksTemp reports whether name is a temporary name of any group, or the same as one
+// where the case of letters does not count. A file that somebody sends under such a name
+// would be taken for one that is being received, by us or by another session, or for
+// what one has left; so names from the network are never like that.
+func looksTemp(name string) bool {
+	i := strings.LastIndex(strings.ToLower(name), tempMark)
+	if i < 0 || len(strings.ToLower(name)) != len(name) {
+		return i >= 0 // other letters change their length: it is no use to be exact
+	}
+	group, what, _ := strings.Cut(name[i+len(tempMark):], "-")
+	_, upper := cutTemp(tempMark + strings.ToUpper(group) + "-" + strings.ToUpper(what))
+	_, lower := cutTemp(tempMark + strings.ToUpper(group) + "-" + strings.ToLower(what))
+	return upper != "" || lower != ""
 }
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789ABCDEF") == "" }

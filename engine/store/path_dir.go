@@ -183,7 +183,7 @@ func (s *Session) makeDir(in dir, p place, log *[]string) error {
 			return s.settle(in) // another session was faster
 		}
 		temp := scratchName(p.last(), s.key.Group, scratchDir)
-		if err := in.RemoveAll(temp); err != nil {
+		if err := remove(in, temp); err != nil {
 			return err
 		}
 		if err := in.Mkdir(temp, 0o755); err != nil {

@@ -103,6 +103,8 @@ func (s *Session) movable(p place, typ wire.FileType) error {
 			next, err = at.sub(e)
 		case err == nil && s.keeps(fi):
 			err = errGuarded(at.join(e))
+		case err == nil && i == len(elems)-1 && typ != wire.TypeDir:
+			err = s.blocked(at, fi, place{root: s.k.cfg.Dests[0], elems: elems})
 		}
 		at.close()
 		if known := stockError(""); errors.As(err, &known) {

@@ -381,7 +381,7 @@ func TestNoGap(t *testing.T) {
 	h.begin(0)
 	const n = 60
 	for i := range n {
-		h.write(fmt.Sprintf("disk/d%d/in/x", i), "old", oldStamp)
+		h.mkdir(fmt.Sprintf("disk/d%d", i))
 		h.write(fmt.Sprintf("disk/f%d", i), "old", oldStamp)
 	}
 	stop, gaps := make(chan struct{}), make(chan int)

@@ -114,11 +114,15 @@ func (s *Session) answerLink(req Request, p place, a *Answer) error {
 			return err
 		}
 	}
-	at, _, err := s.find(p)
+	at, fi, err := s.find(p)
 	if err != nil {
 		return err
 	}
+	err = s.blocked(at, fi, p)
 	at.close()
+	if err != nil {
+		return err
+	}
 	a.Log = append(a.Log, "Symbolic link to "+req.Link)
 	if req.Preview {
 		return nil
@@ -149,7 +153,7 @@ func (s *Session) makeLink(text string, in dir, p place, log *[]string) (err err
 		}
 	}
 	if errors.Is(err, fs.ErrExist) {
-		if err := in.RemoveAll(temp); err != nil {
+		if err := in.Remove(temp); err != nil {
 			return err
 		}
 		err = in.Symlink(text, temp)
@@ -218,12 +222,12 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 			return nil, nil
 		}
 	}
+	if err := s.blocked(at, fi, p); err != nil {
+		return nil, err
+	}
 	if req.Preview {
 		a.Log = append(a.Log, logPreview)
 		return nil, nil
-	}
-	if fi != nil && s.keeps(fi) {
-		return nil, errGuarded(p.path())
 	}
 	if p.skip > 0 {
 		if err := s.prepare(req.Resume, &a.Log); err != nil {

@@ -362,6 +362,11 @@ func TestExisting(t *testing.T) {
 						h.wantTree("backup", "nothing was replaced")
 						return
 					}
+					if what != "file below" && there == "directory" && !backup {
+						h.wantStatus(a, wire.StatusRejected, "a directory that holds something is in the way")
+						h.wantTree("dest", "and left alone", before...)
+						return
+					}
 					h.wantStatus(a, wire.StatusNormal, "what is in the way is replaced")
 					want := results[what]
 					if what == "file below" && there == "directory" {
@@ -471,7 +476,8 @@ func TestPreviewChangesNothing(t *testing.T) {
 			} {
 				req.Preview, req.Sync = true, true
 				a := h.complete(req)
-				if a.Status == wire.StatusRejected {
+				blocked := req.Name == "dir" && (req.Type == wire.TypeLink && name == "plain" || name == "temp" && req.Type != wire.TypeDir && req.Type != wire.TypeDelete)
+				if (a.Status == wire.StatusRejected) != blocked {
 					t.Errorf("%s: status %d (%s)", req.Name, a.Status, a.Text)
 				}
 				h.wantTree(".", "a preview changes nothing on disk: "+req.Name, before...)
