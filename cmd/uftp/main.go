@@ -77,7 +77,7 @@ func (o *options) send(out *outputs) int {
 	}
 	rep := &report.Sender{
 		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Secret: keys.secret(),
-		Outputs: &out.all,
+		Outputs: &out.all, Interface: *cfg.Net.MulticastIf, TTL: cfg.Net.TTL,
 	}
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()

@@ -272,7 +272,11 @@ func (o *options) setupError(err error) (text string, code int) {
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "Error binding socket for listener: " + cli.ErrText(err), cli.ExitNet
+		text = "Error binding socket for listener: " + cli.ErrText(err) + " (-p " + o.port + ")"
+		if o.sharePort {
+			return text + ": whoever has the port does not share it (--share-port, for each receiver)", cli.ExitNet
+		}
+		return text + ": several receivers of one host want --share-port, and each its own -U", cli.ExitNet
 	}
 	return "Error setting up the network: " + err.Error(), cli.ExitNet
 }

@@ -65,6 +65,7 @@ type (
 		Version   string `json:"version"`
 		Public    string `json:"public"`
 		Private   string `json:"private"`
+		Interface string `json:"interface,omitempty"`
 		Rate      int64  `json:"rate"` // bytes/s, 0 = no limit
 		Adaptive  bool   `json:"adaptive,omitempty"`
 		BlockSize int    `json:"block_size"`

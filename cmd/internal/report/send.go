@@ -13,6 +13,7 @@ import (
 	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"
+	"uftp/engine/netio"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -28,6 +29,9 @@ type Sender struct {
 	Secret  *Secret          // nil: in clear
 	Outputs *outfile.Outputs // nil: none can fail
 
+	Interface netio.Interface // that multicast leaves by
+	TTL       int             // of multicast
+
 	mu      sync.Mutex // Report and Interrupted come from different goroutines
 	where   Where
 	path    string // of the file offered last
@@ -40,6 +44,11 @@ type Sender struct {
 	results results
 	view    sendView
 	hinted  bool // about receivers without a fitting key
+
+	port      uint16   // sent from
+	heardFrom bool     // somebody has registered
+	joined    int      // receivers that took part
+	refusals  refusals // of hosts that stayed out
 }
 
 // Secret is what there is to say about an encrypted session.
@@ -118,6 +127,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 			name = fmt.Sprintf("%08X", uint32(e.Client.UID))
 		}
 		s.logf(Warnings, at, "Transfer aborted by %s: %s", name, e.Text)
+		s.refused(e.Client, e.Known, e.Text)
 		if e.Text == handshake.ErrNoClientKey.Error() && !s.hinted {
 			s.hinted = true
 			s.logf(Warnings, at, "%s", keyHint)
@@ -138,6 +148,9 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 			s.logf(Warnings, at, "Received invalid message %v from %s%s", e.Func, name, why)
 		} else {
 			s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+		}
+		if e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey {
+			s.refused(sender.Client{UID: e.UID, Name: e.Client.Name}, e.Known, e.Reason)
 		}
 		if e.Known && (e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey) {
 			s.JSON.write(s.client(at, "receiver_refused", e.Client, "", e.Reason))
@@ -174,7 +187,7 @@ func (s *Sender) logf(level int, at time.Time, format string, args ...any) {
 
 // opened prints the banner: only now is the group ID known that stamps show.
 func (s *Sender) opened(at time.Time, e engine.Opened) {
-	s.began = at
+	s.began, s.port = at, e.Port
 	s.where = Where{Session: true, Group: e.Group, Instance: e.Instance}
 	if !s.Log.Stamps {
 		s.logf(Normal, at, "")
@@ -198,10 +211,17 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 		s.logf(Normal, at, "Wait between packets: %d ns", int64(s.Session.BlockSize+s.Session.Overhead)*1e9/r)
 	}
 	s.logf(Normal, at, "Using private multicast address %s  Group ID: %08X", e.PrivateAddress, e.Group)
+	public := s.Session.Public.Addr()
+	if public.IsMulticast() && s.Interface.Name != "" {
+		s.logf(Normal, at, "Sending on interface %v", s.Interface)
+		if s.Interface.NoCarrier {
+			s.logf(Warnings, at, "Warning: %s has no carrier: nothing leaves it (-I chooses another interface)", s.Interface.Name)
+		}
+	}
 	warnBuffers(s.Log, at, s.where, e)
 	line := jsonSendStart{
 		head: newHead(at, "session_started", s.where), Version: version.Version,
-		Public: s.Session.Public.String(), Private: s.Session.Private.String(),
+		Public: s.Session.Public.String(), Private: s.Session.Private.String(), Interface: s.Interface.Name,
 		Rate: s.Session.Rate, Adaptive: s.Session.Adapt.On, BlockSize: s.Session.BlockSize, Closed: s.Session.Closed || len(s.Session.Hosts) > 0,
 		RcvBuf: e.Caps.RcvBuf, SndBuf: e.Caps.SndBuf, GSO: e.Caps.GSO, GRO: e.Caps.GRO,
 	}
@@ -319,6 +339,7 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 	if e.Func == wire.FuncKeyInfoAck && !e.Repeat {
 		s.JSON.write(s.client(at, "keyed", e.Client, "", ""))
 	}
+	s.heardFrom = s.heardFrom || e.Func == wire.FuncRegister
 	if e.Func == wire.FuncRegister && !e.Repeat {
 		line := s.client(at, "registered", e.Client, "", "")
 		if e.RTT > 0 {
@@ -370,6 +391,9 @@ func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 		level = Detail
 	}
 	s.logf(level, at, "%v", k)
+	if k == sender.AnnounceTimedOut && s.joined == 0 {
+		s.hint(at)
+	}
 }
 
 func (s *Sender) connected(at time.Time, e sender.Connected) {
@@ -383,6 +407,7 @@ func (s *Sender) connected(at time.Time, e sender.Connected) {
 		word := "failed"
 		if e.OK[i] {
 			word = "success"
+			s.joined++
 			if !c.Proxy {
 				in++
 			}
