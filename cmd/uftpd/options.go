@@ -537,7 +537,7 @@ func (o *options) setServers(v string) error {
 		if len(o.servers) == serversMax {
 			return &cli.Error{Text: "Exceeded maximum server count", Allowed: fmt.Sprintf("at most %d", serversMax)}
 		}
-		s := receiver.Server{UID: uid, Addr: a}
+		s := receiver.Server{UID: uid, Addr: o.host.NamedZone(a)}
 		if pinned && print != "" {
 			f, err := identity.ParseFingerprint(print)
 			if err != nil {

@@ -51,6 +51,7 @@ func (w *Watch) Next() error {
 		if err != nil {
 			switch {
 			case errors.Is(err, unix.ENOBUFS):
+				linksChanged.Add(1)
 				w.noteAll()
 				return nil
 			case errors.Is(err, os.ErrClosed):
@@ -85,6 +86,7 @@ func (w *Watch) note(m *syscall.NetlinkMessage) bool {
 	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC { // a port of a bridge
 		return false
 	}
+	linksChanged.Add(1)
 	index := int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
 	if m.Header.Type == unix.RTM_DELLINK || linkMTU(m) < mtuLeastIPv6 {
 		w.mu.Lock()

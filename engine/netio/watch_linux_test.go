@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
@@ -133,4 +134,48 @@ func TestWatchMessages(t *testing.T) {
 	if gone, all := w.Gone(); len(gone) > goneMax || !all {
 		t.Errorf("%d kept, all: %v, want at most %d and all", len(gone), all, goneMax)
 	}
+}
+
+// TestZonesAfterChange: an interface that is renamed, or made anew, is known by its new name
+// and index as soon as a Watch has heard of it.
+func TestZonesAfterChange(t *testing.T) {
+	n := newNetns(t)
+	var w *Watch
+	n.do(func() {
+		var err error
+		if w, err = NewWatch(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer w.Close()
+	var names zoneNames
+	var indexes zoneIndexes
+	want := func(name string, not ...string) {
+		t.Helper()
+		w.drain(t)
+		n.do(func() {
+			ifi, err := net.InterfaceByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := names.with(netip.MustParseAddr("fe80::1"), uint32(ifi.Index)).Zone(); got != name {
+				t.Errorf("zone of index %d: %q, want %q", ifi.Index, got, name)
+			}
+			if got, err := indexes.index(name); err != nil || got != uint32(ifi.Index) {
+				t.Errorf("index of zone %s: %d, %v, want %d", name, got, err, ifi.Index)
+			}
+			for _, x := range not {
+				if got, err := indexes.index(x); err == nil {
+					t.Errorf("index of zone %s: %d, want none", x, got)
+				}
+			}
+		})
+	}
+	n.ip("link add z0 type veth peer name peer0")
+	want("z0")
+	n.ip("link set z0 name y0")
+	want("y0", "z0")
+	n.ip("link del y0")
+	n.ip("link add y0 type veth peer name peer0")
+	want("y0", "z0")
 }

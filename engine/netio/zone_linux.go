@@ -4,7 +4,12 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 )
+
+// linksChanged counts the changes of interfaces that a Watch has heard of: what was known
+// about names and indexes before may be wrong by now.
+var linksChanged atomic.Uint32
 
 // zonesMax bounds the cached zones; a host with more interfaces starts over.
 const zonesMax = 256
@@ -15,9 +20,13 @@ const zonesMax = 256
 // zone alive and With free of allocation.
 type zoneNames struct {
 	byIndex map[uint32]netip.Addr
+	asOf    uint32
 }
 
 func (z *zoneNames) with(addr netip.Addr, index uint32) netip.Addr {
+	if now := linksChanged.Load(); now != z.asOf {
+		z.byIndex, z.asOf = nil, now
+	}
 	if seen, ok := z.byIndex[index]; ok {
 		return addr.WithZone(seen.Zone())
 	}
@@ -36,9 +45,13 @@ func (z *zoneNames) with(addr netip.Addr, index uint32) netip.Addr {
 // zoneIndexes finds the scope id of a zone, given as interface name or number.
 type zoneIndexes struct {
 	byName map[string]uint32
+	asOf   uint32
 }
 
 func (z *zoneIndexes) index(zone string) (uint32, error) {
+	if now := linksChanged.Load(); now != z.asOf {
+		z.byName, z.asOf = nil, now
+	}
 	if index, ok := z.byName[zone]; ok {
 		return index, nil
 	}

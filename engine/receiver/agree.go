@@ -43,7 +43,7 @@ func (r *Receiver) agree(now clock.Time, pkt []byte, h wire.Header, a *wire.Anno
 func (r *Receiver) fingerprint(uid wire.UID, from netip.Addr, seen identity.Fingerprint) *identity.Fingerprint {
 	want := new(identity.Fingerprint)
 	for _, s := range r.cfg.Servers {
-		if s.UID != uid || s.Addr.Unmap() != from.Unmap() {
+		if s.UID != uid || !s.at(from) {
 			continue
 		}
 		if s.Fingerprint == nil || *s.Fingerprint == seen {

@@ -121,7 +121,7 @@ func (r *Receiver) knownAddr(from netip.Addr) bool {
 		return true
 	}
 	for _, s := range r.cfg.Servers {
-		if s.Addr.Unmap() == from.Unmap() {
+		if s.at(from) {
 			return true
 		}
 	}
@@ -134,7 +134,7 @@ func (r *Receiver) knownServer(uid wire.UID, from netip.Addr) bool {
 		return true
 	}
 	for _, s := range r.cfg.Servers {
-		if s.UID == uid && s.Addr.Unmap() == from.Unmap() {
+		if s.UID == uid && s.at(from) {
 			return true
 		}
 	}

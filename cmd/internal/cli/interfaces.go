@@ -107,6 +107,17 @@ func nameOfInterface(name string) bool {
 	return len(name) <= 15 && !strings.ContainsAny(name, "/:% \t\n\v\f\r")
 }
 
+// NamedZone gives an address whose zone is an index the name of that interface, by which
+// received addresses know it.
+func (h Host) NamedZone(a netip.Addr) netip.Addr {
+	for _, l := range h.Links {
+		if a.Zone() == strconv.Itoa(l.Index) {
+			return a.WithZone(l.Name)
+		}
+	}
+	return a
+}
+
 // Target is an address to send to, and the option that gave it.
 type Target struct {
 	Addr   netip.Addr

@@ -117,9 +117,23 @@ func (r *Resolver) Port(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// HostPort reads host[:port], as -H of the daemons lists heartbeat servers.
+// HostPort reads host[:port], as -H of the daemons lists heartbeat servers; an IPv6 address
+// with a port stands in brackets.
 func (r *Resolver) HostPort(text string, port uint16) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), port), nil
+	}
+	if inner, behind, ok := strings.Cut(strings.TrimPrefix(text, "["), "]"); ok && strings.HasPrefix(text, "[") {
+		a, err := netip.ParseAddr(inner)
+		service, has := strings.CutPrefix(behind, ":")
+		switch {
+		case err != nil, !has && behind != "":
+			return netip.AddrPort{}, lookupError(textNotKnown)
+		case has:
+			if port, err = r.Port(service); err != nil {
+				return netip.AddrPort{}, err
+			}
+		}
 		return netip.AddrPortFrom(a.Unmap(), port), nil
 	}
 	host, service, has := strings.Cut(text, ":")

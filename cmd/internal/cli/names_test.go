@@ -176,6 +176,14 @@ func TestPorts(t *testing.T) {
 			t.Errorf("HostPort(clienta:%s) = %s, want %s", tt.text, got, tt.want)
 		}
 	}
+	for text, want := range map[string]string{
+		"[fe80::1%e0]:1055": "[fe80::1%e0]:1055", "[fd88::1]": "[fd88::1]:1", "fe80::1%e0": "[fe80::1%e0]:1", "[10.0.0.1]:7": "10.0.0.1:7",
+		"[fd88::1]x": "", "[fd88::1]:99x": "", "[fd88::1": "", "[]:7": "", "[clienta]:7": "",
+	} {
+		if a, err := r.HostPort(text, 1); (err == nil) != (want != "") || err == nil && a.String() != want {
+			t.Errorf("HostPort(%s) = %v, %v, want %q", text, a, err, want)
+		}
+	}
 	if a, err := r.HostPort("fd88::1", 1044); err != nil || a.String() != "[fd88::1]:1044" {
 		t.Errorf("HostPort(fd88::1) = %v, %v, want the address with the default port", a, err)
 	}
