@@ -27,6 +27,8 @@ type SendConfig struct {
 	Tick    time.Duration // how often a SendTick is reported; 0 = never
 	Trace   bool          // report every datagram as a Traced
 	Capture CaptureConfig
+	// Begin is sent to when the session should begin now with those that are registered.
+	Begin <-chan struct{}
 
 	// For tests; nil: nothing special.
 	holdDisk   func()              // called before each read

@@ -223,7 +223,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	wg.Go(func() { walkLoop(walker, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
 	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })
 
-	r.loop(ctx)
+	r.loop(ctx, cfg.Begin)
 	r.end.begin()
 	r.flush()
 	close(quit)
@@ -261,7 +261,7 @@ func trainBlocks(caps netio.Caps, stride int, signed bool) int {
 }
 
 // loop drives the machine until its session has ended.
-func (r *sendRun) loop(ctx context.Context) {
+func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 	cancelled := ctx.Done()
 	for !r.ended && !r.end.passed() {
 		now := r.wall.now()
@@ -273,6 +273,8 @@ func (r *sendRun) loop(ctx context.Context) {
 			r.end.begin()
 			r.result.Exit = sender.ExitSignal // should the machine not get to say it
 			r.m.Stop(now)
+		case <-begin:
+			r.m.Begin(now)
 		default:
 		}
 		if now >= r.killAt {
@@ -298,7 +300,7 @@ func (r *sendRun) loop(ctx context.Context) {
 		if r.poll(now) {
 			continue
 		}
-		r.sleep(r.m.Deadline(), cancelled)
+		r.sleep(r.m.Deadline(), cancelled, begin)
 	}
 }
 
@@ -451,8 +453,8 @@ func (r *sendRun) closeIfIdle(s *source) {
 	}
 }
 
-// sleep waits for work, for until, or for ctx to be cancelled.
-func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
+// sleep waits for work, for until, for ctx to be cancelled, or to be told to begin.
+func (r *sendRun) sleep(until clock.Time, cancelled, begin <-chan struct{}) {
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
@@ -484,6 +486,8 @@ func (r *sendRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	case <-r.wake:
 	case <-r.timer.C:
 	case <-cancelled:
+	case <-begin:
+		r.m.Begin(r.wall.now())
 	}
 }
 

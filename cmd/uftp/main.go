@@ -23,6 +23,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	cli.KeepPipes()
+	begin := cli.OnBegin() // first of all: unasked for, the signal ends us
 	host, err := cli.NewHost()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
@@ -42,11 +43,11 @@ func run(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
-	return out.exit(o.send(out))
+	return out.exit(o.send(out, begin))
 }
 
-// send is the session; it returns the exit code.
-func (o *options) send(out *outputs) int {
+// send is the session, which begins early when begin says so; it returns the exit code.
+func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	keys, err := o.prepare(warn)
 	if err != nil {
@@ -79,6 +80,7 @@ func (o *options) send(out *outputs) int {
 		Name: "uftp", Log: out.log, Status: out.status, JSON: out.json, Screen: out.screen, Session: &cfg.Session, Secret: keys.secret(),
 		Outputs: &out.all, Interface: *cfg.Net.MulticastIf, TTL: cfg.Net.TTL,
 	}
+	cfg.Begin = begin
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()
 	cfg.Capture = o.capture.Config("uftp " + version.Version)

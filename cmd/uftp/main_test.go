@@ -65,7 +65,7 @@ func TestTableOfOptions(t *testing.T) {
 // Where the options end up.
 func TestSendConfig(t *testing.T) {
 	o := parsed(t, "-R 10000 -b 1400 -s 30 -r 1:0.5:2 -a 200 -N 10 -m 3 -W 110 -q -z -H 0x1,10.0.0.2 -U 0x777 "+
-		"-t 5 -Q 0x2e -B 100000 -u 5555 -p 2044 -P 230.9.x.x -M 230.1.2.3 -D new -o -E base -l --register-count 7 --register-quiet 0.25 "+
+		"-t 5 -Q 0x2e -B 100000 -u 5555 -p 2044 -P 230.9.x.x -M 230.1.2.3 -D new -o -E base -l --register-count 7 --register-quiet 0.25 --register-wait 600 "+
 		"--no-gso --no-gro --portable-io --workers 3 -x 5 f1 f2")
 	cfg, err := o.sendConfig()
 	if err != nil {
@@ -89,7 +89,7 @@ func TestSendConfig(t *testing.T) {
 		{"public address", s.Public.String(), "230.1.2.3:2044"},
 		{"port of the private address", s.Private.Port(), uint16(2044)},
 		{"first half of the private address", s.Private.Addr().As4()[0]*2 + s.Private.Addr().As4()[1], byte(230*2%256 + 9)},
-		{"registration", [2]int{s.RegisterCount, int(s.RegisterQuiet.Milliseconds())}, [2]int{7, 250}},
+		{"registration", [3]int{s.RegisterCount, int(s.RegisterQuiet.Milliseconds()), int(s.RegisterWait.Seconds())}, [3]int{7, 250, 600}},
 		{"socket", [5]int{int(cfg.Net.Port), cfg.Net.RcvBuf, cfg.Net.SndBuf, cfg.Net.TTL, cfg.Net.TOS}, [5]int{5555, 100000, 100000, 5, 0xb8}},
 		{"switches", [3]bool{cfg.Net.Portable, cfg.Net.NoGSO, cfg.Net.NoGRO}, [3]bool{true, true, true}},
 		{"interface", cfg.Net.MulticastIf.Addr.String(), "10.88.0.100"},

@@ -49,6 +49,7 @@ type options struct {
 	resume        store.SendRestart
 	registerCount int
 	registerQuiet time.Duration
+	registerWait  time.Duration
 	quitOnError   bool
 	sync, preview bool
 
@@ -186,9 +187,11 @@ func (o *options) command() *cli.Command {
 				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j or -z; instead of -i)"},
 			{Name: "register-count", Arg: "N", Group: who,
 				Set:  cli.Int(&o.registerCount, 1, sender.MaxClients, "Invalid register count", "receivers"),
-				Help: "begin as soon as N receivers are registered (1 to 100000;\ndefault: when the time for registration is over)"},
+				Help: "begin as soon as N receivers are registered (1 to 100000), or when\nthe time for registration is over, with those that are there; signal\nUSR2 begins at once"},
 			{Name: "register-quiet", Arg: "SECONDS", Group: who, Set: o.setRegisterQuiet,
 				Help: "begin when no new receiver came for that long (0.001 to 3600)"},
+			{Name: "register-wait", Arg: "SECONDS", Group: who, Set: o.setRegisterWait,
+				Help: "how long to wait for receivers: for N of them, for all of -H, or for\nwhoever comes (0 to 86400; default: 0, as the stock sender: -s rounds,\nabout 2 s on a local network, 30 s if nobody comes)"},
 			{Letter: 'q', Name: "quit-on-error", Group: who, Set: cli.Flag(&o.quitOnError),
 				Help: "give up as soon as a receiver is missing, lost or aborts"},
 
@@ -451,6 +454,15 @@ func (o *options) setRegisterQuiet(v string) error {
 		return &cli.Error{Text: "Invalid register quiet time", Allowed: "0.001 to 3600 seconds"}
 	}
 	o.registerQuiet = time.Duration(math.Round(s * 1e9))
+	return nil
+}
+
+func (o *options) setRegisterWait(v string) error {
+	s, ok := cli.Decimal(v)
+	if !ok || s < 0 || s > 86400 {
+		return &cli.Error{Text: "Invalid register wait time", Allowed: "0 to 86400 seconds"}
+	}
+	o.registerWait = time.Duration(math.Round(s * 1e9))
 	return nil
 }
 

@@ -3,6 +3,7 @@ package sender
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"uftp/engine/clock"
 	"uftp/engine/group"
@@ -24,6 +25,9 @@ func (s *Sender) announceRound() {
 		s.announce()
 	}
 	s.armWhenSent(timerCycle)
+	if s.sec != nil && s.prompt() {
+		s.armWhenSent(timerKeys)
+	}
 }
 
 func (s *Sender) announce() {
@@ -62,69 +66,167 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 	return m.Append(b)
 }
 
-// early reports whether registration may end before its rounds are used up.
-func (s *Sender) early() bool {
-	return !s.closed && (s.cfg.RegisterCount > 0 || s.cfg.RegisterQuiet > 0)
+// Rounds of registration behind the first Robust ones, where it lasts longer: a second
+// apart, and so that the list of those who are missing takes little of the rate.
+const (
+	longRound     = time.Second
+	longRoundEach = time.Millisecond // for each host on the list
+)
+
+// aliveShare is the part of their patience after which clients hear from us that have
+// nothing to do but wait, for others or for a file. They may wait for long, so a few lost
+// words in a row must do no harm.
+const aliveShare = 8
+
+// prompt reports whether whoever registers is answered at once instead of with the next
+// round: registration may end before its rounds are used up, or long after.
+func (s *Sender) prompt() bool {
+	return s.cfg.RegisterWait > 0 || s.cfg.RegisterCount > 0 || s.cfg.RegisterQuiet > 0
 }
 
 // allIn reports whether nobody is waited for any more.
 func (s *Sender) allIn() bool {
-	if s.in(Registered) > 0 {
-		return false // the keys are under way
+	enough := s.cfg.RegisterCount > 0 && s.in(Active) >= s.cfg.RegisterCount
+	if !enough && (!s.closed || s.in(Mute) > 0) {
+		return false
 	}
-	if s.closed {
-		return s.in(Mute) == 0
-	}
-	return s.cfg.RegisterCount > 0 && s.in(Active) >= s.cfg.RegisterCount
+	// The keys may be under way. Where registration may last for hours, it does not
+	// wait for those who do not answer.
+	return s.in(Registered) == 0 || s.prompt() && !s.keying()
+}
+
+// untimed reports whether a timer ends registration, and not the number of rounds.
+func (s *Sender) untimed() bool {
+	return s.cfg.RegisterWait > 0 || s.timers.Armed(timerQuiet)
 }
 
 func (s *Sender) stepAnnounce(now clock.Time) progress {
+	if s.prompt() && s.in(Active) > 0 && !s.late && !s.over {
+		s.timers.Set(timerAlive, s.saidAt.Add(s.patience()/aliveShare))
+	}
 	switch {
 	case s.late || s.allIn():
 		return s.stepAllIn(now)
+	case s.over:
+		return s.stepOver(now)
+	case s.timers.Due(timerWait, now): // time first: nobody's messages can stop it
+		s.endTime(now)
+	case s.timers.Due(timerQuiet, now):
+		if s.attempt <= s.cfg.Robust {
+			s.reports.must(Notice{RegistrationCut})
+		}
+		s.endTime(now)
+	case s.timers.Due(timerCycle, now):
+		s.updateGRTT()
+		if s.attempt < s.cfg.Robust || s.untimed() {
+			s.announceRound()
+		} else {
+			s.endTime(now)
+		}
 	case s.keysNow():
 		s.keyInfoNow(now)
-		return moved
-	case s.early() && s.unconfirmed > 0:
-		// Who waits for few wants them soon: with the measured GRTT, and at once.
+	case s.prompt() && s.unconfirmed > 0:
+		// With the measured GRTT, and at once.
+		s.updateGRTT()
+		s.confirmRegisters(s.attempt + 1)
+	case s.timers.Due(timerKeys, now):
+		if s.keying() {
+			s.updateGRTT()
+			s.keyInfoAgain()
+		}
+	case s.timers.Due(timerAlive, now):
+		s.sayAlive()
+	default:
+		return waiting
+	}
+	return moved
+}
+
+// keyInfoAgain repeats KEYINFO to all that wait for it, when no round is due yet.
+func (s *Sender) keyInfoAgain() {
+	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+	s.armWhenSent(timerKeys)
+}
+
+// sayAlive lets clients hear from us that are in and wait for others. They count with
+// the GRTT that was measured, so what they wait for can be over long before the next
+// round. As long as rounds are numbered it is an ANNOUNCE: who came late need not wait
+// for the next round either.
+func (s *Sender) sayAlive() {
+	canAnnounce := s.attempt <= s.cfg.Robust && (!s.closed || s.in(Mute) > 0)
+	if canAnnounce {
+		s.queue(round{fn: wire.FuncAnnounce, bare: !s.closed, quiet: true})
+	}
+	if !canAnnounce || s.sec != nil { // who has keys believes only what is sealed
+		s.queue(round{fn: wire.FuncDone, bare: true, quiet: true})
+	}
+}
+
+// stopRounds stops what registration waits for and repeats.
+func (s *Sender) stopRounds() {
+	for _, t := range []int{timerCycle, timerQuiet, timerWait, timerKeys, timerAlive} {
+		s.timers.Stop(t)
+	}
+}
+
+// endTime ends the time for registration.
+func (s *Sender) endTime(now clock.Time) {
+	s.over, s.lates, s.extra = true, 0, 0
+	s.stopRounds()
+	s.timers.Set(timerCycle, now)
+}
+
+// stepOver lets in who came in the last moments, and gives who came so late that the
+// keys are under way still as many chances as the others had.
+func (s *Sender) stepOver(now clock.Time) progress {
+	extra := s.cfg.Robust
+	if s.begun {
+		extra = 1
+	}
+	switch {
+	case s.unconfirmed > 0 && s.lates < s.cfg.Robust:
+		s.lates++
 		s.updateGRTT()
 		s.confirmRegisters(s.attempt + 1)
 		return moved
-	case s.timers.Due(timerQuiet, now):
-		if s.keying() {
-			s.timers.Set(timerQuiet, now.Add(s.length(timerCycle)))
-			return moved
-		}
-		s.reports.must(Notice{RegistrationCut})
-		s.endAnnounce(now)
-		return moved
-	case s.timers.Due(timerCycle, now):
+	case !s.timers.Due(timerCycle, now):
+		return waiting
+	case s.extra < extra && s.keying():
+		s.extra++
+		s.attempt++
 		s.updateGRTT()
-		switch {
-		case s.attempt < s.cfg.Robust:
-			s.announceRound()
-		case s.unconfirmed > 0:
-			s.confirmRegisters(s.attempt + 1)
-			s.timers.Set(timerCycle, now) // look again when it has left
-		case s.attempt < 2*s.cfg.Robust && s.keying():
-			// Who came in the last rounds gets as many chances as the others.
-			s.attempt++
-			s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
-			s.armWhenSent(timerCycle)
-		default:
-			s.endAnnounce(now)
-		}
+		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+		s.armWhenSent(timerCycle)
 		return moved
 	}
-	return waiting
+	s.endAnnounce(now)
+	return moved
+}
+
+// Begin ends the time for registration now, if somebody is registered.
+func (s *Sender) Begin(now clock.Time) {
+	if s.phase == Ended || s.quit.wanted {
+		return
+	}
+	s.last, s.pollNow = now, true
+	switch {
+	case s.phase != Announcing || s.over || s.late:
+		s.report(Notice{BegunAlready})
+	case s.in(Active)+s.in(Registered) == 0:
+		s.report(Notice{NobodyToBegin})
+	default:
+		s.begun = true
+		s.reports.must(Notice{BegunByUser})
+		s.arm &= 1 << timerWord
+		s.endTime(now)
+	}
 }
 
 // stepAllIn confirms at once and then waits 1·G for those that did not hear it.
 func (s *Sender) stepAllIn(now clock.Time) progress {
 	if !s.late {
-		s.late = true
-		s.timers.Stop(timerCycle)
-		s.timers.Stop(timerQuiet)
+		s.late, s.lates = true, 0
+		s.stopRounds()
 		s.updateGRTT()
 		if s.closed {
 			s.report(Notice{LateRegisters})
@@ -146,7 +248,7 @@ func (s *Sender) stepAllIn(now clock.Time) progress {
 		s.armWhenSent(timerLate)
 		return moved
 	case s.in(Active) == 0 || s.timers.Due(timerLate, now):
-		if !s.closed {
+		if !s.closed || s.in(Mute) > 0 {
 			s.reports.must(Notice{RegistrationCut})
 		}
 		s.endAnnounce(now)
@@ -168,7 +270,9 @@ func (s *Sender) endAnnounce(now clock.Time) {
 	e := Connected{}
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
-		s.confirm(c) // FILEINFO does it for those who did not hear us
+		if c.left && c.state == Mute {
+			s.setState(c, Aborted)
+		}
 		e.Clients = append(e.Clients, s.client(i))
 		e.OK = append(e.OK, c.state == Active)
 	}
@@ -184,6 +288,10 @@ func (s *Sender) endAnnounce(now clock.Time) {
 	}
 }
 
+// maxReturns is how often a client may register again that has aborted before the end
+// of registration: it has lost us, or was started anew.
+const maxReturns = 50
+
 const (
 	noProxies  = "proxies are not supported yet"
 	notInList  = "Not in host list"
@@ -197,6 +305,10 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		return s.badRegister(now, from, s.roster.UID(i), wire.FuncRegister, err)
 	}
 	c := s.roster.At(i)
+	if s.phase == Announcing && c.state == Aborted && c.returns < maxReturns {
+		c.returns++ // it is alive, and there was nothing yet that it has missed
+		s.setState(c, Mute)
+	}
 	switch {
 	case c.proxy || len(m.Clients) > 0:
 		s.refuseOnce(now, wire.FuncRegister, i, noProxies)
@@ -206,7 +318,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 	case s.phase == Announcing && c.state == Mute:
 		s.register(now, from, i, &m)
 		return machine.DropNone
-	case s.phase == Announcing && c.state == Active:
+	case (s.phase == Announcing || s.phase == BetweenFiles && s.sec == nil) && c.state == Active:
 		s.unconfirm(c)
 	case c.state == Mute:
 		s.refuseOnce(now, wire.FuncRegister, i, "registration is over")
@@ -221,7 +333,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		s.refuseOnce(now, wire.FuncRegister, i, "invalid message")
 		return machine.DropPhase
 	}
-	// It has not heard our REG_CONF. After the announce phase FILEINFO stands for it.
+	// It has not heard our REG_CONF. Once a file is announced FILEINFO stands for it.
 	s.report(Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: true, RTT: s.measure(now, c, m.Time)})
 	return machine.DropNone
 }
@@ -257,20 +369,26 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.register(now, from, i, &m)
 	} else {
 		c.keys = newMember()
+		s.quietFrom(now, c)
 		rtt := s.registerRTT(now, from, c, s.takePeer(c, n), &m)
 		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: rtt})
 		s.checkReady(c)
 	}
-	if s.cfg.RegisterQuiet > 0 {
+	return machine.DropNone
+}
+
+// quietFrom begins the wait for others anew: c has come.
+func (s *Sender) quietFrom(now clock.Time, c *client) {
+	if s.cfg.RegisterQuiet > 0 && c.returns == 0 && !s.over {
 		s.timers.Set(timerQuiet, now.Add(s.cfg.RegisterQuiet))
 	}
-	return machine.DropNone
 }
 
 // register lets client i in.
 func (s *Sender) register(now clock.Time, from netip.AddrPort, i int, m *wire.Register) {
 	c := s.roster.At(i)
-	c.addr = from
+	c.addr, c.left = from, false
+	s.quietFrom(now, c)
 	s.setState(c, Active)
 	s.unconfirm(c)
 	s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: s.measure(now, c, m.Time)})

@@ -61,8 +61,9 @@ func TestOpenGroup(t *testing.T) {
 	r.wantDrop("UID 7 is too late", r.register(7, 0), machine.DropUnknown)
 	r.wantWire("and is told so", "331.1 ABORT 7 Not in host list @10.0.0.7")
 	r.wantDrop("a known one repeats itself", r.register(5, 0), machine.DropNone)
-	r.advance(200 * ms)
-	r.wantWire("FILEINFO will be its confirmation")
+	r.wantWire("it has not heard that it is in, and the next file may take its time", "331.1 REG_CONF [5]")
+	r.advance(100 * ms)
+	r.wantWire("once is enough")
 }
 
 func TestClosedGroup(t *testing.T) {
@@ -400,7 +401,7 @@ func TestFailedClientsDoNotCountForGRTT(t *testing.T) {
 	r.register(1, 250*ms)
 	r.abort(1, "Client shutting down")
 	r.register(2, 20*ms)
-	r.advance(ms)
+	r.advance(1200 * ms)
 	if g := r.s.Stats().GRTT; g < 20*ms || g > 21*ms {
 		t.Errorf("GRTT %v, want 20ms: the slow client is gone", g)
 	}
@@ -445,21 +446,54 @@ func TestClientKeyOfStrangersIsIgnored(t *testing.T) {
 	}
 }
 
-func TestAbortedClientStaysOut(t *testing.T) {
-	r := newRig(t, hosts(1, 2))
-	r.register(1, 0)
-	r.abort(1, "Client shutting down")
-	r.forget()
-	r.wantDrop("it registers again", r.register(1, 0), machine.DropPhase)
-	r.wantWire("no answer")
-	if e := want[Refused](r, "the user hears of it"); e.Reason != "invalid message: it is aborted, and out of this session" {
-		t.Errorf("the reason is %q", e.Reason)
+// A client that leaves during registration is missing again, and may come back: nothing
+// was sent yet that it lacks. It may have lost us, or was started anew.
+func TestComingBack(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		set  func(*Config)
+		left State
+		asks string
+	}{
+		{"closed group", hosts(1, 2), Mute, "ANNOUNCE [1 2]"},
+		{"open group", nothing, Aborted, "ANNOUNCE []"},
+	} {
+		r := newRig(t, c.set)
+		r.register(1, 0)
+		r.abort(1, "Transfer timed out")
+		r.wantState(c.why, 1, c.left)
+		r.forget()
+		r.advance(1501 * ms)
+		if got := r.sent(); len(got) != 1 || got[0] != c.asks {
+			t.Errorf("%s: the next round says %q, want %q", c.why, got, c.asks)
+		}
+		r.wantDrop("it registers again, from a new address", r.deliverFrom(elsewhere, (&wire.Register{Time: r.echo(0)}).Append(message(1, wire.FuncRegister))), machine.DropNone)
+		r.wantState(c.why, 1, Active)
+		if h := want[Heard](r, c.why); h.Repeat {
+			t.Errorf("%s: that is no repetition: %+v", c.why, h)
+		}
+		r.abortFrom(elsewhere, 1)
+		r.advance(40 * time.Second)
+		r.wantState("who does not come back has aborted", 1, Aborted)
+		r.wantExit(c.why, ExitNobody)
 	}
-	r.forget()
-	for range 20 { // as it does until its time is up
-		r.advance(200 * ms)
-		r.wantDrop("it goes on", r.register(1, 0), machine.DropPhase)
+}
+
+// Who comes and goes all the time is out in the end, and heard of no more.
+func TestComingBackIsBounded(t *testing.T) {
+	for _, set := range []func(*Config){hosts(1, 2), nothing} {
+		r := newRig(t, func(c *Config) { set(c); c.RegisterWait = time.Hour })
+		for n := range 2 * maxReturns {
+			r.forget()
+			d := r.register(1, 0)
+			if n <= maxReturns && d != machine.DropNone || n > maxReturns && d != machine.DropPhase {
+				t.Fatalf("it registers for the %dth time: %v", n+1, d)
+			}
+			r.abort(1, "Client shutting down")
+			r.advance(200 * ms)
+		}
+		wantNone[GotAbort](r, "out is out")
+		wantNone[Refused](r, "told once")
+		r.wantState("out is out", 1, Aborted)
 	}
-	wantNone[Refused](r, "once is enough")
-	r.wantState("out is out", 1, Aborted)
 }

@@ -23,6 +23,8 @@ type client struct {
 	want      *identity.Fingerprint
 	keys      *member // of an encrypted session, nil before its first REGISTER
 	sample    group.Sample
+	left      bool   // it was in and has aborted, and may come back: registration is not over
+	returns   int    // how often it came back
 	refused   string // why it was not let in, as reported last
 	took      bool   // it has accepted a file
 	excess    int    // STATUS messages above MaxNAKPct in this session
@@ -55,6 +57,19 @@ func (s *Sender) setState(c *client, st State) {
 	if st.Failed() {
 		s.confirm(c)
 		s.recount = true
+	}
+}
+
+// leave forgets who c was that has aborted during registration: what comes again under
+// its UID has to register, and from where it lives now.
+func (s *Sender) leave(c *client) {
+	c.addr = netip.AddrPort{}
+	if k := c.keys; k != nil {
+		k.peer.Wipe()
+		if k.next != nil {
+			k.next.Wipe()
+		}
+		c.keys = nil
 	}
 }
 

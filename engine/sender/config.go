@@ -32,11 +32,13 @@ type Config struct {
 	Hosts  []Host // closed group; empty = open group
 	Closed bool   // with no Hosts: nobody may register (kept apart so that a filtered list cannot open the group)
 
-	// An open group ends its registration when RegisterCount clients are confirmed
-	// in (0 = off), or when nobody new came for RegisterQuiet after the first one
-	// (0 = off). Otherwise all Robust announce rounds are run, as stock does.
+	// Registration ends when all of a closed group are in, when RegisterCount clients
+	// are (0 = off), or when nobody new came for RegisterQuiet after the first one (0 =
+	// off), however long that is. Otherwise Robust announce rounds are run, as stock
+	// does, or as many as fit into RegisterWait (0 = off), which is the most in any case.
 	RegisterCount int
 	RegisterQuiet time.Duration
+	RegisterWait  time.Duration
 
 	MaxNAKPct   int // 0..100; 100 = never excessive
 	MaxNAKCount int // excessive STATUS messages that abort a client, >= 1

@@ -43,6 +43,12 @@
 //   - A GRTT that has grown is said again twice within half of the time that receivers
 //     wait by the old one, with the message of the phase or, where there is none, with
 //     a DONE that lists nobody.
+//   - Where registration may end early or last long (RegisterCount, RegisterQuiet,
+//     RegisterWait), whoever registers is answered at once, and hears from us every
+//     eighth of its patience until the others are in. The rounds keep their length, so
+//     that the time for registration does.
+//   - A client that aborts before registration is over is missing again, and may come
+//     back.
 //   - Who repeats REGISTER or COMPLETE when everybody is in or done is answered once
 //     in 1·G, Robust times in all.
 //   - DONE_CONF is sent twice and the session stays 5·G to answer repeated COMPLETEs.

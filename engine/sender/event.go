@@ -161,6 +161,9 @@ const (
 	TimeExceeded                       // Maximum file transfer time exceeded
 	RegistrationCut                    // Registration ended early
 	GroupComplete                      // Group complete
+	BegunByUser                        // Beginning with those that are registered
+	NobodyToBegin                      // Nobody is registered yet, still waiting
+	BegunAlready                       // Registration is over already
 )
 
 func (NeedFile) MachineEvent()       {}

@@ -49,6 +49,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
 		c.naks, c.done, c.space, c.hasSpace = 0, 0, 0, false
+		s.confirm(c) // FILEINFO does it
 		switch {
 		case c.state.Failed():
 		case c.proxy:
@@ -65,11 +66,15 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 // stepBetweenFiles keeps the receivers from giving up while the host has no file
 // to offer yet. Stock has no such thing; there a slow disk ends the session.
 func (s *Sender) stepBetweenFiles(now clock.Time) progress {
+	if s.confirmsLate(now) {
+		s.confirmRegisters(s.lates)
+		return moved
+	}
 	if !s.timers.Due(timerCycle, now) {
 		return waiting
 	}
 	s.keepAlive()
-	s.timers.Set(timerCycle, now.Add(s.patience()/4))
+	s.timers.Set(timerCycle, now.Add(s.patience()/aliveShare))
 	return moved
 }
 

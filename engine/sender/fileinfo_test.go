@@ -232,8 +232,8 @@ func TestKeepsReceiversWhileTheHostIsSlow(t *testing.T) {
 	r := join(t, with(), 1)
 	r.forget()
 	r.advance(900 * ms)
-	if len(r.wire) != 3 {
-		t.Fatalf("sent %q in 0.9 s without a file, want three signs of life: receivers give up after 1 s", r.wire)
+	if len(r.wire) != 7 {
+		t.Fatalf("sent %q in 0.9 s without a file, want seven signs of life: receivers give up after 1 s", r.wire)
 	}
 	for _, w := range r.wire {
 		if !strings.HasSuffix(w, "DONE f1 s0 []") {

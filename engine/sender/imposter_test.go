@@ -81,7 +81,7 @@ func TestImposter(t *testing.T) {
 		r.wantDrop("ABORT in its name", r.abortFrom(elsewhere, 1), machine.DropClear)
 		r.wantState("still", 1, Active)
 		r.wantDrop("its own ABORT", a.say(wire.FuncAbort, &wire.Abort{}), machine.DropNone)
-		r.wantState("is taken", 1, Aborted)
+		r.wantState("is taken", 1, Mute)
 	}
 }
 

@@ -110,6 +110,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 	c := s.roster.At(i)
 	if c.keys == nil {
 		c.keys = newMember()
+		s.quietFrom(now, c)
 	}
 	known := c.keys.peer.Registered()
 	n := s.startOf(c.keys, m)
@@ -327,16 +328,21 @@ func (s *Sender) keying() bool {
 // last one of a closed group has registered, or whoever waits for few wants them
 // soon.
 func (s *Sender) keysNow() bool {
-	return s.hurry && (s.early() || s.closed && s.in(Mute) == 0)
+	return s.hurry && (s.prompt() || s.closed && s.in(Mute) == 0)
 }
 
 // keyInfoNow sends KEYINFO and has it repeated by the clock of the round trip time
-// measured by now.
+// measured by now. Where others are waited for, their time keeps its length.
 func (s *Sender) keyInfoNow(now clock.Time) {
 	s.hurry = false
 	s.updateGRTT()
-	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt, first: !s.closed})
-	s.timers.Hasten(timerCycle, now.Add(s.length(timerCycle)))
+	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt, first: s.prompt()})
+	switch {
+	case !s.prompt():
+		s.timers.Hasten(timerCycle, now.Add(s.length(timerCycle)))
+	case !s.timers.Armed(timerKeys):
+		s.armWhenSent(timerKeys)
+	}
 }
 
 // appendKeyInfo appends the next part of KEYINFO; nothing if it concerns nobody.

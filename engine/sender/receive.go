@@ -139,7 +139,15 @@ func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []b
 	case c.state.Failed() && (c.state != Mute || s.phase != Announcing):
 		return machine.DropPhase
 	}
-	s.setState(c, Aborted)
+	if s.phase == Announcing && s.closed && c.state != Mute && c.returns < maxReturns {
+		s.setState(c, Mute) // it is missing again, and asked for
+		c.left, c.returns = true, c.returns+1
+	} else {
+		s.setState(c, Aborted)
+	}
+	if s.phase == Announcing {
+		s.leave(c)
+	}
 	s.reports.must(GotAbort{Client: s.client(i), Known: true, Text: string(m.Text)})
 	if s.cfg.QuitOnError {
 		s.quit = quit{wanted: true, text: "A client aborted, aborting all"}

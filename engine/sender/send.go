@@ -27,6 +27,7 @@ type round struct {
 	all    bool // DONE_CONF: also who was confirmed before
 	first  bool // KEYINFO: only who had none yet
 	probe  bool // DONE in mid-pass that lists nobody
+	quiet  bool // is no round of its own: not reported
 }
 
 // queue puts a round behind those that wait.
@@ -110,11 +111,12 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		s.sec.sign(b)
 	}
 	s.commit(p, to, b, sealed)
+	s.saidAt = now
 	r.part++
 	if rate := s.rate(); rate > 0 {
 		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / rate))
 	}
-	if r.probe {
+	if r.probe || r.quiet {
 		return true
 	}
 	s.report(Sent{Func: r.fn, Round: r.number, Part: r.part, Open: open})

@@ -22,6 +22,9 @@ const (
 	timerGap           // confirmations wait so long to be gathered
 	timerLinger        // the end of the session
 	timerWord          // the next word of a longer GRTT
+	timerWait          // the time for registration is over
+	timerKeys          // KEYINFO again, before the next round
+	timerAlive         // clients would hear nothing for too long (Announcing)
 )
 
 // Sender is the machine of one session. Its methods may be called from one
@@ -54,10 +57,14 @@ type Sender struct {
 
 	// What a phase repeats.
 	timers  group.Timers
-	attempt int    // rounds of this phase so far
-	arm     uint16 // timers to start when all rounds have left
-	late    bool   // everybody is in (Announcing) or done (Finishing)
-	lates   int    // confirmations sent since then
+	attempt int        // rounds of this phase so far
+	arm     uint16     // timers to start when all rounds have left
+	late    bool       // everybody is in (Announcing) or done (Finishing)
+	lates   int        // confirmations sent since then
+	over    bool       // the time for registration is over
+	begun   bool       // by Begin
+	extra   int        // rounds of KEYINFO since it is over
+	saidAt  clock.Time // when the group was last sent something
 
 	// What is to be sent, in order of precedence.
 	seq       uint16
@@ -161,11 +168,14 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	s.reports.must(PhaseStarted{p})
 	switch p {
 	case Announcing:
+		if s.cfg.RegisterWait > 0 {
+			s.timers.Set(timerWait, now.Add(s.cfg.RegisterWait))
+		}
 		s.announceRound()
 	case BetweenFiles:
 		s.asked = true
 		s.reports.must(NeedFile{})
-		s.timers.Set(timerCycle, now.Add(s.patience()/4))
+		s.timers.Set(timerCycle, now.Add(s.patience()/aliveShare))
 	case FileInfo:
 		s.fileInfoRound()
 	case Data:
@@ -260,6 +270,10 @@ func (s *Sender) length(t int) time.Duration {
 		return 5 * g
 	case timerWord:
 		return s.words.gap
+	case timerCycle:
+		if s.phase == Announcing && s.attempt > s.cfg.Robust && !s.over {
+			return max(3*g, longRound, time.Duration(s.in(Mute))*longRoundEach)
+		}
 	}
 	return 3 * g
 }

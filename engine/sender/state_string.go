@@ -65,11 +65,14 @@ func _() {
 	_ = x[TimeExceeded-7]
 	_ = x[RegistrationCut-8]
 	_ = x[GroupComplete-9]
+	_ = x[BegunByUser-10]
+	_ = x[NobodyToBegin-11]
+	_ = x[BegunAlready-12]
 }
 
-const _NoticeKind_name = "Late registers:Late completions:Announce timed outSending thread timed outStarting rewind timerRewind timer trippedMaximum number of passes exceededMaximum file transfer time exceededRegistration ended earlyGroup complete"
+const _NoticeKind_name = "Late registers:Late completions:Announce timed outSending thread timed outStarting rewind timerRewind timer trippedMaximum number of passes exceededMaximum file transfer time exceededRegistration ended earlyGroup completeBeginning with those that are registeredNobody is registered yet, still waitingRegistration is over already"
 
-var _NoticeKind_index = [...]uint8{0, 15, 32, 50, 74, 95, 115, 148, 183, 207, 221}
+var _NoticeKind_index = [...]uint16{0, 15, 32, 50, 74, 95, 115, 148, 183, 207, 221, 261, 300, 328}
 
 func (i NoticeKind) String() string {
 	idx := int(i) - 0

@@ -57,7 +57,7 @@ func TestWordOfLongerGRTT(t *testing.T) {
 		r.wantPhase("the group is complete", BetweenFiles)
 		r.forget()
 		r.advance(300 * ms)
-		r.wantWire("those that wait for the next file hear of it", "1780.05 DONE f1 s0 []")
+		r.wantWire("those that wait for the next file hear of it", "1755.05 DONE f1 s0 []", "1780.05 DONE f1 s0 []")
 	})
 	t.Run("file", func(t *testing.T) {
 		r := newRig(t, hosts(1, 2))

@@ -57,7 +57,7 @@ type scenario struct {
 // groups is every scenario there is, by the name of its test.
 var groups = map[string][]scenario{
 	"Basics": basics, "Membership": membership, "Names": names, "Existing": existing,
-	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard, "Crypt": crypt, "Capture": captured,
+	"Restart": restart, "Loss": loss, "Aborts": aborts, "Status": statusLines, "Scale": scale, "Hard": hard, "Crypt": crypt, "Capture": captured, "Register": registering,
 }
 
 func TestBasics(t *testing.T)     { runGroup(t, basics) }

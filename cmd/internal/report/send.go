@@ -385,7 +385,7 @@ func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 	switch k {
 	case sender.AnnounceTimedOut:
 		level = Errors
-	case sender.DataTimedOut, sender.PassesExceeded, sender.TimeExceeded:
+	case sender.DataTimedOut, sender.PassesExceeded, sender.TimeExceeded, sender.NobodyToBegin, sender.BegunAlready:
 		level = Warnings
 	case sender.RewindStarted, sender.RewindTripped:
 		level = Detail
