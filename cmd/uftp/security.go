@@ -177,7 +177,7 @@ func (c *crypt) secret() *report.Secret {
 func (c *crypt) strength() (level identity.Strength, weak []string) {
 	level, parts := c.suite.Strength(c.key.Public(), c.curve, c.auth)
 	for _, w := range parts {
-		if w.Strength <= identity.Legacy {
+		if w.Warn() {
 			weak = append(weak, w.Reason)
 		}
 	}

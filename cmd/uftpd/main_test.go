@@ -184,6 +184,31 @@ func TestReceiveConfig(t *testing.T) {
 	}
 }
 
+// TestGuardOfRSAExchange: who asks for at least medium security does not show keys to anybody.
+func TestGuardOfRSAExchange(t *testing.T) {
+	for line, want := range map[string]bool{
+		"":                      false,
+		"-E":                    false,
+		"--min-security legacy": false,
+		"--min-security medium": true,
+		"--min-security strong": true,
+		"--rsa-exchange listed": true,
+		"--rsa-exchange any":    false,
+		"--min-security medium --rsa-exchange any":    false,
+		"--rsa-exchange any --min-security strong":    false,
+		"--min-security legacy --rsa-exchange listed": true,
+	} {
+		o := newOptions(cli.Host{Interfaces: testInterfaces})
+		if err := o.parse(o.command(), append(strings.Fields(line), "-d", "-D", t.TempDir())); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		cfg, err := o.receiveConfig()
+		if err != nil || cfg.Receiver.GuardRSA != want {
+			t.Errorf("%q: guarded %v (%v), want %v", line, cfg.Receiver.GuardRSA, err, want)
+		}
+	}
+}
+
 // Which interfaces are asked of the engine, for which groups, and which are refused.
 func TestInterfaces(t *testing.T) {
 	for _, tt := range []struct {

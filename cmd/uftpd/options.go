@@ -74,6 +74,7 @@ type options struct {
 	resumeDays  int // 0: what was left stays
 	maxSessions int
 	minSecurity identity.Strength // -E, --min-security
+	rsaExchange string            // --rsa-exchange; "": as minSecurity says
 	proxy       string
 	keys        cli.KeyOptions
 	keyLog      string
@@ -229,6 +230,8 @@ func (o *options) command() *cli.Command {
 				Help: "make new keys, rsa:BITS or ec:CURVE; with -k, store them there"},
 			{Name: "min-security", Arg: "LEVEL", Group: crypt, Set: o.setMinSecurity,
 				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which takes sessions in clear too)"},
+			{Name: "rsa-exchange", Arg: "WITH", Group: crypt, Set: o.setRSAExchange,
+				Help: "any or listed: with the RSA exchange, which proves neither the sender's\nkey nor what it announced, show keys to any sender that asks, or only to\nthose with a fingerprint in -S, and without sync and preview mode\n(default: any; listed with --min-security medium or strong)"},
 			{Name: "keylog", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyLog),
 				Help: "append what opens captures of encrypted sessions to FILE; whoever\nreads it can read them"},
 		}),
@@ -310,7 +313,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 	cfg = engine.ReceiveConfig{
 		Receiver: receiver.Config{
 			UID: o.uid, MaxSessions: o.maxSessions, Public: public,
-			MinSecurity: o.minSecurity, MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "",
+			MinSecurity: o.minSecurity, GuardRSA: o.guardRSA(), MakeKeys: len(o.keys.Files)+len(o.keys.New) == 0, Restart: o.temp != "",
 			Servers: o.servers, Roaming: o.roaming,
 			Heartbeats: o.heartbeats, HeartbeatEvery: time.Duration(o.hbSeconds) * time.Second,
 		},
@@ -511,6 +514,28 @@ func (o *options) setMinSecurity(v string) error {
 func (o *options) setEncrypted(string) error {
 	o.minSecurity = max(o.minSecurity, identity.Legacy)
 	return nil
+}
+
+func (o *options) setRSAExchange(v string) error {
+	if v != rsaAny && v != rsaListed {
+		return &cli.Error{Text: "Invalid RSA exchange", Allowed: rsaAny + " or " + rsaListed}
+	}
+	o.rsaExchange = v
+	return nil
+}
+
+// Values of --rsa-exchange.
+const (
+	rsaAny    = "any"
+	rsaListed = "listed"
+)
+
+// guardRSA reports whether --rsa-exchange is listed.
+func (o *options) guardRSA() bool {
+	if o.rsaExchange == "" {
+		return o.minSecurity >= identity.Medium
+	}
+	return o.rsaExchange == rsaListed
 }
 
 // setServers reads lines of UID|IP-or-name[|fingerprint]. Other than stock it does

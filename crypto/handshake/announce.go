@@ -22,6 +22,7 @@ const (
 // offer is a whole ANNOUNCE with ENC_INFO, taken apart.
 type offer struct {
 	session   Session
+	flags     uint8
 	enc       wire.EncInfo
 	pkt       []byte
 	signature int // where it starts in pkt
@@ -48,6 +49,7 @@ func parseOffer(pkt []byte) (o offer, err error) {
 	at += encInfoFixed + len(ann.Enc.PublicKey) + len(ann.Enc.ECDH)
 	return offer{
 		session:   Session{Group: h.Group, Private: ann.Private},
+		flags:     ann.Flags,
 		enc:       ann.Enc,
 		pkt:       pkt,
 		signature: at,

@@ -26,6 +26,11 @@ type ClientConfig struct {
 	RSABitsMax  int                    // of a key to show; 0 = what stock can bear, identity.RSABitsMaxStock
 	Rand        io.Reader
 
+	// GuardRSA refuses what the RSA exchange cannot prove: to show an own key when
+	// Fingerprint is nil, for the sender could pass it on to another one as its own; and
+	// sync and preview mode, which anybody on the way can switch on.
+	GuardRSA bool
+
 	// Allow is asked before the first public-key operation, when everything that
 	// costs nothing is right, with an estimate in µs as AnnounceCostUs has it; if it
 	// says no, NewClient fails with ErrBusy. nil = always yes.
@@ -75,6 +80,14 @@ func NewClient(pkt []byte, c ClientConfig) (*Client, error) {
 	}
 	if err := k.suite.Check(); err != nil {
 		return nil, err
+	}
+	if c.GuardRSA && !k.suite.ECDH() {
+		switch {
+		case k.auth && c.Fingerprint == nil:
+			return nil, ErrUnlisted
+		case o.flags&(wire.AnnounceSync|wire.AnnouncePreview) != 0:
+			return nil, ErrUnproved
+		}
 	}
 	copy(k.serverRand[:], o.enc.Random)
 	if err := k.takeServerKey(&o, &c); err != nil {

@@ -53,7 +53,10 @@
 //     private address can spoil a handshake, but learns no key by it.
 //   - With the RSA exchange nothing proves who sent ANNOUNCE before the
 //     KEYINFO that only the holder of the key can make, and whoever gets the
-//     key later can open recorded sessions.
+//     key later can open recorded sessions. What else ANNOUNCE says is proved
+//     never, and a Client signs nothing that names the Server: one to which it
+//     shows its key can pass for it at another Server. ClientConfig.GuardRSA
+//     keeps a Client from both.
 //   - Premasters below 768 bits of RSA come in PKCS #1 v1.5. The Server answers
 //     the first [badPremastersMax] that do not open with an error and later
 //     ones with a random premaster, which ends an attack that needs to know

@@ -30,6 +30,8 @@ const (
 	ErrNoClientKey = Refusal("No client key compatible with server key")
 	ErrECDHKey     = Refusal("Failed to load server public ECDH key")
 	ErrSignature   = Refusal("Signature verification failed")
+	ErrUnlisted    = Refusal("RSA exchange: no key is shown to a sender without a listed fingerprint")
+	ErrUnproved    = Refusal("RSA exchange: sync and preview mode are not proved by the sender")
 	ErrGroupMaster = Refusal("Decrypt failed for group master")
 )
 
@@ -154,7 +156,18 @@ func (s Suite) String() string {
 type Weakness struct {
 	Strength identity.Strength
 	Reason   string
+	Active   bool // nothing has to be broken: whoever can send packets can use it
 }
+
+// Warn reports whether a user should hear of it unasked.
+func (w Weakness) Warn() bool { return w.Active || w.Strength <= identity.Legacy }
+
+// What the RSA exchange leaves open (v4-crypto.md sections 3 and 4): nothing is signed by
+// the sender, and what a receiver signs does not name the sender's key.
+const (
+	weakAnnounce = "the RSA exchange does not prove what the sender announced"
+	weakRelay    = "the RSA exchange can be relayed: a sender to which a receiver shows its key can pass for that receiver"
+)
 
 // Strength grades a session under the long-term key server: the weakest part
 // counts. exchange is the curve of the ECDH key, of no matter with the RSA exchange.
@@ -164,7 +177,7 @@ func (s Suite) Strength(server *identity.PublicKey, exchange identity.Curve, aut
 	level = identity.Strong
 	part := func(l identity.Strength, reason string) {
 		if l < identity.Strong {
-			weak = append(weak, Weakness{l, reason})
+			weak = append(weak, Weakness{Strength: l, Reason: reason})
 			level = min(level, l)
 		}
 	}
@@ -180,6 +193,10 @@ func (s Suite) Strength(server *identity.PublicKey, exchange identity.Curve, aut
 		part(l, "the key exchange uses "+exchange.String()+", a curve below 256 bits")
 	} else {
 		part(identity.Medium, "the RSA key exchange has no forward secrecy")
+		weak = append(weak, Weakness{identity.Medium, weakAnnounce, true})
+		if auth || s.SigType == wire.SigKeyExch {
+			weak = append(weak, Weakness{identity.Medium, weakRelay, true})
+		}
 	}
 	part(server.Strength())
 	return level, weak

@@ -18,7 +18,7 @@ var errNoKeyYet = errors.New("receiver: the key is being made")
 // the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
 // nothing costs nothing, the rest has a budget.
 func (r *Receiver) agree(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*secrets, error) {
-	cfg := handshake.ClientConfig{Keys: r.own, MinStrength: r.cfg.MinSecurity, Rand: r.cfg.Rand}
+	cfg := handshake.ClientConfig{Keys: r.own, MinStrength: r.cfg.MinSecurity, GuardRSA: r.cfg.GuardRSA, Rand: r.cfg.Rand}
 	cfg.Allow = func(us int) bool { return r.budget.take(now, time.Duration(us)*time.Microsecond) }
 	if len(r.cfg.Servers) > 0 {
 		cfg.Fingerprint = r.fingerprint(h.Src, from, identity.BlobFingerprint(a.Enc.PublicKey))
@@ -38,18 +38,23 @@ func (r *Receiver) agree(now clock.Time, pkt []byte, h wire.Header, a *wire.Anno
 }
 
 // fingerprint returns which key a sender must have whose key is seen, nil if any
-// will do. One that is in no line of the list gets a fingerprint that is nobody's:
+// will do: one that is listed goes before that. One that is in no line of the list gets a fingerprint that is nobody's:
 // so it is refused at the place of the checks where stock refuses it.
 func (r *Receiver) fingerprint(uid wire.UID, from netip.Addr, seen identity.Fingerprint) *identity.Fingerprint {
-	want := new(identity.Fingerprint)
+	want, open := new(identity.Fingerprint), false
 	for _, s := range r.cfg.Servers {
-		if s.UID != uid || !s.at(from) {
-			continue
+		switch {
+		case s.UID != uid || !s.at(from):
+		case s.Fingerprint == nil:
+			open = true
+		case *s.Fingerprint == seen:
+			return s.Fingerprint
+		default:
+			want = s.Fingerprint
 		}
-		if s.Fingerprint == nil || *s.Fingerprint == seen {
-			return nil
-		}
-		want = s.Fingerprint
+	}
+	if open {
+		return nil
 	}
 	return want
 }

@@ -29,6 +29,7 @@ type Config struct {
 
 	MinSecurity identity.Strength      // the least a session must have; above None no session in clear is taken
 	Keys        []*identity.PrivateKey // to show to senders that ask who we are, in order of preference
+	GuardRSA    bool                   // with the RSA exchange show keys only to Servers with a fingerprint, and take no sync and preview
 	MakeKeys    bool                   // when a sender asks and no key will do, make one for the life of the machine
 	Rand        io.Reader              // nil = crypto/rand.Reader
 }

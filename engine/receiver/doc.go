@@ -85,6 +85,10 @@
 //
 //   - A key of ours is needed only when the sender asks for one, and then of any
 //     kind and size that it can use. With Config.MakeKeys one is made.
+//   - The RSA exchange proves neither whose key is shown to whom nor what the ANNOUNCE
+//     said: a sender to which we show our key can pass for us at another one, and anybody
+//     on the way can make a session one of preview. Config.GuardRSA shows keys only to
+//     senders listed with a fingerprint, and takes neither sync nor preview there.
 //   - Counters of our packets begin at the Unix time in nanoseconds, so a receiver
 //     that comes back within a session does not use one twice, unless the clock of
 //     its host was set back meanwhile.

@@ -212,7 +212,7 @@ func (r *Receiver) keyed(at time.Time, e receiver.Keyed) {
 	r.logf(Detail, at, in, "Encrypted with %s: %v security; the sender's key is %s", e.Suite, e.Strength, e.Server)
 	var weak []string
 	for _, w := range e.Weak {
-		if w.Strength <= identity.Legacy {
+		if w.Warn() {
 			weak = append(weak, w.Reason)
 		}
 	}
