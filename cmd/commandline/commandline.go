@@ -6,9 +6,13 @@ package commandline
 
 import (
 	"context"
+	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/version"
 )
 
@@ -43,13 +47,27 @@ func Int(p *int, min, max int, text, unit string) func(string) error {
 	return cli.Int(p, min, max, text, unit)
 }
 
-// Clean replaces control characters by ?.
+// Clean makes a text of others fit for a line that people read.
 func Clean(s string) string { return cli.Clean(s) }
+
+// CleanJSON escapes in a JSON document what Clean would replace.
+func CleanJSON(doc []byte) []byte { return cli.CleanJSON(doc) }
+
+// Printer returns a writer of whole lines for people, which lets nothing through that
+// speaks to a terminal.
+func Printer(w io.Writer) io.Writer { return cli.Printer(w) }
+
+// KeepPipes makes writing to a pipe that nobody reads any more an error like any other.
+func KeepPipes() { cli.KeepPipes() }
+
+// Create opens a file, makes it if there is none and empties it. It follows no link
+// that another user may have made.
+func Create(path string, perm fs.FileMode) (*os.File, error) { return outfile.Create(path, perm) }
 
 // ErrText is the system's text for err.
 func ErrText(err error) string { return cli.ErrText(err) }
 
-// OnSignal returns a context that the first SIGINT or SIGTERM ends.
+// OnSignal returns a context that the first signal ends that asks for an end.
 func OnSignal(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
 	return cli.OnSignal(told)
 }

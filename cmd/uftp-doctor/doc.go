@@ -16,6 +16,7 @@
 //	0  nothing to warn of
 //	1  an option
 //	2  an address or an interface
+//	4  standard output cannot be written
 //	7  there are warnings
 //
 // # What it does to the machine

@@ -15,9 +15,15 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	cli.KeepPipes()
+	out := cli.NewOut(stdout)
+	return out.Exit(examine(args, out, stderr), cli.ExitLog, stderr)
+}
+
+func examine(args []string, stdout, stderr io.Writer) int {
 	host, err := cli.NewHost()
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		cli.Say(stderr, err.Error())
 		return cli.ExitNet
 	}
 	o := newOptions(host)
@@ -31,7 +37,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	f, err := gather(o)
 	for _, w := range o.resolver.Warnings {
-		fmt.Fprintln(stderr, w)
+		cli.Say(stderr, w)
 	}
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)

@@ -113,7 +113,14 @@ func measureDisk(dir string, size int64) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	// Whatever ends us must not leave the file behind; some systems remove none that is open.
+	early := os.Remove(file.Name()) == nil
+	defer func() {
+		err = errors.Join(err, file.Close())
+		if !early {
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
 	chunk := make([]byte, 1<<20)
 	rand.NewChaCha8([32]byte{}).Read(chunk) // zeros some disks do not even write
 	began := time.Now()

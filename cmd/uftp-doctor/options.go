@@ -53,7 +53,7 @@ func (o *options) command() *cli.Command {
 		Name: "uftp-doctor", Version: version.Version, About: "cipher instructions: " + aead.Features(),
 		Purpose:  "Says what on this machine would slow uftp and uftpd down, and what helps.",
 		Examples: examples,
-		Exits:    "   0  nothing to warn of\n   1  an option\n   2  an address or an interface\n   7  there are warnings\n",
+		Exits:    "   0  nothing to warn of\n   1  an option\n   2  an address or an interface\n   4  standard output\n   7  there are warnings\n",
 		Options: []cli.Option{
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
 				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: as uftp chooses)"},

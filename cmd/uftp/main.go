@@ -35,7 +35,7 @@ func run(args []string, stdout, stderr *os.File) int {
 		return cmd.Finish(err, stdout, stderr)
 	}
 	for _, w := range o.resolver.Warnings {
-		fmt.Fprintln(stderr, w)
+		cli.Say(stderr, w)
 	}
 	o.resolver.Warnings = nil
 
@@ -148,7 +148,7 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 		out.file = f
 		w = out.all.Watch("log file "+o.logFile, cli.ExitLog, f, func(name string, err error, _ int64) {
 			if err != nil {
-				fmt.Fprintln(out.stderr, cli.Clean("Can't write "+name+": "+cli.ErrText(err)))
+				cli.Say(out.stderr, "Can't write "+name+": "+cli.ErrText(err))
 			}
 		})
 	case !o.noProgress && !o.json && !o.stamps && level == report.Normal && cli.IsTerminal(stderr):

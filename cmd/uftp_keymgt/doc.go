@@ -19,7 +19,7 @@
 //
 //	0  everything asked for was done
 //	1  an option, or a key that could not be read, made or stored; the other
-//	   keys are described all the same
+//	   keys are described all the same; standard output
 //
 // The stock program ends with 0 when a key cannot be read or stored.
 //

@@ -21,6 +21,12 @@ type options struct {
 
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	cli.KeepPipes()
+	out := cli.NewOut(stdout)
+	return out.Exit(manage(args, out, stderr), cli.ExitUsage, stderr)
+}
+
+func manage(args []string, stdout, stderr io.Writer) int {
 	var o options
 	cmd := o.command()
 	files, err := cmd.Parse(args)
@@ -39,16 +45,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.generate != nil {
 		files = files[:1]
 		if err := o.store(files[0], stderr); err != nil {
-			fmt.Fprintln(stderr, cli.Clean(err.Error()))
+			cli.Say(stderr, err.Error())
 			fmt.Fprintln(stderr, "Error generating/storing key")
 			return cli.ExitUsage
 		}
 	}
 	code := cli.ExitOK
 	for _, name := range files {
-		k, err := cli.ReadKeyFile(name, func(line string) { fmt.Fprintln(stderr, line) })
+		k, err := cli.ReadKeyFile(name, func(line string) { cli.Say(stderr, line) })
 		if err != nil {
-			fmt.Fprintln(stderr, cli.Clean(err.Error()))
+			cli.Say(stderr, err.Error())
 			fmt.Fprintf(stderr, "%s: no such key\n", cli.Clean(name))
 			code = cli.ExitUsage
 			continue
@@ -65,7 +71,7 @@ func (o *options) command() *cli.Command {
 		Purpose:  "Describes the keys in files, or makes a new one.",
 		Operands: "keyfile ...",
 		Version:  version.Version,
-		Exits:    "   0  everything asked for was done\n   1  an option, or a key that could not be read, made or stored\n",
+		Exits:    "   0  everything asked for was done\n   1  an option, or a key that could not be read, made or stored;\n      standard output\n",
 		Examples: "  uftp_keymgt -g ec:prime256v1 server.pem\n  uftp_keymgt server.pem client.pem\n",
 		Options: []cli.Option{
 			{Letter: 'g', Name: "generate", Arg: "rsa:BITS|ec:CURVE", Group: "Keys", Set: o.setGenerate,

@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	err = o.parse(cmd, args)
 	warn := func() {
 		for _, w := range o.resolver.Warnings {
-			fmt.Fprintln(stderr, w)
+			cli.Say(stderr, w)
 		}
 		o.resolver.Warnings = nil
 	}
@@ -83,7 +83,7 @@ const screenTick = 200 * time.Millisecond
 func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, hangups <-chan os.Signal, stdout, stderr *os.File) int {
 	d := &daemon{o: o}
 	fail := func(code int, format string, args ...any) int {
-		fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf(format, args...)))
+		cli.Say(stderr, fmt.Sprintf(format, args...))
 		return code
 	}
 	if o.umask >= 0 {
@@ -91,7 +91,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, ha
 			return fail(cli.ExitUsage, "Couldn't set umask: %s (--umask %03o)", cli.ErrText(err), o.umask)
 		}
 	}
-	warn := func(line string) { fmt.Fprintln(stderr, line) }
+	warn := func(line string) { cli.Say(stderr, line) }
 	if err := cli.NoCores(); err != nil {
 		warn("Warning: a core file of this program would hold keys: " + cli.ErrText(err))
 	}

@@ -97,22 +97,80 @@ func unhex(b []byte, text string) bool {
 	return err == nil
 }
 
+// DamagedError says that lines of a key log could not be read. It wraps [ErrLine].
+type DamagedError struct {
+	First int // number of the first of them, from 1
+	Count int
+}
+
+func (e *DamagedError) Error() string {
+	if e.Count == 1 {
+		return fmt.Sprintf("line %d: %v", e.First, ErrLine)
+	}
+	return fmt.Sprintf("line %d and %d more: %v", e.First, e.Count-1, ErrLine)
+}
+
+func (e *DamagedError) Unwrap() error { return ErrLine }
+
 // Read returns the entries of a key log, in order. Empty lines, lines that begin
-// with # and lines of other kinds are skipped; a line of ours that is damaged is
-// an error.
+// with # and lines of other kinds are skipped. Lines of ours that are damaged, as a
+// full disk leaves them, are left out and told by a [*DamagedError], which comes with
+// the entries of all others. What stands whole behind a part of a line is one of those.
 func Read(r io.Reader) ([]Entry, error) {
 	var list []Entry
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, lineMax)
-	for n := 1; lines.Scan(); n++ {
-		if f := strings.Fields(lines.Text()); len(f) == 0 || f[0] != label {
-			continue
+	var bad DamagedError
+	lines := bufio.NewReaderSize(r, lineMax)
+	for n := 1; ; n++ {
+		line, cut, err := readLine(lines)
+		if torn, whole, ours := split(line, cut); ours {
+			e, perr := Parse(whole)
+			if perr == nil {
+				list = append(list, e)
+			}
+			if perr != nil || torn {
+				if bad.Count++; bad.Count == 1 {
+					bad.First = n
+				}
+			}
 		}
-		e, err := Parse(lines.Text())
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+		switch {
+		case err == io.EOF && bad.Count > 0:
+			return list, &bad
+		case err == io.EOF:
+			return list, nil
+		case err != nil:
+			return list, err
 		}
-		list = append(list, e)
 	}
-	return list, lines.Err()
+}
+
+// split finds the last entry in a line of ours; torn says that part of another one stands
+// before it. cut says that the line has lost its beginning.
+func split(line string, cut bool) (torn bool, entry string, ours bool) {
+	line = strings.TrimLeft(line, " \t")
+	i := strings.LastIndex(line, label+" ")
+	switch {
+	case i < 0:
+		return false, line, strings.TrimSpace(line) == label
+	case i == 0:
+		return false, line, true
+	}
+	return true, line[i:], cut || strings.HasPrefix(line, label) || strings.HasPrefix(label, line[:i])
+}
+
+// readLine returns the next line without its end. Of long ones it returns the last part,
+// where what is whole stands, and cut. [io.EOF] may come with a line.
+func readLine(r *bufio.Reader) (text string, cut bool, err error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		long := err == bufio.ErrBufferFull
+		if keep := lineMax - len(part); len(line) > keep {
+			line, cut = line[len(line)-keep:], true
+		}
+		line = append(line, part...)
+		if !long {
+			return strings.TrimRight(string(line), "\r\n"), cut, err
+		}
+	}
 }

@@ -2,6 +2,7 @@ package keylog
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -66,6 +67,51 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := Read(strings.NewReader("\nUFTP4 1\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a damaged line: %v, want its number", err)
+	}
+}
+
+// A line that is damaged costs no other one, wherever it was torn and whatever follows.
+func TestTornLines(t *testing.T) {
+	e := sample()
+	good := string(e.Append(nil))
+	for n := 1; n < len(good); n++ {
+		for _, tt := range []struct {
+			what, text string
+			want       int
+		}{
+			{"glued to the next", good + good[:n] + good + good, 3 + n/len(good)},
+			{"at the end", good + good + good[:n], 2},
+			{"on a line of its own", good + good[:n] + "\n" + good, 2},
+			{"twice", good + good[:max(n, len(label))] + good[:n] + good, 2},
+		} {
+			list, err := Read(strings.NewReader(tt.text))
+			if n == len(good)-1 && tt.what != "glued to the next" && tt.what != "twice" {
+				tt.want++ // only the end of the line is missing
+			}
+			if len(list) != tt.want {
+				t.Errorf("%d bytes, %s: %d entries, want %d (%v)", n, tt.what, len(list), tt.want, err)
+			}
+			for _, got := range list {
+				if got != e {
+					t.Errorf("%d bytes, %s: %+v", n, tt.what, got)
+				}
+			}
+			var bad *DamagedError
+			if err != nil && (!errors.As(err, &bad) || !errors.Is(err, ErrLine)) {
+				t.Errorf("%d bytes, %s: %v, want damaged lines", n, tt.what, err)
+			}
+			if n > len(label) && n < len(good)-1 && bad == nil {
+				t.Errorf("%d bytes, %s: the damage is not told", n, tt.what)
+			}
+		}
+	}
+	for _, text := range []string{"# " + good, "OTHER " + good, "UFTP5 " + good} {
+		if list, err := Read(strings.NewReader(text)); len(list) != 0 || err != nil {
+			t.Errorf("%q: %d entries, %v, want it skipped", text, len(list), err)
+		}
+	}
+	if list, err := Read(strings.NewReader(strings.Repeat("x", 10000) + "\n" + strings.Repeat(good[:50], 1000) + good)); len(list) != 1 || err == nil {
+		t.Errorf("long lines: %d entries, %v, want the last", len(list), err)
 	}
 }
 

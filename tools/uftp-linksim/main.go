@@ -50,6 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
+	stderr = commandline.Printer(stderr)
 	err = o.simulate(stdout, stderr)
 	if err == nil {
 		return commandline.ExitOK

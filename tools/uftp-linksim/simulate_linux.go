@@ -22,7 +22,7 @@ type simulation struct {
 	names  []string     // of the ends, for people
 	dirs   []*direction // from each end
 	timer  timer
-	stats  io.Writer // nil without --stats
+	stats  io.Writer // nil without --stats, and after it could not be written
 	stderr io.Writer
 }
 
@@ -40,7 +40,7 @@ func (o *options) simulate(stdout, stderr io.Writer) (err error) {
 		}
 	}()
 	create := func(name string) (*os.File, error) {
-		f, err := os.Create(name)
+		f, err := commandline.Create(name, 0o644)
 		if err == nil {
 			files = append(files, f)
 		}
@@ -210,5 +210,9 @@ func (s *simulation) print(final bool) error {
 		return nil
 	}
 	_, err := s.stats.Write(s.o.asJSON(at, final, s.names, all))
+	if err != nil {
+		s.stats = nil
+		fmt.Fprintf(s.stderr, "Warning: statistics cannot be written and end here: %s\n", commandline.ErrText(err))
+	}
 	return wrapLog(err)
 }

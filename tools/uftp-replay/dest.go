@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 
+	"uftp/cmd/commandline"
 	"uftp/engine/block"
 	"uftp/tools/internal/session"
 	"uftp/wire"
@@ -88,7 +89,7 @@ func (c *destCheck) close() {
 func (c *destCheck) differs(of fileOf, format string, args ...any) {
 	if !c.bad[of] {
 		c.bad[of] = true
-		fmt.Fprintf(c.x.t.out, "  %s\n", fmt.Sprintf(format, args...))
+		fmt.Fprintln(c.x.t.out, "  "+commandline.Clean(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"uftp/cmd/commandline"
 	"uftp/engine/block"
 	"uftp/engine/store"
 	"uftp/tools/internal/session"
@@ -62,6 +65,8 @@ type rebuilt struct {
 	buf     [1][]byte
 }
 
+var errStopped = errors.New("stopped by a signal")
+
 func extract(t *tool, args []string) error {
 	f := t.flags("extract")
 	partial := f.Bool("partial", false, "keep files of which blocks never appeared, with zeros in their place")
@@ -73,6 +78,9 @@ func extract(t *tool, args []string) error {
 	if err != nil {
 		return err
 	}
+	defer restrict(t.mode(names[0]))()
+	ctx, stop := commandline.OnSignal(func(time.Time, int) {})
+	defer stop()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -85,7 +93,12 @@ func extract(t *tool, args []string) error {
 		t: t, root: root, dir: dir, partial: *partial, sinks: map[uint32]*store.Sink{}, current: map[session.ID]fileNow{},
 		refused: map[session.ID]bool{}, whole: map[fileKey]bool{}, kinds: map[wire.FileType]int{},
 	}
-	rerr := t.read(names[0], nil, x.message, func(error) { x.bad++ })
+	rerr := t.read(names[0], nil, func(m *session.Message) error {
+		if ctx.Err() != nil {
+			return errStopped // what is half done goes with the rest
+		}
+		return x.message(m)
+	}, func(error) { x.bad++ })
 	for len(x.files) > 0 {
 		if err := x.giveUp(x.files[0]); err != nil {
 			return err
@@ -160,7 +173,7 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 	now := fileNow{id: f.FileID}
 	defer func() { x.current[s.ID] = now }()
 	tell := func(format string, args ...any) {
-		fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, f.Name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, f.Name, commandline.Clean(fmt.Sprintf(format, args...)))
 	}
 	if f.Type == wire.TypeDelete || f.Type == wire.TypeFreeSpace {
 		tell("asks for %s, nothing is done", session.FileType(f.Type))
@@ -267,7 +280,7 @@ func (x *extractor) finish(r *rebuilt) error {
 	r.file = nil
 	if err != nil {
 		x.bad++
-		fmt.Fprintf(x.t.out, "%v %q: %v\n", r.id, r.info.Name, err)
+		fmt.Fprintf(x.t.out, "%v %q: %s\n", r.id, r.info.Name, commandline.Clean(err.Error()))
 		_, _, err = r.sess.End(false)
 		return err
 	}
@@ -277,7 +290,7 @@ func (x *extractor) finish(r *rebuilt) error {
 			clear(x.whole)
 		}
 		x.whole[r.key] = true
-		fmt.Fprintf(x.t.out, "%v %q: %d bytes in %s\n", r.id, r.info.Name, r.info.Size, x.short(done.Path))
+		fmt.Fprintf(x.t.out, "%v %q: %d bytes in %s\n", r.id, r.info.Name, r.info.Size, commandline.Clean(x.short(done.Path)))
 	}
 	_, _, err = r.sess.End(true)
 	return err

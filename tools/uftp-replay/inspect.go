@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
+	"uftp/cmd/commandline"
 	"uftp/tools/internal/session"
 	"uftp/wire"
 )
@@ -76,7 +76,7 @@ func inspect(t *tool, args []string) error {
 
 // writeDrawing writes a file of a drawing.
 func writeDrawing(name string, c canvas) (err error) {
-	f, err := os.Create(name)
+	f, err := commandline.Create(name, 0o644)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (in *inspector) message(m *session.Message) error {
 func (in *inspector) writeJSON(v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
-		_, err = in.t.out.Write(append(b, '\n'))
+		_, err = in.t.out.Write(append(commandline.CleanJSON(b), '\n'))
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"uftp/cmd/commandline"
 	"uftp/crypto/identity"
+	"uftp/crypto/keylog"
 	"uftp/pcap"
 	"uftp/tools/internal/session"
 )
@@ -48,9 +50,10 @@ func commands() []command {
 
 // tool is one run: where it writes, and the options that all commands have.
 type tool struct {
-	out  *bufio.Writer
+	out  io.Writer // takes whole lines
 	err  io.Writer
 	keys session.Keys
+	from []string // the files that the keys come from
 
 	only    session.ID // of --session
 	hasOnly bool
@@ -60,9 +63,11 @@ type tool struct {
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	t := &tool{out: bufio.NewWriterSize(stdout, 64<<10), err: stderr}
+	commandline.KeepPipes()
+	b := bufio.NewWriterSize(stdout, 64<<10)
+	t := &tool{out: commandline.Printer(b), err: commandline.Printer(stderr)}
 	err := t.dispatch(args)
-	if ferr := t.out.Flush(); err == nil || errors.Is(err, errNo) && ferr != nil {
+	if ferr := b.Flush(); err == nil || errors.Is(err, errNo) && ferr != nil {
 		err = ferr
 	}
 	switch {
@@ -71,7 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	}
-	fmt.Fprintf(stderr, "uftp-replay: %v\n", err)
+	fmt.Fprintln(stderr, commandline.Clean(fmt.Sprintf("uftp-replay: %v", err)))
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}
@@ -101,7 +106,7 @@ func (t *tool) dispatch(args []string) error {
 	fmt.Fprint(w, "\nCAPTURE is a pcap or pcapng file, gzip-compressed or not, or - for standard input.\n"+
 		"uftp-replay COMMAND --help lists the options of a command; uftp-replay --version.\n"+
 		"Exit code: 0 yes, 1 no (files not complete, answers that differ), 2 wrong usage,\n3 a file cannot be read or written.\n")
-	if w == io.Writer(t.out) {
+	if w == t.out {
 		return nil
 	}
 	if len(args) == 0 {
@@ -147,18 +152,24 @@ func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
 	}
 	logs, _ := f.GetStringArray("keylog")
 	for _, name := range logs {
+		t.from = append(t.from, name)
 		r, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
 		err = t.keys.ReadLog(r)
 		r.Close()
+		if errors.Is(err, keylog.ErrLine) {
+			fmt.Fprintln(t.err, commandline.Clean(fmt.Sprintf("Warning: %s: %v: left out", name, err)))
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	pems, _ := f.GetStringArray("key")
 	for _, name := range pems {
+		t.from = append(t.from, name)
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -204,6 +215,24 @@ func placeOf(m *session.Message) string {
 	return fmt.Sprintf("packet %d at offset %d", m.Frame, m.Offset)
 }
 
+// mode returns the permissions of what is made of a capture, and of the keys that have
+// opened it: nobody gets to read more by that. Of what comes through a pipe nobody
+// knows, so it stays with its owner.
+func (t *tool) mode(capture string) fs.FileMode {
+	mode := fs.FileMode(0o666)
+	for _, name := range append(t.from, capture) {
+		info, err := os.Stat(name)
+		if name == "-" {
+			info, err = os.Stdin.Stat()
+		}
+		if err != nil || !info.Mode().IsRegular() {
+			return 0o600
+		}
+		mode &= info.Mode()
+	}
+	return mode | 0o600
+}
+
 // toldMax is how many super-packets that cannot be split are told one by one.
 const toldMax = 10
 
@@ -230,7 +259,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 	refused := 0
 	defer func() {
 		if refused > toldMax {
-			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", name, refused-toldMax)
+			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", commandline.Clean(name), refused-toldMax)
 		}
 	}()
 	for {
@@ -240,7 +269,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 			return nil
 		case errors.Is(err, pcap.ErrSuper):
 			if refused++; refused <= toldMax {
-				fmt.Fprintf(t.err, "uftp-replay: %s: %v\n", name, err)
+				fmt.Fprintln(t.err, commandline.Clean(fmt.Sprintf("uftp-replay: %s: %v", name, err)))
 			}
 			if lost != nil {
 				lost(err)

@@ -77,7 +77,7 @@ func rewrite(t *tool, args []string) error {
 
 // run rewrites one capture. What is written never replaces a file.
 func (x *rewriter) run(from, to string, ng bool) (err error) {
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, x.t.mode(from)&^0o022) // follows no link
 	if err != nil {
 		return err
 	}

@@ -78,12 +78,21 @@ func writeOption(w io.Writer, o *Option) {
 // Finish answers the error of Parse in the way all commands do and returns the
 // exit code: help and version on out, everything else on errw.
 func (c *Command) Finish(err error, out, errw io.Writer) int {
+	errw = Printer(errw)
+	if o, ok := out.(*Out); ok { // its owner asks it
+		return c.finish(err, o, errw)
+	}
+	o := NewOut(out)
+	return o.Exit(c.finish(err, o, errw), ExitLog, errw)
+}
+
+func (c *Command) finish(err error, out, errw io.Writer) int {
 	switch e := err.(type) {
 	case nil:
 		return ExitOK
 	case *UsageError:
 		if e.Text != "" {
-			fmt.Fprintln(errw, e.Text)
+			Say(errw, e.Text)
 		}
 		c.Usage(errw)
 		return ExitUsage
@@ -99,6 +108,6 @@ func (c *Command) Finish(err error, out, errw io.Writer) int {
 		}
 		return ExitOK
 	}
-	fmt.Fprintln(errw, err)
+	Say(errw, err.Error())
 	return ExitCode(err)
 }

@@ -165,30 +165,6 @@ func ErrText(err error) string {
 	return err.Error()
 }
 
-// Clean replaces control characters, those that turn the direction of text
-// included, by ?, so that a name cannot break a line or speak to a terminal.
-// Bytes that are no UTF-8 stay: file names may hold any.
-func Clean(s string) string {
-	var b []byte // nil as long as nothing was replaced
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		bad := unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
-		switch {
-		case bad && b == nil:
-			b = append(append(make([]byte, 0, len(s)), s[:i]...), '?')
-		case bad:
-			b = append(b, '?')
-		case b != nil:
-			b = append(b, s[i:i+n]...)
-		}
-		i += n
-	}
-	if b == nil {
-		return s
-	}
-	return string(b)
-}
-
 // Count says how many of something there are: 1 file, 2 files.
 func Count[N int | int64 | uint64](n N, thing string) string {
 	if n == 1 {

@@ -163,7 +163,7 @@ func TestErrText(t *testing.T) {
 func TestClean(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"plain", "plain"}, {"", ""}, {"größe", "größe"}, {"a\nb\rc\td", "a?b?c?d"}, {"\x1b[2Jx", "?[2Jx"}, {"x\x7f", "x?"},
-		{"a\u009bb", "a?b"}, {"a\u202eb", "a?b"}, {"a\u2028b", "a?b"}, {"latin \xe4\n", "latin \xe4?"},
+		{"a\u009bb", "a?b"}, {"a\u202eb", "a?b"}, {"a\u2028b", "a?b"}, {"latin \xe4\n", "latin ??"}, {"8-bit \x9b2J", "8-bit ?2J"}, {"\u061c\u2066x\u2069\u2029", "??x??"}, {"\ufffd", "\ufffd"},
 	}
 	for _, tt := range tests {
 		if got := Clean(tt.in); got != tt.want {

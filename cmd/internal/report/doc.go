@@ -14,8 +14,9 @@
 //	                            ├─► JSON     one object a line (docs/events.md)
 //	                            └─► Screen   a few lines at the foot of a terminal, redrawn 5 times a second
 //
-// Names come from other hosts and from file systems: control characters in them
-// are replaced by ? everywhere but in JSON, which escapes them. The ; in a name
+// Names come from other hosts and from file systems: what a terminal obeys in them, or
+// breaks a line (cli.Clean), is replaced by ? everywhere but in JSON, which escapes it
+// and has the bytes of names that are not UTF-8. The ; in a name
 // is not escaped in status lines, as in those of the stock programs.
 //
 // # Limits

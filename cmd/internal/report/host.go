@@ -18,7 +18,7 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		j.write(jsonText{head: newHead(at, "read_failed", in), Text: cli.ErrText(e.Err)})
 	case engine.CaptureFailed:
 		l.Printf(Errors, at, in, "Can't write capture, trying again: %s (%s)", cli.ErrText(e.Err), e.Path)
-		j.write(jsonText{head: newHead(at, "capture_failed", in), Path: e.Path, Text: cli.ErrText(e.Err)})
+		j.write(jsonText{head: newHead(at, "capture_failed", in), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
 	case engine.CaptureLost:
 		l.Printf(Warnings, at, in, "Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
@@ -28,7 +28,7 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 			break
 		}
 		l.Printf(Detail, at, in, "Removed %s, which nobody has resumed", e.Path)
-		j.write(jsonText{head: newHead(at, "expired", in), Path: e.Path})
+		j.write(jsonText{head: newHead(at, "expired", in), Path: e.Path, PathBytes: raw(e.Path)})
 	case engine.Disk:
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)

@@ -1,23 +1,31 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
+	"unicode/utf8"
+
+	"uftp/cmd/internal/cli"
 )
 
 // JSON writes one object a line. Which events there are and what their fields
 // mean is in docs/events.md; a field that says nothing is left out.
 type JSON struct {
+	w   io.Writer
+	buf bytes.Buffer
 	enc *json.Encoder
 }
 
 // NewJSON returns a JSON that writes each line to w with one Write.
 func NewJSON(w io.Writer) *JSON {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &JSON{enc}
+	j := &JSON{w: w}
+	j.enc = json.NewEncoder(&j.buf)
+	j.enc.SetEscapeHTML(false)
+	return j
 }
 
 // head is what every line begins with.
@@ -41,9 +49,32 @@ func newHead(at time.Time, event string, in Where) head {
 // write encodes v; a nil JSON writes nothing. v always encodes, and whoever made
 // w notes when it fails.
 func (j *JSON) write(v any) {
-	if j != nil {
-		j.enc.Encode(v)
+	if j == nil {
+		return
 	}
+	j.buf.Reset()
+	j.enc.Encode(v)
+	j.w.Write(cli.CleanJSON(j.buf.Bytes()))
+}
+
+// raw is what stands beside a name that JSON cannot hold, since it is no UTF-8: its
+// bytes, in base64. Others need none.
+func raw(name string) []byte {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return []byte(name)
+}
+
+// rawAll is raw for a list: all of it, or nothing.
+func rawAll(names []string) (list [][]byte) {
+	if !slices.ContainsFunc(names, func(s string) bool { return !utf8.ValidString(s) }) {
+		return nil
+	}
+	for _, n := range names {
+		list = append(list, []byte(n))
+	}
+	return list
 }
 
 // seconds is a time span in JSON, to the microsecond.
@@ -102,19 +133,22 @@ type (
 	}
 	jsonFileStart struct {
 		head
-		FileID   uint16  `json:"file_id"`
-		File     string  `json:"file"`
-		Path     string  `json:"path,omitempty"`
-		Type     string  `json:"type"`
-		Link     string  `json:"link,omitempty"`
-		Size     int64   `json:"size"`
-		Blocks   int     `json:"blocks"`
-		Sections int     `json:"sections"`
-		Sender   string  `json:"sender,omitempty"`
-		Resume   bool    `json:"resume,omitempty"`
-		Sync     bool    `json:"sync,omitempty"`
-		Preview  bool    `json:"preview,omitempty"`
-		MTime    *uint32 `json:"mtime,omitempty"`
+		FileID    uint16  `json:"file_id"`
+		File      string  `json:"file"`
+		NameBytes []byte  `json:"name_bytes,omitempty"`
+		Path      string  `json:"path,omitempty"`
+		PathBytes []byte  `json:"path_bytes,omitempty"`
+		Type      string  `json:"type"`
+		Link      string  `json:"link,omitempty"`
+		LinkBytes []byte  `json:"link_bytes,omitempty"`
+		Size      int64   `json:"size"`
+		Blocks    int     `json:"blocks"`
+		Sections  int     `json:"sections"`
+		Sender    string  `json:"sender,omitempty"`
+		Resume    bool    `json:"resume,omitempty"`
+		Sync      bool    `json:"sync,omitempty"`
+		Preview   bool    `json:"preview,omitempty"`
+		MTime     *uint32 `json:"mtime,omitempty"`
 	}
 	jsonPass struct {
 		head
@@ -128,6 +162,7 @@ type (
 		head
 		FileID    uint16   `json:"file_id"`
 		File      string   `json:"file"`
+		NameBytes []byte   `json:"name_bytes,omitempty"`
 		Type      string   `json:"type"`
 		Size      int64    `json:"size"`
 		Receiver  string   `json:"receiver,omitempty"`
@@ -141,18 +176,20 @@ type (
 	}
 	jsonFileEnd struct {
 		head
-		FileID  uint16  `json:"file_id"`
-		File    string  `json:"file"`
-		Passes  int     `json:"passes"`
-		Elapsed seconds `json:"elapsed"`
-		Error   string  `json:"error,omitempty"`
+		FileID    uint16  `json:"file_id"`
+		File      string  `json:"file"`
+		NameBytes []byte  `json:"name_bytes,omitempty"`
+		Passes    int     `json:"passes"`
+		Elapsed   seconds `json:"elapsed"`
+		Error     string  `json:"error,omitempty"`
 	}
 	jsonText struct {
 		head
-		Path   string `json:"path,omitempty"`
-		To     string `json:"to,omitempty"`
-		Sender string `json:"sender,omitempty"`
-		Text   string `json:"text"`
+		Path      string `json:"path,omitempty"`
+		PathBytes []byte `json:"path_bytes,omitempty"`
+		To        string `json:"to,omitempty"`
+		Sender    string `json:"sender,omitempty"`
+		Text      string `json:"text"`
 	}
 	jsonCount struct {
 		head
@@ -214,24 +251,28 @@ type (
 	}
 	jsonStored struct {
 		head
-		FileID  uint16  `json:"file_id"`
-		File    string  `json:"file"`
-		Path    string  `json:"path"`
-		Elapsed seconds `json:"elapsed"`
+		FileID    uint16  `json:"file_id"`
+		File      string  `json:"file"`
+		NameBytes []byte  `json:"name_bytes,omitempty"`
+		Path      string  `json:"path"`
+		PathBytes []byte  `json:"path_bytes,omitempty"`
+		Elapsed   seconds `json:"elapsed"`
 	}
 	jsonMoved struct {
 		head
-		Paths []string `json:"paths"`
+		Paths      []string `json:"paths"`
+		PathsBytes [][]byte `json:"paths_bytes,omitempty"`
 	}
 	jsonScript struct {
 		head
-		Script   string   `json:"script"`
-		Paths    []string `json:"paths"`
-		Exit     *int     `json:"exit,omitempty"`
-		Signal   string   `json:"signal,omitempty"`
-		TimedOut bool     `json:"timed_out,omitempty"`
-		Text     string   `json:"text,omitempty"`
-		Elapsed  seconds  `json:"elapsed"`
+		Script     string   `json:"script"`
+		Paths      []string `json:"paths"`
+		PathsBytes [][]byte `json:"paths_bytes,omitempty"`
+		Exit       *int     `json:"exit,omitempty"`
+		Signal     string   `json:"signal,omitempty"`
+		TimedOut   bool     `json:"timed_out,omitempty"`
+		Text       string   `json:"text,omitempty"`
+		Elapsed    seconds  `json:"elapsed"`
 	}
 	jsonSessionEnd struct {
 		head

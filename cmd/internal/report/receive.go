@@ -117,7 +117,7 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case ScriptEnded:
 		r.scriptEnded(at, e)
 	case engine.Moved:
-		r.JSON.write(jsonMoved{newHead(at, "moved", whereOf(e.Session)), e.Paths})
+		r.JSON.write(jsonMoved{newHead(at, "moved", whereOf(e.Session)), e.Paths, rawAll(e.Paths)})
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
@@ -252,7 +252,7 @@ func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
 	}
 	mtime := q.MTime
 	r.JSON.write(jsonFileStart{
-		head: newHead(at, "file_started", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Link: q.Link,
+		head: newHead(at, "file_started", in), FileID: e.Session.FileID, File: q.Name, NameBytes: raw(q.Name), Type: typeName(q.Type), Link: q.Link, LinkBytes: raw(q.Link),
 		Size: q.Size, Blocks: q.Layout.Blocks, Sections: q.Layout.Sections, Sender: e.Session.Sender.String(),
 		Resume: q.Resume, Sync: q.Sync, Preview: q.Preview, MTime: &mtime,
 	})
@@ -262,7 +262,7 @@ func (r *Receiver) stored(at time.Time, e engine.Stored) {
 	in := whereOf(e.Session)
 	r.logf(Normal, at, in, "starting file close")
 	r.logf(Normal, at, in, "done file close")
-	r.JSON.write(jsonStored{newHead(at, "stored", in), e.Session.FileID, e.Request.Name, e.Path, seconds(e.Elapsed)})
+	r.JSON.write(jsonStored{newHead(at, "stored", in), e.Session.FileID, e.Request.Name, raw(e.Request.Name), e.Path, raw(e.Path), seconds(e.Elapsed)})
 }
 
 func (r *Receiver) fileEnded(at time.Time, e receiver.FileEnded) {
@@ -281,7 +281,7 @@ func (r *Receiver) fileEnded(at time.Time, e receiver.FileEnded) {
 	}
 	r.Status.Printf("RESULT;%s;%s;%08X;%s;%dKB;%s", statusTime(at), uidHex(e.Session.Sender), e.Session.Group, q.Name, q.Size/1024, word)
 	r.JSON.write(jsonResult{
-		head: newHead(at, "result", in), FileID: e.Session.FileID, File: q.Name, Type: typeName(q.Type), Size: q.Size,
+		head: newHead(at, "result", in), FileID: e.Session.FileID, File: q.Name, NameBytes: raw(q.Name), Type: typeName(q.Type), Size: q.Size,
 		Sender: e.Session.Sender.String(), Status: word, Text: e.Text,
 	})
 	if e.Text == "" || e.Status != wire.StatusRejected { // else the log has said it

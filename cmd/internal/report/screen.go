@@ -89,7 +89,7 @@ func (s *Screen) Draw(now time.Time, lines ...string) {
 // Line prints one line above the foot.
 func (s *Screen) Line(format string, args ...any) {
 	if s != nil {
-		s.Write([]byte(printable(fmt.Sprintf(format, args...)) + "\n"))
+		s.Write([]byte(cli.Clean(fmt.Sprintf(format, args...)) + "\n"))
 	}
 }
 
@@ -138,12 +138,9 @@ func (s *Screen) redraw(lines []string) {
 	s.shown = lines
 }
 
-// printable is Clean for a terminal, which must not get broken UTF-8 either.
-func printable(s string) string { return strings.ToValidUTF8(cli.Clean(s), "?") }
-
 // fit makes a text printable and cuts it to width characters.
 func fit(s string, width int) string {
-	s = printable(s)
+	s = cli.Clean(s)
 	width = max(width, 1)
 	if utf8.RuneCountInString(s) <= width {
 		return s

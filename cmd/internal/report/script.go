@@ -30,7 +30,7 @@ func (r *Receiver) scriptEnded(at time.Time, e ScriptEnded) {
 	call := e.Script + " " + strings.Join(e.Args, " ")
 	line := jsonScript{head: newHead(at, "script_ended", in), Script: e.Script, Signal: e.Signal, TimedOut: e.TimedOut, Elapsed: seconds(e.Elapsed)}
 	if len(e.Args) > 2 {
-		line.Paths = e.Args[2:]
+		line.Paths, line.PathsBytes = e.Args[2:], rawAll(e.Args[2:])
 	}
 	how := ""
 	switch {

@@ -96,7 +96,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
-		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, Text: cli.ErrText(e.Err)})
+		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
 	case engine.SendTick:
 		s.tick(at, e.Stats)
 	case sender.PhaseStarted:
@@ -255,7 +255,7 @@ func (s *Sender) skipped(at time.Time, e engine.Skipped) {
 		s.heading(at, e.Path)
 	}
 	s.logf(e.Level, at, "%s", e.Reason)
-	s.JSON.write(jsonText{head: newHead(at, "skipped", s.where), Path: e.Path, Text: e.Reason})
+	s.JSON.write(jsonText{head: newHead(at, "skipped", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: e.Reason})
 	s.results.skipped++
 }
 
@@ -298,8 +298,8 @@ func (s *Sender) fileStarted(at time.Time, e sender.FileStarted) {
 		s.logf(Normal, at, "Free disk space query")
 	}
 	s.JSON.write(jsonFileStart{
-		head: newHead(at, "file_started", s.where), FileID: e.FileID, File: e.File.Name, Path: s.path, Type: typeName(e.File.Type),
-		Link: e.File.Link, Size: e.File.Size, Blocks: e.Layout.Blocks, Sections: e.Layout.Sections,
+		head: newHead(at, "file_started", s.where), FileID: e.FileID, File: e.File.Name, NameBytes: raw(e.File.Name), Path: s.path, PathBytes: raw(s.path), Type: typeName(e.File.Type),
+		Link: e.File.Link, LinkBytes: raw(e.File.Link), Size: e.File.Size, Blocks: e.Layout.Blocks, Sections: e.Layout.Sections,
 	})
 	s.view.fileStarted(at, e)
 }
@@ -434,7 +434,7 @@ func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
 	}
 	s.logf(Normal, at, "Total elapsed time: %.3f seconds", e.Elapsed.Seconds())
 	s.logf(Normal, at, "Overall throughput: %.2f KB/s", perSecond(e.File.Size, e.Elapsed)/1024)
-	s.JSON.write(jsonFileEnd{newHead(at, "file_ended", s.where), e.FileID, e.File.Name, e.Passes, seconds(e.Elapsed), e.Err})
+	s.JSON.write(jsonFileEnd{newHead(at, "file_ended", s.where), e.FileID, e.File.Name, raw(e.File.Name), e.Passes, seconds(e.Elapsed), e.Err})
 	s.results.add(e)
 	s.files++
 	s.view.fileEnded(at, e, s.Screen)
@@ -490,7 +490,7 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 		}
 	}
 	line := jsonResult{
-		head: newHead(at, "result", s.where), FileID: e.FileID, File: e.File.Name, Type: typeName(e.File.Type), Size: e.File.Size,
+		head: newHead(at, "result", s.where), FileID: e.FileID, File: e.File.Name, NameBytes: raw(e.File.Name), Type: typeName(e.File.Type), Size: e.File.Size,
 		Receiver: r.Client.Name, UID: r.Client.UID.String(), Status: strings.ToLower(word), NAKs: &r.NAKs,
 	}
 	if done {

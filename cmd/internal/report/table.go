@@ -274,7 +274,7 @@ func (s *Sender) worstFiles(w io.Writer) {
 
 // tail is the end of a name that fits a column.
 func tail(name string) string {
-	name = printable(name)
+	name = cli.Clean(name)
 	if utf8.RuneCountInString(name) <= nameWidth {
 		return name
 	}

@@ -2,11 +2,13 @@ package session
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"uftp/engine/block"
 	"uftp/wire"
@@ -61,7 +63,8 @@ func plain(s string) string {
 	return s
 }
 
-// MarshalJSON returns one object with the fields in their order.
+// MarshalJSON returns one object with the fields in their order. Beside a text that is
+// no UTF-8 stands its value in base64, as NAME_bytes.
 func (f Fields) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i, x := range f {
@@ -75,6 +78,10 @@ func (f Fields) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 		b = append(b, v...)
+		if text, ok := x.Value.(string); ok && !utf8.ValidString(text) {
+			b = append(strconv.AppendQuote(append(b, ','), x.Name+"_bytes"), ':', '"')
+			b = append(base64.StdEncoding.AppendEncode(b, []byte(text)), '"')
+		}
 	}
 	return append(b, '}'), nil
 }

@@ -23,12 +23,9 @@ type secret struct {
 }
 
 // ReadLog adds the entries of a key log in the form of docs/keylog.md. Lines of
-// other kinds are skipped; a damaged one is [keylog.ErrLine], wrapped.
+// other kinds are skipped. Damaged ones are [keylog.ErrLine], wrapped: all others count.
 func (k *Keys) ReadLog(r io.Reader) error {
 	entries, err := keylog.Read(r)
-	if err != nil {
-		return err
-	}
 	if k.logged == nil {
 		k.logged = map[ID][]secret{}
 	}
@@ -36,5 +33,5 @@ func (k *Keys) ReadLog(r io.Reader) error {
 		id := ID{Group: e.Group, Instance: e.Instance}
 		k.logged[id] = append(k.logged[id], secret{suite: e.Suite, serverRandom: e.ServerRandom, groupMaster: e.GroupMaster})
 	}
-	return nil
+	return err
 }
