@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,10 +91,21 @@ func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer], ho
 func session(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, s *receiver.Session) *store.Session {
 	st := all[s.SessionID]
 	if st == nil {
-		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: clock.time(s.Started)})
+		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Owner: owner(&s.Owner), Started: clock.time(s.Started)})
 		all[s.SessionID] = st
 	}
 	return st
+}
+
+// owner names the owner of a session for the store.
+func owner(o *receiver.Owner) store.Owner {
+	if o.Encrypted {
+		return store.Owner{Encrypted: true, Name: fmt.Sprintf("%X", o.Key)}
+	}
+	if !o.Addr.IsValid() {
+		return store.Owner{Name: o.Sender.String()}
+	}
+	return store.Owner{Name: fmt.Sprintf("%v %v", o.Sender, o.Addr)}
 }
 
 func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *request) answer {

@@ -201,6 +201,9 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	r.tellJoined()
 	r.tellWaiting()
+	for _, w := range sink.Warnings() {
+		r.put(Note{Level: 0, Text: w})
+	}
 	for _, l := range sink.FinishMoves() {
 		for _, ev := range lateMove(&l) {
 			r.put(ev)

@@ -182,7 +182,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'j', Name: "proxy-list", Arg: "FILE", Group: who, Set: o.setProxies,
 				Help: "send through the proxies that FILE lists (not supported yet)"},
 			{Letter: 'f', Name: "restart", Group: who, Set: cli.Flag(&o.restart),
-				Help: "write _group_ID_restart here when a receiver did not get everything"},
+				Help: "write _group_ID_restart here when a receiver did not get everything\n(with -Y give the same -k each time: receivers resume for that key)"},
 			{Letter: 'F', Name: "resume", Arg: "FILE", Group: who, Set: o.setResume,
 				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j or -z; instead of -i)"},
 			{Name: "register-count", Arg: "N", Group: who,

@@ -46,7 +46,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 		return machine.DropLimit
 	}
 	var sec *secrets
-	id.Owner = ownerOf(&a, h.Src, from)
+	id.Owner = r.ownerOf(&a, h.Src, from)
 	text := r.objection(h, &a, err, from.Addr())
 	if text == "" {
 		text = r.rival(&id)
@@ -340,7 +340,7 @@ func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
 func (r *Receiver) supersede(now clock.Time, s *session) {
 	for i := range r.slots {
 		o := &r.slots[i]
-		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance && same(&o.info, &s.info) {
+		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance && r.same(&o.info, &s.info) {
 			r.end(now, o, EndSuperseded)
 		}
 	}

@@ -12,27 +12,31 @@ import (
 
 // Owner says whose a session is, as far as it can be known: in an encrypted session who
 // has the sender's long-term key, in one in clear the UID and the address, without the
-// port, which a sender that starts again has anew. Owners can be compared with ==. That
+// port, which a sender that starts again has anew, or with Config.Roaming the UID alone.
+// Owners can be compared with ==. That
 // of an encrypted session is proved when the keys are, before the first file.
 type Owner struct {
 	Encrypted bool
 	Key       [sha256.Size]byte // SHA-256 of the long-term key's blob
 	Sender    wire.UID          // in clear
-	Addr      netip.Addr        // in clear
+	Addr      netip.Addr        // in clear; not valid with Config.Roaming
 }
 
 // ownerOf returns the owner that an ANNOUNCE names.
-func ownerOf(a *wire.Announce, src wire.UID, from netip.AddrPort) Owner {
-	if a.HasEnc {
+func (r *Receiver) ownerOf(a *wire.Announce, src wire.UID, from netip.AddrPort) Owner {
+	switch {
+	case a.HasEnc:
 		return Owner{Encrypted: true, Key: sha256.Sum256(a.Enc.PublicKey)}
+	case r.cfg.Roaming:
+		return Owner{Sender: src}
 	}
 	return Owner{Sender: src, Addr: from.Addr().Unmap()}
 }
 
 // same reports whether two sessions can be of one sender. Its key may be at other places,
 // too; while a session is live, its restart comes from where it came from.
-func same(a, b *Session) bool {
-	return a.Owner == b.Owner && a.Sender == b.Sender && sameAddr(a.From, b.From)
+func (r *Receiver) same(a, b *Session) bool {
+	return a.Owner == b.Owner && a.Sender == b.Sender && (r.cfg.Roaming || sameAddr(a.From, b.From))
 }
 
 // Texts of the ABORT to an instance that cannot be the restart of a live session.
@@ -49,7 +53,7 @@ func (r *Receiver) rival(id *Session) string {
 		o := &r.slots[i]
 		switch {
 		case o.phase == Free || o.info.Group != id.Group:
-		case !same(&o.info, id):
+		case !r.same(&o.info, id):
 			return textForeign
 		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && (o.sec == nil || o.sec.settled):
 			return textStale

@@ -135,6 +135,25 @@ func TestForeignInstanceWhileFilesSettle(t *testing.T) {
 	w.wantPhase(Joining)
 }
 
+// Where addresses of senders change the UID has to do, or the key.
+func TestRoamingSenderRestarts(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		w := newWorld(t, func(c *Config) { c.Roaming = true })
+		if secure {
+			w = newSecureWorld(t, gcm, false, func(c *Config) { c.Roaming = true })
+		}
+		w.toMidGroup()
+		w.instance, w.from = 1, netip.MustParseAddrPort("10.88.0.9:1044")
+		if secure {
+			w.far.start(t)
+			w.announceSealed()
+		} else {
+			w.announce()
+		}
+		w.wantPhase(Registering)
+	}
+}
+
 // An older instance of a live session is a late or copied ANNOUNCE.
 func TestOlderInstanceRefused(t *testing.T) {
 	for _, secure := range []bool{false, true} {
@@ -195,6 +214,12 @@ func TestOwner(t *testing.T) {
 	mapped.from = netip.AddrPortFrom(netip.AddrFrom16(senderAddr.Addr().As16()), 9)
 	if b := own(mapped); b != a {
 		t.Errorf("%+v, want the same owner whatever the socket and the port", b)
+	}
+	roaming := func(c *Config) { c.Roaming = true }
+	moved := newWorld(t, roaming)
+	moved.from = netip.MustParseAddrPort("10.88.0.9:1044")
+	if c := own(moved); c != own(newWorld(t, roaming)) || c == a {
+		t.Errorf("%+v, want one owner wherever the UID comes from", c)
 	}
 	x := newSecureWorld(t, gcm, false)
 	first := own(x)

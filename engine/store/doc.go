@@ -38,7 +38,24 @@
 //     to path.99 when a session replaces one name again.
 //
 // With a temporary directory T files are collected in T/_group_GGGGGGGG and moved
-// when the session ends well. What a later instance of the session may use:
+// when the session ends well. What is there belongs to one sender, its [Owner], and to
+// one session at a time; see claim.go. An encrypted session has a directory whose name
+// is made from its sender's key, T/_group_GGGGGGGG.HHHH..., so nothing in clear and
+// nothing of another key ever touches it. One in clear has T/_group_GGGGGGGG, and
+// T/_group_GGGGGGGG_owner tells whose it is; if it is another's, or in use, it gets one
+// made from its UID and address in the same way. Who owns a directory has its lock as
+// long as the session lasts. What a stock daemon left has no owner: only a restart in
+// clear goes on with it.
+//
+// What is moved out of T is moved with the rights of this process. So all that is found
+// in T must belong to the user that this process is, nobody else may be able to write to
+// it, a file must have one name only and not set a user, and a link must not lead out
+// (without AllowOutsideLinks). It is looked at when it is open, and again before it is
+// moved. What fails is left alone, with a step that says so; a session gets another
+// directory then. Directories of sessions are for us alone (0700). A receiver that
+// starts warns of directories that everybody may write to.
+//
+// What a later instance of the session may use:
 //
 //   - A file under its final name there is finished: it was synced before it got
 //     the name. It is taken as it is if its size and time stamp are what the
@@ -97,7 +114,9 @@
 // is set, a crash of the machine (not of the process) may leave a file whose last
 // seconds are zeros. The move out of T lists directories whole, about 100 bytes an
 // entry and the name. On Windows the moves between directories go by name, not by
-// handle, and a stranger with write access to the destination can misguide them.
+// handle, and a stranger with write access to the destination can misguide them; nor is
+// it looked at there whose things in T are, and nothing is locked: T must be for this
+// user alone. The same holds where a file system keeps no owners or modes; a start warns.
 //
 // # Sending
 //

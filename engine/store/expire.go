@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -34,7 +33,7 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 		return []Expired{{k.cfg.Temp, err}}
 	}
 	defer r.Close()
-	root := dir{Root: r, path: k.cfg.Temp}
+	root := dir{Root: r, path: k.cfg.Temp, trust: k.trust}
 	entries, err := root.list()
 	if err != nil {
 		list = append(list, Expired{k.cfg.Temp, err})
@@ -49,16 +48,25 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 			if root.changed(record, before) || root.anyChanged(group, before) {
 				continue
 			}
-			if err = rename(root, group, root, group+expiredSuffix); err == nil {
-				err = errors.Join(remove(root, record), root.RemoveAll(group+expiredSuffix))
-			}
-		case kind == expiredSuffix && e.IsDir(): // whoever removed it was killed
-			err = root.RemoveAll(e.Name())
-		case kind == recordSuffix && e.Type().IsRegular(): // of a directory that is gone
-			if _, err := root.Lstat(group); !errors.Is(err, fs.ErrNotExist) || root.changed(record, before) {
+			d, unlock, ok := root.idle(group)
+			if !ok {
 				continue
 			}
-			if err = root.Remove(record); errors.Is(err, fs.ErrNotExist) {
+			if err = rename(root, group, root, group+expiredSuffix); err == nil {
+				err = errors.Join(remove(root, record), root.disown(group), root.RemoveAll(group+expiredSuffix))
+			}
+			d.close()
+			unlock()
+		case kind == expiredSuffix && e.IsDir(): // whoever removed it was killed
+			if root.ours(e.Name()) != nil {
+				continue
+			}
+			err = root.RemoveAll(e.Name())
+		case (kind == recordSuffix || kind == ownerSuffix) && e.Type().IsRegular(): // of a directory that is gone
+			if root.has(group) || root.has(group+doneSuffix) || root.ours(e.Name()) != nil || root.changed(e.Name(), before) {
+				continue
+			}
+			if err = root.Remove(e.Name()); errors.Is(err, fs.ErrNotExist) {
 				continue // it went with the directory, a moment ago
 			}
 		default:
@@ -69,15 +77,17 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 	return list
 }
 
-// groupEntry takes the name of something that a session has in Temp apart: the
-// directory of its group, and what follows; group is "" if it is nothing of that kind.
-func groupEntry(name string) (group, kind string) {
-	const mark = "_group_"
-	n := len(mark) + 8
-	if len(name) < n || !strings.HasPrefix(name, mark) || !isHex(name[len(mark):n]) {
-		return "", ""
+// idle opens and locks a directory of ours that nobody uses.
+func (d dir) idle(name string) (sub dir, unlock func(), ok bool) {
+	sub, err := d.sub(name)
+	if err != nil {
+		return dir{}, nil, false
 	}
-	return name[:n], name[n:]
+	if unlock, err = sub.lock(); err != nil {
+		sub.close()
+		return dir{}, nil, false
+	}
+	return sub, unlock, true
 }
 
 // changed reports whether an entry was changed since before; one that is missing was not.

@@ -162,11 +162,11 @@ func (d dir) vacate(name string) error {
 	return nil // without locks somebody else may have been faster
 }
 
-// mark locks a file that was just made and marks it. errLocked says that somebody who
-// took it for a leftover was faster: the name is his. Where there are no locks or
-// modes the file is neither locked nor marked, and received all the same. The lock
-// belongs to a handle of its own, so that it outlives the one for writing, which is
-// closed before the file gets its final name.
+// mark locks a file that was just made, or is taken up, and marks it in a destination.
+// errLocked says that somebody who took it for a leftover was faster: the name is his.
+// Where there are no locks or modes the file is neither locked nor marked, and received
+// all the same. The lock belongs to a handle of its own, so that it outlives the one for
+// writing, which is closed before the file gets its final name.
 func (f *File) mark() error {
 	h, id, err := f.at.openRegular(f.temp, os.O_RDWR)
 	if err != nil {
@@ -186,7 +186,8 @@ func (f *File) mark() error {
 	case err != nil:
 		h.Close()
 	default:
-		f.lock, f.marked = h, chmod(h, receivedMode) == nil
+		f.lock = h
+		f.marked = f.place.skip == 0 && chmod(h, receivedMode) == nil
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func (m *mover) end(root dir, name string) error {
 	if len(m.errs) == 0 {
 		if err := root.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
 			m.s.k.forgetLate(name)
-			return nil
+			return root.disown(m.s.groupName())
 		} else {
 			m.note(err)
 		}
@@ -143,7 +143,9 @@ func (m *mover) move(from, to dir, elems []string) {
 	m.note(err)
 	for _, e := range entries {
 		p := place{root: m.dest, elems: append(elems[:len(elems):len(elems)], e.Name())}
-		if m.s.k.cfg.Merge && e.IsDir() {
+		if err = m.vet(d.from, e, p); err != nil {
+			// It stays, for the user to look at.
+		} else if m.s.k.cfg.Merge && e.IsDir() {
 			var made bool
 			if made, err = m.target(d.to, p); err == nil {
 				d.close()

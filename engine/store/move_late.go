@@ -58,27 +58,20 @@ func (s *Session) collected(log *[]string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.claim(false, log); err != nil || s.held == nil {
+		return err
+	}
 	if err := s.recall(root, s.key.Instance > 0, log); err != nil {
 		return err
 	}
-	s.drop(root, s.past.saved) // nobody asked for it
+	s.drop(s.past.saved) // nobody asked for it
 	s.past.saved, s.past.disk = nil, ""
 	if err := remove(root, s.stateName()); err != nil {
 		return err
 	}
-	group, err := root.sub(s.groupName())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	unlock, err := group.lock()
-	if err != nil {
-		group.close()
-		return err
-	}
-	w := &whole{group: group, unlock: unlock}
+	group := s.held.dir
+	w := &whole{group: group, unlock: s.held.unlock}
+	s.held = nil
 	if fi, gone := group.Stat("."); gone != nil || s.keeps(fi) {
 		err = errors.Join(gone, errGuarded(group.path)) // it holds the destination
 	} else if err = rename(root, s.groupName(), root, s.groupName()+doneSuffix); err == nil {
@@ -292,14 +285,14 @@ func doneGroup(name string) (group uint32, place int, ok bool) {
 		}
 		place = int(n)
 	}
-	n, err := strconv.ParseUint(dir[len(dir)-8:], 16, 32)
-	return uint32(n), place, err == nil
+	return groupNumber(dir), place, true
 }
 
 // finishMove moves what is left in directory name; ok is false if another receiver is at it.
 func (k *Sink) finishMove(name string) (l LateMove, ok bool) {
 	group, _, _ := doneGroup(name)
 	s := k.Begin(SessionKey{Group: group})
+	s.name, _ = groupEntry(name)
 	defer s.closeRoots()
 	l = LateMove{Group: group}
 	root, err := s.root(k.cfg.Temp)

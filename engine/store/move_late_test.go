@@ -14,6 +14,7 @@ import (
 // killedInMove is a session that ended well and whose move was cut after it was marked.
 func (h *hall) killedInMove() {
 	h.t.Helper()
+	h.kill()
 	if err := os.Rename(h.at(groupDir), h.at(groupDir+doneSuffix)); err != nil {
 		h.t.Fatal(err)
 	}

@@ -153,11 +153,12 @@ func TestDeleteWithTemp(t *testing.T) {
 func TestGroupDirIsALink(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.link(h.at("outside"), groupDir)
-	h.wantStatus(h.complete(h.file("f", "x")), wire.StatusRejected, "links are not followed")
-	if _, _, err := h.s.End(true); err == nil {
-		t.Error("End: want an error, the group directory is a link")
-	}
+	h.receive(h.file("f", "x"), "x")
+	h.wantTree("temp", "the session has a directory of its own",
+		"_group_0BADCAFE -> "+h.at("outside"), h.s.name+"/", h.s.name+"/f = x")
+	h.end(true)
 	h.wantTree("outside", "nothing went out")
+	h.wantTree("dest", "all has arrived", "f = x")
 }
 
 // TestBackupKeepsBoth receives one name twice in a session: the second backup must

@@ -23,6 +23,7 @@ type dir struct {
 	*os.Root
 	path  string        // absolute, for logs and scripts
 	shut  []fs.FileInfo // directories that sub refuses
+	trust *trust        // of what lies in it; nil = anything will do
 	owned bool          // close is to close it
 }
 
@@ -54,11 +55,17 @@ func (d dir) sub(name string) (dir, error) {
 	if err != nil {
 		return dir{}, err
 	}
-	if after, err := r.Stat("."); err != nil || !os.SameFile(before, after) {
-		r.Close()
-		return dir{}, fmt.Errorf("%s: %w", d.join(name), errSwapped)
+	after, err := r.Stat(".")
+	if err != nil || !os.SameFile(before, after) {
+		err = errSwapped
+	} else {
+		err = d.trust.check(after)
 	}
-	return dir{Root: r, path: d.join(name), shut: d.shut, owned: true}, nil
+	if err != nil {
+		r.Close()
+		return dir{}, fmt.Errorf("%s: %w", d.join(name), err)
+	}
+	return dir{Root: r, path: d.join(name), shut: d.shut, trust: d.trust, owned: true}, nil
 }
 
 // reach walks from d through elems as far as there are directories. It returns
@@ -124,15 +131,18 @@ func (d dir) eachDir(fn func(d dir, entries []fs.DirEntry) error) error {
 // find returns what stands at p, nil if nothing does, and the deepest directory
 // on the way that exists. The caller closes it.
 func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
-	root, err := s.root(p.root)
+	root, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, nil, err
 	}
-	if len(p.elems) == 0 {
+	if p.skip > 0 && s.held == nil {
+		return root, nil, nil // the session has no directory yet
+	}
+	if len(elems) == 0 {
 		fi, err = root.Stat(".")
 		return root, fi, err
 	}
-	parents := p.elems[:len(p.elems)-1]
+	parents := elems[:len(elems)-1]
 	at, n, err := root.reach(parents)
 	if err != nil {
 		return dir{}, nil, err
@@ -153,14 +163,15 @@ func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
 // parent opens the directory that p lies in and makes what is missing of it. A
 // file in the way is backed up or removed; a link in the way is an error.
 func (s *Session) parent(p place, log *[]string) (dir, error) {
-	d, err := s.root(p.root)
+	d, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, err
 	}
-	for i, e := range p.elems[:len(p.elems)-1] {
+	before := len(p.elems) - len(elems) // elements that d stands for
+	for i, e := range elems[:len(elems)-1] {
 		next, err := d.sub(e)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
-			up := place{root: p.root, dest: p.dest, elems: p.elems[:i+1], skip: p.skip}
+			up := place{root: p.root, dest: p.dest, elems: p.elems[:before+i+1], skip: p.skip}
 			if err = s.makeDir(d, up, log); err == nil {
 				next, err = d.sub(e)
 			}
@@ -246,13 +257,17 @@ func (d dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
 	if !before.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("%s is not a regular file", d.join(name))
 	}
-	f, err := d.OpenFile(name, flag, 0)
+	f, err := d.OpenFile(name, flag|noWait, 0)
 	if err != nil {
 		return nil, nil, err
 	}
 	after, err := f.Stat()
 	if err == nil && !os.SameFile(before, after) {
 		err = fmt.Errorf("%s was replaced while it was opened", d.join(name))
+	} else if err == nil {
+		if err = d.trust.check(after); err != nil {
+			err = fmt.Errorf("%s: %w", d.join(name), err)
+		}
 	}
 	if err != nil {
 		f.Close()

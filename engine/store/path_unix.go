@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noWait keeps the opening of a pipe from waiting for its other end.
+const noWait = unix.O_NONBLOCK
+
 // renameAt is rename.
 func renameAt(from dir, name string, to dir, newName string) error {
 	return between("rename", from, name, to, newName, func(a, b int) error { return unix.Renameat(a, name, b, newName) })

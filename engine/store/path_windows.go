@@ -17,6 +17,9 @@ func freeSpace(d dir) (bytes uint64, ok bool) {
 	return bytes, err == nil
 }
 
+// noWait is for systems with pipes among the files.
+const noWait = 0
+
 // renameAt is rename. There is no way here to
 // name open directories, so somebody who swaps a parent for a link at the right
 // moment is followed.

@@ -39,6 +39,7 @@ type Sink struct {
 	durable bool
 	left    leftovers
 	late    late
+	trust   *trust // of what is in Temp; nil without
 
 	swapping sync.Mutex // held while something takes the place of something else
 }
@@ -47,6 +48,7 @@ type Sink struct {
 type SessionKey struct {
 	Group    uint32
 	Instance uint8
+	Owner    Owner     // with a temporary directory, only the same one gets what an earlier instance left
 	Started  time.Time // backups are named after it, in its time zone
 }
 
@@ -173,6 +175,10 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 		if err := probePair(k.cfg.Temp, k.cfg.Dests[0], errTempIs); err != nil {
 			return nil, err
 		}
+		var err error
+		if k.trust, err = learnTrust(k.cfg.Temp); err != nil {
+			return nil, fmt.Errorf("couldn't write to directory %s: %s", k.cfg.Temp, reason(err))
+		}
 	}
 	return k, nil
 }
@@ -262,6 +268,9 @@ type Session struct {
 	guard *guard              // set with the first of roots
 	open  *File               // the file being received
 	vec   vec
+	name  string // of its directory in Temp, once that is claimed
+	held  *held  // that directory, while it is in use
+	left  string // the last step that told what was left alone
 	past  past   // what an earlier instance left
 	whole *whole // set when all files are there
 	buf   []byte
@@ -287,11 +296,19 @@ func (s *Session) root(name string) (dir, error) {
 		}
 		s.roots[name] = r
 	}
-	return dir{Root: r, path: name, shut: s.guard.shut(&s.k.cfg, name)}, nil
+	d := dir{Root: r, path: name, shut: s.guard.shut(&s.k.cfg, name)}
+	if name == s.k.cfg.Temp {
+		d.trust = s.k.trust
+	}
+	return d, nil
 }
 
-// closeRoots closes what root opened.
+// closeRoots closes what root and claim opened.
 func (s *Session) closeRoots() {
+	if s.held != nil {
+		s.held.release()
+		s.held = nil
+	}
 	for name, r := range s.roots {
 		r.Close()
 		delete(s.roots, name)

@@ -47,6 +47,11 @@ func (s *Session) Open(req Request) (Answer, *File) {
 
 // answer fills a. An error rejects the request.
 func (s *Session) answer(req Request, a *Answer) (*File, error) {
+	if s.k.cfg.Temp != "" {
+		if err := s.claim(false, &a.Log); err != nil {
+			return nil, err
+		}
+	}
 	p, err := s.locate(req.Name)
 	if err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (s *Session) answerDir(req Request, p place, a *Answer) error {
 	if req.Preview {
 		return nil
 	}
-	if err := s.prepare(req.Resume, &a.Log); err != nil {
+	if err := s.prepare(p, req.Resume, &a.Log); err != nil {
 		return err
 	}
 	if fi != nil && fi.IsDir() {
@@ -127,7 +132,7 @@ func (s *Session) answerLink(req Request, p place, a *Answer) error {
 	if req.Preview {
 		return nil
 	}
-	if err := s.prepare(req.Resume, &a.Log); err != nil {
+	if err := s.prepare(p, req.Resume, &a.Log); err != nil {
 		return err
 	}
 	in, err := s.parent(p, &a.Log)
@@ -230,7 +235,7 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 		return nil, nil
 	}
 	if p.skip > 0 {
-		if err := s.prepare(req.Resume, &a.Log); err != nil {
+		if err := s.prepare(p, req.Resume, &a.Log); err != nil {
 			return nil, err
 		}
 		if f, err := s.takeUp(req, p, a); f != nil || err != nil {
@@ -242,7 +247,7 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 			at = dir{}
 			return nil, err
 		}
-		if req.Resume && s.past.trusts(req, fi) {
+		if req.Resume && s.past.trusts(req, fi) && at.trust.check(fi) == nil {
 			return nil, nil
 		}
 	}
@@ -275,9 +280,9 @@ func compare(req Request, old fs.FileInfo, log *[]string) (status wire.CompleteS
 	return wire.StatusOverwrite, true
 }
 
-// prepare makes the directory of the group and, once a session, reads what an
-// earlier instance left. Without a temporary directory there is nothing to do.
-func (s *Session) prepare(resume bool, log *[]string) error {
+// prepare makes the directory of the session, in which p will be, and, once a session,
+// reads what an earlier instance left. Without a temporary directory there is nothing to do.
+func (s *Session) prepare(p place, resume bool, log *[]string) error {
 	if s.k.cfg.Temp == "" {
 		return nil
 	}
@@ -285,15 +290,11 @@ func (s *Session) prepare(resume bool, log *[]string) error {
 	if err != nil {
 		return err
 	}
-	switch err := root.Mkdir(s.groupName(), 0o755); {
-	case err == nil:
-		err = s.settle(root)
-		if err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := s.claim(true, log); err != nil {
 		return err
-	case !s.past.read: // whoever made what is there may have been killed before he synced it
+	}
+	p.elems[0] = s.groupName()        // another, if it was claimed only now
+	if !s.past.read && !s.held.made { // whoever made what is there may have been killed before he synced it
 		if err := s.settleTree(root, s.groupName()); err != nil {
 			return err
 		}
@@ -350,7 +351,7 @@ func (s *Session) createAs(temp string, req Request, p place, at dir) (*File, er
 	}
 	f := &File{s: s, h: h, at: at, temp: temp, place: p, req: req}
 	f.id, err = h.Stat()
-	if err == nil && p.skip == 0 {
+	if err == nil {
 		err = f.mark()
 	}
 	if err != nil {

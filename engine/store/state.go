@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -38,12 +37,6 @@ type past struct {
 	saved *record // the partial file, until it is taken up or dropped
 	disk  string  // data file that the record on disk is about, "" = none
 }
-
-// groupName is the directory below Temp that holds what the session received.
-func (s *Session) groupName() string { return fmt.Sprintf("_group_%08X", s.key.Group) }
-
-// stateName is the record beside it.
-func (s *Session) stateName() string { return s.groupName() + recordSuffix }
 
 // rel returns the name of the temporary file below the directory of the group,
 // with slashes.
@@ -81,11 +74,11 @@ func (s *Session) recall(root dir, resume bool, log *[]string) error {
 		return nil
 	}
 	*log = append(*log, "Reading restart file")
-	if rec != nil && !s.secure(root, rec) {
+	if rec != nil && !s.secure(rec) {
 		rec = nil
 	}
 	if !resume {
-		s.drop(root, rec)
+		s.drop(rec)
 		return remove(root, s.stateName())
 	}
 	s.past.found = true
@@ -98,9 +91,9 @@ func (s *Session) recall(root dir, resume bool, log *[]string) error {
 // secure finds the data of rec and sees to it that they have a temporary name;
 // false means that there are none. If it was done before and the session was cut
 // again, the data are still where it put them.
-func (s *Session) secure(root dir, rec *record) bool {
+func (s *Session) secure(rec *record) bool {
 	if rec.temp != "" {
-		if at, name, err := s.dataOf(root, rec.temp); err == nil {
+		if at, name, err := s.dataOf(rec.temp); err == nil {
 			defer at.close()
 			if fi, err := at.Lstat(name); err == nil && fi.Mode().IsRegular() {
 				return true
@@ -110,7 +103,7 @@ func (s *Session) secure(root dir, rec *record) bool {
 	if !rec.final {
 		return false
 	}
-	at, name, err := s.dataOf(root, rec.name)
+	at, name, err := s.dataOf(rec.name)
 	if err != nil {
 		return false
 	}
@@ -132,8 +125,8 @@ func (s *Session) secure(root dir, rec *record) bool {
 	return true
 }
 
-// dataOf opens the directory that a name below that of the group lies in.
-func (s *Session) dataOf(root dir, name string) (at dir, last string, err error) {
+// dataOf opens the directory that a name below that of the session lies in.
+func (s *Session) dataOf(name string) (at dir, last string, err error) {
 	elems, err := splitName(name)
 	if err != nil {
 		return dir{}, "", err
@@ -141,8 +134,13 @@ func (s *Session) dataOf(root dir, name string) (at dir, last string, err error)
 	if len(elems) == 0 {
 		return dir{}, "", errNameSelf
 	}
-	parents := append([]string{s.groupName()}, elems[:len(elems)-1]...)
-	at, n, err := root.reach(parents)
+	if s.held == nil {
+		return dir{}, "", fs.ErrNotExist
+	}
+	at = s.held.dir
+	at.owned = false
+	parents := elems[:len(elems)-1]
+	at, n, err := at.reach(parents)
 	if err != nil {
 		return dir{}, "", err
 	}
@@ -154,11 +152,11 @@ func (s *Session) dataOf(root dir, name string) (at dir, last string, err error)
 }
 
 // drop removes the data of rec, which may be nil.
-func (s *Session) drop(root dir, rec *record) {
+func (s *Session) drop(rec *record) {
 	if rec == nil {
 		return
 	}
-	if at, name, err := s.dataOf(root, rec.temp); err == nil {
+	if at, name, err := s.dataOf(rec.temp); err == nil {
 		at.Remove(name)
 		at.close()
 	}
@@ -186,10 +184,10 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 	if !rec.matches(req) {
 		a.Log = append(a.Log, "File changed since the transfer was cut, receiving all of it")
 		s.past.saved, s.past.disk = nil, ""
-		s.drop(root, rec)
+		s.drop(rec)
 		return nil, remove(root, s.stateName())
 	}
-	at, name, err := s.dataOf(root, rec.temp)
+	at, name, err := s.dataOf(rec.temp)
 	if err != nil {
 		return nil, err
 	}
@@ -198,20 +196,23 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 		at.close()
 		return nil, err
 	}
+	f := &File{s: s, h: h, id: id, at: at, temp: name, place: p, req: req}
+	if err := f.mark(); err != nil {
+		f.release()
+		return nil, errInUse
+	}
 	had := min(id.Size(), req.Size)
 	if err = truncate(h, had); err == nil {
 		err = preallocate(h, req.Size)
 	}
 	if err != nil {
-		h.Close()
-		at.close()
+		f.release()
 		return nil, err
 	}
 	// What the file is too short for cannot be there, whatever the record says.
 	for i := int(had / int64(req.Layout.BlockSize)); i < req.Layout.Blocks && had < req.Size; i++ {
 		rec.missing.Add(i)
 	}
-	f := &File{s: s, h: h, id: id, at: at, temp: name, place: p, req: req}
 	s.past.saved = nil
 	// From now on the data change under the record, which knows less than we do if
 	// a stock daemon wrote it.
@@ -267,7 +268,7 @@ func (s *Session) remember(f *File, missing *block.Set, final bool) error {
 		return err
 	}
 	if rec := s.past.saved; rec != nil { // nothing names the older partial file any more
-		s.drop(root, rec)
+		s.drop(rec)
 		s.past.saved = nil
 	}
 	s.past.disk = f.rel()
@@ -279,15 +280,15 @@ func (s *Session) remember(f *File, missing *block.Set, final bool) error {
 
 // vacancy opens the directory of p, made if need be, if nothing stands at p nor in the way.
 func (s *Session) vacancy(p place) (in dir, ok bool) {
-	root, err := s.root(p.root)
+	at, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, false
 	}
-	at, n, err := root.reach(p.elems[:len(p.elems)-1])
+	at, n, err := at.reach(elems[:len(elems)-1])
 	if err != nil {
 		return dir{}, false
 	}
-	_, err = at.Lstat(p.elems[n])
+	_, err = at.Lstat(elems[n])
 	at.close()
 	if !errors.Is(err, fs.ErrNotExist) {
 		return dir{}, false
@@ -298,27 +299,7 @@ func (s *Session) vacancy(p place) (in dir, ok bool) {
 
 // writeState replaces the record by what is in s.buf, in one step.
 func (s *Session) writeState(root dir) error {
-	temp := s.stateName() + ".~new"
-	if err := remove(root, temp); err != nil {
-		return err
-	}
-	h, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	err = call{op: "write", file: h, n: int64(len(s.buf))}.make(func() error {
-		_, err := h.Write(s.buf)
-		return err
-	})
-	if err == nil {
-		err = call{op: "syncdata", file: h}.make(h.Sync)
-	}
-	err = errors.Join(err, h.Close())
-	if err == nil {
-		err = root.Rename(temp, s.stateName())
-	}
-	if err != nil {
-		root.Remove(temp)
+	if err := root.replace(s.stateName(), s.buf); err != nil {
 		return err
 	}
 	return root.sync()

@@ -76,6 +76,7 @@ func blocksOf(s *block.Set) []int {
 func (h *hall) kill() {
 	if f := h.s.open; f != nil {
 		f.h.Close()
+		f.unlock()
 		f.at.close()
 	}
 	h.s.closeRoots()

@@ -1,0 +1,388 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"uftp/wire"
+)
+
+// Owners of tests.
+var (
+	anna   = Owner{Name: "0x0A4D0001 10.77.0.1"}
+	bert   = Owner{Name: "0x0A4D0001 10.77.0.9"} // the same UID at another address
+	secret = Owner{Encrypted: true, Name: "AA"}
+	other  = Owner{Encrypted: true, Name: "BB"}
+	owners = []Owner{anna, bert, secret, other, {}}
+)
+
+// as begins an instance of the session for an owner.
+func (h *hall) as(o Owner, instance uint8) *Session {
+	h.s = h.k.Begin(SessionKey{Group: testGroup, Instance: instance, Owner: o, Started: h.started})
+	return h.s
+}
+
+// cutBy leaves a cut session of o: one whole file and a part of another.
+func (h *hall) cutBy(o Owner, text string) {
+	h.t.Helper()
+	h.as(o, 0)
+	h.receive(h.file("whole", "of the owner"), "of the owner")
+	f, left := h.cut(h.file("f", text), text, 0, 2)
+	if err := f.Abandon(left); err != nil {
+		h.t.Fatal(err)
+	}
+	h.end(false)
+}
+
+// wantResumed resumes the session of o and wants what it left to be used.
+func (h *hall) wantResumed(o Owner, text string) {
+	h.t.Helper()
+	h.as(o, 9)
+	if a := h.complete(h.resume(h.file("whole", "of the owner"))); a.Status != wire.StatusNormal {
+		h.t.Errorf("%+v: want the finished file to be taken as it is", a)
+	}
+	req := h.resume(h.file("f", text))
+	a, f := h.s.Open(req)
+	if f == nil || !a.Partial || !slices.Equal(blocksOf(a.Missing), []int{1, 3}) {
+		h.t.Fatalf("owner %+v: %+v: want the part to be taken up", o, a)
+	}
+	h.finishRest(a, f, req, text)
+	h.end(true)
+	if got, err := os.ReadFile(h.at("dest/f")); err != nil || string(got) != text {
+		h.t.Errorf("owner %+v: the file holds something else: %v", o, err)
+	}
+}
+
+// TestStrangerLeavesCutSessionAlone: whatever another owner's session of the same group
+// does, what a cut session left stays as it is, and is resumed by its owner only.
+func TestStrangerLeavesCutSessionAlone(t *testing.T) {
+	text := body(4 * testBlock)
+	for _, owner := range owners[:4] {
+		for _, stranger := range owners {
+			if owner == stranger {
+				continue
+			}
+			for name, act := range map[string]func(h *hall){
+				"resumes":          func(h *hall) { h.complete2(h.resume(h.file("f", text))) },
+				"is another new":   func(h *hall) { h.receive(h.file("f", text), text) },
+				"ends with files":  func(h *hall) { h.receive(h.file("other", "x"), "x"); h.end(true) },
+				"ends without":     func(h *hall) { h.end(true) },
+				"is whole":         func(h *hall) { h.s.Whole() },
+				"is cut":           func(h *hall) { h.receive(h.file("whole", "x"), "x"); h.end(false) },
+				"deletes":          func(h *hall) { h.complete(h.request(wire.TypeDelete, "whole", 0)); h.end(true) },
+				"makes a link":     func(h *hall) { h.complete(Request{Type: wire.TypeLink, Name: "f", Link: "x"}); h.end(true) },
+				"makes directory":  func(h *hall) { h.complete(h.request(wire.TypeDir, "f", 0)); h.end(true) },
+				"looks for copies": func(h *hall) { r := h.file("whole", "x"); r.Sync, r.Preview = true, true; h.complete(r); h.end(true) },
+				"asks for space":   func(h *hall) { h.complete(h.request(wire.TypeFreeSpace, ".", 0)); h.end(true) },
+			} {
+				for _, instance := range []uint8{0, 1} {
+					t.Run(fmt.Sprintf("%v, %v %s/%d", owner, stranger, name, instance), func(t *testing.T) {
+						h := newHall(t, withTemp)
+						h.cutBy(owner, text)
+						before := h.tree("temp")
+						h.as(stranger, instance)
+						act(h)
+						h.kill()
+						for _, line := range before {
+							if !slices.Contains(h.tree("temp"), line) {
+								t.Errorf("%s is gone", line)
+							}
+						}
+						os.Remove(h.at("dest/f"))
+						h.wantResumed(owner, text)
+					})
+				}
+			}
+		}
+	}
+}
+
+// complete2 opens a request, and wants it to be received anew.
+func (h *hall) complete2(req Request) {
+	h.t.Helper()
+	if a, f := h.s.Open(req); f == nil || a.Partial {
+		h.t.Errorf("%+v: want the file to be received anew", a)
+	}
+}
+
+// TestStrangerBesideLiveSession: two owners receive the same file in the same group at
+// once. Each gets its own.
+func TestStrangerBesideLiveSession(t *testing.T) {
+	mine, theirs := body(4*testBlock), strings.Repeat("E", 4*testBlock)
+	for _, temp := range []bool{false, true} {
+		for _, a := range owners {
+			for _, b := range owners {
+				for _, ok := range []bool{false, true} {
+					if a == b {
+						continue
+					}
+					h := newHall(t, func(c *SinkConfig) {
+						if temp {
+							c.Temp = "temp"
+						}
+					})
+					first := h.as(a, 0)
+					req := h.file("f", mine)
+					f, left := h.cut(req, mine, 0, 1)
+					if err := f.Checkpoint(left); err != nil {
+						t.Fatal(err)
+					}
+					h.as(b, 1)
+					h.receive(h.resume(h.file("f", theirs)), theirs)
+					h.end(ok)
+					if err := f.WriteAt([][]byte{[]byte(mine[2*testBlock:])}, 2*testBlock); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := f.Finish(); err != nil {
+						t.Fatal(err)
+					}
+					h.s = first
+					if _, _, err := h.s.End(true); err != nil {
+						t.Fatal(err)
+					}
+					if got, err := os.ReadFile(h.at("dest/f")); err != nil || string(got) != mine {
+						t.Errorf("%v beside %v, ended %v, -T %v: the file is not its own: %v", a, b, ok, temp, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestStockStateIsForClearSessions: what has no owner, from a stock daemon or an older
+// receiver, is resumed in clear only, and only by a restart.
+func TestStockStateIsForClearSessions(t *testing.T) {
+	text := body(4 * testBlock)
+	for _, stock := range []bool{false, true} {
+		for _, o := range owners {
+			for _, instance := range []uint8{0, 1} {
+				h := newHall(t, withTemp)
+				h.cutBy(Owner{}, text)
+				if stock {
+					h.makeStock(text)
+				}
+				before := h.tree("temp")
+				h.as(o, instance)
+				req := h.file("f", text)
+				req.Resume = instance > 0
+				a, f := h.s.Open(req)
+				if f == nil {
+					t.Fatalf("%+v", a)
+				}
+				if want := !o.Encrypted && instance > 0; a.Partial != want {
+					t.Errorf("stock %v, %+v, instance %d: partial %v, want %v", stock, o, instance, a.Partial, want)
+				}
+				h.kill()
+				for _, line := range before {
+					if (o.Encrypted || o.Name != "" && instance == 0) && !slices.Contains(h.tree("temp"), line) {
+						t.Errorf("stock %v, %+v, instance %d: %s is gone", stock, o, instance, line)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOneSessionAtATime: while somebody, in whatever process, uses the directory of a
+// session, another session of the same owner gets one of its own, and what is cut is
+// resumed when it is free.
+func TestOneSessionAtATime(t *testing.T) {
+	text := body(4 * testBlock)
+	for _, o := range owners {
+		h := newHall(t, withTemp)
+		h.needLocks()
+		h.cutBy(o, text)
+		first := h.as(o, 1)
+		req := h.resume(h.file("f", text))
+		a, f := h.s.Open(req)
+		if f == nil || !a.Partial {
+			t.Fatalf("%+v", a)
+		}
+		k, err := NewSink(h.cfg) // another daemon
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine := h.k
+		h.k = k
+		for i := range 3 {
+			h.as(o, uint8(2+i))
+			h.complete2(req)
+			if h.s.name == first.name {
+				t.Errorf("%+v: two sessions have one directory", o)
+			}
+			if len(k.Expire(time.Now().Add(time.Hour))) > 0 {
+				t.Errorf("%+v: what is in use has expired", o)
+			}
+			h.s.open.discard()
+			h.end(true)
+		}
+		h.k, h.s = mine, first
+		h.finishRest(a, f, req, text)
+		h.end(true)
+		h.wantTree("dest", "all has arrived", "f = 4000 bytes", "whole = of the owner")
+		h.wantTree("temp", "nothing is left")
+	}
+}
+
+// TestClaimsEnd: when all names are in use, the file is refused, and nothing is touched.
+func TestClaimsEnd(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.needLocks()
+	var live []*Session
+	defer func() { runtime.KeepAlive(live) }()
+	for _, o := range []Owner{anna, secret} {
+		for i := range claimNames {
+			live = append(live, h.as(o, 0))
+			if a, f := h.s.Open(h.file(fmt.Sprint(i), "x")); f == nil {
+				t.Fatalf("session %d: %+v", i, a)
+			}
+		}
+		h.as(o, 0)
+		a := h.complete(h.file("one more", "x"))
+		h.wantStatus(a, wire.StatusRejected, "all directories are in use")
+		h.end(true)
+	}
+}
+
+func (h *hall) needLocks() {
+	if runtime.GOOS == "windows" {
+		h.t.Skip("no locks here")
+	}
+}
+
+// TestLateMoveOfOwned: a session of whatever owner that was whole when its receiver was
+// killed is moved by the next one, with its owner's mark.
+func TestLateMoveOfOwned(t *testing.T) {
+	for _, o := range owners {
+		h := newHall(t, withTemp)
+		h.as(o, 0)
+		h.receive(h.file("f", "x"), "x")
+		if _, err := h.s.Whole(); err != nil {
+			t.Fatal(err)
+		}
+		h.s.whole.close() // as a kill does
+		h.finishMoves(1)
+		h.wantTree("dest", "all has arrived", "f = x")
+		h.wantTree("temp", "nothing is left")
+	}
+}
+
+// TestExpireOfOwned: what sessions of all owners left goes when it is old, and stays
+// while it is new.
+func TestExpireOfOwned(t *testing.T) {
+	h := newHall(t, withTemp)
+	text := body(4 * testBlock)
+	for _, o := range owners[:4] {
+		h.cutBy(o, text)
+	}
+	before := h.tree("temp")
+	if list := h.k.Expire(time.Now().Add(-time.Hour)); len(list) != 0 {
+		t.Errorf("%v, want nothing to expire", list)
+	}
+	h.wantTree("temp", "nothing is old", before...)
+	for _, x := range h.k.Expire(time.Now().Add(time.Hour)) {
+		if x.Err != nil {
+			t.Error(x)
+		}
+	}
+	h.wantTree("temp", "nothing is left")
+}
+
+// TestGroupEntry takes names apart, and only what this package made.
+func TestGroupEntry(t *testing.T) {
+	hex := strings.Repeat("0F", ownerHex/2)
+	for name, want := range map[string][2]string{
+		"_group_0000000A":                           {"_group_0000000A", ""},
+		"_group_0000000A_restart":                   {"_group_0000000A", "_restart"},
+		"_group_0000000A_owner":                     {"_group_0000000A", "_owner"},
+		"_group_0000000A." + hex:                    {"_group_0000000A." + hex, ""},
+		"_group_0000000A." + hex + "_done":          {"_group_0000000A." + hex, "_done"},
+		"_group_0000000A." + hex + ".2_done":        {"_group_0000000A." + hex + ".2", "_done"},
+		"_group_0000000A." + hex + ".2":             {"_group_0000000A." + hex + ".2", ""},
+		"_group_0000000A." + hex[1:] + "_done":      {"_group_0000000A", "." + hex[1:] + "_done"},
+		"_group_0000000A.2_done":                    {"_group_0000000A", ".2_done"},
+		"_group_0000000a":                           {"", ""},
+		"group_0000000A":                            {"", ""},
+		"_group_0000000":                            {"", ""},
+		"x_group_0000000A." + hex + "_restart":      {"", ""},
+		"_group_0000000A." + strings.ToLower("0F"):  {"_group_0000000A", ".0f"},
+		"_group_0000000A." + hex + "_restart.~new":  {"_group_0000000A." + hex, "_restart.~new"},
+		"_group_0000000A." + hex + ".22" + "_owner": {"_group_0000000A." + hex + ".2", "2_owner"},
+	} {
+		if group, kind := groupEntry(name); group != want[0] || kind != want[1] {
+			t.Errorf("%s: %q and %q, want %q", name, group, kind, want)
+		}
+	}
+	if n := groupNumber("_group_0000000A." + hex); n != 10 {
+		t.Errorf("group %X", n)
+	}
+	for _, o := range owners {
+		s := (&Sink{}).Begin(SessionKey{Group: 10, Owner: o})
+		for i := range claimNames {
+			if group, kind := groupEntry(s.claimName(i)); group != s.claimName(i) || kind != "" {
+				t.Errorf("%s is taken for %q and %q", s.claimName(i), group, kind)
+			}
+		}
+	}
+}
+
+// TestModesOfWhatIsCollected: nobody looks into what is under way, and what arrives has
+// the modes that it has without a temporary directory.
+func TestModesOfWhatIsCollected(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.needLocks()
+	plain := newHall(t, nil)
+	for _, x := range []*hall{h, plain} {
+		x.as(anna, 0)
+		x.receive(x.file("d/e/f", "x"), "x")
+		x.complete(x.request(wire.TypeDir, "empty", 0))
+	}
+	if fi, err := os.Stat(h.at(groupDir)); err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("%v %v, want a directory for us alone", fi.Mode(), err)
+	}
+	h.end(true)
+	for _, name := range []string{"d", "d/e", "d/e/f", "empty"} {
+		a, errA := os.Stat(h.at("dest/" + name))
+		b, errB := os.Stat(plain.at("dest/" + name))
+		if errA != nil || errB != nil || a.Mode() != b.Mode() {
+			t.Errorf("%s: %v %v with -T, %v %v without", name, a, errA, b, errB)
+		}
+	}
+}
+
+// TestOwnerIsWrittenDown where whoever looks can read it, and goes with the directory.
+func TestOwnerIsWrittenDown(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.as(anna, 0)
+	h.receive(h.file("f", "x"), "x")
+	if got, err := os.ReadFile(h.at(groupDir + ownerSuffix)); err != nil || string(got) != anna.Name+"\n" {
+		t.Errorf("%q %v", got, err)
+	}
+	h.end(true)
+	h.wantTree("temp", "nothing is left")
+	if _, err := os.Stat(filepath.Join(h.base, "dest", "f")); err != nil {
+		t.Error(err)
+	}
+	// One that was left by a receiver that was killed keeps nobody out.
+	h.write(groupDir+ownerSuffix, "somebody\n", oldStamp)
+	h.as(anna, 0)
+	h.receive(h.file("f", "x"), "x")
+	if h.s.name != filepath.Base(groupDir) {
+		t.Errorf("the session has %s", h.s.name)
+	}
+	// One that cannot be read or was cut says that the directory is not ours.
+	h.end(false)
+	h.write(groupDir+ownerSuffix, "", oldStamp)
+	h.as(anna, 1)
+	h.receive(h.resume(h.file("g", "x")), "x")
+	if h.s.name == filepath.Base(groupDir) {
+		t.Errorf("the session has %s", h.s.name)
+	}
+	h.end(true)
+}
