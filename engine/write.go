@@ -29,7 +29,7 @@ import (
 const (
 	writeBufsMax  = 1024
 	writeBytesMax = 4 << 20
-	slotWritesMax = 64 // datagrams that the kernel joins into one slot
+	slotWritesMax = machine.MaxJoined // datagrams in one slot
 	writeSlotsMax = writeBufsMax / slotWritesMax
 )
 

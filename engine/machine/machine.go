@@ -55,6 +55,7 @@ const (
 const (
 	MaxPacket      = wire.MaxDatagram + 512 // longest control datagram, bytes: a full list behind a full header
 	MaxTrainBlocks = 64                     // kernels take at most 64 segments in one send
+	MaxJoined      = 64                     // and join at most 64 datagrams of one source
 )
 
 // Out is what Poll fills. The host keeps one and hands it in again and again.

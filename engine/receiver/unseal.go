@@ -2,11 +2,12 @@ package receiver
 
 import (
 	"uftp/crypto/aead"
+	"uftp/engine/machine"
 	"uftp/wire"
 )
 
 // batchMax is how many datagrams are opened together: what a kernel joins at most.
-const batchMax = 64
+const batchMax = machine.MaxJoined
 
 // Unsealer opens sealed datagrams, in place, before the machine sees them: that is
 // what takes time, needs keys alone, and can be done by several goroutines at once,

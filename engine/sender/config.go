@@ -6,6 +6,7 @@ import (
 
 	"uftp/crypto/identity"
 	"uftp/engine/clock"
+	"uftp/engine/machine"
 	"uftp/wire"
 )
 
@@ -143,7 +144,7 @@ type Counters struct {
 	Control       int64 // control datagrams planned
 	NAKs          int64 // NAKs counted in STATUS messages
 	ReportsLost   int64 // reports for the user that a limit has cost
-	Drops         [32]int64
+	Drops         [machine.NumDrops]int64
 }
 
 // Stats is a picture of the running session for a display.
@@ -155,7 +156,7 @@ type Stats struct {
 	Left      int // blocks still to send in what is known now
 	GRTT      time.Duration
 	Rate      int64
-	States    [8]int // clients by State, proxies not counted
+	States    [numStates]int // clients by State, proxies not counted
 	Counters  Counters
 	FileStart clock.Time
 }

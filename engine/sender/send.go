@@ -32,6 +32,9 @@ type round struct {
 
 // queue puts a round behind those that wait.
 func (s *Sender) queue(r round) {
+	if s.numRounds == len(s.rounds) {
+		panic("sender: a phase plans more rounds than there is room for")
+	}
 	s.rounds[s.numRounds] = r
 	s.numRounds++
 }
