@@ -61,6 +61,7 @@ type receiveRun struct {
 	sink    *store.Sink
 	reports *reports
 	drops   dropTable
+	losses  lossMeter
 	cfg     *ReceiveConfig
 	nextTic clock.Time
 	stats   []receiver.Stats
@@ -116,6 +117,8 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.notes = newMailbox[machine.Event](r.wake)
 	r.answers = newMailbox[answer](r.wake)
 	r.reports = newReports(report)
+	r.losses = newLossMeter(conn, cfg.Net)
+	began := w.now()
 	err := r.survey()
 	for _, g := range public {
 		if err == nil {
@@ -225,10 +228,12 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.m.Wipe()
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
+	r.losses.look(r.put)
 	tap.close(&r.end)
 	for _, ev := range r.notes.take() {
 		r.put(ev)
 	}
+	r.put(Stopped{conn.Stats(), w.now().Sub(began)})
 	r.reports.close(&r.end)
 	return nil
 }
@@ -272,6 +277,7 @@ func (r *receiveRun) loop(ctx context.Context) {
 			r.put(ev)
 		}
 		r.drops.report(now, r.put)
+		r.losses.report(now, r.put)
 		r.ticks(now)
 		if r.end.passed() {
 			return
@@ -361,7 +367,9 @@ func (r *receiveRun) take(now clock.Time) {
 			r.m.StoreFailed(now, a.ref, a.text)
 			continue // nobody asked for it
 		case answerEnded:
-			r.live--
+			if r.live--; r.live == 0 {
+				r.losses.next = clock.Never
+			}
 			w := r.workers[a.group]
 			if w.sessions--; w.sessions == 0 {
 				close(w.quit)
@@ -437,10 +445,12 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		}
 		w.sessions++
 		r.live++
+		r.losses.start(now)
 	case receiver.Settle:
 		r.request(ev.Session, request{ev: ev})
 		return
 	case receiver.SessionEnded:
+		r.losses.look(r.put)
 		r.revokeKey(ev.Session.SessionID)
 		r.request(ev.Session, request{ev: ev})
 	}
@@ -491,7 +501,7 @@ func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) {
 	if r.drops.dirty {
 		until = clock.Min(until, r.drops.next)
 	}
-	until = clock.Min(until, r.backlog.next)
+	until = clock.Min(until, clock.Min(r.backlog.next, r.losses.next))
 	d := until.Sub(r.wall.now())
 	if r.end.begun() {
 		d = min(d, r.end.left())

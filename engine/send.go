@@ -42,6 +42,18 @@ const (
 	shortWait = 300 * time.Microsecond
 )
 
+// What depends on each other in other packages.
+const (
+	// A path that turns all of the ring around, and the packet that overtakes it, loses
+	// nothing to the window against replays.
+	_ = uint(aead.WindowLen - (txSlots*machine.MaxTrainBlocks + 1))
+	// A train is what the kernel takes in one send.
+	_ = uint(netio.MaxTrainSegs - machine.MaxTrainBlocks)
+	// A receive buffer holds all that the kernel joins, and every control packet.
+	_ = uint(netio.SlotBytes - machine.MaxPacket)
+	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
+)
+
 // Send runs one sender session and returns when it has ended. Cancelling ctx
 // ends it as a signal does: receivers are told, and Send returns within [StopLimit],
 // even while a disk hangs. The Security of cfg is used up
@@ -76,6 +88,7 @@ type sendRun struct {
 	m       *sender.Sender
 	reports *reports
 	drops   dropTable
+	losses  lossMeter
 	tick    time.Duration
 	nextTic clock.Time
 	trace   bool
@@ -162,6 +175,8 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		hold:   cfg.holdDisk,
 	}
 	r.m = sender.New(*sc, began)
+	r.losses = newLossMeter(conn, cfg.Net)
+	r.losses.start(began)
 	r.reports = newReports(report)
 	r.notes = newMailbox[machine.Event](r.wake)
 	r.failed = newMailbox[fileFailure](r.wake)
@@ -237,6 +252,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.result.Net = conn.Stats()
 	r.drops.next = 0
 	r.drops.report(w.now(), r.put)
+	r.losses.look(r.put)
 	tap.close(&r.end)
 	r.tellNotes()
 	r.reports.close(&r.end)
@@ -296,6 +312,7 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 			r.overtake(&r.alive)
 		}
 		r.drops.report(now, r.put)
+		r.losses.report(now, r.put)
 		r.ticks(now)
 		if r.poll(now) {
 			continue
@@ -458,7 +475,7 @@ func (r *sendRun) sleep(until clock.Time, cancelled, begin <-chan struct{}) {
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
-	until = clock.Min(until, r.killAt)
+	until = clock.Min(until, clock.Min(r.killAt, r.losses.next))
 	if r.past.Ready() {
 		until = clock.Min(until, r.m.KeepAliveAt())
 	}

@@ -227,6 +227,18 @@ func TestKernelDrops(t *testing.T) {
 	}
 }
 
+// TestKernelDropsAtTheEnd: the count is right after Close though nobody asked before.
+func TestKernelDropsAtTheEnd(t *testing.T) {
+	tx, rx := listen(t, Config{NoGSO: true}), listen(t, Config{RcvBuf: 20000})
+	for range 100 {
+		send(t, tx, TxTrain{Buf: make([]byte, 1000), To: to("127.0.0.1", rx)})
+	}
+	rx.Close()
+	if n := rx.Stats().KernelDrops; n == 0 || n > 99 {
+		t.Errorf("%d datagrams dropped, want most of 100", n)
+	}
+}
+
 func TestInterfaces(t *testing.T) {
 	a, _ := pair(t, 1500)
 	a.ip("link add nio9 type veth peer name nio8")

@@ -150,6 +150,7 @@ func (s *socket) SetReadDeadline(t time.Time) error { return ioError(s.udp.SetRe
 func (s *socket) LocalPort() uint16 { return s.port }
 
 func (s *socket) Close() error {
+	s.count.drops.read(s.raw) // the last count, for Stats
 	s.members.close()
 	return ioError(s.udp.Close())
 }

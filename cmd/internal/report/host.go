@@ -33,6 +33,9 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)
 		j.write(jsonFor{newHead(at, name, in), seconds(e.For)})
+	case engine.Losses:
+		tellLosses(l, at, in, e)
+		j.write(jsonLosses{newHead(at, "losses", in), e.KernelDrops, e.Truncated, e.GSOFallbacks, e.RcvBuf})
 	case engine.LeftBehind:
 		l.Printf(Warnings, at, in, "Warning: %s hangs, ending without it", e.What)
 		j.write(jsonText{head: newHead(at, "left_behind", in), Text: e.What})
@@ -46,6 +49,24 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		return false
 	}
 	return true
+}
+
+// tellLosses writes a line for each kind of loss, with what helps.
+func tellLosses(l *Log, at time.Time, in Where, e engine.Losses) {
+	if e.KernelDrops > 0 {
+		help := "a larger one (-B) or a lower rate helps"
+		if e.RcvBuf < e.WantRcvBuf {
+			help = fmt.Sprintf("sysctl -w net.core.rmem_max=%d or a lower rate helps", e.WantRcvBuf)
+		}
+		l.Printf(Warnings, at, in, "Warning: the receive buffer of %d bytes was full for %s: %s",
+			e.RcvBuf, cli.Count(e.KernelDrops, "datagram"), help)
+	}
+	if e.Truncated > 0 {
+		l.Printf(Warnings, at, in, "Warning: %s longer than any of UFTP", cli.Count(e.Truncated, "datagram"))
+	}
+	if e.GSOFallbacks > 0 {
+		l.Printf(Warnings, at, in, "Warning: the kernel refused segmentation offload, datagrams leave one by one now")
+	}
 }
 
 // diskText returns the line for a log and the name of the event.

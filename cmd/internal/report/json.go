@@ -195,6 +195,23 @@ type (
 		head
 		Count uint64 `json:"count"`
 	}
+	jsonLosses struct {
+		head
+		KernelDrops  uint64 `json:"kernel_drops"`
+		Truncated    uint64 `json:"truncated"`
+		GSOFallbacks uint64 `json:"gso_fallbacks"`
+		RcvBuf       int    `json:"receive_buffer"`
+	}
+	jsonStopped struct {
+		head
+		Elapsed        seconds `json:"elapsed"`
+		DatagramsSent  uint64  `json:"datagrams_sent"`
+		DatagramsHeard uint64  `json:"datagrams_received"`
+		UDPBytesHeard  uint64  `json:"udp_bytes_received"`
+		KernelDrops    uint64  `json:"kernel_drops"`
+		Truncated      uint64  `json:"truncated"`
+		GSOFallbacks   uint64  `json:"gso_fallbacks"`
+	}
 	jsonFor struct {
 		head
 		Elapsed seconds `json:"elapsed"`

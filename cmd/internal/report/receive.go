@@ -121,6 +121,13 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
+	case engine.Stopped:
+		r.logf(Detail, at, Where{}, "Got %s in %.0f seconds, %d more were dropped because the receive buffer was full",
+			cli.Count(e.Net.RxDatagrams, "datagram"), e.Elapsed.Seconds(), e.Net.KernelDrops)
+		r.JSON.write(jsonStopped{
+			newHead(at, "stopped", Where{}), seconds(e.Elapsed), e.Net.TxDatagrams, e.Net.RxDatagrams, e.Net.RxBytes,
+			e.Net.KernelDrops, e.Net.Truncated, e.Net.GSOFallbacks,
+		})
 	case engine.ReceiveTick:
 		r.tick(at, e.Sessions)
 	case receiver.SessionStarted:
