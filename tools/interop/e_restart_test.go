@@ -70,7 +70,10 @@ var restart = []scenario{
 	{id: "67", run: func(t *testing.T, e *env) {
 		e.file("long", 5_000_000) // 4 s
 		e.file("short", 5000)
-		e.rx(e.A, "-s", e.in("nonexistent"))
+		script := e.in("nonexistent")
+		e.ok(os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755))
+		e.rx(e.A, "-s", script)
+		e.ok(os.Remove(script)) // ours does not start with a script that is not there
 		one := e.txStart("-P", "230.6.6.1", hA, "long")
 		e.ok(one.WaitUntil(func() bool { return e.anyFile(e.dest(e.A)) }, "the long file at A", soon))
 		two := e.txRaw("-I", netlab.Device, "-r", "0.05", "-s", "10", "-R", "10000", "-U", "0x777", "-P", "230.6.6.2", hA, "short")
