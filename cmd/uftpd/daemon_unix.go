@@ -93,7 +93,7 @@ func startDaemon(args []string, stderr *os.File) int {
 	}
 	// A signal to the one who waits must not leave the other behind.
 	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(ch)
 	go func() {
 		if sig, ok := <-ch; ok {

@@ -256,3 +256,12 @@ func TestSourceSpecific(t *testing.T) {
 		}
 	}
 }
+
+// Windows hands batch files to an interpreter, whatever stands behind their names.
+func TestBatchFiles(t *testing.T) {
+	for name, want := range map[string]bool{`c:\x.bat`: true, `c:\x.CMD`: true, `c:\x.bat. `: true, `c:\x.exe`: false, `c:\bat`: false, "/x.bat.exe": false} {
+		if got := batchFile(name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -46,13 +47,18 @@ func splitName(name string) ([]string, error) {
 		if e == "" || e == "." {
 			continue
 		}
-		if !filepath.IsLocal(e) {
+		if !filepath.IsLocal(e) || cutsEnd(runtime.GOOS, e) {
 			return nil, errNameBad
 		}
 		elems = append(elems, e)
 	}
 	return elems, nil
 }
+
+// cutsEnd reports whether a system takes a name for another one: Windows leaves out dots
+// and blanks at its end, but not in all calls, so that guards would look at one file and
+// renames at another.
+func cutsEnd(system, e string) bool { return system == "windows" && strings.TrimRight(e, ". ") != e }
 
 // place is a name that passed the checks: elements below a directory of the configuration.
 type place struct {

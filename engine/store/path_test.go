@@ -339,3 +339,15 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+// Windows leaves the end of some names out.
+func TestNamesThatLoseTheirEnd(t *testing.T) {
+	for name, want := range map[string]bool{"a": false, "a.b": false, " a": false, ".a": false, "a.": true, "a ": true, "a. .": true, "...": true} {
+		if got := cutsEnd("windows", name); got != want {
+			t.Errorf("%q on Windows: %v, want %v", name, got, want)
+		}
+		if cutsEnd("linux", name) {
+			t.Errorf("%q on Linux is refused", name)
+		}
+	}
+}

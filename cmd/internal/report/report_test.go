@@ -473,3 +473,26 @@ func TestReceiver(t *testing.T) {
 		golden(t, "receive.json", j.String())
 	}
 }
+
+// A heading stands above what is late, or not at all.
+func TestLateHeadings(t *testing.T) {
+	register := sender.Heard{Func: wire.FuncRegister, Client: clientA}
+	for _, tt := range []struct {
+		what   string
+		events []machine.Event
+		want   string
+	}{
+		{"nobody is late", []machine.Event{sender.Notice{Kind: sender.LateRegisters}, sender.Connected{}, register}, "Received REGISTER from client 0x0A580002\n"},
+		{"two are late", []machine.Event{sender.Notice{Kind: sender.LateRegisters}, register, register}, "Late registers:\nReceived REGISTER from client 0x0A580002\nReceived REGISTER from client 0x0A580002\n"},
+		{"another phase", []machine.Event{sender.Notice{Kind: sender.LateCompletions}, sender.PhaseStarted{Phase: sender.Ended}, register}, "Received REGISTER from client 0x0A580002\n"},
+	} {
+		var b bytes.Buffer
+		s := &Sender{Name: "uftp", Log: NewLog(&b, Normal, false), Session: sendConfig()}
+		for _, ev := range tt.events {
+			s.Report(began, ev)
+		}
+		if b.String() != tt.want {
+			t.Errorf("%s: log\n%swant\n%s", tt.what, b.String(), tt.want)
+		}
+	}
+}

@@ -43,7 +43,8 @@ type Sender struct {
 	files   int // FileEnded heard
 	results results
 	view    sendView
-	hinted  bool // about receivers without a fitting key
+	late    string // heading to come
+	hinted  bool   // about receivers without a fitting key
 
 	port      uint16   // sent from
 	heardFrom bool     // somebody has registered
@@ -260,6 +261,7 @@ func (s *Sender) skipped(at time.Time, e engine.Skipped) {
 }
 
 func (s *Sender) phase(at time.Time, p sender.Phase) {
+	s.late = ""
 	switch p {
 	case sender.Announcing:
 		s.logf(Normal, at, "Initializing group")
@@ -318,6 +320,10 @@ func (s *Sender) sent(at time.Time, e sender.Sent) {
 }
 
 func (s *Sender) heard(at time.Time, e sender.Heard) {
+	if s.late != "" {
+		s.logf(Normal, at, "%s", s.late)
+		s.late = ""
+	}
 	again := ""
 	if e.Repeat {
 		again = "+"
@@ -382,7 +388,11 @@ func (s *Sender) lost(at time.Time, e sender.ClientLost) {
 
 func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 	level := Normal
+	s.late = ""
 	switch k {
+	case sender.LateRegisters, sender.LateCompletions:
+		s.late = k.String() // stands above the first of them, if there is one
+		return
 	case sender.AnnounceTimedOut:
 		level = Errors
 	case sender.DataTimedOut, sender.PassesExceeded, sender.TimeExceeded, sender.NobodyToBegin, sender.BegunAlready:
@@ -397,6 +407,7 @@ func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 }
 
 func (s *Sender) connected(at time.Time, e sender.Connected) {
+	s.late = ""
 	s.clients = e.Clients
 	s.totals = make([]total, len(e.Clients))
 	in := 0
