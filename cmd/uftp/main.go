@@ -73,6 +73,9 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 			warn(w)
 		}
 	}
+	if w := warnMTU(&cfg); w != "" {
+		warn(w)
+	}
 	if out.screen != nil {
 		cfg.Tick = screenTick
 	}

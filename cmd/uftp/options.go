@@ -74,6 +74,7 @@ type options struct {
 	robust      int
 	grtt        [3]time.Duration // initial, least, greatest
 	maxPasses   int
+	stallPasses int
 	maxNAKPct   int
 	maxNAKCount int
 	txWeight    int
@@ -100,6 +101,7 @@ const (
 	defaultBuffer  = 4 << 20         // stock's 262144 overflow when many receivers answer at once
 	defaultRobust  = 20
 	defaultPasses  = 65535
+	defaultStall   = 20
 	maxDestName    = wire.MaxNameLen - 1
 )
 
@@ -110,7 +112,7 @@ func newOptions(host cli.Host) *options {
 		ttl: 1, bufBytes: defaultBuffer,
 		workers: -1, rate: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
 		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
-		maxPasses: defaultPasses, maxNAKPct: 100, maxNAKCount: 1,
+		maxPasses: defaultPasses, stallPasses: defaultStall, maxNAKPct: 100, maxNAKCount: 1,
 		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logCount: 5,
 	}
 }
@@ -236,6 +238,9 @@ func (o *options) command() *cli.Command {
 			{Letter: 'a', Name: "max-passes", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.maxPasses, 1, 65535, "Invalid max passes", "passes"),
 				Help: "give up receivers that lack something after N passes over a file\n(1 to 65535, default: 65535)"},
+			{Name: "stall-passes", Arg: "N", Group: pace,
+				Set:  cli.Int(&o.stallPasses, 0, 65535, "Invalid stall passes", "passes"),
+				Help: "give up a receiver that in N passes in a row, and 10 seconds, does\nnot come to lack less by a quarter (0 = never to 65535, default: 20)"},
 			{Letter: 'N', Name: "max-nak-percent", Arg: "PERCENT", Group: pace,
 				Set:  cli.Int(&o.maxNAKPct, 0, 100, "Invalid max_nak_pct", "percent"),
 				Help: "a receiver that asks for more of a section is too slow\n(0 to 100, default: 100, never)"},

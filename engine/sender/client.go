@@ -33,7 +33,10 @@ type client struct {
 	lost      int    // blocks that it lost in it
 	lostIn    int    // section of the latest of them
 
+	bareTold bool // that it gets no blocks at all was reported
+
 	// Of the present file.
+	stall    stall
 	naks     int64
 	status   wire.CompleteStatus
 	done     clock.Time // of its last COMPLETE in the data phase, 0 before that

@@ -44,6 +44,7 @@ type Config struct {
 	MaxNAKPct   int // 0..100; 100 = never excessive
 	MaxNAKCount int // excessive STATUS messages that abort a client, >= 1
 	MaxPasses   int // 1..65535
+	StallPasses int // passes without progress that abort a client; 0 = never
 	TxWeight    int // percent of the ideal time that a file may take; 0 = no limit
 	QuitOnError bool
 	Sync        bool

@@ -302,6 +302,13 @@ func (s *Sender) rewind(now clock.Time) {
 		}
 		return // nobody is unfinished now
 	}
+	if s.dropStalled(now) > 0 {
+		if s.unfinished() == 0 {
+			return
+		}
+		// What they lacked stands among what the others lack: these are asked again.
+		s.pass.need.Reset(s.layout.Blocks, false)
+	}
 	s.forgetNAKs()
 	s.startPass(now)
 }
@@ -420,6 +427,7 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 		s.tell(i, "Excessive NAKs received")
 		return machine.DropNone
 	}
+	s.lacks(c, section, naks, m.NAKs[(blocks-1)/8]>>((blocks-1)%8)&1 != 0)
 	s.adapt.count(s, from, i, section, m.NAKs, blocks)
 	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
 	s.pass.naks = true

@@ -67,6 +67,7 @@
 //   - With Adapt, on at a Rate of 0 too, a DONE that lists nobody leaves in mid-pass and
 //     the rate follows what receivers answer (adapt.go). Only answers from the address
 //     that a client registered from count for the rate.
+//   - A client that comes no closer to a file in StallPasses passes is aborted (stall.go).
 //   - When all NAKs of a pass were served within it, no empty pass follows.
 //   - Parts of long lists are spaced by their size at Rate, and a list is cut so that
 //     no datagram is longer than receivers can read.

@@ -64,6 +64,18 @@ type (
 		Client Client
 		In     LostIn
 	}
+	// Stalled tells that a client made no progress in so many passes and is aborted, and
+	// how many blocks it lacked.
+	Stalled struct {
+		Client        Client
+		Passes, Lacks int
+	}
+	// NoData tells, once of a client, that it still lacks every block of a file after so
+	// many passes. PacketBytes is the length of the IP packets that carry them.
+	NoData struct {
+		Client              Client
+		Passes, PacketBytes int
+	}
 	// GotAbort tells that a host sent an ABORT. Known is false for a UID outside the roster.
 	GotAbort struct {
 		Client Client
@@ -178,6 +190,8 @@ func (SectionStarted) MachineEvent() {}
 func (PassEnded) MachineEvent()      {}
 func (RateChanged) MachineEvent()    {}
 func (ClientLost) MachineEvent()     {}
+func (Stalled) MachineEvent()        {}
+func (NoData) MachineEvent()         {}
 func (GotAbort) MachineEvent()       {}
 func (SentAbort) MachineEvent()      {}
 func (Refused) MachineEvent()        {}

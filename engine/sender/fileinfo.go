@@ -48,7 +48,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	s.pass.number = 0
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
-		c.naks, c.done, c.space, c.hasSpace = 0, 0, 0, false
+		c.naks, c.done, c.space, c.hasSpace, c.stall = 0, 0, 0, false, stall{}
 		s.confirm(c) // FILEINFO does it
 		switch {
 		case c.state.Failed():

@@ -531,3 +531,16 @@ func (r *rig) untilPassEnds() {
 	}
 	r.t.Fatal("a pass does not end in 100 s")
 }
+
+// untilNextPass advances until another pass begins, which may be over by then, or the file is.
+func (r *rig) untilNextPass() {
+	r.t.Helper()
+	pass := r.s.pass.number
+	for range 10_000 {
+		if r.s.phase != Data || r.s.pass.number != pass {
+			return
+		}
+		r.advance(ms)
+	}
+	r.t.Fatal("no pass begins in 10 s")
+}

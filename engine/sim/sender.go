@@ -97,7 +97,7 @@ func (w *World) NewInstance(first *Sender, cfg sender.Config, files ...*File) *S
 	return s
 }
 
-// Defaults fills in what a plain session of the stock sender has.
+// Defaults fills in what a plain session of the command has.
 func Defaults(cfg sender.Config) sender.Config {
 	set := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -118,6 +118,7 @@ func Defaults(cfg sender.Config) sender.Config {
 	num(&cfg.MaxNAKPct, 100)
 	num(&cfg.MaxNAKCount, 1)
 	num(&cfg.MaxPasses, 65535)
+	num(&cfg.StallPasses, 20)
 	num(&cfg.TrainBlocks, machine.MaxTrainBlocks)
 	if cfg.Overhead == 0 {
 		cfg.Overhead = wire.HeaderLen + wire.FileSegLen + udpHeaders + cfg.Security.Overhead()

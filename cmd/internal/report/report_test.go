@@ -168,6 +168,8 @@ func badSession(t *testing.T) []machine.Event {
 		sender.Notice{Kind: sender.RewindStarted},
 		sender.Notice{Kind: sender.RewindTripped},
 		sender.NAKs{Client: clientA, Section: 0, Count: 241, Excess: true},
+		sender.NoData{Client: clientA, Passes: 3, PacketBytes: 8852},
+		sender.Stalled{Client: clientA, Passes: 20, Lacks: 5},
 		sender.Notice{Kind: sender.PassesExceeded},
 		sender.Notice{Kind: sender.TimeExceeded},
 		sender.Notice{Kind: sender.DataTimedOut},

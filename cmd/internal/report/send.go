@@ -122,6 +122,15 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.JSON.write(jsonPass{newHead(at, "pass_ended", s.where), e.FileID, e.Pass, e.Packets, e.Bytes, seconds(e.Elapsed)})
 	case sender.ClientLost:
 		s.lost(at, e)
+	case sender.Stalled:
+		text := fmt.Sprintf("no progress in %d passes, it lacks %d blocks of %s", e.Passes, e.Lacks, s.file.Name)
+		s.logf(Warnings, at, "Giving up %s: %s", e.Client.Name, text)
+		s.JSON.write(s.client(at, "receiver_stalled", e.Client, "", text))
+	case sender.NoData:
+		text := fmt.Sprintf("lacks every block of %s after %d passes: packets of %d bytes do not reach it (MTU? try a smaller -b)",
+			s.file.Name, e.Passes, e.PacketBytes)
+		s.logf(Warnings, at, "Warning: %s %s", e.Client.Name, text)
+		s.JSON.write(s.client(at, "receiver_warning", e.Client, "", text))
 	case sender.GotAbort:
 		name := e.Client.Name
 		if !e.Known {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"net"
+
+	"uftp/engine"
+	"uftp/wire"
+)
+
+// warnMTU returns a line when data packets are longer than the interface that they leave by
+// takes in one piece, "" when they are not or nobody knows.
+func warnMTU(cfg *engine.SendConfig) string {
+	out := cfg.Net.MulticastIf
+	if out == nil || cfg.Session.Unicast {
+		return "" // a route decides
+	}
+	i, err := net.InterfaceByIndex(out.Index)
+	if err != nil {
+		return ""
+	}
+	return mtuWarning(i.Name, i.MTU, cfg.Session.BlockSize, cfg.Session.BlockSize+cfg.Session.Overhead)
+}
+
+func mtuWarning(name string, mtu, block, packet int) string {
+	if mtu <= 0 || packet <= mtu {
+		return ""
+	}
+	text := fmt.Sprintf("Warning: packets of %d bytes are longer than the MTU of %s, %d: they travel in fragments, all are lost with one",
+		packet, name, mtu)
+	if fits := (block - (packet - mtu)) &^ 3; fits >= wire.MinBlockSize {
+		text += fmt.Sprintf(" (-b %d fits)", fits)
+	}
+	return text
+}

@@ -1,0 +1,89 @@
+package sender
+
+import (
+	"time"
+
+	"uftp/engine/clock"
+)
+
+// Receivers without progress. The sender walks a file again as long as somebody lacks
+// something, so a receiver that gets nothing, or never has enough, would hold the session
+// for ever. Config.StallPasses bounds that: in so many passes that a client answers,
+// what it lacks must become less by a quarter, or by one block if it lacks few. Less
+// would be progress on paper only. At 30 % loss a receiver lacks a third of it after
+// one pass already.
+
+const (
+	// progressShare is the part of what a client lacked by which that must become less.
+	progressShare = 4
+	// stallLeast is how long that must last besides: on a fast network twenty passes over a
+	// few blocks take less time than a disk that makes its receiver refuse them.
+	stallLeast = 10 * time.Second
+	// closingWait is how long a client may ask for the last block of a file alone, late
+	// in the rounds of DONE. So do our receivers while the disk takes a file that has
+	// arrived as a whole.
+	closingWait = 3 * time.Minute
+	// barePasses is after how many passes a client that lacks every block is reported,
+	// bareBlocks how many blocks those must have been: one may be lost by chance.
+	barePasses = 3
+	bareBlocks = 12
+)
+
+// stall is what is known of a client's progress with the present file.
+type stall struct {
+	pass    int        // of its latest answer
+	section int        // the last one of that answer
+	lacks   int        // blocks, by that answer
+	closing bool       // it was the last block of the file
+	best    int        // what it lacked when it made progress; 0 = it has not answered
+	since   int        // passes that it has answered since then
+	at      clock.Time // of that progress
+	bare    int        // passes after which it lacked every block
+}
+
+// lacks adds a STATUS of client c, which lacks naks blocks of a section; last: the last
+// one of the section is among them.
+func (s *Sender) lacks(c *client, section, naks int, last bool) {
+	x := &c.stall
+	if x.pass != s.pass.number || section <= x.section {
+		x.lacks, x.pass = 0, s.pass.number // a new answer
+	}
+	x.section = section
+	x.lacks += naks
+	x.closing = last && x.lacks == 1 && section == s.layout.Sections-1 && s.attempt >= max(1, s.cfg.Robust/4)
+}
+
+// dropStalled takes stock of a pass: it reports the clients that lack all of the file and
+// aborts those without progress, and says how many these were.
+func (s *Sender) dropStalled(now clock.Time) (dropped int) {
+	for i := range s.roster.Len() {
+		c := s.roster.At(i)
+		x := &c.stall
+		if c.state != ActiveNAK || x.pass != s.pass.number {
+			continue
+		}
+		if x.lacks < s.layout.Blocks {
+			x.bare = 0
+		} else if x.bare++; x.bare >= barePasses && x.bare*s.layout.Blocks >= bareBlocks && !c.bareTold {
+			c.bareTold = true
+			s.reports.must(NoData{Client: s.client(i), Passes: x.bare, PacketBytes: s.cfg.BlockSize + s.cfg.Overhead})
+		}
+		if x.best == 0 || x.lacks <= x.best-max(1, x.best/progressShare) {
+			x.best, x.since, x.at = x.lacks, 0, now
+			continue
+		}
+		x.since++
+		least := stallLeast
+		if x.closing {
+			least = closingWait
+		}
+		if s.cfg.StallPasses == 0 || x.since < s.cfg.StallPasses || now < x.at.Add(least) {
+			continue
+		}
+		dropped++
+		s.setState(c, Aborted)
+		s.reports.must(Stalled{Client: s.client(i), Passes: x.since, Lacks: x.lacks})
+		s.tell(i, "No progress in too many passes")
+	}
+	return dropped
+}
