@@ -22,6 +22,7 @@ var localGroups = netip.MustParsePrefix("224.0.0.0/24")
 // findings judges the facts.
 func (f *facts) findings() []finding {
 	list := []finding{f.checkInterface(), f.checkMulticast(), f.checkRoute(), f.checkGroup(), f.checkTTL(), f.checkMTU()}
+	list = append(list, f.pathFindings()...)
 	if f.socketErr != nil {
 		list = append(list, finding{"socket", "cannot be opened: " + cli.ErrText(f.socketErr), "ulimit -n 1024, and see what a firewall or container forbids"})
 	} else {
@@ -54,6 +55,9 @@ func (f *facts) checkInterface() finding {
 	case f.iface.Loopback:
 		x.text += ", loopback: no other machine hears it"
 		x.fix = "uftp-doctor -I INTERFACE"
+	case f.iface.NoCarrier:
+		x.text = fmt.Sprintf("%s, %v, no carrier: nothing leaves it", f.iface.Name, f.iface.Addr)
+		x.fix = "plug the cable in or join the network; or uftp-doctor, uftp and uftpd -I INTERFACE"
 	case f.linkRate == 0:
 		x.text += ", speed unknown"
 	case f.rate > f.linkRate:
@@ -82,25 +86,15 @@ func (f *facts) checkRoute() finding {
 	switch {
 	case f.routeErr != nil:
 		x.text = fmt.Sprintf("to %v: %s", f.to, cli.ErrText(f.routeErr))
-		x.fix = f.routeFix()
-	case f.routeFrom != f.iface.Addr && !f.to.Is6():
-		x.text += fmt.Sprintf(", not from %v of %s", f.iface.Addr, f.iface.Name)
-		x.fix = f.routeFix()
+		x.fix = fmt.Sprintf("ip route add %v dev %s", f.to, f.iface.Name)
 		if f.to.IsMulticast() {
-			x.fix += ", or give uftp and uftpd -I " + f.iface.Name
+			x.fix = fmt.Sprintf("ip link set dev %s up, and an address for it; or -I INTERFACE", f.iface.Name)
 		}
+	case f.routeBy != "" && f.routeBy != f.iface.Name:
+		x.text += fmt.Sprintf(" by %s, not by %s", f.routeBy, f.iface.Name)
+		x.fix = fmt.Sprintf("ip route add %v dev %s, or uftp-doctor -I %s", f.to, f.iface.Name, f.routeBy)
 	}
 	return x
-}
-
-func (f *facts) routeFix() string {
-	switch {
-	case !f.to.IsMulticast():
-		return fmt.Sprintf("ip route add %v dev %s", f.to, f.iface.Name)
-	case f.to.Is6():
-		return "ip -6 route add ff00::/8 dev " + f.iface.Name + " table local"
-	}
-	return "ip route add 224.0.0.0/4 dev " + f.iface.Name
 }
 
 func (f *facts) checkGroup() finding {

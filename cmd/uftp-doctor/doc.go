@@ -6,6 +6,10 @@
 // Options that uftp and uftpd have too mean the same here, so a command line can
 // be taken over as far as it goes.
 //
+// It also looks at what would keep packets away: carrier, multicast flag, route, membership,
+// the rules of nft, the reverse-path filter, and who has the port. --role says what the
+// machine is for, since a receiver needs less than a sender, and --peer names the other side.
+//
 // # Output
 //
 // One line for each check on standard output: ok or warn, what was looked at, what
@@ -23,9 +27,15 @@
 //
 // It opens sockets, joins the groups for a moment, sends itself a few datagrams over
 // loopback and writes a file into the destination, which it removes. Nothing
-// leaves the machine but the report of a membership, and no setting is changed.
+// leaves the machine but the report of a membership, and no setting is changed. It opens the
+// port of receivers for a moment, if nobody has it, and runs nft to list the rules.
 //
 // # Limits
+//
+// Only root may list rules, and see who has a port; others are told that it was not looked
+// at. Rules are judged as far as they say something about addresses, ports, interfaces and
+// states; where limits or extensions decide, the firewall "may" drop, which is no warning.
+// Rules of the old iptables and of other systems are not read.
 //
 // It sees one machine: whether switches carry multicast only a transfer can tell.
 // The speed of the interface is known on Linux alone. The disk is measured by

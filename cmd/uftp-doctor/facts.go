@@ -28,7 +28,8 @@ type facts struct {
 	to       netip.Addr
 	ttl      int
 
-	routeFrom netip.Addr // source address that the system takes towards to
+	routeFrom netip.Addr // source address of what is sent to to
+	routeBy   string     // interface with that address
 	routeErr  error
 	joinErr   error // of the group, when to is one
 
@@ -50,6 +51,8 @@ type facts struct {
 	diskRate   float64
 	diskErr    error
 	linuxHints bool // fixes may be commands of Linux
+
+	path
 }
 
 // gather asks the system. The error is that of the command line.
@@ -66,8 +69,9 @@ func gather(o *options) (*facts, error) {
 		f.mtu = n.MTU
 	}
 	f.linkRate = linkRate(ifi.Name)
-	f.routeFrom, f.routeErr = routeTo(to, ifi)
+	f.route(o)
 	f.socket()
+	f.look(o, to, ifi)
 
 	f.packet = wire.HeaderLen + wire.FileSegLen + f.block
 	if o.cipher != "none" {
@@ -94,6 +98,21 @@ func linkRate(name string) float64 {
 		return 0
 	}
 	return float64(mbit) * 1e6 / 8
+}
+
+// route asks how the system would send: groups by the interface, as uftp does, which wants no
+// route.
+func (f *facts) route(o *options) {
+	if f.to.IsMulticast() {
+		f.routeFrom, f.routeErr = netio.Source(netio.Config{IPv6: f.to.Is6(), MulticastIf: &f.iface}, netip.AddrPortFrom(f.to, uint16(o.port)))
+	} else {
+		f.routeFrom, f.routeErr = routeTo(f.to, f.iface)
+	}
+	for _, x := range o.host.Interfaces {
+		if x.Addr == f.routeFrom && (f.routeBy == "" || x.Index == f.iface.Index) {
+			f.routeBy = x.Name
+		}
+	}
 }
 
 // routeTo asks the system which address it would send from. Nothing is sent.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -16,7 +20,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"uftp-doctor": main})
+	testscript.Main(m, map[string]func(){"uftp-doctor": main, "uftpd": holdPort, "other": holdPort})
+}
+
+// holdPort is a program that has the port of receivers, and says so by a file.
+func holdPort() {
+	if _, err := net.ListenPacket("udp4", ":1044"); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile("held", nil, 0o644); err != nil {
+		panic(err)
+	}
+	time.Sleep(time.Minute)
 }
 
 // TestScripts runs the command as a user does.
@@ -34,7 +49,23 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": cmdtest.Exits},
+		Condition: func(cond string) (bool, error) {
+			return cond == "namespaces" && canMakeNamespaces(t), nil
+		},
 	})
+}
+
+// canMakeNamespaces says whether scripts may make network namespaces; CI must.
+func canMakeNamespaces(t *testing.T) bool {
+	can := runtime.GOOS == "linux" && os.Geteuid() == 0
+	for _, tool := range []string{"unshare", "ip", "nft"} {
+		_, err := exec.LookPath(tool)
+		can = can && err == nil
+	}
+	if !can && os.Getenv("CI") != "" {
+		t.Error("no network namespaces, and CI must run these scripts")
+	}
+	return can
 }
 
 const gbit = 1e9 / 8
@@ -44,8 +75,9 @@ func healthy() *facts {
 	return &facts{
 		iface: netio.Interface{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.0.0.1"), Multicast: true},
 		mtu:   1500, linkRate: 10 * gbit, to: netip.MustParseAddr("230.4.4.1"), ttl: 1,
-		routeFrom: netip.MustParseAddr("10.0.0.1"),
-		wantBuf:   16 << 20, rcvBuf: 16 << 20, sndBuf: 16 << 20, gso: true, gro: true,
+		routeFrom: netip.MustParseAddr("10.0.0.1"), routeBy: "eth0",
+		path:    path{sends: true, receives: true, port: 1044, coming: accepted, answers: accepted, leaving: accepted},
+		wantBuf: 16 << 20, rcvBuf: 16 << 20, sndBuf: 16 << 20, gso: true, gro: true,
 		rate: gbit, block: 1300, packet: 1388, cipher: "aes256-gcm", helped: true, processor: "aes", sealRate: 20 * gbit, cpus: 2,
 		dest: "/srv", diskRate: 5 * gbit, linuxHints: true,
 	}
@@ -54,6 +86,7 @@ func healthy() *facts {
 // Every check says nothing on a healthy machine and warns of one thing when that
 // is wrong.
 func TestFindings(t *testing.T) {
+	peer := netip.MustParseAddr("10.7.0.1")
 	denied := &os.PathError{Op: "open", Path: "/srv/x", Err: syscall.EACCES}
 	for _, c := range []struct {
 		why    string
@@ -67,10 +100,38 @@ func TestFindings(t *testing.T) {
 		{"a link that does not tell its speed", func(f *facts) { f.linkRate = 0 }, "", ""},
 		{"no multicast flag", func(f *facts) { f.iface.Multicast = false }, "multicast", "ip link set dev eth0 multicast on"},
 		{"no multicast flag, and unicast", func(f *facts) { f.iface.Multicast, f.to = false, netip.MustParseAddr("10.0.0.2") }, "", ""},
-		{"no route to the group", func(f *facts) { f.routeErr = syscall.ENETUNREACH }, "route", "ip route add 224.0.0.0/4 dev eth0"},
+		{"nothing leaves by the interface", func(f *facts) { f.routeErr = syscall.ENETDOWN }, "route", "ip link set dev eth0 up"},
 		{"no route to a host", func(f *facts) { f.routeErr, f.to = syscall.ENETUNREACH, netip.MustParseAddr("10.9.0.2") }, "route", "ip route add 10.9.0.2 dev eth0"},
-		{"a route over another interface", func(f *facts) { f.routeFrom = netip.MustParseAddr("10.1.0.1") }, "route", "-I eth0"},
-		{"no route for IPv6 groups", func(f *facts) { f.routeErr, f.to = syscall.ENETUNREACH, netip.MustParseAddr("ff05::1") }, "route", "ip -6 route add ff00::/8 dev eth0"},
+		{"a route over another interface", func(f *facts) { f.to, f.routeBy = netip.MustParseAddr("10.9.0.2"), "eth1" }, "route", "-I eth1"},
+		{"another address of the interface", func(f *facts) { f.routeFrom = netip.MustParseAddr("10.0.0.7") }, "", ""},
+		{"no carrier", func(f *facts) { f.iface.NoCarrier = true }, "interface", "cable"},
+
+		{"a strict filter, nobody named", func(f *facts) { f.rpFilter = 1 }, "", ""},
+		{"a strict filter, and the way back", func(f *facts) { f.rpFilter, f.peer, f.backBy = 1, peer, "eth0" }, "", ""},
+		{"a strict filter, and another way back", func(f *facts) { f.rpFilter, f.peer, f.backBy = 1, peer, "eth1" }, "rp_filter", "sysctl -w net.ipv4.conf.eth0.rp_filter=2"},
+		{"a loose filter, and another way back", func(f *facts) { f.rpFilter, f.peer, f.backBy = 2, peer, "eth1" }, "", ""},
+		{"a filter, and no way back", func(f *facts) { f.rpFilter, f.peer, f.backErr = 2, peer, syscall.ENETUNREACH }, "rp_filter", "ip route add 10.7.0.1 dev eth0"},
+		{"no filter, and no way back", func(f *facts) { f.peer, f.backErr = peer, syscall.ENETUNREACH }, "", ""},
+		{"a filter, at a sender", func(f *facts) { f.receives, f.rpFilter, f.peer, f.backErr = false, 2, peer, syscall.ENETUNREACH }, "", ""},
+
+		{"a firewall before a receiver", func(f *facts) { f.coming, f.comingBy = dropped, "inet filter input" }, "firewall", "nft insert rule inet filter input udp dport 1044 accept"},
+		{"a firewall before the answers", func(f *facts) { f.receives, f.answers, f.answersBy = false, dropped, "inet filter input" }, "firewall", "uftp -u 2044, and nft insert rule inet filter input udp dport 2044 accept"},
+		{"a firewall before the answers to a port", func(f *facts) { f.receives, f.sourcePort, f.answers, f.answersBy = false, 3044, dropped, "ip f in" }, "firewall", "nft insert rule ip f in udp dport 3044 accept"},
+		{"a firewall before the answers, at a receiver that works", func(f *facts) { f.answers, f.answersBy = dropped, "inet filter input" }, "", ""},
+		{"a firewall before both", func(f *facts) {
+			f.coming, f.comingBy, f.answers, f.answersBy = dropped, "inet filter input", dropped, "inet filter input"
+		}, "firewall", "udp dport 1044 accept; uftp -u 2044"},
+		{"a firewall before what leaves", func(f *facts) { f.leaving, f.leavingBy = dropped, "ip f out" }, "firewall", "nft insert rule ip f out udp dport 1044 accept"},
+		{"a firewall before a receiver, at a sender", func(f *facts) { f.receives, f.coming = false, dropped }, "", ""},
+		{"a firewall before the answers, at a receiver", func(f *facts) { f.sends, f.answers = false, dropped }, "", ""},
+		{"rules that are not understood", func(f *facts) { f.coming, f.comingBy = accepted|dropped, "ip f in" }, "", ""},
+		{"rules that cannot be read", func(f *facts) { f.firewallErr, f.coming, f.answers, f.leaving = syscall.EPERM, 0, 0, 0 }, "", ""},
+
+		{"the port has another program", func(f *facts) { f.portErr, f.holder = syscall.EADDRINUSE, "other (process 7)" }, "port", "-p"},
+		{"the port has another program, at a sender", func(f *facts) { f.receives, f.portErr, f.holder = false, syscall.EADDRINUSE, "other (process 7)" }, "", ""},
+		{"the port has a receiver", func(f *facts) { f.portErr, f.holder = syscall.EADDRINUSE, "uftpd (process 7)" }, "", ""},
+		{"the port has somebody", func(f *facts) { f.portErr = syscall.EADDRINUSE }, "", ""},
+		{"the port may not be opened", func(f *facts) { f.portErr = syscall.EACCES }, "port", "above 1023"},
 		{"the group cannot be joined", func(f *facts) { f.joinErr = syscall.ENOBUFS }, "membership", "igmp_max_memberships"},
 		{"a TTL for routers", func(f *facts) { f.ttl = 5 }, "", ""},
 		{"a TTL for routers, and a group that stays", func(f *facts) { f.ttl, f.to = 5, netip.MustParseAddr("224.0.0.9") }, "ttl", "-M 230.4.4.1"},

@@ -15,8 +15,14 @@ type options struct {
 	resolver *cli.Resolver
 	host     cli.Host
 
-	iface     *netio.Choice
-	address   string
+	iface   *netio.Choice
+	address string
+	role    string
+	peer    netip.Addr
+	port    int
+
+	sourcePort int
+
 	ttl       int
 	rate      int64 // bytes/s
 	blockSize int
@@ -35,13 +41,15 @@ const (
 func newOptions(host cli.Host) *options {
 	return &options{
 		resolver: cli.NewResolver(), host: host,
-		address: defaultAddress, ttl: 1, rate: 1000 * 1024 / 8, blockSize: wire.DefaultBlockSize,
+		address: defaultAddress, role: "both", port: wire.DefaultPort, ttl: 1, rate: 1000 * 1024 / 8, blockSize: wire.DefaultBlockSize,
 		bufBytes: defaultBuffer, cipher: "none", diskMB: defaultDiskMB,
 	}
 }
 
 const examples = `  Can this machine take 5 Gbit/s of encrypted jumbo frames?
       uftp-doctor -I eth0 -R 4882812 -b 8800 -Y aes256-gcm -D /srv/in
+  Can this receiver hear a sender of another network?
+      uftp-doctor -I eth0 --role receiver --peer 10.7.0.1
 `
 
 func (o *options) command() *cli.Command {
@@ -51,7 +59,7 @@ func (o *options) command() *cli.Command {
 	)
 	return &cli.Command{
 		Name: "uftp-doctor", Version: version.Version, About: "cipher instructions: " + aead.Features(),
-		Purpose:  "Says what on this machine would slow uftp and uftpd down, and what helps.",
+		Purpose:  "Says what on this machine would stop uftp and uftpd or slow them down, and what helps.",
 		Examples: examples,
 		Exits:    "   0  nothing to warn of\n   1  an option\n   2  an address or an interface\n   4  standard output\n   7  there are warnings\n",
 		Options: []cli.Option{
@@ -59,6 +67,14 @@ func (o *options) command() *cli.Command {
 				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: as uftp chooses)"},
 			{Letter: 'M', Name: "address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.address),
 				Help: "multicast address, or that of the receiver (default: 230.4.4.1)"},
+			{Name: "role", Arg: "ROLE", Group: network, Set: cli.OneOf(&o.role, []string{"sender", "receiver", "both"}, "Invalid role"),
+				Help: "what this machine is for: sender, receiver or both (default: both)"},
+			{Name: "peer", Arg: "ADDRESS", Group: network, Set: o.setPeer,
+				Help: "address of the other side, for reverse-path filter and firewall"},
+			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: cli.Int(&o.port, 1, 65535, "Invalid port", ""),
+				Help: "UDP port of the receivers (1 to 65535, default: 1044)"},
+			{Letter: 'u', Name: "source-port", Arg: "PORT", Group: network, Set: cli.Int(&o.sourcePort, 0, 65535, "Invalid port", ""),
+				Help: "UDP port that uftp sends from (0 to 65535, default: 0, any)"},
 			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
 				Help: "hops that multicast may take (1 to 255, default: 1)"},
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
@@ -89,11 +105,23 @@ func (o *options) setInterface(v string) error {
 	return nil
 }
 
+func (o *options) setPeer(v string) error {
+	a, err := o.resolver.Addr("ip", v)
+	if err != nil {
+		return &cli.Error{Code: cli.ExitNet, Text: "Invalid address: " + err.Error(), Allowed: "an IP address or the name of a host"}
+	}
+	o.peer = a
+	return nil
+}
+
 // target is the address and the interface that reaches it.
 func (o *options) target() (netip.Addr, netio.Interface, error) {
 	to, err := o.resolver.Addr("ip", o.address)
 	if err != nil {
 		return to, netio.Interface{}, &cli.Error{Code: cli.ExitNet, Text: "Invalid address: " + err.Error() + " (-M " + o.address + ")"}
+	}
+	if o.peer.IsValid() && o.peer.Is6() != to.Is6() {
+		return to, netio.Interface{}, &cli.Error{Code: cli.ExitNet, Text: "IP version mismatch between address and peer (--peer " + o.peer.String() + ", -M " + o.address + ")"}
 	}
 	ifi, err := o.host.Outgoing(o.iface, cli.Target{Addr: to, Option: "-M " + o.address})
 	return to, ifi, err
