@@ -33,6 +33,9 @@
 //   - Nothing but a deletion, or a directory that is moved from a temporary directory
 //     without Merge, removes a directory that holds something; docs/files.md says what
 //     becomes of what is in the way.
+//   - An announcement takes no space: it is compared with what is free, and space is
+//     reserved as data come, see reserve.go. What was reserved goes back when a file is
+//     given up.
 //   - A preview changes nothing on disk.
 //   - A backup never destroys an older backup: B/YYYYMMDD/HHMMSS/path, and path.1
 //     to path.99 when a session replaces one name again.

@@ -4,7 +4,9 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +62,14 @@ func freeSpace(d dir) (bytes uint64, ok bool) {
 		return 0, false
 	}
 	return uint64(max(int64(st.Bavail), 0)) * blockBytes(&st), true
+}
+
+// allocated returns the bytes of disk that a file has.
+func allocated(fi fs.FileInfo) int64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return fi.Size()
 }
 
 // syncDir makes the entries of an open directory durable.

@@ -260,7 +260,7 @@ func probePair(from, to string, same error) error {
 // Session is the files of one session. Its methods, and those of its files, must
 // not be called from two goroutines at once, with one exception: WriteAt of a file
 // may run beside its Checkpoint, which syncs for long. To that end WriteAt uses
-// nothing of the session but vec, and changes nothing of the file.
+// nothing of the session but vec, and of the file changes only what counts its bytes.
 type Session struct {
 	k     *Sink
 	key   SessionKey

@@ -21,6 +21,9 @@ type File struct {
 	place place       // where it is to be
 	req   Request
 
+	came     int64 // bytes that were written; WriteAt's while it is received, as reserved
+	reserved int64 // bytes from its start that have their space, as far as that can be had
+
 	marked bool // has the mode of a file that is being received
 	noted  bool // a record on disk names it
 }
@@ -51,6 +54,7 @@ func (f *File) WriteAt(bufs [][]byte, off int64) error {
 	if off < 0 || n > f.req.Size-off {
 		return errRange
 	}
+	f.reserve(off + n)
 	var err error
 	if spy == nil {
 		_, err = f.s.vec.pwritev(f.h, bufs, off)
@@ -63,6 +67,7 @@ func (f *File) WriteAt(bufs [][]byte, off int64) error {
 		}
 		return fmt.Errorf("%s: %w", f.Path(), err)
 	}
+	f.came += n
 	return nil
 }
 
@@ -155,8 +160,11 @@ func (f *File) Abandon(missing *block.Set) error {
 	if missing.Count() == missing.Len() {
 		f.discard()
 		err = f.s.forget(f)
-	} else if err = syncData(f.h); err == nil {
-		err = f.s.remember(f, missing, true)
+	} else {
+		f.unreserve(missing)
+		if err = syncData(f.h); err == nil {
+			err = f.s.remember(f, missing, true)
+		}
 	}
 	if !f.recorded() {
 		f.discard()

@@ -7,23 +7,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// preallocate gives f its size and, where the file system can do so without
-// writing, its blocks too: a full disk shows now instead of in the middle.
-func preallocate(f *os.File, size int64) error {
+// allocate gives n bytes of f from off on their blocks, where the file system can do so
+// without writing.
+func allocate(f *os.File, off, n int64) error {
+	fd := int(f.Fd())
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &st); err == nil && st.Type == unix.TMPFS_MAGIC {
-		return truncate(f, size) // its blocks are memory: to give them is to clear them, about 0.4 s/GB
+	if err := unix.Fstatfs(fd, &st); err == nil && st.Type == unix.TMPFS_MAGIC {
+		return nil // its blocks are memory: to give them is to clear them, about 0.4 s/GB
 	}
 	for {
-		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
-			return truncate(f, size)
-		default:
+		if err := unix.Fallocate(fd, 0, off, n); err != unix.EINTR {
 			return err
 		}
 	}
+}
+
+// punch takes n bytes of f from off on their blocks, where the file system can do so.
+func punch(f *os.File, off, n int64) error {
+	return call{op: "release", file: f, off: off, n: n}.make(func() error {
+		for {
+			err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+			switch {
+			case errors.Is(err, unix.EINTR):
+			case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+				return nil
+			default:
+				return err
+			}
+		}
+	})
 }
 
 // exchangeAt is exchange.

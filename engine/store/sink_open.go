@@ -251,8 +251,8 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 			return nil, nil
 		}
 	}
-	if n, ok := freeSpace(at); ok && uint64(req.Size) > n {
-		return nil, fmt.Errorf("%w: %s has %d bytes, %d are free", ErrNoSpace, req.Name, req.Size, n)
+	if err := fits(req, at, req.Size); err != nil {
+		return nil, err
 	}
 	if p.skip == 0 {
 		a.Log = append(a.Log, s.k.left.clear(at)...)
@@ -262,6 +262,15 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 		at = dir{} // now the file's
 	}
 	return f, err
+}
+
+// fits reports whether there is space for n bytes of a file now. Others may take it
+// before the data come.
+func fits(req Request, at dir, n int64) error {
+	if free, ok := freeSpace(at); ok && uint64(max(n, 0)) > free {
+		return fmt.Errorf("%w: %s needs %d bytes, %d are free", ErrNoSpace, req.Name, n, free)
+	}
+	return nil
 }
 
 // compare decides by time stamps (v4-receiver.md section 4.2) whether a file is
@@ -322,18 +331,7 @@ func (s *Session) create(req Request, p place, at dir) (f *File, err error) {
 		}
 		err = errInUse
 	}
-	if err != nil {
-		return nil, err
-	}
-	if req.Size > 0 {
-		err = preallocate(f.h, req.Size)
-	}
-	if err != nil {
-		f.discard()
-		f.unlock()
-		return nil, err
-	}
-	return f, nil
+	return f, err
 }
 
 // createAs makes the temporary file under a name that is free or can be made so:

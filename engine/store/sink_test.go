@@ -561,23 +561,6 @@ func TestNoSpaceTouchesNothing(t *testing.T) { // scenario 58
 	}
 }
 
-func TestPreallocateFails(t *testing.T) {
-	h := newHall(t, nil)
-	p, err := h.s.locate("f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, _, err := h.s.find(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f, err := h.s.create(Request{Name: "f", Size: math.MaxInt64 - 1}, p, at); err == nil {
-		f.discard()
-		t.Skip("this file system takes files of any size")
-	}
-	h.wantTree("dest", "no temporary is left")
-}
-
 func TestAbandon(t *testing.T) { // scenario 104
 	h := newHall(t, withBackup)
 	h.write("dest/f", "old", oldStamp)
@@ -704,6 +687,18 @@ func TestWriteAtAllocatesNothing(t *testing.T) {
 	if _, err := f.Finish(); err != nil {
 		t.Fatal(err)
 	}
+	req = h.request(wire.TypeFile, "long", 1000*n*testBlock) // space is reserved on the way
+	_, f = h.s.Open(req)
+	off := int64(0)
+	if got := testing.AllocsPerRun(999, func() {
+		if err := f.WriteAt(bufs, off); err != nil {
+			t.Fatal(err)
+		}
+		off += n * testBlock
+	}); got != 0 {
+		t.Errorf("WriteAt of a file that grows allocates %v times, want 0", got)
+	}
+	f.Abandon(nil)
 }
 
 // BenchmarkWriteAt goes through a file again and again, in runs of neighbouring

@@ -203,7 +203,7 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 	}
 	had := min(id.Size(), req.Size)
 	if err = truncate(h, had); err == nil {
-		err = preallocate(h, req.Size)
+		err = fits(req, at, req.Size-allocated(id))
 	}
 	if err != nil {
 		f.release()
@@ -213,6 +213,7 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 	for i := int(had / int64(req.Layout.BlockSize)); i < req.Layout.Blocks && had < req.Size; i++ {
 		rec.missing.Add(i)
 	}
+	f.came = max(req.Size-int64(rec.missing.Count())*int64(req.Layout.BlockSize), 0)
 	s.past.saved = nil
 	// From now on the data change under the record, which knows less than we do if
 	// a stock daemon wrote it.
