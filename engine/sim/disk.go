@@ -10,7 +10,8 @@ import (
 )
 
 // Disk is the disk of a receiver. It keeps a bit for every block of a file, set
-// when the right bytes were stored there.
+// when the right bytes were stored there. As in package store, what a session left belongs
+// to its owner: another's session of the same group finds none of it.
 type Disk struct {
 	// How long things take.
 	OpenTime, CloseTime, SyncTime time.Duration
@@ -36,7 +37,7 @@ type openFile struct {
 	ref    machine.FileRef
 	file   *File // nil when nobody sends such a file: a mangled FILEINFO
 	layout block.Layout
-	group  uint32
+	whose  whose
 	rq     receiver.Request
 	ready  bool // Opened was given
 	closed bool // Close or Abandon was asked for
@@ -49,11 +50,20 @@ type openFile struct {
 type diskFile struct {
 	file    *File
 	name    string
-	group   uint32
+	whose   whose // zero: of nobody who receives
 	whole   bool
+	arrived bool      // in the destination
 	durable block.Set // valid when part
 	part    bool
 }
+
+// whose says which sessions something belongs to.
+type whose struct {
+	group uint32
+	owner receiver.Owner
+}
+
+func whoseIs(s *receiver.Session) whose { return whose{s.Group, s.Owner} }
 
 func (d *Disk) init(r *Receiver) {
 	d.r = r
@@ -83,9 +93,9 @@ func (d *Disk) Part(f *File) int {
 // Put places a whole file on the disk.
 func (d *Disk) Put(f *File) { d.files = append(d.files, &diskFile{file: f, name: f.Name, whole: true}) }
 
-func (d *Disk) find(group uint32, name string) *diskFile {
+func (d *Disk) find(of whose, name string) *diskFile {
 	for _, k := range d.files {
-		if k.name == name && (k.group == group || !k.part) {
+		if k.name == name && (k.whose == of || k.whose == whose{}) {
 			return k
 		}
 	}
@@ -128,7 +138,7 @@ func (d *Disk) look(o *openFile) receiver.Opened {
 		return receiver.Opened{Action: receiver.Complete, Status: wire.StatusRejected, Text: "Not enough disk space"}
 	}
 	o.have.Reset(rq.Layout.Blocks, false)
-	k := d.find(o.group, rq.Name)
+	k := d.find(o.whose, rq.Name)
 	if k != nil && rq.Sync && k.whole && k.file == o.file {
 		return receiver.Opened{Action: receiver.Complete, Status: wire.StatusSkipped}
 	}
@@ -148,11 +158,11 @@ func (d *Disk) look(o *openFile) receiver.Opened {
 		}
 	}
 	if k == nil {
-		k = &diskFile{name: rq.Name, group: o.group}
+		k = &diskFile{name: rq.Name, whose: o.whose}
 		d.files = append(d.files, k)
 	}
 	if !k.whole {
-		k.file, k.group, k.part = o.file, o.group, false
+		k.file, k.whose, k.part = o.file, o.whose, false
 	}
 	o.kept = k
 	return receiver.Opened{Action: receiver.Receive}
@@ -165,11 +175,11 @@ func (d *Disk) openRequest(ev *receiver.Open) {
 		w.Fail("%s opens %s as file %d, which is none or open already", d.r, rq.Name, rq.Ref)
 		return
 	}
-	f := w.files[fileKey{rq.Name, rq.MTime, rq.Size}]
+	f := w.fileOf(&ev.Session, &rq)
 	if f == nil && !w.mangled && rq.Type == wire.TypeFile {
 		w.Fail("%s opens %s of %d bytes, which nobody sends", d.r, rq.Name, rq.Size)
 	}
-	o := &openFile{ref: rq.Ref, file: f, layout: rq.Layout, group: ev.Session.Group, rq: rq}
+	o := &openFile{ref: rq.Ref, file: f, layout: rq.Layout, whose: whoseIs(&ev.Session), rq: rq}
 	d.open[rq.Ref] = o
 	d.r.later(d.OpenTime, func() {
 		a := d.look(o)
@@ -306,6 +316,9 @@ func (d *Disk) close(ev *receiver.Close) {
 		}
 		if text == "" && o.kept != nil {
 			o.kept.file, o.kept.whole, o.kept.part = o.file, true, false
+			if !d.r.Config.Restart {
+				d.arrive(o.kept)
+			}
 		}
 		d.r.m.Closed(w.now, ev.Ref, text)
 	})
@@ -316,7 +329,7 @@ func (d *Disk) checkEnded(ev *receiver.FileEnded) {
 	if ev.Request.Type != wire.TypeFile || d.r.w.mangled || d.Answer != nil || ev.Status == wire.StatusRejected {
 		return
 	}
-	f := d.r.w.files[fileKey{ev.Request.Name, ev.Request.MTime, ev.Request.Size}]
+	f := d.r.w.fileOf(&ev.Session, &ev.Request)
 	if f == nil || !d.Has(f) {
 		d.r.w.Fail("%s ends %s with status %d, but its disk does not have it", d.r, ev.Request.Name, ev.Status)
 	}
@@ -326,11 +339,25 @@ func (d *Disk) sessionEnded(ev *receiver.SessionEnded) {
 	if d.r.Config.Restart && !ev.OK {
 		return
 	}
-	for _, k := range d.files { // what was not resumed goes
-		if k.part && k.group == ev.Session.Group {
-			k.part = false
+	for _, k := range d.files {
+		if k.whose != whoseIs(&ev.Session) {
+			continue
+		}
+		k.part = false // what was not resumed goes
+		if k.whole && d.r.Config.Restart {
+			d.arrive(k)
 		}
 	}
+}
+
+// arrive puts a whole file into the destination, in the place of what has its name there.
+func (d *Disk) arrive(k *diskFile) {
+	for _, o := range d.files {
+		if o != k && o.name == k.name && (o.arrived || o.whose == whose{}) {
+			o.whole, o.arrived = false, false
+		}
+	}
+	k.arrived = true
 }
 
 // powerCut forgets what is not durable.

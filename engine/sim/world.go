@@ -92,6 +92,23 @@ type fileKey struct {
 	size  int64
 }
 
+// fileOf returns the file that a session asks for: the one of its sender, since several may
+// send something of the same name, size and time.
+func (w *World) fileOf(s *receiver.Session, rq *receiver.Request) *File {
+	key := fileKey{rq.Name, rq.MTime, rq.Size}
+	for _, o := range w.senders {
+		if o.addr != s.From {
+			continue
+		}
+		for _, f := range o.Files {
+			if (fileKey{f.Name, f.MTime, f.Size}) == key {
+				return f
+			}
+		}
+	}
+	return w.files[key]
+}
+
 // New returns an empty world whose luck comes from seed.
 func New(seed uint64) *World {
 	return &World{

@@ -123,9 +123,10 @@ activate = 1
 	// Restart, sync, the ways to give up.
 	{id: "L7", run: func(t *testing.T, e *env) {
 		e.file("f", 3_000_000)
+		e.key("sk", "ec:prime256v1")
 		a := e.rx(e.A, "-K", "ec:prime256v1", "-T", e.mkdir("tA"))
 		e.rx(e.B, "-K", "ec:prime256v1", "-T", e.mkdir("tB"))
-		p := e.txStart("-Y", "aes256-gcm", "-R", "6000", "-f", hAB, "f") // takes 4 s
+		p := e.txStart("-Y", "aes256-gcm", "-k", e.in("sk"), "-R", "6000", "-f", hAB, "f") // takes 4 s
 		e.log(p, "Sending section 0")
 		e.arrive(p, e.A, 600_000)
 		p.Signal(syscall.SIGINT)
@@ -139,7 +140,7 @@ activate = 1
 			}
 		}
 		c := e.capture(e.S)
-		e.txCode(0, "-Y", "aes256-gcm", "-F", restart)
+		e.txCode(0, "-Y", "aes256-gcm", "-k", e.in("sk"), "-F", restart) // receivers resume for this key
 		e.got("f", e.A, e.B)
 		blocks := e.packets(c).of(encrypted).from(e.S).where(func(p netlab.Packet) bool { return len(p.Payload) > 1300 })
 		e.want(len(blocks) < 2200, "a resumed session sends what is missing of 2308 blocks, got %d", len(blocks))

@@ -315,7 +315,9 @@ var cryptRecv = []scenario{
 	{id: "M8", run: func(t *testing.T, e *env) {
 		e.file("f", 3_000_000)
 		a := e.rx(e.A, "-T", e.mkdir("tA"))
-		p := e.txStart("-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-R", "6000", "-f", hA, "f") // takes 4 s
+		e.key("sk", "ec:prime256v1")
+		key := []string{"-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-k", e.in("sk")} // a session is resumed for its key only
+		p := e.txStart(append(key, "-R", "6000", "-f", hA, "f")...)                               // takes 4 s
 		e.log(a, "FILEINFO_ACK sent")
 		e.arrive(p, e.A, 600_000)
 		p.Signal(syscall.SIGINT)
@@ -329,7 +331,7 @@ var cryptRecv = []scenario{
 			}
 		}
 		c := e.capture(e.S)
-		e.txCode(0, "-Y", "aes256-gcm", "-h", "sha256", "-e", "ecdh_ecdsa", "-F", restart)
+		e.txCode(0, append(key, "-F", restart)...)
 		e.got("f", e.A)
 		blocks := e.packets(c).of(encrypted).from(e.S).where(func(p netlab.Packet) bool { return len(p.Payload) > 1300 })
 		e.want(len(blocks) < 2250, "a resumed session sends what is missing of 2308 blocks, got %d", len(blocks))
