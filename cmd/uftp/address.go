@@ -63,7 +63,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 			Rate: rate, Adapt: adapt, Overhead: wire.HeaderLen + wire.FileSegLen + udpHeader + ip,
 			GRTT: o.grtt[0], MinGRTT: o.grtt[1], MaxGRTT: o.grtt[2],
 			Hosts: hosts, Closed: len(hosts) > 0,
-			RegisterCount: o.registerCount, RegisterQuiet: o.registerQuiet, RegisterWait: o.registerWait,
+			RegisterCount: o.registerCount, RegisterQuiet: o.registerQuiet, RegisterWait: o.registerWait, Roaming: o.roaming,
 			MaxNAKPct: o.maxNAKPct, MaxNAKCount: o.maxNAKCount, MaxPasses: o.maxPasses, StallPasses: o.stallPasses, TxWeight: o.txWeight,
 			QuitOnError: o.quitOnError, Sync: o.sync, Preview: o.preview,
 		},

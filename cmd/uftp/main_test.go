@@ -65,7 +65,7 @@ func TestTableOfOptions(t *testing.T) {
 // Where the options end up.
 func TestSendConfig(t *testing.T) {
 	o := parsed(t, "-R 10000 -b 1400 -s 30 -r 1:0.5:2 -a 200 -N 10 -m 3 -W 110 -q -z -H 0x1,10.0.0.2 -U 0x777 "+
-		"-t 5 -Q 0x2e -B 100000 -u 5555 -p 2044 -P 230.9.x.x -M 230.1.2.3 -D new -o -E base -l --register-count 7 --register-quiet 0.25 --register-wait 600 "+
+		"-t 5 -Q 0x2e -B 100000 -u 5555 -p 2044 -P 230.9.x.x -M 230.1.2.3 -D new -o -E base -l --register-count 7 --register-quiet 0.25 --register-wait 600 --roaming "+
 		"--no-gso --no-gro --portable-io --workers 3 -x 5 f1 f2")
 	cfg, err := o.sendConfig()
 	if err != nil {
@@ -95,6 +95,7 @@ func TestSendConfig(t *testing.T) {
 		{"interface", cfg.Net.MulticastIf.Addr.String(), "10.88.0.100"},
 		{"names", cfg.Walk.DestName + " " + strings.Join(cfg.Walk.Bases, ","), "new base"},
 		{"walk", [2]bool{cfg.Walk.DestIsDir, cfg.Walk.FollowLinks}, [2]bool{true, true}},
+		{"roaming", s.Roaming, true},
 		{"operands", strings.Join(cfg.Walk.Operands, " "), "f1 f2"},
 		{"workers", cfg.Workers, 3},
 		{"trace at level 5", cfg.Trace, true},

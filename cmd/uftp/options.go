@@ -50,6 +50,7 @@ type options struct {
 	registerCount int
 	registerQuiet time.Duration
 	registerWait  time.Duration
+	roaming       bool
 	quitOnError   bool
 	sync, preview bool
 
@@ -194,6 +195,8 @@ func (o *options) command() *cli.Command {
 				Help: "begin when no new receiver came for that long (0.001 to 3600)"},
 			{Name: "register-wait", Arg: "SECONDS", Group: who, Set: o.setRegisterWait,
 				Help: "how long to wait for receivers: for N of them, for all of -H, or for\nwhoever comes (0 to 86400; default: 0, as the stock sender: -s rounds,\nabout 2 s on a local network, 30 s if nobody comes)"},
+			{Name: "roaming", Group: who, Set: cli.Flag(&o.roaming),
+				Help: "accept a receiver's packets from any address; for networks that\ntranslate addresses. In clear sessions anybody who knows the UID can\nthen forge them, in encrypted ones every receiver"},
 			{Letter: 'q', Name: "quit-on-error", Group: who, Set: cli.Flag(&o.quitOnError),
 				Help: "give up as soon as a receiver is missing, lost or aborts"},
 

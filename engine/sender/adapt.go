@@ -288,7 +288,7 @@ func (s *Sender) answerTime() time.Duration {
 func (a *adaptState) answer(s *Sender, now clock.Time, from netip.AddrPort, i, section int, bitmap []byte) bool {
 	c := s.roster.At(i)
 	switch {
-	case !a.on || section != a.section || c.answered == a.question || now < a.soonest || from != c.addr:
+	case !a.on || section != a.section || c.answered == a.question || now < a.soonest || !s.fromClient(from, c):
 		return false
 	case !s.pass.walking && (now >= a.due || now >= s.pass.asked.Add(s.advertised())):
 		return false
@@ -336,7 +336,7 @@ func (s *Sender) answeredLate(c *client, took time.Duration) {
 // section's bitmap, once for each section.
 func (a *adaptState) count(s *Sender, from netip.AddrPort, i, section int, bitmap []byte, n int) {
 	c := s.roster.At(i)
-	if !a.on || from != c.addr {
+	if !a.on || !s.fromClient(from, c) {
 		return
 	}
 	if c.epoch != a.epoch {

@@ -333,6 +333,9 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		s.refuseOnce(now, wire.FuncRegister, i, "invalid message")
 		return machine.DropPhase
 	}
+	if s.cfg.Roaming && s.sec == nil {
+		c.settleAt(from)
+	}
 	// It has not heard our REG_CONF. Once a file is announced FILEINFO stands for it.
 	s.report(Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: true, RTT: s.measure(now, c, m.Time)})
 	return machine.DropNone
@@ -349,6 +352,11 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.deny(now, from, uid, noProxies)
 		return machine.DropFunction
 	}
+	if !s.mayCome(from) {
+		s.refuseStranger(now, wire.FuncRegister, uid, tooManyOne)
+		s.deny(now, from, uid, "Max destinations exceeded")
+		return machine.DropLimit
+	}
 	n := new(start)
 	if s.sec != nil && s.roster.Len() < MaxClients {
 		if d := s.agree(now, from, n, &m); d != machine.DropNone {
@@ -362,6 +370,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.deny(now, from, uid, "Max destinations exceeded")
 		return machine.DropLimit
 	}
+	s.came(from)
 	c := s.roster.At(i)
 	c.name = uid.String()
 	s.count[kind(c)][Mute]++
@@ -387,7 +396,8 @@ func (s *Sender) quietFrom(now clock.Time, c *client) {
 // register lets client i in.
 func (s *Sender) register(now clock.Time, from netip.AddrPort, i int, m *wire.Register) {
 	c := s.roster.At(i)
-	c.addr, c.left = from, false
+	c.settleAt(from)
+	c.left = false
 	s.quietFrom(now, c)
 	s.setState(c, Active)
 	s.unconfirm(c)

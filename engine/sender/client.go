@@ -15,23 +15,26 @@ const numStates = int(Aborted) + 1
 // client is one host of the session. Lost, Aborted and, once registration is
 // over, Mute are final.
 type client struct {
-	name      string
-	proxy     bool
-	state     State
-	confirmed bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
-	addr      netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
-	want      *identity.Fingerprint
-	keys      *member // of an encrypted session, nil before its first REGISTER
-	sample    group.Sample
-	left      bool   // it was in and has aborted, and may come back: registration is not over
-	returns   int    // how often it came back
-	refused   string // why it was not let in, as reported last
-	took      bool   // it has accepted a file
-	excess    int    // STATUS messages above MaxNAKPct in this session
-	answered  uint32 // number of the latest question in mid-pass that it answered
-	epoch     uint32 // in which it last told of a loss
-	lost      int    // blocks that it lost in it
-	lostIn    int    // section of the latest of them
+	name       string
+	proxy      bool
+	state      State
+	confirmed  bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
+	addr       netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
+	want       *identity.Fingerprint
+	keys       *member // of an encrypted session, nil before its first REGISTER
+	sample     group.Sample
+	left       bool   // it was in and has aborted, and may come back: registration is not over
+	returns    int    // how often it came back
+	otherPort  uint16 // the latest other port at addr that it spoke from, 0 = none
+	sharesAddr bool   // there are two of it, at different ports of addr
+	twin       bool   // it was reported that there are two of it
+	refused    string // why it was not let in, as reported last
+	took       bool   // it has accepted a file
+	excess     int    // STATUS messages above MaxNAKPct in this session
+	answered   uint32 // number of the latest question in mid-pass that it answered
+	epoch      uint32 // in which it last told of a loss
+	lost       int    // blocks that it lost in it
+	lostIn     int    // section of the latest of them
 
 	bareTold bool // that it gets no blocks at all was reported
 
@@ -66,7 +69,7 @@ func (s *Sender) setState(c *client, st State) {
 // leave forgets who c was that has aborted during registration: what comes again under
 // its UID has to register, and from where it lives now.
 func (s *Sender) leave(c *client) {
-	c.addr = netip.AddrPort{}
+	c.settleAt(netip.AddrPort{})
 	if k := c.keys; k != nil {
 		k.peer.Wipe()
 		if k.next != nil {

@@ -41,6 +41,10 @@ type Config struct {
 	RegisterQuiet time.Duration
 	RegisterWait  time.Duration
 
+	// Roaming takes what comes under the UID of a client from any address, not only from
+	// that it registered from.
+	Roaming bool
+
 	MaxNAKPct   int // 0..100; 100 = never excessive
 	MaxNAKCount int // excessive STATUS messages that abort a client, >= 1
 	MaxPasses   int // 1..65535

@@ -59,14 +59,14 @@
 //     that those that have it stay.
 //   - Datagrams of another instance are refused: all receivers echo the byte, and the
 //     last words of an instance that is gone must not hit this one.
-//   - The ABORT of a client must come from the address and port it registered from.
-//     Only ABORT is checked that strictly; other messages cannot put anybody out, and
-//     a receiver behind a translated address may well change it.
+//   - What a client says counts only from the address that it registered from, whatever
+//     its port, unless it bears the client's own signature; what comes from elsewhere
+//     moves nothing. Two hosts with one UID are told apart that way: the second is told
+//     by an ABORT. Config.Roaming lifts it all (address.go).
 //   - The next pass does not wait for 3·G when everybody has answered, unless passes are
 //     counted (MaxPasses).
 //   - With Adapt, on at a Rate of 0 too, a DONE that lists nobody leaves in mid-pass and
-//     the rate follows what receivers answer (adapt.go). Only answers from the address
-//     that a client registered from count for the rate.
+//     the rate follows what receivers answer (adapt.go).
 //   - A client that comes no closer to a file in StallPasses passes is aborted (stall.go).
 //   - When all NAKs of a pass were served within it, no empty pass follows.
 //   - Parts of long lists are spaced by their size at Rate, and a list is cut so that
@@ -74,7 +74,7 @@
 //
 // # Limits on what others can cause
 //
-// 100000 clients; 50 ABORTs a second to strangers; 100 reports a second of refused
+// 100000 clients, in an open group 1000 at one address or /64; 50 ABORTs a second to strangers; 100 reports a second of refused
 // messages; 1024 reports waiting, except for those that change the session, of which
 // there are as many as clients; 1024 trains under way; half of the time for public-key
 // operations of hosts that register, a fifth for signatures that turn out bad, of

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"net/netip"
 	"time"
 
 	"uftp/engine/block"
@@ -102,6 +103,12 @@ type (
 		Client Client
 		Text   string
 	}
+	// SharedUID tells once that another host answers under the UID of a client. Only
+	// what comes from the first counts.
+	SharedUID struct {
+		Client        Client
+		First, Second netip.AddrPort
+	}
 	// RateChanged tells that the rate, bytes/s, was changed for what the receivers lost,
 	// which is a share of 0..1.
 	RateChanged struct {
@@ -196,6 +203,7 @@ func (GotAbort) MachineEvent()       {}
 func (SentAbort) MachineEvent()      {}
 func (Refused) MachineEvent()        {}
 func (KeyWarning) MachineEvent()     {}
+func (SharedUID) MachineEvent()      {}
 func (GRTTChanged) MachineEvent()    {}
 func (Notice) MachineEvent()         {}
 func (Connected) MachineEvent()      {}

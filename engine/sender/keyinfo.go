@@ -108,6 +108,9 @@ func (s *Sender) agree(now clock.Time, from netip.AddrPort, n *start, m *wire.Re
 // registerKeys takes a REGISTER of client i during registration.
 func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wire.Register) machine.Drop {
 	c := s.roster.At(i)
+	if c.twin && s.foreign(now, from, wire.FuncRegister, i) {
+		return machine.DropSource // they would take each other's place for ever
+	}
 	if c.keys == nil {
 		c.keys = newMember()
 		s.quietFrom(now, c)
@@ -156,7 +159,7 @@ func (s *Sender) hasPlace(k *member) bool {
 // began with.
 func (s *Sender) registerRTT(now clock.Time, from netip.AddrPort, c *client, n *start, m *wire.Register) time.Duration {
 	rtt := s.roundTrip(now, m.Time)
-	if from != n.addr || rtt == 0 {
+	if !sameHost(from, n.addr) || rtt == 0 {
 		return 0
 	}
 	if n.rtt == 0 || rtt < n.rtt {
@@ -183,7 +186,7 @@ func badPremaster(d machine.Drop) string {
 func (s *Sender) takePeer(c *client, n *start) *start {
 	k, srv := c.keys, s.sec.server
 	if !c.addr.IsValid() {
-		c.addr = n.addr // until it has proved itself
+		c.settleAt(n.addr) // until it has proved itself
 	}
 	if srv.Ready(&k.peer.Peer) && (k.acked || srv.ClientAuth() || n.addr != k.peer.addr) {
 		if k.next != nil {
@@ -244,6 +247,9 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 	}
 	if err != nil {
 		s.refuseOnce(now, wire.FuncClientKey, i, refusal(err))
+		if err == handshake.ErrOtherKey && from != c.addr {
+			s.sendOff(now, from, i)
+		}
 		return machine.DropSealed
 	}
 	if !repeat {
@@ -270,7 +276,7 @@ func (s *Sender) proved(i int, from netip.AddrPort, p *start) {
 		k.promote()
 		s.hurry = true
 	}
-	c.addr = from
+	c.settleAt(from)
 }
 
 // refusal puts an error of the handshake into words for the log.
@@ -306,7 +312,7 @@ func (s *Sender) giveWay(c *client) {
 	k := c.keys
 	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.sec.server.Ready(&k.next.Peer) {
 		k.promote()
-		c.addr = k.peer.addr
+		c.settleAt(k.peer.addr)
 	}
 }
 
@@ -400,6 +406,8 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 		return s.handleKeyInfoAck(now, from, i, counter, msg)
 	case !k.acked && fn != wire.FuncAbort:
 		return machine.DropPhase
+	case s.sec.sigLen == 0 && s.foreign(now, from, fn, i):
+		return machine.DropSource
 	case k.acked && !k.window.Mark(counter):
 		return machine.DropReplay
 	}
@@ -432,7 +440,7 @@ func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, co
 	}
 	k.acked = true
 	if !again {
-		c.addr = from
+		c.settleAt(from)
 		if k.peer.rtt > 0 {
 			c.sample = s.grtt.Measure(k.peer.rtt)
 		}
@@ -452,7 +460,7 @@ func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool 
 	if s.failRate.Next(now) > now {
 		return false
 	}
-	if from == c.addr {
+	if sameHost(from, c.addr) {
 		return c.keys.failRate.Next(now) <= now
 	}
 	return s.farFailRate.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
@@ -470,7 +478,7 @@ func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, pkt
 	}
 	us := s.sec.server.ClientKeyCostUs(key.AppendBlob(nil))
 	s.failRate.Take(now, us)
-	if from == c.addr {
+	if sameHost(from, c.addr) {
 		c.keys.failRate.Take(now, us)
 		return
 	}

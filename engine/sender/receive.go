@@ -45,6 +45,9 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 	if s.sec != nil && !s.mayBeClear(i, h.Func) {
 		return machine.DropClear
 	}
+	if (s.sec == nil || h.Func == wire.FuncAbort) && s.foreign(now, from, h.Func, i) {
+		return machine.DropSource
+	}
 	return s.dispatch(now, from, h.Func, i, msg)
 }
 
@@ -77,7 +80,7 @@ func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i i
 	case wire.FuncComplete:
 		return s.handleComplete(now, i, msg)
 	case wire.FuncAbort:
-		return s.handleAbort(now, from, i, msg)
+		return s.handleAbort(i, msg)
 	}
 	return machine.DropFunction // congestion control, and keys in clear
 }
@@ -124,19 +127,15 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 	return machine.DropUnknown
 }
 
-// handleAbort takes an ABORT of client i. It must come from where the client
-// registered; a listed host that has not registered yet may refuse from anywhere.
-func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
+// handleAbort takes an ABORT of client i. A listed host that has not registered yet may
+// refuse from anywhere.
+func (s *Sender) handleAbort(i int, msg []byte) machine.Drop {
 	m, err := wire.ParseAbort(msg)
 	if err != nil {
 		return machine.DropMalformed
 	}
 	c := s.roster.At(i)
-	switch {
-	case c.addr.IsValid() && from != c.addr:
-		s.refuse(now, wire.FuncAbort, i, "not from the address it registered from")
-		return machine.DropSource
-	case c.state.Failed() && (c.state != Mute || s.phase != Announcing):
+	if c.state.Failed() && (c.state != Mute || s.phase != Announcing) {
 		return machine.DropPhase
 	}
 	if s.phase == Announcing && s.closed && c.state != Mute && c.returns < maxReturns {

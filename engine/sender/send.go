@@ -257,11 +257,16 @@ func (s *Sender) tell(i int, text string) {
 
 // deny aborts a host that has no place here, at the address it wrote from.
 func (s *Sender) deny(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
+	s.denyAs(now, to, uid, inClear, text)
+}
+
+// denyAs is deny in a form that the host takes.
+func (s *Sender) denyAs(now clock.Time, to netip.AddrPort, uid wire.UID, f form, text string) {
 	if s.replyRate.Next(now) > now {
 		return
 	}
 	s.replyRate.Take(now, 1)
-	s.replies.push(abort{to: to, uid: uid, text: text})
+	s.replies.push(abort{to: to, uid: uid, form: f, text: text})
 }
 
 // sendAbort builds the next ABORT that may leave.

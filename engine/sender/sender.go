@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"net/netip"
 	"time"
 
 	"uftp/engine/block"
@@ -76,9 +77,10 @@ type Sender struct {
 	numRounds int
 	partAt    clock.Time // earliest moment of the next part of a round
 	sec       *Security
-	around    int       // bytes of lower layers around a datagram
-	replyRate cc.Bucket // replies
-	eventRate cc.Bucket // Refused and GotAbort
+	around    int                  // bytes of lower layers around a datagram
+	crowd     map[netip.Prefix]int // clients of an open group by where they came from
+	replyRate cc.Bucket            // replies
+	eventRate cc.Bucket            // Refused and GotAbort
 
 	// Public-key operations, in µs.
 	keyRate     cc.Bucket

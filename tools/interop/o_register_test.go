@@ -4,6 +4,7 @@ package interop
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,8 +60,37 @@ var registering = func() (list []scenario) {
 			e.log(p, "Registration is over already")
 			e.got("f", e.A, e.B)
 		}},
+		// Two receivers with one UID: one gets the file, the other learns why it does not,
+		// and the sender says so.
+		scenario{id: "R8", side: ourSender, run: func(t *testing.T, e *env) { e.shareUID() }},
+		scenario{id: "R8c", side: ourSender, run: func(t *testing.T, e *env) {
+			e.shareUID("-Y", "aes256-gcm", "-c")
+		}},
 	)
 }()
+
+func (e *env) shareUID(args ...string) {
+	e.t.Helper()
+	e.file("f", 200_000)
+	rx := []string{"-U", "0xAC110002"}
+	if has(args, "-Y") {
+		rx = append(rx, "-K", "ec:prime256v1")
+	}
+	a, b := e.rx(e.A, rx...), e.rx(e.B, rx...)
+	p := e.txStart(append(args, "-r", "0.3", "f")...)
+	res := e.end(p)
+	e.want(res.Code == 0, "exit code 0, got %d", res.Code)
+	e.want(strings.Contains(p.Stderr(), "answers from 10.") && strings.Contains(p.Stderr(), "give each receiver its own -U"), "the sender says that there are two")
+	const told = "UID is in use by another receiver"
+	first, second := a, b
+	if strings.Contains(a.Stderr(), told) && !e.exists(e.dest(e.A, "f")) {
+		first, second = b, a
+	}
+	e.becomes(func() error { return netlab.SameFile(e.src("f"), e.dest(first.Host, "f")) })
+	e.log(second, told)
+	e.want(!e.exists(e.dest(second.Host, "f")), "the second one has not got it")
+	e.result("0xAC110002", "f", "copy")
+}
 
 // shortOfOne runs a session that would like three receivers: A is there, B comes late.
 func (e *env) shortOfOne(late time.Duration, args ...string) {

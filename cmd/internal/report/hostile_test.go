@@ -55,6 +55,7 @@ func TestHostileTexts(t *testing.T) {
 			sender.FileStarted{FileID: 1, File: sender.File{Name: x, Link: x, Type: wire.TypeLink}},
 			sender.GotAbort{Client: c, Known: true, Text: x}, sender.Refused{Client: c, Known: true, Reason: x},
 			sender.Refused{Client: c, Known: true, Func: wire.FuncRegister, Reason: x}, sender.KeyWarning{Client: c, Text: x},
+			sender.SharedUID{Client: c, First: netip.MustParseAddrPort("10.0.0.1:5"), Second: netip.MustParseAddrPort("10.0.0.2:5")},
 			sender.FileEnded{File: sender.File{Name: x}, Err: x, Results: []sender.Result{{Client: c, State: sender.Lost}}},
 			receiver.FileStarted{Session: in, Request: q}, receiver.GotAbort{Session: in, Text: x}, receiver.SentAbort{Session: in, Text: x},
 			receiver.Refused{Session: in, Text: x}, receiver.FileEnded{Session: in, Request: q, Text: x}, engine.Note{Session: in, Text: x},

@@ -125,6 +125,8 @@ type (
 		In       string   `json:"in,omitempty"`
 		Files    int      `json:"files,omitempty"`
 		Text     string   `json:"text,omitempty"`
+
+		Addresses []string `json:"addresses,omitempty"`
 	}
 	jsonRegistration struct {
 		head

@@ -43,8 +43,9 @@ type Sender struct {
 	files   int // FileEnded heard
 	results results
 	view    sendView
-	late    string // heading to come
-	hinted  bool   // about receivers without a fitting key
+	late    string   // heading to come
+	hinted  bool     // about receivers without a fitting key
+	shared  []string // UIDs that two hosts have
 
 	port      uint16   // sent from
 	heardFrom bool     // somebody has registered
@@ -165,6 +166,8 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		if e.Known && (e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey) {
 			s.JSON.write(s.client(at, "receiver_refused", e.Client, "", e.Reason))
 		}
+	case sender.SharedUID:
+		s.sharedUID(at, e)
 	case sender.KeyWarning:
 		s.logf(Warnings, at, "Warning: client %s: %s", e.Client.Name, e.Text)
 	case sender.RateChanged:
@@ -364,6 +367,25 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 		s.JSON.write(line)
 	}
 }
+
+// sharedUID tells of two hosts with one UID, now and below the table.
+func (s *Sender) sharedUID(at time.Time, e sender.SharedUID) {
+	first, second := e.First.Addr().String(), e.Second.Addr().String()
+	if first == second {
+		first, second = e.First.String(), e.Second.String()
+	}
+	text := fmt.Sprintf("%s answers from %s and %s: give each receiver its own -U. Only the first takes part", e.Client.Name, first, second)
+	s.logf(Warnings, at, "Warning: %s (--roaming, if it is one receiver whose address changes)", text)
+	if len(s.shared) < sharedMax {
+		s.shared = append(s.shared, text)
+	}
+	line := s.client(at, "shared_uid", e.Client, "", "")
+	line.Addresses = []string{e.First.String(), e.Second.String()}
+	s.JSON.write(line)
+}
+
+// sharedMax is how many UIDs that two hosts have stand below the table.
+const sharedMax = 20
 
 func (s *Sender) client(at time.Time, event string, c sender.Client, in, text string) jsonClient {
 	return jsonClient{head: newHead(at, event, s.where), Receiver: c.Name, UID: c.UID.String(), Proxy: c.Proxy, In: in, Text: text}

@@ -186,6 +186,9 @@ func (s *Sender) Table(w io.Writer) {
 		fmt.Fprintf(w, ", %d skipped here", r.skipped)
 	}
 	fmt.Fprintln(w)
+	for _, line := range s.shared {
+		fmt.Fprintln(w, cli.Clean(line))
+	}
 }
 
 // byReceiver is one line a receiver, one column a file.

@@ -1,0 +1,107 @@
+package sender
+
+import (
+	"net/netip"
+
+	"uftp/engine/clock"
+	"uftp/wire"
+)
+
+// Where clients live. The UID of a client is no secret, and not always its own: what
+// comes under it counts only from the host that has registered. That keeps strangers
+// from saying COMPLETE for others, and finds two receivers that have one UID, of which
+// one would take the other's answers for its own.
+//
+// It concerns what comes in clear. What is sealed proves that it comes from a member of
+// the group, which has the same keys as all others; so it counts only from there, too,
+// unless each packet bears the client's own signature.
+
+// maxPerAddress is how many clients of an open group one IPv4 address, or one /64 of
+// IPv6, can register: enough for what lies behind a translator of addresses, and few
+// enough that who makes up UIDs leaves room for others.
+const maxPerAddress = 1000
+
+const (
+	sharedUID  = "UID is in use by another receiver"
+	tooManyOne = "too many receivers at one address"
+)
+
+// sameHost compares addresses without ports, which translators of addresses change. A
+// link-local address has its interface as zone: on another link it is another host's.
+func sameHost(a, b netip.AddrPort) bool { return a.Addr().Unmap() == b.Addr().Unmap() }
+
+// fromClient reports whether what comes from there can be c's, as far as addresses say.
+func (s *Sender) fromClient(from netip.AddrPort, c *client) bool {
+	return s.cfg.Roaming || sameHost(from, c.addr)
+}
+
+// foreign reports whether a message under the UID of client i comes from another host
+// than the client. That one is told, unless it has just said that it goes; who was first
+// stays. Hosts behind one address differ by their ports: a port may change, but when both
+// speak in turn there are two.
+func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i int) bool {
+	c := s.roster.At(i)
+	switch {
+	case s.cfg.Roaming || !c.addr.IsValid():
+		return false
+	case !sameHost(from, c.addr):
+	case from.Port() == c.addr.Port():
+		if c.otherPort != 0 && !c.sharesAddr {
+			c.sharesAddr = true
+			s.reportTwin(i, netip.AddrPortFrom(c.addr.Addr(), c.otherPort))
+		}
+		return false
+	case !c.sharesAddr:
+		c.otherPort = from.Port()
+		return false
+	}
+	if fn == wire.FuncAbort { // of a twin that gives up, or forged
+		s.refuse(now, fn, i, "not from the address it registered from")
+		return true
+	}
+	s.sendOff(now, from, i)
+	return true
+}
+
+// sendOff tells a host that another one has its UID, and the user.
+func (s *Sender) sendOff(now clock.Time, other netip.AddrPort, i int) {
+	s.reportTwin(i, other)
+	s.denyAs(now, other, s.roster.UID(i), s.form(false), sharedUID)
+}
+
+// reportTwin reports once that another host answers as client i.
+func (s *Sender) reportTwin(i int, other netip.AddrPort) {
+	c := s.roster.At(i)
+	if c.twin {
+		return
+	}
+	c.twin = true
+	s.reports.must(SharedUID{Client: s.client(i), First: c.addr, Second: other})
+}
+
+// settleAt notes that c lives there.
+func (c *client) settleAt(from netip.AddrPort) {
+	c.addr, c.otherPort, c.sharesAddr = from, 0, false
+}
+
+// mayCome reports whether one more client may register from there, in an open group.
+func (s *Sender) mayCome(from netip.AddrPort) bool { return s.crowd[home(from)] < maxPerAddress }
+
+// came counts a client that registered from there.
+func (s *Sender) came(from netip.AddrPort) {
+	if s.crowd == nil {
+		s.crowd = make(map[netip.Prefix]int) // never ranged over
+	}
+	s.crowd[home(from)]++
+}
+
+// home is what one host can give itself as many addresses of as it likes.
+func home(from netip.AddrPort) netip.Prefix {
+	a := from.Addr().Unmap().WithZone("")
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
