@@ -234,6 +234,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		t.run(out.Hand(len(stages)-1, 0))
 	})
 	wg.Go(func() { t.overtakeLoop(past.Hand(1, 0)) })
+	cfg.Walk.Now = w.time(w.now())
 	walker := store.NewWalker(cfg.Walk)
 	wg.Go(func() { walkLoop(walker, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
 	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })

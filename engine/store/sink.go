@@ -49,7 +49,7 @@ type SessionKey struct {
 	Group    uint32
 	Instance uint8
 	Owner    Owner     // with a temporary directory, only the same one gets what an earlier instance left
-	Started  time.Time // backups are named after it, in its time zone
+	Started  time.Time // backups are named after it, in its time zone; stamps of files are read about it
 }
 
 // Request is what a FILEINFO asks for.
@@ -59,7 +59,7 @@ type Request struct {
 	Name    string // as sent
 	Link    string // as sent, for a symbolic link
 	Size    int64
-	MTime   uint32 // Unix seconds, 0 = not given
+	MTime   uint32 // as sent, see stamp.go; 0 = not given
 	Layout  block.Layout
 	Sync    bool
 	Preview bool

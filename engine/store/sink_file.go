@@ -101,7 +101,7 @@ func (f *File) finish(log *[]string) error {
 		return errStolen
 	}
 	if f.req.MTime != 0 {
-		stamp := time.Unix(int64(f.req.MTime), 0)
+		stamp := time.Unix(unixOf(f.req.MTime, f.s.key.Started), 0)
 		if err := f.at.Chtimes(f.temp, stamp, stamp); err != nil {
 			*log = append(*log, "Couldn't set time stamp: "+reason(err))
 		}

@@ -223,7 +223,7 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 	defer func() { at.close() }()
 	if req.Sync {
 		var wanted bool
-		if a.Status, wanted = compare(req, fi, &a.Log); !wanted {
+		if a.Status, wanted = s.compare(req, fi, &a.Log); !wanted {
 			return nil, nil
 		}
 	}
@@ -274,14 +274,19 @@ func fits(req Request, at dir, n int64) error {
 }
 
 // compare decides by time stamps (v4-receiver.md section 4.2) whether a file is
-// wanted that would replace old, nil if there is none.
-func compare(req Request, old fs.FileInfo, log *[]string) (status wire.CompleteStatus, wanted bool) {
+// wanted that would replace old, nil if there is none. Both stamps are taken for what 32
+// bits can say: what no sender can reach would be newer than all files for ever.
+func (s *Session) compare(req Request, old fs.FileInfo, log *[]string) (status wire.CompleteStatus, wanted bool) {
 	if old == nil {
 		*log = append(*log, logCopy)
 		return wire.StatusNormal, true
 	}
-	theirs, ours := int64(req.MTime), old.ModTime().Unix()
-	if theirs < ours || theirs == ours && old.Mode().IsRegular() && old.Size() == req.Size {
+	same := old.Mode().IsRegular() && old.Size() == req.Size
+	theirs, ours := unixOf(req.MTime, s.key.Started), unixOf(uint32(old.ModTime().Unix()), s.key.Started)
+	if req.MTime == 0 {
+		theirs = ours // none is given: the size has to tell
+	}
+	if theirs < ours || theirs == ours && same {
 		*log = append(*log, logInSync)
 		return wire.StatusSkipped, false
 	}

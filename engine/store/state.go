@@ -238,7 +238,7 @@ func (p *past) trusts(req Request, fi fs.FileInfo) bool {
 	if req.MTime == 0 {
 		return p.found
 	}
-	return stamp == int64(req.MTime)
+	return uint32(stamp) == req.MTime
 }
 
 // remember writes the record of f, whose bytes are durable. With final the file

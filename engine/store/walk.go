@@ -2,11 +2,11 @@ package store
 
 import (
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"uftp/wire"
 )
@@ -24,11 +24,12 @@ const (
 // WalkConfig says what is sent and under which names (v4-sender.md section 9).
 type WalkConfig struct {
 	Operands    []string
-	DestName    string   // -D; "" = unset
-	DestIsDir   bool     // -o: DestName is a directory even for a single operand
-	Bases       []string // -E: what operands must start with and names lose
-	Exclude     []string // -X: paths relative to the parent of their operand
-	FollowLinks bool     // -l
+	DestName    string    // -D; "" = unset
+	DestIsDir   bool      // -o: DestName is a directory even for a single operand
+	Bases       []string  // -E: what operands must start with and names lose
+	Exclude     []string  // -X: paths relative to the parent of their operand
+	FollowLinks bool      // -l
+	Now         time.Time // about which stamps of files are sent, see stamp.go
 }
 
 // Entry is one thing to announce with FILEINFO.
@@ -39,7 +40,7 @@ type Entry struct {
 	Name  string // on the wire, slashes, 1..299 bytes
 	Link  string // target of a TypeLink
 	Size  int64  // TypeFile only, bytes
-	MTime uint32 // TypeFile only, Unix seconds
+	MTime uint32 // TypeFile only, as sent, see stamp.go
 
 	seen fs.FileInfo // TypeFile: the file as the walk saw it
 }
@@ -203,7 +204,7 @@ func (w *Walker) visit(p spot) (Entry, *Skip) {
 		}
 		f.Close()
 		return Entry{Path: p.path, Local: p.local, Type: wire.TypeFile, Name: p.name,
-			Size: info.Size(), MTime: unixSeconds(info), seen: info}, nil
+			Size: info.Size(), MTime: stampOf(info.ModTime(), w.cfg.Now), seen: info}, nil
 	case fs.ModeSymlink:
 		target, err := os.Readlink(p.local)
 		if err != nil {
@@ -321,10 +322,4 @@ func lastComponent(p string) string {
 		return p
 	}
 	return p[strings.LastIndexByte(p, '/')+1:]
-}
-
-// unixSeconds returns the modification time as FILEINFO carries it; a time before
-// 1970 becomes 1, because 0 means that none is given.
-func unixSeconds(info fs.FileInfo) uint32 {
-	return uint32(min(max(info.ModTime().Unix(), 1), math.MaxUint32))
 }

@@ -250,8 +250,8 @@ func TestEntryFields(t *testing.T) {
 	if want := (Entry{Path: "f", Local: "./d/f", Name: "n/f", Size: 3, MTime: 1_700_000_000}); e != want {
 		t.Errorf("entry of a file is %+v, want %+v", e, want)
 	}
-	if e, _, _ = w.Next(); e.MTime != 1 {
-		t.Errorf("a time before 1970 is sent as %d, want 1: 0 would mean none", e.MTime)
+	if e, _, _ = w.Next(); e.MTime != 1<<32-5 {
+		t.Errorf("a time before 1970 is sent as %d, want it with its sign", e.MTime)
 	}
 	if e, _, _ = w.Next(); e != (Entry{Path: "b", Type: wire.TypeDelete, Name: "n/b"}) {
 		t.Errorf("entry of a delete is %+v", e)
