@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -151,7 +152,7 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 		log, err := session(clock, sink, all, &ev.Session).Whole()
 		a := answer{kind: answerSettled, session: ev.Session.SessionID, number: ev.Number, events: notes(ev.Session, log)}
 		if err != nil {
-			a.text = err.Error()
+			a.text = forPeer(err)
 			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
 		}
 		return a
@@ -263,4 +264,16 @@ func notes(s receiver.Session, lines []string) []machine.Event {
 
 func failure(s receiver.Session, what string, err error) []machine.Event {
 	return []machine.Event{Note{s, 0, what + ": " + err.Error()}}
+}
+
+// forPeer is what a sender, whom nobody knows, may hear of an error: the system's text, and
+// no path, interface or address of this host. The log has the rest.
+func forPeer(err error) string {
+	if text, ok := store.Reason(err); ok {
+		return text
+	}
+	if errors.Is(err, errNoInterface) {
+		return errNoInterface.Error()
+	}
+	return "failed, its log says why"
 }

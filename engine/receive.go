@@ -405,7 +405,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	case receiver.Join:
 		text := ""
 		if err := r.joinAll(ev.Group, ev.Session); err != nil {
-			text = err.Error()
+			text = forPeer(err)
 		}
 		r.m.Joined(now, ev.Session.SessionID, text)
 		return
@@ -414,7 +414,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		return
 	case receiver.Open:
 		// Known from now on: the session may be given up before the answer comes.
-		f := &openFile{ref: ev.Request.Ref, req: ev.Request}
+		f := &openFile{ref: ev.Request.Ref, req: ev.Request, of: ev.Session}
 		r.files[f.ref] = f
 		r.request(ev.Session, request{ev: ev, file: f})
 		return

@@ -38,6 +38,7 @@ const (
 type openFile struct {
 	ref    machine.FileRef
 	req    receiver.Request
+	of     receiver.Session
 	opened time.Time
 	behind uint64 // position in the ring behind its last block; the core's
 	sink   *store.File
@@ -173,7 +174,7 @@ func (w *writer) flush(f *openFile, off int64) {
 		}
 		if err := f.sink.WriteAt(w.bufs, off); err != nil {
 			f.broken = err
-			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: err.Error()})
+			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: forPeer(err), events: failure(f.of, "storing "+f.req.Name, err)})
 		}
 	}
 	w.bufs = w.bufs[:0]

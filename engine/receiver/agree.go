@@ -14,6 +14,9 @@ import (
 // errNoKeyYet says that the key to show to a sender is being made.
 var errNoKeyYet = errors.New("receiver: the key is being made")
 
+// errHandshake stands for errors that have no words of the protocol.
+const errHandshake = handshake.Refusal("The handshake failed")
+
 // agree takes the offer of an ANNOUNCE. An error is the reason to refuse it, in
 // the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
 // nothing costs nothing, the rest has a budget.
@@ -31,7 +34,11 @@ func (r *Receiver) agree(now clock.Time, pkt []byte, h wire.Header, a *wire.Anno
 		cfg.Keys = r.own
 		client, err = handshake.NewClient(pkt, cfg)
 	}
-	if err != nil {
+	var said handshake.Refusal
+	switch {
+	case err != nil && err != handshake.ErrBusy && !errors.As(err, &said):
+		return nil, errHandshake // what went wrong here is not for strangers
+	case err != nil:
 		return nil, err
 	}
 	return &secrets{client: client, uses: 1}, nil

@@ -101,7 +101,7 @@ type Opened struct {
 	Partial   bool
 	FreeSpace uint64
 	HasSpace  bool
-	Text      string // Abort: to the sender; Complete with StatusRejected: for the log
+	Text      string // Abort: to the sender, without paths of this host; Complete with StatusRejected: for the log
 }
 
 // Phase of a session (v4-receiver.md section 2.2).

@@ -82,14 +82,14 @@ func (r *Receiver) whole(now clock.Time, s *session) {
 	r.emit(Close{Session: s.info, Ref: f.req.Ref})
 }
 
-// StoreFailed tells that a block could not be written. The session cannot go on:
-// asking for the block again would not help, and a Close that is under way would
-// finish a file with a hole.
+// StoreFailed tells that a block could not be written, and why, in words for the sender. The
+// session cannot go on: asking for the block again would not help, and a Close that is under
+// way would finish a file with a hole.
 func (r *Receiver) StoreFailed(now clock.Time, ref machine.FileRef, errText string) {
 	s := r.byRef(ref)
 	if s == nil {
 		return
 	}
 	s.file.failed = true
-	r.abort(now, s, errText, EndRefused)
+	r.abort(now, s, s.file.req.Name+": "+errText, EndRefused)
 }

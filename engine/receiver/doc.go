@@ -27,7 +27,9 @@
 // never more than one Join without a Leave, whatever sessions share it; after a
 // Joined that tells a failure there is no Leave. A block that could not be written
 // is told with StoreFailed, before the answer to the Close of its file; that Close
-// must fail, or the file with a hole gets its final name. A session that ends while
+// must fail, or the file with a hole gets its final name. The texts of Joined, StoreFailed,
+// Settled and of an Opened that aborts go to the sender, whom nobody knows: they must not
+// say where anything lies on this host. A session that ends while
 // an Open or Close is under way ends when the answer has come.
 //
 // COMPLETE for a file says that the disk has it under its final name, COMPLETE for the

@@ -404,7 +404,7 @@ func TestClosing(t *testing.T) {
 		w, q := whole(t, 20)
 		w.r.StoreFailed(w.now, q.Ref, "no space left on device")
 		w.poll()
-		w.wantAbort("no space left on device", "a hole in the file")
+		w.wantAbort("f1: no space left on device", "a hole in the file")
 		if a := event[Abandon](w, "a hole in the file"); a.Missing.Count() != 3 {
 			t.Fatalf("%d missing, want all: nobody knows which is not there", a.Missing.Count())
 		}
@@ -420,7 +420,7 @@ func TestStoreFailed(t *testing.T) {
 	w.r.StoreFailed(w.now, q.Ref, "no space left on device")
 	w.r.StoreFailed(w.now, q.Ref, "no space left on device")
 	w.poll()
-	w.wantAbort("no space left on device", "once")
+	w.wantAbort("f1: no space left on device", "once")
 	w.wantSilence("once")
 	w.wantEnded(false, EndRefused)
 }

@@ -1,7 +1,9 @@
 package receiver
 
 import (
+	"errors"
 	"testing"
+	"testing/iotest"
 
 	"uftp/crypto/handshake"
 	"uftp/wire"
@@ -81,4 +83,15 @@ func TestGuardedModes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestInnerErrorsAreNotForStrangers: a sender hears reasons in the words of the protocol, and
+// nothing of what went wrong inside.
+func TestInnerErrorsAreNotForStrangers(t *testing.T) {
+	w := newSecureWorld(t, gcm, false, func(c *Config) {
+		c.Rand = iotest.ErrReader(errors.New("open /dev/urandom: too many open files"))
+	})
+	w.announceSealed()
+	w.wantAbort("The handshake failed", "the source of randomness is broken")
+	w.wantPhase(Free)
 }

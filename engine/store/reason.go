@@ -1,0 +1,16 @@
+package store
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Reason returns the system's text for an error, without the path, the name or the address
+// that the error is about; ok is false if it does not come from the system.
+func Reason(err error) (text string, ok bool) {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error(), true
+	}
+	return "", false
+}
