@@ -60,10 +60,12 @@ type (
 	// it here; the host answers with KeyMade.
 	KeyWanted struct{ Spec identity.Spec }
 	// SessionEnded ends a session. OK: by DONE_CONF or the completion limit; the
-	// host may now move what a temporary directory holds.
+	// host may now move what a temporary directory holds. Lacks: the sender holds more
+	// for received than arrived here.
 	SessionEnded struct {
 		Session Session
 		OK      bool
+		Lacks   bool
 		Reason  EndReason
 	}
 )
@@ -160,6 +162,8 @@ const (
 	ClientKeySent               // CLIENT_KEY sent
 	GotKeyInfo                  // Received KEYINFO
 	KeyInfoAckSent              // KEYINFO_ACK sent
+	NothingCame                 // The session is confirmed though no file of it arrived here: does another receiver have the same UID?
+	NotAllCame                  // The session is confirmed though not all of it arrived here: does another receiver have the same UID?
 )
 
 // EndReason says why a session ended.

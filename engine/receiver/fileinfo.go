@@ -193,6 +193,7 @@ func (r *Receiver) acknowledge(s *session) {
 // answer ends a file between FILEINFO and data with a COMPLETE, and remembers it.
 func (r *Receiver) answer(s *session, f finished, text string) {
 	s.finished = f
+	s.files++
 	r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text}) // why, then what is said
 	if !s.ended {
 		r.complete(s, f)

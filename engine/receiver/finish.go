@@ -37,6 +37,7 @@ func (r *Receiver) Closed(now clock.Time, ref machine.FileRef, errText string) {
 	if f.done && !s.ended {
 		r.complete(s, s.finished)
 	}
+	s.files++
 	r.emit(FileEnded{Session: s.info, Request: f.req, Status: s.finished.status, Text: errText})
 	r.enter(now, s, MidGroup)
 	if s.ended {
@@ -56,6 +57,9 @@ func (r *Receiver) complete(s *session, f finished) {
 // under way makes it void: the sender must not hear that all is well.
 func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Drop {
 	if s.phase != MidGroup {
+		if listed {
+			r.doubt(s)
+		}
 		return machine.DropPhase
 	}
 	s.finished = finished{}
@@ -66,6 +70,9 @@ func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Dr
 	}
 	r.emit(GotDone{Session: s.info, Group: true})
 	r.step(s, GroupDone)
+	if s.files == 0 || s.lacks {
+		r.doubt(s)
+	}
 	if r.cfg.Restart {
 		if r.settles++; r.settles == 0 {
 			r.settles = 1
@@ -79,6 +86,20 @@ func (r *Receiver) doneGroup(now clock.Time, s *session, listed bool) machine.Dr
 	}
 	r.complete(s, finished{})
 	return machine.DropNone
+}
+
+// doubt reports, once a session, that its sender holds it for received here and it is not:
+// somebody else must have answered in our name.
+func (r *Receiver) doubt(s *session) {
+	switch {
+	case s.doubted:
+		return
+	case s.files == 0:
+		r.step(s, NothingCame)
+	default:
+		r.step(s, NotAllCame)
+	}
+	s.doubted = true
 }
 
 // Settled answers the Settle of that number: now the sender may hear that the session is
@@ -99,19 +120,30 @@ func (r *Receiver) Settled(now clock.Time, id SessionID, number uint32, errText 
 
 // gotDoneConf takes DONE_CONF.
 func (r *Receiver) gotDoneConf(now clock.Time, s *session, msg []byte) machine.Drop {
+	if s.phase == MidGroup {
+		s.alive(now)
+	}
+	x, err := wire.ParseHostList(msg)
+	ours := err == nil && x.Func == wire.FuncDoneConf && x.Hosts.Contains(r.cfg.UID)
 	switch s.phase {
 	case MidGroup:
-		s.alive(now)
+		if ours && (s.files == 0 || s.lacks) {
+			r.doubt(s)
+		}
 		return machine.DropNone
+	case Opening, Receiving, Closing:
+		if ours {
+			r.doubt(s)
+		}
+		return machine.DropPhase
 	case Completing:
 	default:
 		return machine.DropPhase
 	}
-	x, err := wire.ParseHostList(msg)
-	if err != nil || x.Func != wire.FuncDoneConf {
+	switch {
+	case err != nil || x.Func != wire.FuncDoneConf:
 		return machine.DropMalformed
-	}
-	if !x.Hosts.Contains(r.cfg.UID) {
+	case !ours:
 		return machine.DropNotForUs
 	}
 	r.step(s, GroupConfirmed)

@@ -82,8 +82,11 @@ func (r *Receiver) gotDone(now clock.Time, s *session, msg []byte) machine.Drop 
 	f := &s.file
 	switch s.phase {
 	case MidGroup:
-		if listed && x.FileID == s.finished.id {
+		switch {
+		case listed && x.FileID == s.finished.id:
 			r.complete(s, s.finished)
+		case listed && x.FileID > s.info.FileID:
+			s.lacks = true
 		}
 	case Opening:
 		if listed {

@@ -83,6 +83,10 @@ type session struct {
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
+	files   int  // that got an answer
+	lacks   bool // the sender asked for an answer about a file that never came
+	doubted bool // the sender holds more for received than is here
+
 	stored bool  // a block was stored
 	waits  *host // counted in crowd there; nil: not
 
@@ -314,7 +318,7 @@ func (r *Receiver) end(now clock.Time, s *session, why EndReason) {
 		r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &missing})
 	}
 	r.leave(s)
-	r.emit(SessionEnded{Session: s.info, OK: why == EndConfirmed || why == EndUnconfirmed, Reason: why})
+	r.emit(SessionEnded{Session: s.info, OK: why == EndConfirmed || why == EndUnconfirmed, Lacks: s.doubted, Reason: why})
 	r.forget(s)
 }
 

@@ -142,6 +142,9 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 			return
 		}
 		r.logf(stepLevel(e.Step), at, whereOf(e.Session), "%v", e.Step)
+		if e.Step == receiver.NothingCame || e.Step == receiver.NotAllCame {
+			r.JSON.write(jsonText{head: newHead(at, "not_received", whereOf(e.Session)), Sender: e.Session.Sender.String(), Text: e.Step.String()})
+		}
 	case receiver.FileStarted:
 		r.fileStarted(at, e)
 	case receiver.GotDone:
@@ -167,7 +170,7 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 		r.JSON.write(jsonText{head: newHead(at, "refused", whereOf(e.Session)), Sender: e.Session.Sender.String(), Text: e.Text})
 	case receiver.SessionEnded:
 		r.logf(Detail, at, whereOf(e.Session), "Session ended: %v", e.Reason)
-		r.JSON.write(jsonSessionEnd{newHead(at, "session_ended", whereOf(e.Session)), e.Session.Sender.String(), e.OK, e.Reason.String()})
+		r.JSON.write(jsonSessionEnd{newHead(at, "session_ended", whereOf(e.Session)), e.Session.Sender.String(), e.OK && !e.Lacks, e.Reason.String()})
 		delete(r.meters, e.Session.Slot)
 		if r.live--; r.live == 0 {
 			r.Screen.Draw(at, idleLine)
@@ -237,7 +240,7 @@ func statusTime(at time.Time) string { return at.Format("2006/01/02-15:04:05") }
 // stepLevel is the level of a step: failures are warnings.
 func stepLevel(s receiver.Step) int {
 	switch s {
-	case receiver.Unconfirmed, receiver.Unfinished, receiver.TimedOut, receiver.NotListed:
+	case receiver.Unconfirmed, receiver.Unfinished, receiver.TimedOut, receiver.NotListed, receiver.NothingCame, receiver.NotAllCame:
 		return Warnings
 	}
 	return Normal
