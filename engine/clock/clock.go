@@ -6,6 +6,7 @@
 package clock
 
 import (
+	"math"
 	"time"
 
 	"uftp/wire"
@@ -17,16 +18,33 @@ type Time int64
 // Never is later than any moment; a Deadline of Never means "nothing to wait for".
 const Never Time = 1<<63 - 1
 
-// Add returns t+d; Never stays Never.
+// Add returns t+d; Never stays Never. What lies beyond the ends of time is the end: a
+// moment that far away never comes, or has long been.
 func (t Time) Add(d time.Duration) Time {
 	if t == Never {
 		return t
 	}
-	return t + Time(d)
+	sum := t + Time(d)
+	switch {
+	case d > 0 && sum < t:
+		return Never
+	case d < 0 && sum > t:
+		return math.MinInt64
+	}
+	return sum
 }
 
-// Sub returns t-u.
-func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
+// Sub returns t-u, or the longest duration of that sign.
+func (t Time) Sub(u Time) time.Duration {
+	d := t - u
+	switch {
+	case t > u && d < 0:
+		return math.MaxInt64
+	case t < u && d > 0:
+		return math.MinInt64
+	}
+	return time.Duration(d)
+}
 
 // Stamp returns t as version 4 messages carry it.
 func (t Time) Stamp() wire.Stamp {
@@ -41,8 +59,20 @@ func FromStamp(s wire.Stamp, ref Time) Time {
 	return Time(sec*1e9 + int64(s.Usec)*1000)
 }
 
-// Seconds turns floating seconds into a duration.
-func Seconds(s float64) time.Duration { return time.Duration(s * 1e9) }
+// Seconds turns floating seconds into a duration, the longest one of that sign for what no
+// duration can be, and 0 for no number.
+func Seconds(s float64) time.Duration {
+	switch ns := s * 1e9; {
+	case ns >= math.MaxInt64:
+		return math.MaxInt64
+	case ns <= math.MinInt64:
+		return math.MinInt64
+	case ns != ns:
+		return 0
+	default:
+		return time.Duration(ns)
+	}
+}
 
 // Min returns the earlier of two moments.
 func Min(a, b Time) Time {

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -87,8 +88,8 @@ func (s *Sender) startData(now clock.Time) {
 	s.began = now
 	if s.cfg.TxWeight > 0 && s.cfg.Rate > 0 && !s.cfg.Adapt.On {
 		ideal := float64(s.file.Size) / float64(s.cfg.Rate)
-		if limit := int64(float64(s.cfg.TxWeight) / 100 * ideal); limit > 0 {
-			s.timers.Set(timerLimit, now.Add(time.Duration(limit)*time.Second))
+		if limit := math.Floor(float64(s.cfg.TxWeight) / 100 * ideal); limit > 0 {
+			s.timers.Set(timerLimit, now.Add(clock.Seconds(limit)))
 		}
 	}
 	s.startPass(now)

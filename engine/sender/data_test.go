@@ -697,3 +697,21 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 		t.Errorf("%d reports lost", n)
 	}
 }
+
+// TestFarLimits: limits of centuries are over in centuries, not at once.
+func TestFarLimits(t *testing.T) {
+	for _, c := range []struct {
+		rate   int64
+		weight int
+		size   int64
+		block  int
+	}{{128, 10000, 9_900_000_000, 1000}, {128, 10000, 80_000_000_000, 8800}, {1, 110, 9_900_000_000, 1000}} {
+		r := join(t, func(c *Config) {}, 1)
+		r.s.cfg.Rate, r.s.cfg.TxWeight, r.s.cfg.BlockSize = c.rate, c.weight, c.block
+		r.hold = true
+		r.offer("f", c.size)
+		r.ack(1, 1, 0, false)
+		r.advance(5 * ms)
+		r.wantPhase(fmt.Sprintf("%+v", c), Data)
+	}
+}

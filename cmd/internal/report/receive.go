@@ -11,6 +11,7 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/engine"
+	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/wire"
@@ -360,7 +361,7 @@ func sessionLine(at time.Time, st *receiver.Stats, m *meter) string {
 	speed := m.update(at, have)
 	left := ""
 	if speed > 0 {
-		left = "  " + rate(speed) + "  " + span(time.Duration(float64(st.Size-have)/speed*1e9)) + " left"
+		left = "  " + rate(speed) + "  " + span(clock.Seconds(float64(st.Size-have)/speed)) + " left"
 	}
 	share := float64(st.Blocks-st.Missing) / float64(st.Blocks)
 	return fmt.Sprintf("%s  %s  %s %3.0f%% of %s%s  NAKs: %d", from, tail(st.Name), bar(share, 12), share*100, size(st.Size), left, st.NAKs)

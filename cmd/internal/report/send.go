@@ -12,6 +12,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine"
+	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
@@ -502,7 +503,7 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 			rate = 0 // nobody knows
 		}
 		if rate > 0 {
-			elapsed = time.Duration(float64(e.File.Size) / rate * 1e9)
+			elapsed = clock.Seconds(float64(e.File.Size) / rate)
 		}
 	}
 	speed := ""

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"uftp/cmd/internal/cli"
+	"uftp/engine/clock"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -55,7 +56,7 @@ func (v *sendView) fileLine(at time.Time, st sender.Stats) string {
 	blockSize := float64(v.file.Size) / float64(st.Blocks)
 	left := ""
 	if speed > 0 && st.Left > 0 {
-		left = "  " + rate(speed) + "  " + span(time.Duration(float64(st.Left)*blockSize/speed*1e9)) + " left"
+		left = "  " + rate(speed) + "  " + span(clock.Seconds(float64(st.Left)*blockSize/speed)) + " left"
 	}
 	if st.Pass > 1 {
 		return fmt.Sprintf("%s  %s  %s to repair%s  pass %d", tail(v.file.Name), bar(share, 16), size(int64(float64(st.Left)*blockSize)), left, st.Pass)

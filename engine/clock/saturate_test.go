@@ -1,0 +1,41 @@
+package clock
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestEndsOfTime(t *testing.T) {
+	const now, least = Time(1_800_000_000e9), Time(math.MinInt64)
+	const long, back = time.Duration(math.MaxInt64), time.Duration(math.MinInt64)
+	for _, c := range []struct {
+		t    Time
+		d    time.Duration
+		want Time
+	}{
+		{now, time.Second, now + 1e9}, {now, -time.Second, now - 1e9},
+		{now, long, Never}, {Never - 1, 1, Never}, {Never - 1, 2, Never}, {Never - 2, 1, Never - 1},
+		{Never, back, Never}, {0, back, least}, {-1, back, least}, {-2, back + 1, least},
+	} {
+		if got := c.t.Add(c.d); got != c.want {
+			t.Errorf("%d + %d is %d, want %d", c.t, c.d, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		t, u Time
+		want time.Duration
+	}{{now, now - 5, 5}, {Never, -1, long}, {Never, 0, long}, {least, 1, back}, {least, 0, back}, {-1, Never, back}} {
+		if got := c.t.Sub(c.u); got != c.want {
+			t.Errorf("%d - %d is %d, want %d", c.t, c.u, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		s    float64
+		want time.Duration
+	}{{1.5, 1500 * time.Millisecond}, {-2, -2 * time.Second}, {1e10, long}, {math.Inf(1), long}, {-1e10, back}, {math.NaN(), 0}} {
+		if got := Seconds(c.s); got != c.want {
+			t.Errorf("%v s are %d, want %d", c.s, got, c.want)
+		}
+	}
+}
