@@ -87,6 +87,12 @@ type (
 	Entered struct{ Path string }
 	// Skipped tells of an operand or file that is not sent.
 	Skipped struct{ store.Skip }
+	// NotTried tells that the session ended before a file was announced. More: there are
+	// others, which are not listed.
+	NotTried struct {
+		Path string
+		More bool
+	}
 	// Offered tells the local path of the file that is announced next.
 	Offered struct{ Entry store.Entry }
 	// SendFailed tells that datagrams could not be sent. Repeats of the same error are counted, not reported.
@@ -148,6 +154,7 @@ func (Skipped) MachineEvent()      {}
 func (Offered) MachineEvent()      {}
 func (SendFailed) MachineEvent()   {}
 func (SourceFailed) MachineEvent() {}
+func (NotTried) MachineEvent()     {}
 func (Stored) MachineEvent()       {}
 func (Moved) MachineEvent()        {}
 func (Expired) MachineEvent()      {}

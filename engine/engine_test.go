@@ -498,6 +498,62 @@ func wantNoAllocations(t *testing.T, long int, cost func(size int) (mallocs uint
 	}
 }
 
+// TestFilesBehindOneThatShrinks: what stands behind a file that cannot be read to its end
+// arrives, of that one nothing does, and it is told once why.
+func TestFilesBehindOneThatShrinks(t *testing.T) {
+	for _, temp := range []bool{false, true} {
+		for _, workers := range []int{0, 2} {
+			t.Run(fmt.Sprintf("temp %v, %d workers", temp, workers), func(t *testing.T) {
+				p := startReceiver(t, func(c *ReceiveConfig) {
+					if temp {
+						c.Sink.Temp, c.Receiver.Restart = t.TempDir(), true
+					}
+				})
+				path := p.file("shrinking", 4<<20)
+				cfg := p.config(4e6, 1300, p.file("before", 0), path, p.file("behind", 50_000), p.file("last", 5000))
+				cfg.Workers = workers
+				res, events := sendWith(t, context.Background(), cfg, func() { os.Truncate(path, 100_000) })
+				if res.Exit != sender.ExitNoFile {
+					t.Errorf("exit %d, want %d: one file reached nobody", res.Exit, sender.ExitNoFile)
+				}
+				p.wantSame("before", "behind", "last")
+				if _, err := os.Stat(filepath.Join(p.dest, "shrinking")); err == nil {
+					t.Error("a file that never came whole is there")
+				}
+				told := 0
+				for _, ev := range events {
+					if f, ok := ev.(SourceFailed); ok && strings.Contains(f.Path, "shrinking") {
+						told++
+					}
+					if x, ok := ev.(NotTried); ok {
+						t.Errorf("told %+v", x)
+					}
+				}
+				if told != 1 {
+					t.Errorf("it was told %d times that the file shrank, want once", told)
+				}
+			})
+		}
+	}
+}
+
+// TestNotTried: a session that ends early names the files that are left.
+func TestNotTried(t *testing.T) {
+	p := startReceiver(t, nil)
+	cfg := p.config(2e6, 1300, p.file("first", 4<<20), p.file("second", 5000), p.file("third", 5000))
+	cfg.Session.QuitOnError = true
+	_, events := sendWith(t, context.Background(), cfg, func() { p.stop() })
+	var left []string
+	for _, ev := range events {
+		if x, ok := ev.(NotTried); ok {
+			left = append(left, filepath.Base(x.Path))
+		}
+	}
+	if strings.Join(left, " ") != "second third" {
+		t.Errorf("not tried: %q, want the second and the third", left)
+	}
+}
+
 // TestSourceShrinksBeforeItsTurn truncates the second file while the first is sent:
 // it is left out, and everything else arrives.
 func TestSourceShrinksBeforeItsTurn(t *testing.T) {

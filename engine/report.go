@@ -123,7 +123,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, Skipped, CaptureFailed, CaptureLost, Disk, LeftBehind, Losses, Stopped:
+		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, CaptureFailed, CaptureLost, Disk, LeftBehind, Losses, Stopped:
 		return true
 	}
 	return false

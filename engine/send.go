@@ -240,6 +240,9 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })
 
 	r.loop(ctx, cfg.Begin)
+	if !r.stopping {
+		r.listUntried(ctx)
+	}
 	r.end.begin()
 	r.flush()
 	close(quit)
@@ -302,6 +305,10 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 		r.handle(now)
 		r.reap()
 		for _, f := range r.failed.take() {
+			if f.src.failed {
+				continue // trains that were planned before
+			}
+			f.src.failed = true
 			r.put(SourceFailed{f.src.path, f.err})
 			r.m.FileFailed(now, f.src.id, f.err.Error())
 		}
@@ -430,6 +437,44 @@ func (r *sendRun) offer(now clock.Time) {
 			return
 		}
 	}
+}
+
+// Limits of what is listed of files that a session came to its end without.
+const (
+	untriedMax  = 1000
+	untriedWait = 500 * time.Millisecond
+)
+
+// listUntried reports the files that are still to be walked when a session ends early.
+func (r *sendRun) listUntried(ctx context.Context) {
+	limit := time.NewTimer(untriedWait)
+	defer limit.Stop()
+	last := ""
+	for n := 0; n < untriedMax; {
+		ring.Poke(r.wants)
+		select {
+		case o, more := <-r.offers:
+			if !more {
+				return
+			}
+			if o.note != nil {
+				if _, ok := o.note.(Entered); !ok {
+					r.put(o.note)
+				}
+				continue
+			}
+			r.closes.put(o.src)
+			last = o.entry.Path
+			r.put(NotTried{Path: last})
+			n++
+		case <-limit.C:
+			r.put(NotTried{Path: last, More: true})
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+	r.put(NotTried{Path: last, More: true})
 }
 
 // room reports whether there is a free slot. One that came back is free only

@@ -59,6 +59,7 @@ type source struct {
 	id      uint16
 	pending int // slots that refer to it
 	closing bool
+	failed  bool   // that it cannot be read was reported
 	hold    func() // for tests: called before each read; may be nil
 }
 

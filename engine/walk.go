@@ -74,7 +74,7 @@ func closeLoop(box *mailbox[*source], notes *mailbox[machine.Event], quit <-chan
 
 func closeSources(box *mailbox[*source], notes *mailbox[machine.Event]) {
 	for _, s := range box.take() {
-		if err := s.close(); err != nil {
+		if err := s.close(); err != nil && !s.failed {
 			notes.put(SourceFailed{s.path, err})
 		}
 	}

@@ -138,7 +138,8 @@ const exits = `   0  the end was reached; a receiver took a file and confirmed t
    6  SIGINT, SIGTERM, SIGQUIT or SIGHUP
    7  nobody registered; with -q somebody is missing
    8  nobody answered the announcement of a file; with -q somebody did not
-   9  nobody finished a file; with -q somebody did not
+   9  nobody finished a file, or it could not be read to its end;
+      with -q somebody did not
   10  the end was reached but no file was accepted
       and confirmed; with -q a receiver did not confirm the session
 Instead of 0 the code is 1 or 4 when something could not be written: 1 for the

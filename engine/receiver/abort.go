@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -12,16 +13,38 @@ func (r *Receiver) gotAbort(now clock.Time, s *session, msg []byte) machine.Drop
 	if err != nil {
 		return machine.DropMalformed
 	}
-	switch {
-	case x.Host == r.cfg.UID:
-	case x.Host != 0:
+	if x.Host != 0 && x.Host != r.cfg.UID {
 		return machine.DropNotForUs
-	case x.Flags&wire.AbortCurrentFile != 0 && s.phase == MidGroup:
-		return machine.DropNotForUs // about a file that we have finished or never had
+	}
+	if x.Flags&wire.AbortCurrentFile != 0 {
+		switch s.phase {
+		case MidGroup, Closing:
+			if x.Host == 0 {
+				return machine.DropNotForUs // about a file that we have finished or never had
+			}
+		case Receiving:
+			if !s.ended {
+				r.giveUpFile(now, s, string(x.Text))
+				return machine.DropNone
+			}
+		}
 	}
 	r.emit(GotAbort{Session: s.info, Text: string(x.Text)})
 	r.end(now, s, EndAborted)
 	return machine.DropNone
+}
+
+// giveUpFile drops the file that is being received, for the sender cannot go on with it. The
+// session stays for those that follow; a stock receiver ends it, and loses them.
+func (r *Receiver) giveUpFile(now clock.Time, s *session, text string) {
+	f := &s.file
+	all := f.missing // the memory goes with it
+	all.Reset(all.Len(), true)
+	f.missing = block.Set{}
+	r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &all})
+	s.finished = finished{id: s.info.FileID, status: wire.StatusRejected}
+	r.emit(FileEnded{Session: s.info, Request: f.req, Status: wire.StatusRejected, Text: "given up by the sender: " + text})
+	r.enter(now, s, MidGroup)
 }
 
 // abort ends a session on our own account and tells the sender why.

@@ -24,7 +24,6 @@ func TestGotAbort(t *testing.T) {
 		{"all, receiving", true, wire.Abort{}, senderAddr, true},
 		{"us", true, wire.Abort{Host: us}, senderAddr, true},
 		{"another host", true, wire.Abort{Host: other}, senderAddr, false},
-		{"current file, receiving", true, wire.Abort{Flags: wire.AbortCurrentFile}, senderAddr, true},
 		{"current file, between files", false, wire.Abort{Flags: wire.AbortCurrentFile}, senderAddr, false},
 		{"current file, between files, us", false, wire.Abort{Flags: wire.AbortCurrentFile, Host: us}, senderAddr, true},
 		{"forged", true, wire.Abort{}, addrOf("10.88.0.66:40000"), false},
@@ -59,6 +58,32 @@ func TestGotAbort(t *testing.T) {
 			w.wantEnded(false, EndAborted)
 			w.wantSilence("an ABORT is not answered")
 		})
+	}
+}
+
+// TestFileGivenUp: an ABORT of the current file costs that file, the session goes on.
+func TestFileGivenUp(t *testing.T) {
+	for _, host := range []wire.UID{0, us} {
+		w := newWorld(t)
+		w.toMidGroup()
+		q := w.toReceiving(1, 5000)
+		w.data(1, &q.Layout, 0, 0)
+		w.forgetPackets()
+		w.abort(wire.Abort{Flags: wire.AbortCurrentFile, Host: host, Text: []byte("Cannot read file")})
+		if a := event[Abandon](w, "the file is dropped"); a.Ref != q.Ref || a.Missing.Len() != q.Layout.Blocks || a.Missing.Count() != q.Layout.Blocks {
+			t.Fatalf("%+v: nothing of it is to be kept", a)
+		}
+		if e := event[FileEnded](w, "it is told"); e.Status != wire.StatusRejected || !strings.Contains(e.Text, "Cannot read file") {
+			t.Fatalf("%+v", e)
+		}
+		w.wantPhase(MidGroup)
+		noEvent[SessionEnded](w, "others follow")
+		w.wantSilence("an ABORT is not answered")
+		w.data(1, &q.Layout, 0, 1)
+		w.done(1, 0, us)
+		w.wantComplete(1, wire.StatusRejected, "it never has that file")
+		w.toReceiving(2, 1000)
+		w.wantPhase(Receiving)
 	}
 }
 

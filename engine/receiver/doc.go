@@ -72,6 +72,7 @@
 //   - The DONE that ends the session is ignored while a file is not whole: the
 //     sender must not believe that all is well.
 //   - TFMCC is refused with an ABORT.
+//   - An ABORT of the current file costs that file; stock ends the session.
 //
 // # Encrypted sessions
 //

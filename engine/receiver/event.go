@@ -42,9 +42,9 @@ type (
 		Ref     machine.FileRef
 		Missing *block.Set
 	}
-	// Abandon says that the session ends with the file not whole. Missing is a
-	// copy that the host keeps, never nil: all blocks after a StoreFailed, because
-	// then nobody knows which are there.
+	// Abandon says that the file is given up and not whole. Missing is a copy that the
+	// host keeps, never nil: all blocks after a StoreFailed, because then nobody knows
+	// which are there, and when the sender gave up the file and the session goes on.
 	Abandon struct {
 		Session Session
 		Ref     machine.FileRef

@@ -30,6 +30,8 @@ type client struct {
 	twin       bool   // it was reported that there are two of it
 	refused    string // why it was not let in, as reported last
 	took       bool   // it has accepted a file
+	givenUp    bool   // a file was given up while it received that, and it was not heard since
+	retold     int    // round of FILEINFO in which it was told so again
 	excess     int    // STATUS messages above MaxNAKPct in this session
 	answered   uint32 // number of the latest question in mid-pass that it answered
 	epoch      uint32 // in which it last told of a loss

@@ -320,12 +320,30 @@ func (s *Sender) timeOutData(now clock.Time) {
 	s.lose(Active, LostData)
 }
 
-// giveUpFile ends the file for everybody who does not have it yet. Who has it
-// stays in the session: CURRENT_FILE says so.
+// giveUpFile ends the file for everybody who does not have it yet. CURRENT_FILE says so:
+// clients that have it stay in the session, and so do our receivers that do not. Stock
+// ones leave it then, which shows when they do not answer for what follows.
 func (s *Sender) giveUpFile(now clock.Time, text string) {
 	s.shoutAbort(wire.AbortCurrentFile, text)
+	s.undelivered = s.undelivered || s.in(Done) == 0
+	var stay []int
+	for i := range s.roster.Len() {
+		if c := s.roster.At(i); !c.proxy && !c.state.Failed() && c.state != Done {
+			stay = append(stay, i)
+		}
+	}
 	s.failUnfinished(Aborted)
-	s.endData(now, text)
+	if s.cfg.QuitOnError || s.in(Done)+len(stay) == 0 {
+		s.endData(now, text)
+		return
+	}
+	s.endFile(now, text)
+	for _, i := range stay {
+		c := s.roster.At(i)
+		s.setState(c, Active)
+		c.givenUp, c.retold = true, 0
+	}
+	s.enter(now, BetweenFiles)
 }
 
 // FileFailed tells that a file cannot be read to its end, and why. It matters only
@@ -466,6 +484,7 @@ func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop 
 		return machine.DropFile
 	}
 	repeat := c.state == Done
+	c.givenUp = false
 	if !repeat {
 		s.setState(c, Done)
 		c.status = m.Status

@@ -482,7 +482,9 @@ func TestTimeLimit(t *testing.T) {
 			t.Errorf("%s: sent %q last, want an ABORT of this file only", c.why, last)
 		}
 		r.wantState("who has it stays", 2, Done)
-		r.wantState("who has it not is out", 1, Aborted)
+		if e := want[FileEnded](r, c.why); e.Results[0].State != Aborted || e.Results[1].State != Done {
+			t.Errorf("%s: outcome %+v", c.why, e.Results)
+		}
 		r.wantPhase("the session goes on", BetweenFiles)
 	}
 }
@@ -510,10 +512,69 @@ func TestFileFails(t *testing.T) {
 		want[CloseFile](r, "the file is closed")
 		r.wantPhase("the others go on", BetweenFiles)
 	}
-	r := begin(t, nothing, 1e6, 1)
-	r.s.FileFailed(r.now, 1, "gone")
-	r.advance(ms)
-	r.wantExit("nobody has it", ExitNoFile)
+}
+
+// TestFilesBehindALostOne: a file that is given up is no reason to keep others back. Clients
+// that stay get them; those that have left are named.
+func TestFilesBehindALostOne(t *testing.T) {
+	fails := func(r *rig) { r.s.FileFailed(r.now, 1, "gone") }
+	tooLong := func(r *rig) {
+		for r.s.phase == Data {
+			if r.advance(20 * ms); !r.walking() {
+				r.status(1, 1, 0, 1)
+			}
+		}
+	}
+	for _, c := range []struct {
+		why  string
+		lose func(r *rig)
+	}{{"it cannot be read", fails}, {"it takes too long", tooLong}} {
+		t.Run(c.why, func(t *testing.T) {
+			lost := func(uids ...wire.UID) *rig {
+				r := begin(t, func(c *Config) { c.TxWeight, c.Robust = 110, 20 }, 2e6, uids...)
+				c.lose(r)
+				r.advance(ms)
+				r.wantPhase("the session goes on", BetweenFiles)
+				r.forget()
+				return r
+			}
+			r := lost(1, 2)
+			r.offer("g", 0)
+			r.wantSaid("everybody is asked", "FILEINFO f2 g [1 2]")
+			r.complete(1, 2, wire.StatusNormal)
+			r.advance(ms)
+			r.ack(2, 1, 0, false)
+			r.wantSaid("who has not heard of it is told once more", "ABORT 2 file The file was given up")
+			r.ack(2, 1, 0, false)
+			r.wantSaid("once a round", "")
+			r.advance(5 * time.Second)
+			r.wantState("who does not answer has left", 2, Lost)
+			r.endOfFiles()
+			r.complete(1, 0, wire.StatusNormal)
+			r.advance(5 * time.Second)
+			r.wantExit("one file reached nobody", ExitNoFile)
+			if e := want[SessionEnded](r, "the end"); len(e.Left) != 1 || e.Clients[e.Left[0]].UID != 2 {
+				t.Errorf("left: %v, want client 2", e.Left)
+			}
+
+			r = lost(1)
+			r.endOfFiles()
+			r.complete(1, 0, wire.StatusNormal)
+			r.advance(5 * time.Second)
+			r.wantExit("the only file", ExitNoFile)
+			if e := want[SessionEnded](r, "the end"); len(e.Left) != 0 || e.States[0] != Done {
+				t.Errorf("ended %+v", e)
+			}
+
+			r = lost(1)
+			r.offer("g", 0)
+			r.advance(5 * time.Second)
+			r.wantExit("all have left", ExitNoFileInfo)
+			if e := want[SessionEnded](r, "the end"); len(e.Left) != 1 {
+				t.Errorf("left: %v", e.Left)
+			}
+		})
+	}
 }
 
 func TestQuitOnErrorInData(t *testing.T) {

@@ -56,7 +56,8 @@
 //     everybody counts as aborted afterwards, with one exception: who has completed
 //     the whole session is confirmed first and counts as done.
 //   - A file that is given up (TxWeight, FileFailed) is aborted with CURRENT_FILE, so
-//     that those that have it stay.
+//     that those that have it stay, and our receivers that do not. The session goes on
+//     with the next file; it ends with 9 if nobody had the one that was given up.
 //   - Datagrams of another instance are refused: all receivers echo the byte, and the
 //     last words of an instance that is gone must not hit this one.
 //   - What a client says counts only from the address that it registered from, whatever

@@ -140,6 +140,7 @@ type (
 		Complete bool     // the completion phase was run
 		Clients  []Client // all, proxies included
 		States   []State  // of Clients, at the end
+		Left     []int    // in Clients: those that were not heard after we gave up a file
 		Counters Counters
 	}
 )

@@ -209,11 +209,17 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 			s.refuse(now, wire.FuncFileInfoAck, i, "invalid message")
 		}
 		return machine.DropPhase
+	case m.FileID != s.fileID && c.givenUp && c.retold != s.attempt:
+		// It has not heard that its file is given up.
+		c.retold = s.attempt
+		s.tellOf(i, wire.AbortCurrentFile, "The file was given up")
+		return machine.DropFile
 	case m.FileID != s.fileID:
 		s.refuse(now, wire.FuncFileInfoAck, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
 		return machine.DropFile
 	}
 	repeat := c.state != Registered
+	c.givenUp = false
 	if !repeat {
 		s.setState(c, Active)
 	}

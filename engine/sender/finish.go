@@ -90,6 +90,7 @@ func (s *Sender) handleGroupComplete(i int, m *wire.Complete) machine.Drop {
 	}
 	c := s.roster.At(i)
 	repeat := c.state == Done
+	c.givenUp = false
 	if !repeat {
 		s.setState(c, Done)
 	}

@@ -250,9 +250,12 @@ func (s *Sender) form(keyed bool) form {
 }
 
 // tell aborts client i.
-func (s *Sender) tell(i int, text string) {
+func (s *Sender) tell(i int, text string) { s.tellOf(i, 0, text) }
+
+// tellOf is tell with flags.
+func (s *Sender) tellOf(i int, flags uint8, text string) {
 	k := s.roster.At(i).keys
-	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), form: s.form(k != nil && k.acked), text: text})
+	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: s.form(k != nil && k.acked), text: text})
 }
 
 // deny aborts a host that has no place here, at the address it wrote from.

@@ -36,14 +36,15 @@ type Sender struct {
 	interval time.Duration // one full data packet at Rate: I of the specification; 0 = unlimited
 	start    clock.Time
 
-	phase    Phase
-	exit     Exit
-	quit     quit
-	ended    bool       // SessionEnded was reported
-	complete bool       // the completion phase was run
-	last     clock.Time // the latest moment we were told of
-	pollNow  bool       // something may be ready for Poll
-	wakeAt   clock.Time // when to Poll otherwise
+	phase       Phase
+	exit        Exit
+	quit        quit
+	ended       bool       // SessionEnded was reported
+	complete    bool       // the completion phase was run
+	undelivered bool       // a file was given up that nobody had
+	last        clock.Time // the latest moment we were told of
+	pollNow     bool       // something may be ready for Poll
+	wakeAt      clock.Time // when to Poll otherwise
 
 	// The group.
 	roster      *group.Roster[client]
@@ -391,6 +392,9 @@ func (s *Sender) doneExit() Exit {
 	if s.cfg.QuitOnError && s.failed() > 0 {
 		return ExitNoneSent
 	}
+	if s.undelivered {
+		return ExitNoFile
+	}
 	for i := range s.roster.Len() {
 		if c := s.roster.At(i); c.state == Done && c.took {
 			return ExitOK
@@ -408,7 +412,11 @@ func (s *Sender) stepEnded() progress {
 	e := SessionEnded{Exit: s.exit, Complete: s.complete, Counters: s.counters}
 	for i := range s.roster.Len() {
 		e.Clients = append(e.Clients, s.client(i))
-		e.States = append(e.States, s.roster.At(i).state)
+		c := s.roster.At(i)
+		e.States = append(e.States, c.state)
+		if c.givenUp && c.state.Failed() {
+			e.Left = append(e.Left, i)
+		}
 	}
 	s.reports.must(e)
 	return moved

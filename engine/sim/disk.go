@@ -291,6 +291,9 @@ func (d *Disk) abandon(ev *receiver.Abandon) {
 	if !o.ready {
 		return
 	}
+	if ev.Missing != nil && ev.Missing.Len() > 0 && ev.Missing.Count() == ev.Missing.Len() {
+		return // nothing of it is to be kept
+	}
 	d.checkMissing(o, ev.Missing, "abandon")
 	if d.r.Config.Restart && !o.broken {
 		o.keep(ev.Missing)

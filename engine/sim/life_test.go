@@ -384,6 +384,12 @@ func TestSourceFails(t *testing.T) {
 					if r.Disk.Has(bad) {
 						return fmt.Errorf("%s has a file that could not be read", r)
 					}
+					if err := got(s, r, s.Files[1]); err != nil {
+						return fmt.Errorf("the file behind: %w", err)
+					}
+				}
+				if s.Ended.Exit != sender.ExitNoFile || !s.Ended.Complete {
+					return fmt.Errorf("exit %v, complete %v", s.Ended.Exit, s.Ended.Complete)
 				}
 				return nil
 			}
@@ -435,8 +441,15 @@ func TestLimits(t *testing.T) {
 					if said != c.text {
 						return fmt.Errorf("the sender says %q, want %q", said, c.text)
 					}
-					if st := s.Ended.States[0]; st != sender.Aborted {
-						return fmt.Errorf("the receiver ends as %v", st)
+					if res, _ := s.Result("a", w.receivers[0].UID()); res.State != sender.Aborted {
+						return fmt.Errorf("the receiver ends the file as %v", res.State)
+					}
+					want := sender.Aborted
+					if cfg.TxWeight > 0 {
+						want = sender.Done // it gave up the file only
+					}
+					if st := s.Ended.States[0]; st != want {
+						return fmt.Errorf("the receiver ends as %v, want %v", st, want)
 					}
 					return othersHave(w, s)
 				}

@@ -33,20 +33,21 @@ type Sender struct {
 	Interface netio.Interface // that multicast leaves by
 	TTL       int             // of multicast
 
-	mu      sync.Mutex // Report and Interrupted come from different goroutines
-	where   Where
-	path    string // of the file offered last
-	file    sender.File
-	began   time.Time
-	clients []sender.Client
-	hosts   int // clients that are no proxies
-	totals  []total
-	files   int // FileEnded heard
-	results results
-	view    sendView
-	late    string   // heading to come
-	hinted  bool     // about receivers without a fitting key
-	shared  []string // UIDs that two hosts have
+	mu         sync.Mutex // Report and Interrupted come from different goroutines
+	where      Where
+	path       string // of the file offered last
+	failedPath string // of the latest SourceFailed
+	file       sender.File
+	began      time.Time
+	clients    []sender.Client
+	hosts      int // clients that are no proxies
+	totals     []total
+	files      int // FileEnded heard
+	results    results
+	view       sendView
+	late       string   // heading to come
+	hinted     bool     // about receivers without a fitting key
+	shared     []string // UIDs that two hosts have
 
 	port      uint16   // sent from
 	heardFrom bool     // somebody has registered
@@ -94,11 +95,24 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 		s.heading(at, e.Path)
 	case engine.Skipped:
 		s.skipped(at, e)
+	case engine.NotTried:
+		s.results.untried++
+		if e.More {
+			s.results.untriedMore = true
+			s.results.untried--
+		} else if len(s.results.untriedNames) < worstMax {
+			s.results.untriedNames = append(s.results.untriedNames, e.Path)
+		}
+		if !e.More {
+			s.logf(Warnings, at, "Not tried: %s", e.Path)
+			s.JSON.write(jsonText{head: newHead(at, "not_tried", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: "the session ended before"})
+		}
 	case engine.SendFailed:
 		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
 	case engine.SourceFailed:
 		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
+		s.failedPath = e.Path
 		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
 	case engine.SendTick:
 		s.tick(at, e.Stats)
@@ -463,7 +477,10 @@ func (s *Sender) connected(at time.Time, e sender.Connected) {
 
 // fileEnded prints the outcome: status lines, then the block in the log.
 func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
-	if e.Err != "" {
+	switch {
+	case e.Err != "" && s.failedPath == s.path:
+		s.logf(Warnings, at, "Giving up %s", s.path) // why was told
+	case e.Err != "":
 		s.logf(Warnings, at, "Giving up %s: %s", s.path, e.Err)
 	}
 	for i := range e.Results {

@@ -32,8 +32,11 @@ type results struct {
 	skipped int        // operands or files not sent
 	worst   []badFile
 
-	took      []tookFile // as many as the limits below allow
-	confirmed []bool     // by client: it has confirmed the session; nil before the end
+	took         []tookFile // as many as the limits below allow
+	untried      int        // files that the session ended without, the first of them, and whether there are more
+	untriedNames []string
+	untriedMore  bool
+	confirmed    []bool // by client: it has confirmed the session; nil before the end
 }
 
 // Limits of what is remembered of files in case receivers do not confirm the session.
@@ -185,7 +188,20 @@ func (s *Sender) Table(w io.Writer) {
 	if r.skipped > 0 {
 		fmt.Fprintf(w, ", %d skipped here", r.skipped)
 	}
+	if r.untried > 0 {
+		more := ""
+		if r.untriedMore {
+			more = "more than "
+		}
+		fmt.Fprintf(w, ", %s%d not tried", more, r.untried)
+	}
 	fmt.Fprintln(w)
+	for _, name := range r.untriedNames {
+		fmt.Fprintf(w, "not tried: %s\n", cli.Clean(name))
+	}
+	if n := r.untried - len(r.untriedNames); n > 0 {
+		fmt.Fprintf(w, "not tried: %d more\n", n)
+	}
 	for _, line := range s.shared {
 		fmt.Fprintln(w, cli.Clean(line))
 	}
