@@ -146,9 +146,7 @@ func TestLateAnswerAtTheEndOfThePass(t *testing.T) {
 	r := begin(t, adaptive, 1_500_000, 1)
 	r.asked()
 	r.untilPassEnds()
-	for r.now <= r.s.adapt.due {
-		r.advance(ms)
-	}
+	r.until("answers are late", func() bool { return r.now > r.s.adapt.due })
 	r.wantDrop("the answer to DONE", r.deliver(1, r.lacks(1, 1490)), machine.DropNone)
 	r.wantState("it counts", 1, ActiveNAK)
 	if got := r.s.pass.need.Count(); got != 10 {

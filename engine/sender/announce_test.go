@@ -308,8 +308,7 @@ func TestAnnounceCarries(t *testing.T) {
 		c.set(&cfg)
 		s := New(cfg, 1e18)
 		var out machine.Out
-		for s.Poll(1e18, &out) != machine.PacketKind {
-		}
+		pollTo(t, s, 1e18, &out, machine.PacketKind)
 		_, msg, err := wire.ParseHeader(out.Packet.Data)
 		if err != nil {
 			t.Fatal(err)

@@ -209,9 +209,7 @@ func TestNAKsWhileAPassRuns(t *testing.T) {
 		r.status(1, 1, 0, 100, 200, 300, 400)
 		r.status(1, 1, 1, 99, 199) // the first section has 4001 blocks
 		r.forget()
-		for r.s.pass.number == 1 {
-			r.advance(ms)
-		}
+		r.until("the second pass", func() bool { return r.s.pass.number > 1 })
 		begun := r.s.pass.began
 		r.advance(begun.Add(c.at).Sub(r.now))
 		block := c.block
@@ -719,13 +717,13 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	s := New(cfg, now)
 	var out machine.Out
 	poll := func() machine.Kind { return s.Poll(now, &out) }
-	idle := func() {
-		for poll() != machine.Idle {
-		}
-	}
+	idle := func() { pollTo(t, s, now, &out, machine.Idle) }
 	idle()
 	s.Handle(now, addr(1), (&wire.Register{Time: now.Stamp()}).Append(message(1, wire.FuncRegister)))
-	for s.phase == Announcing {
+	for n := 0; s.phase == Announcing; n++ {
+		if n > 10_000 {
+			t.Fatal("registration does not end")
+		}
 		now = now.Add(ms)
 		idle()
 	}
@@ -734,8 +732,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	}
 	idle()
 	s.Handle(now, addr(1), (&wire.FileInfoAck{FileID: 1, Time: now.Stamp()}).Append(message(1, wire.FuncFileInfoAck)))
-	for poll() != machine.TrainKind {
-	}
+	pollTo(t, s, now, &out, machine.TrainKind)
 	trains := testing.AllocsPerRun(100, func() {
 		for poll() == machine.EventKind {
 		}

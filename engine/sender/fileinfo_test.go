@@ -77,8 +77,7 @@ func TestFileTypes(t *testing.T) {
 		if err := r.s.Offer(r.now, c.file); err != nil {
 			t.Fatalf("%s: %v", c.why, err)
 		}
-		for r.s.Poll(r.now, &r.out) != machine.PacketKind {
-		}
+		pollTo(t, r.s, r.now, &r.out, machine.PacketKind)
 		_, msg, _ := wire.ParseHeader(r.out.Packet.Data)
 		m, err := wire.ParseFileInfo(msg)
 		if err != nil {

@@ -520,6 +520,29 @@ func (r *rig) walking() bool { return r.s.pass.walking }
 // needed returns how many blocks are still to be sent.
 func (r *rig) needed() int { return r.s.pass.need.Count() }
 
+// until lets time pass until cond holds, 100 s at most.
+func (r *rig) until(what string, cond func() bool) {
+	r.t.Helper()
+	for range 100_000 {
+		if cond() {
+			return
+		}
+		r.advance(ms)
+	}
+	r.t.Fatalf("in 100 s it does not come to this: %s (phase %q, pass %d, round %d)", what, r.s.phase, r.s.pass.number, r.s.attempt)
+}
+
+// pollTo polls s until it gives something of a kind.
+func pollTo(t testing.TB, s *Sender, now clock.Time, out *machine.Out, kind machine.Kind) {
+	t.Helper()
+	for range 10_000 {
+		if s.Poll(now, out) == kind {
+			return
+		}
+	}
+	t.Fatalf("Poll gives no %v", kind)
+}
+
 // untilPassEnds advances until all of the present pass has left and DONE is out.
 func (r *rig) untilPassEnds() {
 	r.t.Helper()

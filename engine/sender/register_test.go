@@ -304,6 +304,41 @@ func (r *rig) begin() {
 	r.drain()
 }
 
+// Those that go on coming do not hold it up for ever: Robust rounds of KEYINFO follow the
+// end of the time, one after Begin.
+func TestLateKeyInfoRoundsEnd(t *testing.T) {
+	for _, begin := range []bool{false, true} {
+		r := newRig(t, with(encrypted(gcm, false), func(c *Config) { c.GRTT = 20 * ms }))
+		r.advance(time.Duration(r.cfg.Robust)*60*ms - ms)
+		r.host(1).register()
+		want := r.cfg.Robust
+		if begin {
+			r.begin()
+			want = 1
+		} else {
+			r.advance(ms)
+		}
+		r.wantPhase("keys are under way", Announcing)
+		r.forget()
+		for u := wire.UID(2); r.s.phase == Announcing; u++ {
+			if u > 200 {
+				t.Fatal("it does not end")
+			}
+			r.host(u).register()
+			r.advance(15 * ms)
+		}
+		rounds := 0
+		for _, e := range r.events {
+			if e, ok := e.(Sent); ok && e.Func == wire.FuncKeyInfo && e.Part == 1 {
+				rounds++
+			}
+		}
+		if rounds+1 != want && !begin || begin && rounds > want {
+			t.Errorf("begin %v: %d more rounds of KEYINFO, want %d in all", begin, rounds, want)
+		}
+	}
+}
+
 // Begin ends registration for those that are in, whatever else is waited for.
 func TestBegin(t *testing.T) {
 	for _, reg := range registrations {
