@@ -230,13 +230,15 @@ func TestMembersCannotSpeakForOthers(t *testing.T) {
 
 // Two with one UID who both get the keys take turns until they are found out.
 func TestSharedUIDWithKeys(t *testing.T) {
-	r := newRig(t, with(encrypted(gcm, false), func(c *Config) { c.RegisterQuiet = 3 * time.Second }))
-	a, b := r.host(1), r.host(1)
+	r := newRig(t, with(encrypted(gcm, true), func(c *Config) { c.RegisterQuiet = 3 * time.Second }))
+	a, b := r.host(1, ecKeys()[1]), r.host(1, ecKeys()[1]) // clones
 	a.register()
+	a.clientKey()
 	r.advance(2 * ms)
 	a.keyed().ack()
 	r.sec.keyInfos = nil
 	b.registerFrom(elsewhere, 0)
+	b.clientKeyFrom(elsewhere)
 	r.advance(2 * ms)
 	b.keyed()
 	verify, err := b.client.Ack()
@@ -253,6 +255,27 @@ func TestSharedUIDWithKeys(t *testing.T) {
 	if got := strings.Join(r.wire, ","); strings.Count(got, "ABORT 1 "+sharedUID) != 2 {
 		t.Errorf("sent %q, want an ABORT in clear and one sealed", got)
 	}
+}
+
+// In a session that asks nobody for a key, who has the keys of the group stays, whoever
+// comes from elsewhere under its name.
+func TestNobodyTakesThePlaceOfAnother(t *testing.T) {
+	r := newRig(t, with(encrypted(gcm, false), func(c *Config) { c.RegisterQuiet = 3 * time.Second }))
+	a, evil := r.host(1), r.host(1)
+	a.register()
+	r.advance(2 * ms)
+	a.keyed().ack()
+	r.forget()
+	r.sec.keyInfos = nil
+	r.wantDrop("REGISTER in its name", evil.registerFrom(elsewhere, 0), machine.DropSource)
+	want[SharedUID](r, "it is told")
+	r.advance(100 * ms)
+	if !evil.missing() {
+		t.Error("who comes from elsewhere gets the keys")
+	}
+	r.wantDrop("the client itself, started again", r.host(1).register(), machine.DropNone)
+	wantNone[GotAbort](r, "nobody is out")
+	r.wantState("the client", 1, Active)
 }
 
 // Another key is another host.

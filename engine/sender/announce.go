@@ -31,7 +31,8 @@ func (s *Sender) announceRound() {
 }
 
 func (s *Sender) announce() {
-	s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed})
+	quiet := s.attempt > s.cfg.Robust && s.attempt%longRoundTold != 0
+	s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed, quiet: quiet})
 }
 
 // confirmRegisters answers those that registered since the last time.
@@ -71,6 +72,7 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 const (
 	longRound     = time.Second
 	longRoundEach = time.Millisecond // for each host on the list
+	longRoundTold = 60               // one in so many is reported
 )
 
 // aliveShare is the part of their patience after which clients hear from us that have

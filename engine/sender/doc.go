@@ -97,7 +97,7 @@
 //     long-term key, but stays what it was until it has shown that key or, if it has
 //     acknowledged already, until it has done so again. Where nobody shows a key, one
 //     from elsewhere has to wait until the first one has left Robust/2 KEYINFOs
-//     unanswered. One newcomer is kept for each client, the latest.
+//     unanswered, and is refused once that has answered. One newcomer is kept for each client, the latest.
 //   - What REGISTER says in clear about the round trip time counts up to Config.GRTT
 //     until its host has the keys.
 //   - Counters begin at 2^63, so that a receiver with the sender's UID, on its own

@@ -108,8 +108,11 @@ func (s *Sender) agree(now clock.Time, from netip.AddrPort, n *start, m *wire.Re
 // registerKeys takes a REGISTER of client i during registration.
 func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wire.Register) machine.Drop {
 	c := s.roster.At(i)
-	if c.twin && s.foreign(now, from, wire.FuncRegister, i) {
-		return machine.DropSource // they would take each other's place for ever
+	// Who shows no key cannot prove to be the client that has the keys already; and two
+	// with one key would take each other's place for ever.
+	taken := c.twin || c.keys != nil && c.keys.acked && !s.sec.server.ClientAuth()
+	if taken && s.foreign(now, from, wire.FuncRegister, i) {
+		return machine.DropSource
 	}
 	if c.keys == nil {
 		c.keys = newMember()
