@@ -17,7 +17,8 @@
 //
 // A [Host] runs commands ([Host.Run], [Host.Start]) or Go code ([Host.Do]) in
 // its namespace, loses chosen datagrams ([Host.Drop]), is slowed down
-// ([Host.Limit]), unplugged ([Host.Unplug]) and listened to ([Host.Capture]).
+// ([Host.Limit]), unplugged ([Host.Unplug]), deprived of its interface ([Host.Remove],
+// [Host.Renew]) and listened to ([Host.Capture]).
 // The helpers for files ([WriteRandom], [SameFile], [SameTree]) are here
 // because every scenario needs them.
 //

@@ -46,6 +46,7 @@ type Lab struct {
 	sender    *Host
 	receivers []*Host
 	bridge    *Host
+	mtu       int
 	foreign   bool // the namespaces are another one's, and there is no bridge
 
 	mu    sync.Mutex
@@ -143,23 +144,32 @@ func (l *Lab) build(mtu int) error {
 	all.WriteString("link add br0 type bridge mcast_snooping 0 stp_state 0 forward_delay 0\n")
 	fmt.Fprintf(&all, "link set br0 mtu %d up\n", mtu)
 	for _, h := range l.hosts() {
-		fmt.Fprintf(&all, "link add %s mtu %d type veth peer name %s mtu %d netns %s\n", h.port, mtu, Device, mtu, h.ns)
-		fmt.Fprintf(&all, "link set %s master br0 up\n", h.port)
+		all.WriteString(h.cable(mtu))
 	}
 	if err := ipBatch(l.bridge.ns, all.String()); err != nil {
 		return err
 	}
 	for _, h := range l.hosts() {
-		all.Reset()
-		all.WriteString("link set lo up\nlink set " + Device + " up\n")
-		fmt.Fprintf(&all, "addr add %s/24 brd 10.88.0.255 dev %s\n", h.IPv4, Device)
-		fmt.Fprintf(&all, "addr add %s/64 dev %s\n", h.IPv6, Device)
-		fmt.Fprintf(&all, "route add 224.0.0.0/4 dev %s\n", Device)
-		if err := ipBatch(h.ns, all.String()); err != nil {
+		if err := ipBatch(h.ns, "link set lo up\n"+h.address()); err != nil {
 			return err
 		}
 	}
+	l.mtu = mtu
 	return l.waitForwarding(l.hosts())
+}
+
+// cable are the lines that lay the host's cable, for the bridge.
+func (h *Host) cable(mtu int) string {
+	return fmt.Sprintf("link add %s mtu %d type veth peer name %s mtu %d netns %s\n", h.port, mtu, Device, mtu, h.ns) +
+		fmt.Sprintf("link set %s master br0 up\n", h.port)
+}
+
+// address are the lines that bring the host's interface up, for the host.
+func (h *Host) address() string {
+	return "link set " + Device + " up\n" +
+		fmt.Sprintf("addr add %s/24 brd 10.88.0.255 dev %s\n", h.IPv4, Device) +
+		fmt.Sprintf("addr add %s/64 dev %s\n", h.IPv6, Device) +
+		fmt.Sprintf("route add 224.0.0.0/4 dev %s\n", Device)
 }
 
 // withoutDAD lets IPv6 addresses be used at once; it must run before a link comes up.

@@ -174,6 +174,20 @@ func (h *Host) Down(down bool) error {
 	return h.waitForwarding()
 }
 
+// Remove deletes the host's interface with its cable.
+func (h *Host) Remove() error { return ipBatch(h.ns, "link del "+Device+"\n") }
+
+// Renew makes a removed interface anew, under another index and with the addresses of before.
+func (h *Host) Renew() error {
+	if err := ipBatch(h.lab.bridge.ns, h.cable(h.lab.mtu)); err != nil {
+		return err
+	}
+	if err := ipBatch(h.ns, h.address()); err != nil {
+		return err
+	}
+	return h.waitForwarding()
+}
+
 // waitForwarding returns when the host's interface is running and the bridge
 // passes packets of its port. The kernel tells both of a cable's ends with up to a
 // second's delay, and until then drops what they send without a word.
