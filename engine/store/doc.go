@@ -99,6 +99,9 @@
 // leftover.go for how those of others that live are told from them, and for how
 // several receive the same file of the same session into one directory.
 //
+// A directory of the configuration that is gone is made again, if its parent is still
+// there and on the same file system; else what arrives is rejected.
+//
 // Honest limits: one partial file a session is remembered, the last one. Temporary
 // files of a killed process stay if they lie deeper than a start looks and nothing
 // comes to their directory any more, where the system knows neither modes nor locks

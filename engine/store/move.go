@@ -15,6 +15,7 @@ import (
 // the others are moved all the same.
 func (s *Session) End(ok bool) (moved, log []string, err error) {
 	defer s.closeRoots()
+	s.forgetGone()
 	if f := s.open; f != nil {
 		// Nobody says what is missing: the last checkpoint, if any, has to do.
 		if !f.recorded() || ok {

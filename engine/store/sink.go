@@ -39,6 +39,7 @@ type Sink struct {
 	durable bool
 	left    leftovers
 	late    late
+	homes   []home
 	trust   *trust // of what is in Temp; nil without
 
 	swapping sync.Mutex // held while something takes the place of something else
@@ -180,6 +181,7 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 			return nil, fmt.Errorf("couldn't write to directory %s: %s", k.cfg.Temp, reason(err))
 		}
 	}
+	k.learnHomes()
 	return k, nil
 }
 
@@ -262,18 +264,19 @@ func probePair(from, to string, same error) error {
 // may run beside its Checkpoint, which syncs for long. To that end WriteAt uses
 // nothing of the session but vec, and of the file changes only what counts its bytes.
 type Session struct {
-	k     *Sink
-	key   SessionKey
-	roots map[string]*os.Root // directories of the configuration, opened when first needed
-	guard *guard              // set with the first of roots
-	open  *File               // the file being received
-	vec   vec
-	name  string // of its directory in Temp, once that is claimed
-	held  *held  // that directory, while it is in use
-	left  string // the last step that told what was left alone
-	past  past   // what an earlier instance left
-	whole *whole // set when all files are there
-	buf   []byte
+	k       *Sink
+	key     SessionKey
+	roots   map[string]*os.Root // directories of the configuration, opened when first needed
+	guard   *guard              // set with the first of roots
+	open    *File               // the file being received
+	vec     vec
+	name    string // of its directory in Temp, once that is claimed
+	held    *held  // that directory, while it is in use
+	preview bool   // what is asked for now changes nothing
+	left    string // the last step that told what was left alone
+	past    past   // what an earlier instance left
+	whole   *whole // set when all files are there
+	buf     []byte
 }
 
 // Begin starts a session. It touches no disk; [Session.End] must follow.
@@ -289,8 +292,15 @@ func (s *Session) root(name string) (dir, error) {
 	}
 	r := s.roots[name]
 	if r == nil {
+		open := func() (*os.Root, error) { return os.OpenRoot(name) }
 		var err error
-		r, err = value(call{op: "open", name: name}, func() (*os.Root, error) { return os.OpenRoot(name) })
+		r, err = value(call{op: "open", name: name}, open)
+		if errors.Is(err, fs.ErrNotExist) && !s.preview {
+			if err = s.k.remake(name); err == nil {
+				s.guard = newGuard(&s.k.cfg) // it is another directory now
+				r, err = value(call{op: "open", name: name}, open)
+			}
+		}
 		if err != nil {
 			return dir{}, err
 		}

@@ -466,3 +466,22 @@ func TestDeepTrees(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectoryGoneWithItsDisk: what was on a disk that is not mounted any more is not
+// made again below its mount point.
+func TestDirectoryGoneWithItsDisk(t *testing.T) {
+	h := newHall(t, nil)
+	h.mount("disk", 0, "size=1m")
+	h.mkdir("disk/dest")
+	h.configure(SinkConfig{Dests: []string{h.at("disk/dest")}})
+	if err := unix.Unmount(h.at("disk"), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Mount("tmpfs", h.at("disk"), "tmpfs", 0, "size=1m") // for whoever unmounts it
+	a := h.complete(h.file("f", "x"))
+	h.wantStatus(a, wire.StatusRejected, "the disk is gone")
+	if !strings.Contains(a.Text, "another file system") {
+		t.Errorf("text %q", a.Text)
+	}
+	h.wantTree("disk", "the disk below is left alone")
+}

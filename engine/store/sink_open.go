@@ -29,7 +29,10 @@ func (s *Session) Open(req Request) (Answer, *File) {
 		panic(errBusy)
 	}
 	var a Answer
+	s.preview = req.Preview
+	s.forgetGone()
 	f, err := s.answer(req, &a)
+	s.preview = false
 	if err != nil {
 		var known stockError
 		switch {

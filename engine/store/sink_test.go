@@ -746,22 +746,6 @@ func BenchmarkWriteAt(b *testing.B) {
 	}
 }
 
-func TestDestinationMadeAnew(t *testing.T) {
-	h := newHall(t, nil)
-	h.receive(h.file("f", "x"), "x")
-	h.end(true)
-	if err := os.RemoveAll(h.at("dest")); err != nil {
-		t.Fatal(err)
-	}
-	h.begin(0)
-	h.wantStatus(h.complete(h.file("f", "x")), wire.StatusRejected, "the destination is gone")
-	h.end(true)
-	h.mkdir("dest")
-	h.begin(0)
-	h.receive(h.file("f", "x"), "x")
-	h.wantTree("dest", "a session sees the directory that is there now", "f = x")
-}
-
 func TestDurable(t *testing.T) {
 	h := newHall(t, func(c *SinkConfig) { c.Durable = true })
 	h.receive(h.file("a/f", "x"), "x")

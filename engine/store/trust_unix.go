@@ -10,6 +10,13 @@ import (
 // hasOwners tells whether files have owners on this system.
 const hasOwners = true
 
+// sameDevice reports whether two entries are on one file system.
+func sameDevice(a, b fs.FileInfo) bool {
+	x, ok1 := a.Sys().(*syscall.Stat_t)
+	y, ok2 := b.Sys().(*syscall.Stat_t)
+	return ok1 && ok2 && x.Dev == y.Dev
+}
+
 // ownerOf returns whose fi is and how many names it has.
 func ownerOf(fi fs.FileInfo) (uid uint32, links uint64, ok bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
