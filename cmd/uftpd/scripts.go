@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"uftp/cmd/internal/cli"
@@ -16,9 +17,10 @@ import (
 
 // Limits of post-receive scripts.
 const (
-	scriptsMax     = 64      // running at a time
-	scriptsWaiting = 16384   // calls that wait for their turn
-	scriptArgsMax  = 1 << 20 // bytes of paths in one call; kernels take about 2 MiB with the environment
+	scriptsMax     = 64       // running at a time
+	scriptsWaiting = 16384    // calls that wait for their turn
+	scriptsBytes   = 64 << 20 // of paths in calls that wait
+	scriptArgsMax  = 1 << 20  // bytes of paths in one call; kernels take about 2 MiB with the environment
 
 	scriptGrace = 5 * time.Second // between being asked to end and being killed
 
@@ -40,13 +42,15 @@ type scripts struct {
 	after func(time.Duration) <-chan time.Time
 	calls chan scriptCall
 	slots chan struct{}
+	bytes atomic.Int64  // of paths in calls that wait
 	quit  chan struct{} // closed: nothing is started any more
 	done  chan struct{}
 }
 
 type scriptCall struct {
-	in   receiver.Session
-	args []string
+	in    receiver.Session
+	args  []string
+	bytes int64
 }
 
 func newScripts(path string, temp, each bool, limit time.Duration, tell engine.Reporter) *scripts {
@@ -66,6 +70,7 @@ func (s *scripts) run() {
 	defer close(s.done)
 	missed := 0
 	for c := range s.calls {
+		s.bytes.Add(-c.bytes)
 		if s.slot(c) {
 			s.start(c)
 			continue
@@ -129,10 +134,17 @@ func (s *scripts) call(in receiver.Session, paths ...string) {
 			bytes += len(paths[n]) + 16 // terminator and pointer
 			n++
 		}
-		c := scriptCall{in, append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths[:n]...)}
-		select {
-		case s.calls <- c:
-		default:
+		c := scriptCall{in: in, bytes: int64(bytes), args: append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths[:n]...)}
+		room := s.bytes.Add(c.bytes) <= scriptsBytes
+		if room {
+			select {
+			case s.calls <- c:
+			default:
+				room = false
+			}
+		}
+		if !room {
+			s.bytes.Add(-c.bytes)
 			s.note(c, report.Errors, "Too many postreceive scripts are waiting, not run: "+c.text(s.path))
 		}
 		paths = paths[n:]

@@ -266,4 +266,17 @@ func TestScriptsLimit(t *testing.T) {
 	if len(n.lines) != 1 || !strings.Contains(n.lines[0], "not run: /s -I 3D29F076 /b") {
 		t.Errorf("notes %q, want one about the second call", n.lines)
 	}
+	n.lines = nil
+	s = &scripts{path: "/s", tell: n.report, calls: make(chan scriptCall, scriptsWaiting)}
+	long := strings.Repeat("p", scriptArgsMax)
+	for range scriptsBytes/scriptArgsMax - 1 {
+		s.call(in, long)
+	}
+	if len(n.lines) != 0 {
+		t.Fatalf("%d notes before the limit", len(n.lines))
+	}
+	s.call(in, long)
+	if len(n.lines) != 1 {
+		t.Errorf("%d notes when the paths that wait are too long, want one", len(n.lines))
+	}
 }

@@ -40,7 +40,10 @@ func Open(name string) (*Log, error) {
 }
 
 func open(name string) (*outfile.Lines, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|openFlags, 0o600)
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, check(name, info)
+	}
+	f, err := outfile.Reappend(name, 0o600)
 	if err != nil {
 		return nil, err
 	}

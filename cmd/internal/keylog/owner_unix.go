@@ -8,9 +8,6 @@ import (
 	"syscall"
 )
 
-// openFlags: no link is followed and no pipe waited for.
-const openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
-
 // checkOwner tells whether anybody but us and root gets at a file.
 func checkOwner(name string, info os.FileInfo) error {
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
