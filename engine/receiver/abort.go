@@ -20,6 +20,7 @@ func (r *Receiver) gotAbort(now clock.Time, s *session, msg []byte) machine.Drop
 		switch s.phase {
 		case MidGroup, Closing:
 			if x.Host == 0 {
+				s.files++                   // if we never had it, that is the sender's will
 				return machine.DropNotForUs // about a file that we have finished or never had
 			}
 		case Receiving:
@@ -43,6 +44,7 @@ func (r *Receiver) giveUpFile(now clock.Time, s *session, text string) {
 	f.missing = block.Set{}
 	r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &all})
 	s.finished = finished{id: s.info.FileID, status: wire.StatusRejected}
+	s.files++
 	r.emit(FileEnded{Session: s.info, Request: f.req, Status: wire.StatusRejected, Text: "given up by the sender: " + text})
 	r.enter(now, s, MidGroup)
 }

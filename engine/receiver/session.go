@@ -83,7 +83,7 @@ type session struct {
 	ended    bool     // the end waits for Opened or Closed
 	reason   EndReason
 
-	files   int  // that got an answer
+	files   int  // that got an answer, or that the sender gave up
 	lacks   bool // the sender asked for an answer about a file that never came
 	doubted bool // the sender holds more for received than is here
 

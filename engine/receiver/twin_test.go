@@ -31,6 +31,12 @@ func TestConfirmedWithoutFiles(t *testing.T) {
 			end(w)
 		}, nil, true},
 		{"a directory", func(w *world) { w.fileInfo(1, 0); w.opened(Opened{Action: Complete}); end(w) }, nil, true},
+		{"a file that its sender gives up", func(w *world) {
+			w.toReceiving(1, 9000)
+			w.abort(wire.Abort{Flags: wire.AbortCurrentFile})
+			end(w)
+		}, nil, true},
+		{"one that it gives up before it came", func(w *world) { w.abort(wire.Abort{Flags: wire.AbortCurrentFile}); end(w) }, nil, true},
 		{"late DONEs of earlier files", func(w *world) { file(w, 1); file(w, 2); w.done(1, 0, us); end(w) }, nil, true},
 		{"a DONE for others", func(w *world) { file(w, 1); w.done(2, 0, other); end(w) }, nil, true},
 		{"nothing at all", end, []Step{NothingCame}, true},
