@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"time"
+
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -11,6 +13,16 @@ import (
 // unless the disk they are read from stalls. Nothing can leave behind a train that
 // waits for its blocks, so what is said then has to overtake it.
 
+// Receivers of ours wait at most a minute for the first block of a file, whatever R and G
+// are: nobody holds what it reserves for longer by promises. lifeGapMax leaves room for
+// three lost words.
+const lifeGapMax = 15 * time.Second
+
+// lifeGap is for how long s may be silent: one part in share of what receivers wait.
+func (s *Sender) lifeGap(share int) time.Duration {
+	return min(s.patience()/time.Duration(share), lifeGapMax)
+}
+
 // KeepAlive gives a packet that is to leave at once, past all that Poll gave, when the
 // oldest train that has not left is overdue by a quarter of what receivers wait. It is
 // FILEINFO without a list, which they take for a sign of life and nothing else. Its
@@ -20,7 +32,7 @@ func (s *Sender) KeepAlive(now clock.Time, p *machine.Packet) bool {
 	if now < s.KeepAliveAt() {
 		return false
 	}
-	s.pass.aliveAt = now.Add(s.patience() / 4)
+	s.pass.aliveAt = now.Add(s.lifeGap(4))
 	seq := s.seq
 	s.seq = s.pass.flight[s.pass.flightHead].seq - 1
 	sealed := s.sealed(wire.FuncFileInfo)

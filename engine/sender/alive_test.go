@@ -2,11 +2,36 @@ package sender
 
 import (
 	"testing"
+	"time"
 
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
+
+// TestLifeGap: however patient receivers are by R and G, those that got no block yet hear
+// from a sender that waits several times a minute.
+func TestLifeGap(t *testing.T) {
+	for _, c := range []struct {
+		robust int
+		grtt   time.Duration
+		want   time.Duration
+	}{
+		{20, 500 * ms, 0}, {50, 15 * time.Second, lifeGapMax}, {255, 1000 * time.Second, lifeGapMax},
+	} {
+		r := newRig(t, func(cfg *Config) {
+			cfg.Robust, cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT = c.robust, c.grtt, c.grtt, c.grtt
+		})
+		gap := r.s.lifeGap(4)
+		want := c.want
+		if want == 0 {
+			want = r.s.patience() / 4
+		}
+		if gap != want {
+			t.Errorf("R %d, G %v: silent for %v, want %v", c.robust, c.grtt, gap, want)
+		}
+	}
+}
 
 // TestKeepAlive: when trains do not leave, a FILEINFO that lists nobody overtakes them
 // every quarter of what receivers wait. It takes no number from them.

@@ -104,7 +104,7 @@ func (s *Sender) untimed() bool {
 
 func (s *Sender) stepAnnounce(now clock.Time) progress {
 	if s.prompt() && s.in(Active) > 0 && !s.late && !s.over {
-		s.timers.Set(timerAlive, s.saidAt.Add(s.patience()/aliveShare))
+		s.timers.Set(timerAlive, s.saidAt.Add(s.lifeGap(aliveShare)))
 	}
 	switch {
 	case s.late || s.allIn():

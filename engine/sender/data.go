@@ -221,7 +221,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.To = s.cfg.Private
 	t.Head = s.header(wire.FuncFileSeg)
 	if p.inFlight == 0 {
-		p.aliveAt = t.Depart.Add(s.patience() / 4)
+		p.aliveAt = t.Depart.Add(s.lifeGap(4))
 	}
 	p.flight[(p.flightHead+p.inFlight)%maxFlight] = flight{uint16(section), s.seq}
 	p.inFlight++
@@ -243,7 +243,7 @@ func (s *Sender) Departed(now clock.Time, trains int) {
 	n := min(max(trains, 0), p.inFlight)
 	p.flightHead = (p.flightHead + n) % maxFlight
 	p.inFlight -= n
-	p.aliveAt = now.Add(s.patience() / 4)
+	p.aliveAt = now.Add(s.lifeGap(4))
 	s.adapt.departed(s, now, n)
 	s.last, s.pollNow = now, true
 }

@@ -74,7 +74,7 @@ func (s *Sender) stepBetweenFiles(now clock.Time) progress {
 		return waiting
 	}
 	s.keepAlive()
-	s.timers.Set(timerCycle, now.Add(s.patience()/aliveShare))
+	s.timers.Set(timerCycle, now.Add(s.lifeGap(aliveShare)))
 	return moved
 }
 

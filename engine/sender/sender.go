@@ -178,7 +178,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case BetweenFiles:
 		s.asked = true
 		s.reports.must(NeedFile{})
-		s.timers.Set(timerCycle, now.Add(s.patience()/aliveShare))
+		s.timers.Set(timerCycle, now.Add(s.lifeGap(aliveShare)))
 	case FileInfo:
 		s.fileInfoRound()
 	case Data:
