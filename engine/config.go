@@ -22,6 +22,7 @@ type Reporter func(at time.Time, ev machine.Event)
 type SendConfig struct {
 	Session sender.Config // Group 0: a random one; TrainBlocks, Lookahead 0: chosen here
 	Net     netio.Config
+	Without map[string]bool // paths of entries that are left out
 	Walk    store.WalkConfig
 	Workers int           // goroutines that read and seal blocks; 0 = the transmitting one does it
 	Tick    time.Duration // how often a SendTick is reported; 0 = never

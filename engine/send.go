@@ -236,11 +236,11 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	wg.Go(func() { t.overtakeLoop(past.Hand(1, 0)) })
 	cfg.Walk.Now = w.time(w.now())
 	walker := store.NewWalker(cfg.Walk)
-	wg.Go(func() { walkLoop(walker, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
+	wg.Go(func() { walkLoop(walker, cfg.Without, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
 	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })
 
 	r.loop(ctx, cfg.Begin)
-	if !r.stopping {
+	if !r.stopping && r.result.Exit != sender.ExitNobody {
 		r.listUntried(ctx)
 	}
 	r.end.begin()

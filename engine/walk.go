@@ -17,7 +17,7 @@ type offer struct {
 // walkLoop finds and opens files one ahead of the session, so that a slow disk
 // does not hold up the next FILEINFO. It looks at a file again when wants says that it
 // is its turn, which may be long after. It closes offers at the end.
-func walkLoop(w *store.Walker, wants <-chan struct{}, offers chan<- offer, wake chan struct{}, hold func(), quit <-chan struct{}) {
+func walkLoop(w *store.Walker, without map[string]bool, wants <-chan struct{}, offers chan<- offer, wake chan struct{}, hold func(), quit <-chan struct{}) {
 	defer ring.Poke(wake)
 	defer close(offers)
 	asked := false
@@ -28,6 +28,9 @@ func walkLoop(w *store.Walker, wants <-chan struct{}, offers chan<- offer, wake 
 		e, skip, more := w.Next()
 		if skip == nil && !more {
 			return
+		}
+		if skip == nil && without[e.Path] {
+			skip = &store.Skip{Path: e.Path, Level: 1, Reason: "Left out, it was given up before: " + e.Path}
 		}
 		o := prepare(e, skip)
 		if o.note == nil {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"uftp/cmd/internal/version"
 	"uftp/engine"
 	"uftp/engine/machine"
+	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
 )
@@ -57,7 +60,39 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	if keys != nil {
 		defer keys.key.Wipe()
 	}
+	first, left := o.sendOnce(out, keys, begin, nil)
+	for code := first; left != nil && code != int(sender.ExitSignal); {
+		warn(fmt.Sprintf("Beginning a new session for %s that left with a file that was given up", cli.Count(len(left.hosts), "receiver")))
+		code, left = o.sendOnce(out, keys, nil, left)
+		if code == int(sender.ExitSignal) {
+			return code
+		}
+	}
+	if first == int(sender.ExitNoFileInfo) {
+		return int(sender.ExitNoFile)
+	}
+	return first
+}
+
+// leavers are receivers that left a session because a file was given up, as stock ones do.
+// They get the other files in a new one.
+type leavers struct {
+	hosts   []sender.Host
+	without map[string]bool // paths of the files that were given up
+}
+
+// sendOnce is one session, of again if that is not nil; it returns the exit code and those
+// that another session is for.
+func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, again *leavers) (int, *leavers) {
+	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	cfg, err := o.sendConfig()
+	if err == nil && again != nil {
+		x := &cfg.Session
+		x.Hosts, x.Closed, x.RegisterCount, x.RegisterQuiet, x.RegisterWait = again.hosts, true, 0, 0, 0
+		cfg.Without = again.without
+		x.Instance = 0
+		x.Group, err = random32()
+	}
 	if err == nil {
 		err = o.secure(&cfg, keys)
 	}
@@ -66,7 +101,7 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	}
 	if err != nil {
 		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", err)
-		return cli.ExitCode(err)
+		return cli.ExitCode(err), nil
 	}
 	if keys != nil {
 		for _, w := range keys.warnings(&o.cryptOptions) {
@@ -84,6 +119,7 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 		Outputs: &out.all, Interface: *cfg.Net.MulticastIf, TTL: cfg.Net.TTL,
 	}
 	cfg.Begin = begin
+	lost := newGivenUp(again)
 	ctx, stop := cli.OnSignal(rep.Interrupted)
 	defer stop()
 	cfg.Capture = o.capture.Config("uftp " + version.Version)
@@ -91,16 +127,17 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 		if e, ok := ev.(engine.CaptureFailed); ok {
 			out.all.Fail(cli.ExitLog, "capture "+e.Path, e.Err)
 		}
+		lost.hear(ev)
 		rep.Report(at, ev)
 	})
 	if err != nil {
 		out.screen.Close()
 		if cerr := o.capture.CaptureError(err); cerr != nil {
 			out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", cerr)
-			return cerr.Code
+			return cerr.Code, nil
 		}
 		out.log.Printf(report.Errors, time.Now(), report.Where{}, "%v", socketError(err, o.sourcePort))
-		return cli.ExitNet
+		return cli.ExitNet, nil
 	}
 	if out.table {
 		out.screen.Close()
@@ -110,7 +147,50 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 		o.writeRestart(out, &res, &cfg)
 	}
 	rep.Finish(time.Now(), res)
-	return int(res.Exit)
+	return int(res.Exit), lost.leavers(&res)
+}
+
+// givenUp learns from the events of a session which files were given up.
+type givenUp struct {
+	path    string          // of the present file
+	without map[string]bool // those of this session and of the ones before
+	some    bool            // one of this session
+	others  bool            // there are files that were not
+}
+
+func newGivenUp(again *leavers) *givenUp {
+	g := &givenUp{without: map[string]bool{}}
+	if again != nil {
+		maps.Copy(g.without, again.without)
+	}
+	return g
+}
+
+func (g *givenUp) hear(ev machine.Event) {
+	switch e := ev.(type) {
+	case engine.Offered:
+		g.path = e.Entry.Path
+	case engine.NotTried:
+		g.others = true
+	case sender.FileEnded:
+		if e.GivenUp {
+			g.without[g.path], g.some = true, true
+		} else {
+			g.others = true
+		}
+	}
+}
+
+// leavers returns those that another session is for, nil if there is nobody or nothing to send.
+func (g *givenUp) leavers(res *engine.SendResult) *leavers {
+	if len(res.Left) == 0 || !g.some || !g.others {
+		return nil
+	}
+	x := &leavers{without: g.without}
+	for _, i := range res.Left {
+		x.hosts = append(x.hosts, sender.Host{UID: res.Clients[i].UID, Name: res.Clients[i].Name})
+	}
+	return x
 }
 
 // screenTick is how often the engine is asked for numbers to show.
@@ -220,7 +300,7 @@ func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 func (o *options) writeRestart(out *outputs, res *engine.SendResult, cfg *engine.SendConfig) {
 	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
 	for i, c := range res.Clients {
-		if !c.Proxy && res.States[i].Failed() {
+		if !c.Proxy && (res.States[i].Failed() || slices.Contains(res.Lacking, i)) {
 			x.Clients = append(x.Clients, o.restartClient(c.Name, c.UID))
 		}
 	}

@@ -31,6 +31,7 @@ type client struct {
 	refused    string // why it was not let in, as reported last
 	took       bool   // it has accepted a file
 	givenUp    bool   // a file was given up while it received that, and it was not heard since
+	lacks      bool   // a file that was given up
 	retold     int    // round of FILEINFO in which it was told so again
 	excess     int    // STATUS messages above MaxNAKPct in this session
 	answered   uint32 // number of the latest question in mid-pass that it answered

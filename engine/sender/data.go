@@ -333,6 +333,8 @@ func (s *Sender) giveUpFile(now clock.Time, text string) {
 		}
 	}
 	s.failUnfinished(Aborted)
+	s.givingUp = true
+	defer func() { s.givingUp = false }()
 	if s.cfg.QuitOnError || s.in(Done)+len(stay) == 0 {
 		s.endData(now, text)
 		return
@@ -341,7 +343,7 @@ func (s *Sender) giveUpFile(now clock.Time, text string) {
 	for _, i := range stay {
 		c := s.roster.At(i)
 		s.setState(c, Active)
-		c.givenUp, c.retold = true, 0
+		c.givenUp, c.lacks, c.retold = true, true, 0
 	}
 	s.enter(now, BetweenFiles)
 }
@@ -373,7 +375,7 @@ func (s *Sender) endData(now clock.Time, err string) {
 
 // endFile reports what became of the file.
 func (s *Sender) endFile(now clock.Time, err string) {
-	e := FileEnded{FileID: s.fileID, File: s.file, Passes: s.pass.number, Err: err}
+	e := FileEnded{FileID: s.fileID, File: s.file, Passes: s.pass.number, Err: err, GivenUp: s.givingUp}
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
 		if c.proxy {

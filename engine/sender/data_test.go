@@ -560,7 +560,7 @@ func TestFilesBehindALostOne(t *testing.T) {
 			r.complete(1, 0, wire.StatusNormal)
 			r.advance(5 * time.Second)
 			r.wantExit("the only file", ExitNoFile)
-			if e := want[SessionEnded](r, "the end"); len(e.Left) != 0 || e.States[0] != Done {
+			if e := want[SessionEnded](r, "the end"); len(e.Left) != 0 || len(e.Lacking) != 1 || e.States[0] != Done {
 				t.Errorf("ended %+v", e)
 			}
 

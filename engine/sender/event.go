@@ -132,6 +132,7 @@ type (
 		Elapsed time.Duration // data-phase start to the last COMPLETE; 0 if there was none
 		Passes  int
 		Err     string // why the file was given up, "" otherwise
+		GivenUp bool   // it was given up by us, for those that did not have it
 	}
 	// SessionEnded is the last event. Only those that are Done, of a session with a
 	// completion phase, have confirmed that they have what their Results say.
@@ -140,6 +141,7 @@ type (
 		Complete bool     // the completion phase was run
 		Clients  []Client // all, proxies included
 		States   []State  // of Clients, at the end
+		Lacking  []int    // in Clients: those that were in while a file was given up, and lack it
 		Left     []int    // in Clients: those that were not heard after we gave up a file
 		Counters Counters
 	}

@@ -41,6 +41,7 @@ type Sender struct {
 	quit        quit
 	ended       bool       // SessionEnded was reported
 	complete    bool       // the completion phase was run
+	givingUp    bool       // the outcome of a file is being told that is given up
 	undelivered bool       // a file was given up that nobody had
 	last        clock.Time // the latest moment we were told of
 	pollNow     bool       // something may be ready for Poll
@@ -414,6 +415,9 @@ func (s *Sender) stepEnded() progress {
 		e.Clients = append(e.Clients, s.client(i))
 		c := s.roster.At(i)
 		e.States = append(e.States, c.state)
+		if c.lacks {
+			e.Lacking = append(e.Lacking, i)
+		}
 		if c.givenUp && c.state.Failed() {
 			e.Left = append(e.Left, i)
 		}
