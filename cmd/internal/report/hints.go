@@ -60,6 +60,9 @@ func (s *Sender) hintLines() (lines []string) {
 		}
 		lines = append(lines, names+" stayed out: "+r.text)
 	}
+	if s.sendError != "" {
+		lines = append(lines, "Sending has failed here: "+s.sendError+" (no route, or a firewall of this machine; uftp-doctor tells)")
+	}
 	if len(lines) > 0 || s.heardFrom {
 		return lines
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
@@ -46,6 +48,8 @@ func TestHintsWhenNobodyTakesPart(t *testing.T) {
 		{"many hosts and reasons", many, nil, []string{"and others stayed out: " + clear}, []string{"reason 20"}},
 		{"kept out by us", []machine.Event{sender.Refused{UID: 0xa000, Func: wire.FuncRegister, Reason: "not in the list"}}, nil, []string{"0x0000A000 stayed out: not in the list"}, []string{"firewall"}},
 		{"text that would speak to a terminal", []machine.Event{abort(stranger, "a\x1b[2Jb\nc")}, nil, []string{"stayed out: a?[2Jb?c"}, []string{"\x1b"}},
+		{"a firewall of this machine", []machine.Event{engine.SendFailed{To: netip.MustParseAddrPort("230.4.4.1:1044"), Err: syscall.EPERM}}, nil,
+			[]string{"Sending has failed here: Operation not permitted"}, []string{"does uftpd run"}},
 		{"heard, then silent", []machine.Event{sender.Heard{Func: wire.FuncRegister, Client: clientB}}, nil, nil, []string{"firewall", "uftp-doctor"}},
 	} {
 		var log, lines bytes.Buffer

@@ -53,6 +53,7 @@ type Sender struct {
 	heardFrom bool     // somebody has registered
 	joined    int      // receivers that took part
 	refusals  refusals // of hosts that stayed out
+	sendError string   // the last one
 }
 
 // Secret is what there is to say about an encrypted session.
@@ -108,6 +109,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 			s.JSON.write(jsonText{head: newHead(at, "not_tried", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: "the session ended before"})
 		}
 	case engine.SendFailed:
+		s.sendError = cli.ErrText(e.Err)
 		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
 		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
 	case engine.SourceFailed:
