@@ -63,6 +63,23 @@ func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i in
 	return true
 }
 
+// echoed notes what client i has said last and reports when the same number comes again
+// with another message. A host that was started again begins at 0, so that number tells
+// nothing; two hosts that share address and port, as those that share a port do, count
+// alike. They cannot be kept apart, but the user should know.
+func (s *Sender) echoed(from netip.AddrPort, i int, seq uint16, msg []byte) {
+	c := s.roster.At(i)
+	const head = 24 // of a message: what distinguishes it
+	sum := uint32(2166136261)
+	for _, b := range msg[:min(len(msg), head)] {
+		sum = (sum ^ uint32(b)) * 16777619 // FNV-1a
+	}
+	if seq != 0 && c.heardSeq == seq && c.heardSum != sum && !s.cfg.Roaming {
+		s.reportTwin(i, from)
+	}
+	c.heardSeq, c.heardSum = seq, sum
+}
+
 // sendOff tells a host that another one has its UID, and the user.
 func (s *Sender) sendOff(now clock.Time, other netip.AddrPort, i int) {
 	s.reportTwin(i, other)

@@ -114,7 +114,7 @@ func TestForeignAddresses(t *testing.T) {
 				}
 				r.wantDrop(why, d, machine.DropSource)
 				after := *r.s.roster.At(i)
-				before.twin = after.twin
+				before.twin = after.twin // told
 				if after != before {
 					t.Errorf("%s: the client was %+v and is %+v", why, before, after)
 				}
@@ -182,6 +182,36 @@ func TestSharedUID(t *testing.T) {
 		}
 		if n := len(r.wire); n > 200 {
 			t.Errorf("%s: %d packets in answer to a flood", c.name, n)
+		}
+	}
+}
+
+// Two that share address and port count their messages alike; one that is started again
+// or whose datagrams come twice does not.
+func TestSharedUIDAndPort(t *testing.T) {
+	type said struct {
+		seq uint16
+		ago time.Duration // what its stamp says
+	}
+	for _, c := range []struct {
+		name string
+		said []said
+		twin bool
+	}{
+		{"one", []said{{0, 0}, {1, ms}, {2, 2 * ms}}, false},
+		{"datagrams come twice", []said{{0, 0}, {0, 0}, {1, ms}, {1, ms}}, false},
+		{"started again, and again", []said{{0, 0}, {0, ms}, {0, 2 * ms}, {1, 0}, {0, 3 * ms}, {1, 4 * ms}}, false},
+		{"two", []said{{0, 0}, {0, ms}, {1, 0}, {1, ms}}, true},
+	} {
+		r := newRig(t, nil)
+		r.advance(10 * ms)
+		for _, x := range c.said {
+			h := wire.Header{Version: wire.Version4, Func: wire.FuncRegister, Src: 1, Group: testGroup, Seq: x.seq}
+			r.deliver(1, (&wire.Register{Time: r.echo(x.ago)}).Append(h.Append(nil)))
+		}
+		e, ok := got[SharedUID](r)
+		if ok != c.twin || ok && (e.First != addr(1) || e.Second != addr(1)) {
+			t.Errorf("%s: told %v, %+v", c.name, ok, e)
 		}
 	}
 }

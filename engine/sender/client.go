@@ -27,6 +27,8 @@ type client struct {
 	returns    int    // how often it came back
 	otherPort  uint16 // the latest other port at addr that it spoke from, 0 = none
 	sharesAddr bool   // there are two of it, at different ports of addr
+	heardSeq   uint16 // number of what it has said last in clear, and a sum over that
+	heardSum   uint32
 	twin       bool   // it was reported that there are two of it
 	refused    string // why it was not let in, as reported last
 	took       bool   // it has accepted a file

@@ -48,6 +48,9 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 	if (s.sec == nil || h.Func == wire.FuncAbort) && s.foreign(now, from, h.Func, i) {
 		return machine.DropSource
 	}
+	if s.sec == nil {
+		s.echoed(from, i, h.Seq, msg)
+	}
 	return s.dispatch(now, from, h.Func, i, msg)
 }
 

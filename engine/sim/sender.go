@@ -217,6 +217,8 @@ func (s *Sender) event(ev machine.Event) {
 		s.w.Fail("%s: %T after the end of the session", s, ev)
 	}
 	switch ev := ev.(type) {
+	case sender.SharedUID:
+		s.w.Fail("%s takes one receiver for two: %+v", s, ev)
 	case sender.NeedFile:
 		if s.OfferDelay > 0 {
 			m := s.m

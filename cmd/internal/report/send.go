@@ -392,7 +392,12 @@ func (s *Sender) sharedUID(at time.Time, e sender.SharedUID) {
 		first, second = e.First.String(), e.Second.String()
 	}
 	text := fmt.Sprintf("%s answers from %s and %s: give each receiver its own -U. Only the first takes part", e.Client.Name, first, second)
-	s.logf(Warnings, at, "Warning: %s (--roaming, if it is one receiver whose address changes)", text)
+	if first == second {
+		text = fmt.Sprintf("%s answers twice from %s: give each receiver its own -U. What either says counts for both", e.Client.Name, first)
+		s.logf(Warnings, at, "Warning: %s", text)
+	} else {
+		s.logf(Warnings, at, "Warning: %s (--roaming, if it is one receiver whose address changes)", text)
+	}
 	if len(s.shared) < sharedMax {
 		s.shared = append(s.shared, text)
 	}

@@ -15,6 +15,7 @@ func TestSharedUID(t *testing.T) {
 	for _, c := range []struct{ first, second, text string }{
 		{"10.99.0.3:1044", "10.99.0.4:1044", "0xAC110002 answers from 10.99.0.3 and 10.99.0.4: give each receiver its own -U"},
 		{"10.99.0.3:1044", "10.99.0.3:2000", "0xAC110002 answers from 10.99.0.3:1044 and 10.99.0.3:2000: give each receiver its own -U"},
+		{"10.99.0.3:1044", "10.99.0.3:1044", "0xAC110002 answers twice from 10.99.0.3:1044: give each receiver its own -U"},
 	} {
 		var log, lines, table bytes.Buffer
 		s := &Sender{Name: "uftp", Log: NewLog(&log, Warnings, false), JSON: NewJSON(&lines), Session: sendConfig()}
