@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 )
 
 // What happens to something that is in the way (v4-receiver.md sections 4.2 and 13).
@@ -143,8 +144,10 @@ func (s *Session) swap(from dir, name string, in dir, p place, trees bool, log *
 	// A directory is replaced in one step only where two entries can change places. What
 	// has no temporary name (see mover) must not get what is to go.
 	if isTemp(name, s.key.Group) && exchange(from, name, in, p.last()) == nil {
-		if err := from.Remove(name); err != nil { // it was filled just now
-			return "", at, errors.Join(errFull(p.path()), exchange(from, name, in, p.last()))
+		if err := from.Remove(name); err != nil && old.IsDir() {
+			return "", at, errors.Join(filled(err, p), exchange(from, name, in, p.last()))
+		} else if err != nil {
+			*log = append(*log, fmt.Sprintf("Couldn't remove %s: %s", from.join(name), reason(err)))
 		}
 		return "", at, nil
 	}
@@ -162,10 +165,21 @@ func (s *Session) swap(from dir, name string, in dir, p place, trees bool, log *
 	if trees && old.IsDir() {
 		return aside, in, nil
 	}
-	if err := in.Remove(aside); err != nil {
-		return "", at, errors.Join(errFull(p.path()), rename(in, p.last(), from, name), rename(in, aside, in, p.last()))
+	if err := in.Remove(aside); err != nil && old.IsDir() {
+		return "", at, errors.Join(filled(err, p), rename(in, p.last(), from, name), rename(in, aside, in, p.last()))
+	} else if err != nil {
+		*log = append(*log, fmt.Sprintf("Couldn't remove %s: %s", in.join(aside), reason(err)))
 	}
 	return "", at, nil
+}
+
+// filled says why the directory that stood at p could not be removed: err, or that
+// somebody has put something into it just now.
+func filled(err error, p place) error {
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		return errFull(p.path())
+	}
+	return err
 }
 
 // away is how something gets into a backup directory.
