@@ -237,3 +237,26 @@ func TestAdaptAllocatesNothing(t *testing.T) {
 		t.Errorf("an answer, taken %v, allocates %v times, want 0", taken, n)
 	}
 }
+
+// TestLossOfAnOddEpoch: an epoch may begin at any block; what was lost before it does not count
+// as lost in it.
+func TestLossOfAnOddEpoch(t *testing.T) {
+	for _, from := range []int{8, 9, 13, 15} {
+		r := begin(t, adaptive, 400_000, 1)
+		a := &r.s.adapt
+		a.walked.Reset(r.s.layout.Blocks, false)
+		for i := range 64 {
+			a.walked.Add(i)
+		}
+		a.epoch++
+		a.from, a.waits, a.lost = from, false, 0
+		m, err := wire.ParseStatus(r.statusOf(1, 1, 0, append(upTo(from), 20, 21)...)[wire.HeaderLen:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.count(r.s, addr(1), 0, 0, m.NAKs, 64)
+		if a.lost != 2 {
+			t.Errorf("from block %d: %d blocks count as lost, want 2", from, a.lost)
+		}
+	}
+}

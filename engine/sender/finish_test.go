@@ -281,3 +281,36 @@ func TestRosterAndStats(t *testing.T) {
 		t.Errorf("stats %+v, want one mute and one active client; proxies do not count", st)
 	}
 }
+
+// TestPaceOfABORTs: those to single clients leave one packet interval apart, 1 ms at most.
+func TestPaceOfABORTs(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		rate int64
+		gap  time.Duration
+	}{
+		{"a fast rate", 10_520_000, 100 * time.Microsecond},
+		{"a slow rate", 105_200, ms},
+	} {
+		uids := make([]wire.UID, 50)
+		for i := range uids {
+			uids[i] = wire.UID(i + 1)
+		}
+		r := join(t, nothing, uids...)
+		r.s.interval = packetInterval(&r.s.cfg, c.rate)
+		began := r.now
+		for i := range uids {
+			r.s.tell(i, "gone")
+		}
+		r.s.pollNow = true
+		r.advance(time.Duration(len(uids)-1)*c.gap - 1)
+		sent := strings.Count(r.said(), "ABORT")
+		if sent != len(uids)-1 {
+			t.Errorf("%s: %d ABORTs in %v, want %d", c.why, sent, r.now.Sub(began), len(uids)-1)
+		}
+		r.advance(1)
+		if n := strings.Count(r.said(), "ABORT"); n != 1 {
+			t.Errorf("%s: %d ABORTs at the end, want 1", c.why, n)
+		}
+	}
+}
