@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -118,29 +119,29 @@ func (s *Session) claim(create bool, log *[]string) error {
 		return err
 	}
 	if s.held == nil {
-		free, err := s.claimOld(root, log)
-		if err != nil || s.held != nil || !create {
-			return err
-		}
-		if err := s.claimNew(root, free); err != nil {
-			return err
+		free := s.claimOld(root, log)
+		if s.held == nil && create {
+			if err := s.claimNew(root, free); err != nil {
+				return err
+			}
 		}
 	}
-	if create && !s.held.owned {
-		if err := s.writeOwner(root); err != nil {
-			return err
-		}
-		s.held.owned = true
+	if !create || s.held.owned {
+		return nil
 	}
-	return nil
+	if err := s.writeOwner(root); err != nil {
+		return err
+	}
+	s.held.owned = true
+	return s.settle(root) // what is received gets no name on disk before its directory and owner have one
 }
 
 // claimOld looks for a directory that is there, and returns the names that are free.
-func (s *Session) claimOld(root dir, log *[]string) (free []string, err error) {
+func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 	leave := func(name string, why error) {
 		line := fmt.Sprintf("Leaving %s alone: %v", root.join(name), why)
-		if s.left != line { // it is looked for with each file
-			*log, s.left = append(*log, line), line
+		if !slices.Contains(s.left, line) { // it may be looked for again
+			*log, s.left = append(*log, line), append(s.left, line)
 		}
 	}
 	for i := range claimNames {
@@ -173,11 +174,11 @@ func (s *Session) claimOld(root dir, log *[]string) (free []string, err error) {
 			}
 			if mine {
 				s.name, s.held = name, h
-				return nil, nil
+				return nil
 			}
 		}
 	}
-	return free, nil
+	return free
 }
 
 // claimNew makes a directory under one of the names that are free.
@@ -195,9 +196,9 @@ func (s *Session) claimNew(root dir, free []string) error {
 		if err != nil {
 			return err
 		}
-		h.owned, h.made = name != s.plainName(), true
+		h.made = true
 		s.name, s.held = name, h
-		return s.settle(root)
+		return nil
 	}
 	return errClaim
 }
@@ -269,7 +270,7 @@ func (s *Session) writeOwner(root dir) error {
 
 // disown removes what says whose the directory called name was, if that is gone.
 func (d dir) disown(name string) error {
-	if d.has(name) || d.has(name+recordSuffix) {
+	if d.has(name) || d.has(name+recordSuffix) || d.ours(name+ownerSuffix) != nil {
 		return nil
 	}
 	return remove(d, name+ownerSuffix)

@@ -63,8 +63,8 @@ func (h *hall) wantResumed(o Owner, text string) {
 // does, what a cut session left stays as it is, and is resumed by its owner only.
 func TestStrangerLeavesCutSessionAlone(t *testing.T) {
 	text := body(4 * testBlock)
-	for _, owner := range owners[:4] {
-		for _, stranger := range owners {
+	for i, owner := range owners[:4] {
+		for j, stranger := range owners {
 			if owner == stranger {
 				continue
 			}
@@ -81,6 +81,9 @@ func TestStrangerLeavesCutSessionAlone(t *testing.T) {
 				"looks for copies": func(h *hall) { r := h.file("whole", "x"); r.Sync, r.Preview = true, true; h.complete(r); h.end(true) },
 				"asks for space":   func(h *hall) { h.complete(h.request(wire.TypeFreeSpace, ".", 0)); h.end(true) },
 			} {
+				if j != (i+1)%len(owners) && name != "resumes" && name != "ends with files" {
+					continue // all of them have been strangers, and all owners
+				}
 				for _, instance := range []uint8{0, 1} {
 					t.Run(fmt.Sprintf("%v, %v %s/%d", owner, stranger, name, instance), func(t *testing.T) {
 						h := newHall(t, withTemp)
@@ -385,4 +388,28 @@ func TestOwnerIsWrittenDown(t *testing.T) {
 		t.Errorf("the session has %s", h.s.name)
 	}
 	h.end(true)
+}
+
+// TestOwnerReachesTheDiskFirst: no machine that crashes leaves a directory that is
+// durable before what says whose it is.
+func TestOwnerReachesTheDiskFirst(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.as(anna, 0)
+	var ops []string
+	spy = func(c *call, do func() error) error {
+		switch {
+		case c.op == "syncdir" && c.at.path == h.cfg.Temp:
+			ops = append(ops, "sync")
+		case c.op == "rename" && strings.HasSuffix(c.newName, ownerSuffix):
+			ops = append(ops, "owner")
+		case c.op == "mkdir" && c.at.path == h.cfg.Temp:
+			ops = append(ops, "directory")
+		}
+		return do()
+	}
+	defer func() { spy = nil }()
+	_, f := h.s.Open(h.file("f", "x"))
+	if got := strings.Join(ops, " "); f == nil || !strings.HasPrefix(got, "directory owner sync") {
+		t.Errorf("it does %q, want the directory, its owner, and then both to reach the disk", got)
+	}
 }

@@ -270,12 +270,12 @@ type Session struct {
 	guard   *guard              // set with the first of roots
 	open    *File               // the file being received
 	vec     vec
-	name    string // of its directory in Temp, once that is claimed
-	held    *held  // that directory, while it is in use
-	preview bool   // what is asked for now changes nothing
-	left    string // the last step that told what was left alone
-	past    past   // what an earlier instance left
-	whole   *whole // set when all files are there
+	name    string   // of its directory in Temp, once that is claimed
+	held    *held    // that directory, while it is in use
+	preview bool     // what is asked for now changes nothing
+	left    []string // steps that told what was left alone
+	past    past     // what an earlier instance left
+	whole   *whole   // set when all files are there
 	buf     []byte
 }
 
