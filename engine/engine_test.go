@@ -50,6 +50,9 @@ func (p *pair) report(_ time.Time, ev machine.Event) {
 // startReceiver runs a receiver on a free port until the test ends.
 func startReceiver(t testing.TB, change func(*ReceiveConfig)) *pair {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("uses sockets")
+	}
 	p := &pair{t: t, dest: t.TempDir(), src: t.TempDir(), done: make(chan error, 1)}
 	cfg := ReceiveConfig{
 		Receiver: receiver.Config{UID: 0x7F000001, MaxSessions: 4},

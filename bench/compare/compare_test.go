@@ -250,9 +250,6 @@ func TestReadDepartures(t *testing.T) {
 // TestOneRound runs one small case of each kind of program.
 func TestOneRound(t *testing.T) {
 	netlab.Require(t, "uftp", "uftpd", "iperf3")
-	if testing.Short() {
-		t.Skip("runs live programs")
-	}
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
 	args := "-blocks 1300 -ciphers none -receivers 1 -loss 0 -files 1,20 -rates 500 -size 8 -rounds 1 -results " + dir

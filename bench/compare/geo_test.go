@@ -79,9 +79,6 @@ func TestGeoLineAndTable(t *testing.T) {
 // TestCrossing sends a small file over the satellite once.
 func TestCrossing(t *testing.T) {
 	netlab.Require(t, "uftp", "uftpd")
-	if testing.Short() {
-		t.Skip("runs live programs")
-	}
 	b := &bench{ctx: t.Context(), size: 500_000, timeout: 5 * time.Minute, dir: t.TempDir()}
 	b.bin, b.file = filepath.Join(b.dir, "bin"), filepath.Join(b.dir, "file")
 	if err := buildOurs(b.bin); err != nil {

@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command as a user does.
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the command")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

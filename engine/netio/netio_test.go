@@ -28,6 +28,9 @@ func variants() map[string]Config {
 
 func listen(t testing.TB, cfg Config) Conn {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("uses sockets")
+	}
 	c, err := Listen(cfg)
 	if err != nil {
 		t.Fatalf("Listen(%+v): %v", cfg, err)

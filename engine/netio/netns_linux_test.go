@@ -33,6 +33,9 @@ func missing(t testing.TB, what string) {
 
 func newNetns(t testing.TB) *netns {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("uses network namespaces")
+	}
 	if os.Geteuid() != 0 {
 		missing(t, "network namespaces want root")
 	}

@@ -61,7 +61,7 @@ func load(t *testing.T) []*packages.Package {
 	t.Helper()
 	cfg := &packages.Config{
 		Dir:  "../..",
-		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps,
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports,
 	}
 	pkgs, err := packages.Load(cfg, "./...")
 	if err != nil {

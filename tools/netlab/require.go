@@ -28,8 +28,12 @@ func Missing(programs ...string) []string {
 // Require skips the test, saying what is missing, if this machine cannot build
 // a lab or lacks one of the programs. Where the environment sets CI it fails
 // the test instead: there a skip would hide that nothing was tested.
+// With -short it skips the test in any case.
 func Require(t testing.TB, programs ...string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs in network namespaces")
+	}
 	missing := Missing(programs...)
 	if len(missing) == 0 {
 		return

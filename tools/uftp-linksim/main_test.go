@@ -22,6 +22,9 @@ func (c cleaner) Run() int {
 
 // TestScripts runs the command as a user does.
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the command")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},

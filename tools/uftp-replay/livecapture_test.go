@@ -32,6 +32,9 @@ type ground struct {
 
 func newGround(t *testing.T, bin string) *ground {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs")
+	}
 	// Below the ports that systems give to sockets without one: it stays free.
 	var c net.PacketConn
 	port, err := 0, error(nil)
@@ -57,6 +60,9 @@ func newGround(t *testing.T, bin string) *ground {
 // buildCommands builds uftp and uftpd and returns where they are.
 func buildCommands(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs")
+	}
 	bin := t.TempDir()
 	cmd := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "uftp/cmd/uftp", "uftp/cmd/uftpd")
 	if out, err := cmd.CombinedOutput(); err != nil {
