@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests. As root it first installs the judges (the stock programs, tshark,
-# nft, ip); otherwise it says which are missing and what is skipped for it.
+# nft, ip); otherwise it says which are missing and what is skipped for it. Every test
+# that failed and was run once more is appended to the file that UFTP_RETRIES names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -57,6 +58,9 @@ run_tests() {
 			case $live in *[[:space:]]"$pkg"[[:space:]]*) ;; *) return 1 ;; esac
 			[ "$name" != none ] || return 1
 			echo "once more, alone: $pkg $name"
+			if [ -n "${UFTP_RETRIES:-}" ]; then
+				echo "$pkg $name" >>"$UFTP_RETRIES"
+			fi
 			# shellcheck disable=SC2086
 			go test $flags -count=1 -run "^${name//\//\$/^}\$" "$pkg" || return 1
 		done
