@@ -90,7 +90,7 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 	}
 	if c.peer != nil {
 		for _, t := range trains {
-			if h, _, err := wire.ParseHeader(t.Buf); err == nil && h.Func == wire.FuncFileSeg && c.first != nil {
+			if c.first != nil && isData(t.Buf) {
 				c.data.Do(c.first)
 			}
 			select {
@@ -105,7 +105,7 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range trains {
-		if h, _, err := wire.ParseHeader(t.Buf); c.peer != nil && err == nil && h.Func == wire.FuncFileSeg {
+		if c.peer != nil && isData(t.Buf) {
 			continue // the peer has it
 		}
 		step := t.Seg
@@ -117,6 +117,12 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 		}
 	}
 	return len(trains), nil
+}
+
+// isData reports whether a train is one of FILESEG: sealed, nothing else is as long.
+func isData(train []byte) bool {
+	h, _, err := wire.ParseHeader(train)
+	return err == nil && (h.Func == wire.FuncFileSeg || h.Func == wire.FuncEncrypted && len(train) > 1200)
 }
 
 func (c *fakeConn) Join(g netip.Addr, i netio.Interface, _ []netip.Addr) error {

@@ -375,44 +375,102 @@ func TestSlowReporter(t *testing.T) {
 	}
 }
 
-// TestHostileDatagrams throws garbage at both ends of a running transfer.
+// TestHostileDatagrams throws garbage at both ends of a running transfer, with the group,
+// the instance and the UIDs of the session: random messages, and those of the session with
+// bits changed, cut and repeated. In clear it comes from a stranger's address. In an
+// encrypted session it comes from those of the two ends as well, once the keys are proved.
 func TestHostileDatagrams(t *testing.T) {
-	p := startReceiver(t, nil)
-	cfg := p.config(4e6, 1300, p.file("data", 3_000_000))
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		conn, err := netio.Listen(netio.Config{})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		rng := rand.New(rand.NewPCG(3, 4))
-		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), p.port)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(200 * time.Microsecond):
+	const group = sealGroup
+	stranger := netip.MustParseAddrPort("10.6.6.6:666")
+	for _, c := range []struct {
+		name  string
+		suite *handshake.Suite
+		from  [2]netip.AddrPort // at the receiver, at the sender
+	}{
+		{"in clear", nil, [2]netip.AddrPort{stranger, stranger}},
+		{"sealed, from a stranger", &sealSuites[0], [2]netip.AddrPort{stranger, stranger}},
+		{"sealed, from the peers", &sealSuites[0], [2]netip.AddrPort{txAddr, rxAddr}},
+	} {
+		inBubble(t, c.name, func(t *testing.T) {
+			p := startLinked(t, func(cfg *ReceiveConfig) { cfg.Receiver.MakeKeys = true })
+			cfg := p.config(1e6, 1300, p.file("data", 3_000_000))
+			cfg.Session.Group = group
+			if c.suite != nil {
+				cfg.Session.Security, _ = security(t, *c.suite)
 			}
-			b := make([]byte, rng.IntN(200))
-			for i := range b {
-				b[i] = byte(rng.Uint32())
+			rng := rand.New(rand.NewPCG(3, 4))
+			// garbage returns a datagram that says it is from uid, heard said some before.
+			garbage := func(uid wire.UID, heard *fakeConn) []byte {
+				if n := heard.sentCount(); n > 0 && rng.IntN(2) == 0 {
+					b := bytes.Clone(heard.sentAt(rng.IntN(n)))
+					switch rng.IntN(3) {
+					case 0:
+						b = b[:rng.IntN(len(b))]
+					case 1:
+						b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
+					}
+					return b
+				}
+				h := wire.Header{
+					Version: wire.Version4, Func: wire.Func(1 + rng.IntN(23)), Seq: uint16(rng.Uint32()), Src: uid, Group: group,
+					GRTT: byte(rng.Uint32()),
+				}
+				b := h.Append(nil)
+				for range rng.IntN(200) {
+					b = append(b, byte(rng.Uint32()))
+				}
+				return b
 			}
-			if len(b) > 2 {
-				b[0], b[1] = wire.Version4, byte(rng.IntN(23))
+			stop := make(chan struct{})
+			var thrown sync.WaitGroup
+			p.onData(func() {
+				thrown.Go(func() {
+					for i := 0; ; i++ {
+						select {
+						case <-stop:
+							return
+						case <-time.After(200 * time.Microsecond):
+						}
+						to, b := p.rx, garbage(cfg.Session.UID, p.tx)
+						if i%2 == 1 {
+							to, b = p.tx, garbage(0x7F000001, p.rx)
+						}
+						select {
+						case to.in <- netio.RxSlot{Buf: b, From: c.from[i%2]}:
+						default: // there is no room
+						}
+					}
+				})
+			})
+			res, events := p.send(context.Background(), cfg, nil)
+			close(stop)
+			thrown.Wait()
+			if res.Exit != sender.ExitOK {
+				t.Errorf("exit %d, want 0 in spite of garbage: %+v", res.Exit, events[max(0, len(events)-12):])
 			}
-			conn.WriteBatch([]netio.TxTrain{{Buf: b, To: to}})
-		}
-	})
-	res, _ := send(t, context.Background(), cfg)
-	close(stop)
-	wg.Wait()
-	if res.Exit != sender.ExitOK {
-		t.Errorf("exit %d, want 0 in spite of garbage", res.Exit)
+			p.wantSame("data")
+			p.stop()
+			p.wait()
+			// Both ends have looked at it as at messages of this session.
+			for who, events := range map[string][]machine.Event{"sender": events, "receiver": p.events} {
+				refused := map[machine.Drop]int64{}
+				for _, ev := range events {
+					if d, ok := ev.(Dropped); ok {
+						refused[d.Reason] += d.Count
+					}
+				}
+				total := int64(0)
+				for r, n := range refused {
+					if r != machine.DropGroup && r != machine.DropVersion {
+						total += n
+					}
+				}
+				if total < 1000 {
+					t.Errorf("%s refused %v, want thousands for what they say in the session", who, refused)
+				}
+			}
+		})
 	}
-	p.wantSame("data")
 }
 
 // TestNoGoroutineLeft runs sessions and counts what stays behind.

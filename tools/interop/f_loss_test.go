@@ -28,7 +28,8 @@ var loss = []scenario{
 		e.dropped(e.A)
 		tr := e.packets(c)
 		segs, naks := tr.of(fileSeg), tr.of(status)
-		e.want(segs.passes() >= 2 && segs.passes() <= 10, "2 to 6 passes, a few more on a busy machine, got %d", segs.passes())
+		// How many there are is up to chance and to the machine.
+		e.want(segs.passes() >= 2 && segs.passes() <= 1+len(naks), "2 passes and more, each asked for by one of %d STATUS, got %d", len(naks), segs.passes())
 		firstDone := tr.of(done)[0].Time
 		early := naks.where(func(p netlab.Packet) bool { return word(p, 20) == 0 && p.Time.Before(firstDone) })
 		second := segs.where(func(p netlab.Packet) bool { return word(p, 20) == 1 })

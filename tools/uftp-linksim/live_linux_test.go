@@ -230,10 +230,11 @@ func TestLossLogOutage(t *testing.T) {
 
 // TestDamageCopies: damaged frames are found by the checksum, although the sender
 // left it to the card; copies arrive twice, held ones late. Two flipped bits can
-// cancel in a sum of 16 bits: of 1 to 8 flips one in 200 is not found.
+// cancel in a sum of 16 bits: of 1 to 8 flips one in 200 is not found. Frames are held for
+// longer than a busy machine lets us wait between two of them.
 func TestDamageCopies(t *testing.T) {
 	require(t)
-	s := start(t, "-d", "5ms", "-c", "down=30%", "-D", "down=20%", "-o", "down=20%:10ms")
+	s := start(t, "-d", "5ms", "-c", "down=30%", "-D", "down=20%", "-o", "down=20%:100ms")
 	sink, source := udp(t, s.remote, remote4, 7003), udp(t, s.hub, hub4, 7004)
 	go echo(udp(t, s.remote, remote4, 7001))
 	// Damaged ARP requests are repeated only after a second.
@@ -255,6 +256,7 @@ func TestDamageCopies(t *testing.T) {
 		source.WriteToUDP(body(i), to(remote4, 7003))
 		time.Sleep(500 * time.Microsecond)
 	}
+	time.Sleep(time.Second) // what is held comes before the end
 	sayEnd(t, source, to(remote4, 7003), &reader)
 	seen := map[uint32]int{}
 	overtaken, missed, last := 0, 0, uint32(0)
@@ -276,10 +278,10 @@ func TestDamageCopies(t *testing.T) {
 	if missed > n*3/10*3/100 {
 		t.Errorf("%d damaged datagrams got through, want the checksum to find nearly all", missed)
 	}
-	if len(seen) < n*65/100 || len(seen) > n*75/100 {
+	if len(seen) < n*63/100 || len(seen) > n*77/100 { // six standard deviations
 		t.Errorf("%d of %d arrive whole, want 70%%", len(seen), n)
 	}
-	if twice < n*10/100 || twice > n*18/100 || overtaken < n*10/100 {
+	if twice < n*8/100 || twice > n*20/100 || overtaken < n*10/100 {
 		t.Errorf("%d come twice, %d late; want 14%% and at least 10%% of %d", twice, overtaken, n)
 	}
 	if d := s.end().Direction[0]; d.Corrupted < n/4 || d.Duplicated < n/6 || d.Reordered < n/6 {
