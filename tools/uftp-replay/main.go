@@ -183,6 +183,9 @@ func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
 	return f.Args(), nil
 }
 
+// parsePEM reads one private key; tests that run often keep what it has read.
+var parsePEM = identity.ParsePEM
+
 // parseKeys reads all private keys of a PEM file, at least one.
 func parseKeys(text []byte) (list []*identity.PrivateKey, err error) {
 	for rest := text; ; {
@@ -193,7 +196,7 @@ func parseKeys(text []byte) (list []*identity.PrivateKey, err error) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue // parameters of a curve, certificates
 		}
-		k, err := identity.ParsePEM(pem.EncodeToMemory(block))
+		k, err := parsePEM(pem.EncodeToMemory(block))
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", len(list)+1, err)
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"uftp/crypto/identity"
 )
 
 const (
@@ -21,6 +23,24 @@ const (
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
+
+// keepKeys reads each private key once for all runs of a test: reading takes far longer
+// than what is done with most of them.
+func keepKeys(t testing.TB) {
+	read := parsePEM
+	kept := map[string]*identity.PrivateKey{}
+	parsePEM = func(text []byte) (*identity.PrivateKey, error) {
+		if k := kept[string(text)]; k != nil {
+			return k, nil
+		}
+		k, err := read(text)
+		if err == nil {
+			kept[string(text)] = k
+		}
+		return k, err
+	}
+	t.Cleanup(func() { parsePEM = read })
+}
 
 // replay runs the tool.
 func replay(t testing.TB, args ...string) (code int, out, errs string) {

@@ -37,6 +37,7 @@ func TestReceiverAllInStructure(t *testing.T) {
 }
 
 func receiverAll(t *testing.T, name, depth string, keys []string) {
+	keepKeys(t)
 	var all strings.Builder
 	compared := 0
 	args := append([]string{"receiver", "--keylog", keyLog}, keys...)

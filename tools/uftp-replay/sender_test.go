@@ -40,6 +40,7 @@ func TestSenderAllInStructure(t *testing.T) {
 }
 
 func senderAll(t *testing.T, file, depth, prefix string, keys []string) {
+	keepKeys(t)
 	var all strings.Builder
 	compared := 0
 	for _, c := range index(t) {
