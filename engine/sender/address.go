@@ -80,10 +80,11 @@ func (s *Sender) echoed(from netip.AddrPort, i int, seq uint16, msg []byte) {
 	c.heardSeq, c.heardSum = seq, sum
 }
 
-// sendOff tells a host that another one has its UID, and the user.
+// sendOff tells a host that another one has its UID, and the user. It does so in clear
+// only: a sealed ABORT is as good for the first, and whoever gets it could hand it on.
 func (s *Sender) sendOff(now clock.Time, other netip.AddrPort, i int) {
 	s.reportTwin(i, other)
-	s.denyAs(now, other, s.roster.UID(i), s.form(false), sharedUID)
+	s.deny(now, other, s.roster.UID(i), sharedUID)
 }
 
 // reportTwin reports once that another host answers as client i.

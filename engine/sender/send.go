@@ -260,16 +260,11 @@ func (s *Sender) tellOf(i int, flags uint8, text string) {
 
 // deny aborts a host that has no place here, at the address it wrote from.
 func (s *Sender) deny(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
-	s.denyAs(now, to, uid, inClear, text)
-}
-
-// denyAs is deny in a form that the host takes.
-func (s *Sender) denyAs(now clock.Time, to netip.AddrPort, uid wire.UID, f form, text string) {
 	if s.replyRate.Next(now) > now {
 		return
 	}
 	s.replyRate.Take(now, 1)
-	s.replies.push(abort{to: to, uid: uid, form: f, text: text})
+	s.replies.push(abort{to: to, uid: uid, text: text})
 }
 
 // sendAbort builds the next ABORT that may leave.
