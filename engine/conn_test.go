@@ -93,6 +93,9 @@ func (c *fakeConn) WriteBatch(trains []netio.TxTrain) (int, error) {
 			if c.first != nil && isData(t.Buf) {
 				c.data.Do(c.first)
 			}
+			if t.To != c.peer.addr && !t.To.Addr().IsMulticast() {
+				continue // for somebody else
+			}
 			select {
 			case <-c.closed:
 				return 0, net.ErrClosed
