@@ -9,6 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"uftp/engine/machine"
+	"uftp/engine/receiver"
+	"uftp/engine/store"
+	"uftp/wire"
 )
 
 // TestReceiverCleans: what a receiver that was killed left goes when the next one has
@@ -60,4 +65,54 @@ func TestReceiverFinishesMoves(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// TestReceiverMovesAgain: what could not be moved when its session ended is moved, and
+// reported for the script, before the next one ends.
+func TestReceiverMovesAgain(t *testing.T) {
+	base := t.TempDir()
+	outer, away, temp := filepath.Join(base, "outer"), filepath.Join(base, "away"), filepath.Join(base, "temp")
+	dest := filepath.Join(outer, "dest")
+	if err := errors.Join(os.MkdirAll(dest, 0o755), os.Mkdir(temp, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	sink, err := store.NewSink(store.SinkConfig{Dests: []string{dest}, Temp: temp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := newWall()
+	sessions := map[receiver.SessionID]*store.Session{}
+	end := func(group uint32, name string) []machine.Event {
+		s := receiver.Session{SessionID: receiver.SessionID{Group: group}}
+		if a, _ := session(&clock, sink, sessions, &s).Open(store.Request{Type: wire.TypeDir, Name: name}); a.Text != "" {
+			t.Fatal(a.Text)
+		}
+		return carryOut(&clock, sink, sessions, &request{ev: receiver.SessionEnded{Session: s, OK: true}}).events
+	}
+	moved := func(evs []machine.Event) (paths []string) {
+		for _, ev := range evs {
+			if m, ok := ev.(Moved); ok {
+				paths = append(paths, m.Paths...)
+			}
+		}
+		return paths
+	}
+	sink.FinishMoves()
+	first := func() []machine.Event {
+		s := receiver.Session{SessionID: receiver.SessionID{Group: 1}}
+		session(&clock, sink, sessions, &s).Open(store.Request{Type: wire.TypeDir, Name: "a"})
+		if err := os.Rename(outer, away); err != nil {
+			t.Fatal(err)
+		}
+		return carryOut(&clock, sink, sessions, &request{ev: receiver.SessionEnded{Session: s, OK: true}}).events
+	}()
+	if paths := moved(first); paths != nil {
+		t.Fatalf("%q moved to a destination that is gone", paths)
+	}
+	if err := os.Rename(away, outer); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := moved(end(2, "b")), []string{filepath.Join(dest, "a"), filepath.Join(dest, "b")}; !slices.Equal(got, want) {
+		t.Errorf("%q moved, want %q", got, want)
+	}
 }

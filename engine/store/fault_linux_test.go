@@ -112,11 +112,24 @@ func faultRun(t *testing.T, change func(*SinkConfig), at int, err error, forever
 			t.Errorf("%s: left: %q", what, left)
 		}
 	}
+	if at >= 0 && at < len(calls) && (calls[at] == "write" || calls[at] == "syncdata" || calls[at] == "close") && len(c.done) == sentFiles {
+		t.Errorf("%s: nobody was told", what)
+	}
+	if len(c.cfg.Backups) > 0 && !forever {
+		for name := range crashOld {
+			if _, err := os.Lstat(c.at("dest/" + name)); err != nil && name != "gone" {
+				t.Errorf("%s: what was backed up has not come back: %v", what, err)
+			}
+		}
+	}
 	if lost := c.lost(c.base); lost != nil {
 		t.Errorf("%s: %v", what, lost)
 	}
 	return calls
 }
+
+// sentFiles is how much session receives.
+const sentFiles = 8
 
 // session receives what it can, as a host does, and notes what had COMPLETE.
 func (c *crashHall) session() {
