@@ -46,3 +46,23 @@ func TestLeavers(t *testing.T) {
 		}
 	}
 }
+
+// TestVerdict: the first session gives the exit code. That everybody has left with a file
+// that was given up is no lack of answers.
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		first sender.Exit
+		left  *leavers
+		want  sender.Exit
+	}{
+		{sender.ExitOK, nil, sender.ExitOK},
+		{sender.ExitOK, new(leavers), sender.ExitOK},
+		{sender.ExitNoFileInfo, nil, sender.ExitNoFileInfo},
+		{sender.ExitNoFileInfo, new(leavers), sender.ExitNoFile},
+		{sender.ExitNoFile, new(leavers), sender.ExitNoFile},
+	} {
+		if got := verdict(int(c.first), c.left); got != int(c.want) {
+			t.Errorf("%v, left %v: exit code %d, want %d", c.first, c.left != nil, got, c.want)
+		}
+	}
+}

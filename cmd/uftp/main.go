@@ -61,14 +61,21 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 		defer keys.key.Wipe()
 	}
 	first, left := o.sendOnce(out, keys, begin, nil)
-	for code := first; left != nil && code != int(sender.ExitSignal); {
+	exit := verdict(first, left)
+	for left != nil {
 		warn(fmt.Sprintf("Beginning a new session for %s that left with a file that was given up", cli.Count(len(left.hosts), "receiver")))
-		code, left = o.sendOnce(out, keys, nil, left)
-		if code == int(sender.ExitSignal) {
+		var code int
+		if code, left = o.sendOnce(out, keys, nil, left); code == int(sender.ExitSignal) {
 			return code
 		}
 	}
-	if first == int(sender.ExitNoFileInfo) {
+	return exit
+}
+
+// verdict is the exit code of the command when its first session ended with code first. If
+// everybody has left that one with a file that was given up, nobody had that file.
+func verdict(first int, left *leavers) int {
+	if left != nil && first == int(sender.ExitNoFileInfo) {
 		return int(sender.ExitNoFile)
 	}
 	return first
@@ -147,6 +154,9 @@ func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, aga
 		o.writeRestart(out, &res, &cfg)
 	}
 	rep.Finish(time.Now(), res)
+	if ctx.Err() != nil { // a signal, if only in the last moment
+		return int(res.Exit), nil
+	}
 	return int(res.Exit), lost.leavers(&res)
 }
 
