@@ -34,7 +34,7 @@
 //
 //   - Who is lost before the end is told by an ABORT (at most 256 wait to be told;
 //     the others run into their time limit). In the completion phase nobody is: an
-//     ABORT would cost a receiver what it has. They are asked for 2 s at least.
+//     ABORT would cost a receiver what it has. They are asked for 10 s at least.
 //   - Exit code 0 needs a client that took a file and has confirmed the session, with
 //     QuitOnError all of them.
 //   - Every wait is a full 3·G, the last one too; timers run from the moment a round

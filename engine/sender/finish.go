@@ -11,8 +11,12 @@ import (
 // The completion phase (v4-sender.md section 8).
 
 // finishLeast is how long receivers are asked at least. They may have much to put in
-// place before they can answer, and on a fast network Robust rounds are over in less.
-const finishLeast = 2 * time.Second
+// place, on a slow disk, before they can answer, and on a fast network Robust rounds are
+// over in less. Rounds behind those are finishGap apart at least.
+const (
+	finishLeast = 10 * time.Second
+	finishGap   = 200 * time.Millisecond
+)
 
 func (s *Sender) startFinishing(now clock.Time) {
 	s.complete, s.finishFrom = true, now

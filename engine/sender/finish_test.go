@@ -103,25 +103,28 @@ func TestGroupCompleteNeverComes(t *testing.T) {
 	r.advance(89 * ms)
 	r.wantSaid("rounds", "DONE f0 s0 [1 2]; DONE_CONF [2]; DONE f0 s0 [1]; DONE f0 s0 [1]")
 	r.advance(finishLeast - 100*ms)
+	if n, most := strings.Count(r.said(), "DONE f0 s0 [1]"), int(finishLeast/finishGap); n < most-1 || n > most {
+		t.Errorf("asked %d times more, want about %d: the later rounds are further apart", n, most)
+	}
 	wantNone[ClientLost](r, "who puts its files in place is asked longer than Robust rounds on a fast network take")
 	r.wantPhase("it still may answer", Finishing)
-	r.advance(200 * ms)
+	r.advance(100*ms + finishGap)
 	l := want[ClientLost](r, "the silent one is lost")
 	if l.Client.UID != 1 || l.In != LostComplete {
 		t.Errorf("lost: %+v", l)
 	}
 	r.advance(time.Second)
-	if said := r.said(); strings.Contains(said, "ABORT") || !strings.HasSuffix(said, "DONE f0 s0 [1]; DONE_CONF [2]") {
+	if said := r.said(); strings.Contains(said, "ABORT") || !strings.HasSuffix(said, "DONE_CONF [2]") {
 		t.Errorf("said %q: it may have all it needs, so no ABORT; the other is confirmed once more", said)
 	}
 	r.wantExit("one has confirmed", ExitOK)
 }
 
 func TestSlowRoundsAreCounted(t *testing.T) {
-	r := finish(t, func(c *Config) { c.Robust = 100 }, 1)
-	r.advance(2900 * ms)
+	r := finish(t, func(c *Config) { c.Robust = 400 }, 1)
+	r.advance(11900 * ms)
 	wantNone[ClientLost](r, "Robust rounds of 3·G")
-	r.advance(200 * ms)
+	r.advance(100*ms + finishGap)
 	want[ClientLost](r, "no more of them where they take longer than finishLeast")
 }
 
@@ -171,7 +174,7 @@ func TestSuccessIsConfirmed(t *testing.T) {
 		t.Run(c.why, func(t *testing.T) {
 			r := finish(t, c.set, 1, 2)
 			c.do(r)
-			r.advance(10 * time.Second)
+			r.advance(2 * finishLeast)
 			r.wantExit(c.why, c.exit)
 		})
 	}
@@ -186,7 +189,7 @@ func TestSuccessIsOfOneReceiver(t *testing.T) {
 	r.advance(ms)
 	r.abort(1, "cannot move")
 	r.complete(2, 0, wire.StatusNormal)
-	r.advance(10 * time.Second)
+	r.advance(2 * finishLeast)
 	r.wantExit("who has confirmed has refused the file, who has taken it has not confirmed", ExitNoneSent)
 }
 

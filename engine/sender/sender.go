@@ -278,6 +278,9 @@ func (s *Sender) length(t int) time.Duration {
 		if s.phase == Announcing && s.attempt > s.cfg.Robust && !s.over {
 			return max(3*g, longRound, time.Duration(s.in(Mute))*longRoundEach)
 		}
+		if s.phase == Finishing && s.attempt >= s.cfg.Robust {
+			return max(3*g, finishGap)
+		}
 	}
 	return 3 * g
 }
