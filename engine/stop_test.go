@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"uftp/crypto/handshake"
@@ -118,7 +119,8 @@ func TestStopSenderWhileSomethingHangs(t *testing.T) {
 					if !c.deaf && !left.Load() {
 						t.Error("the user did not hear that something hangs")
 					}
-					close(h.free) // now all ends that was left behind, or the bubble says so
+					close(h.free)
+					synctest.Wait() // now all ends that was left behind, or the bubble says so
 				})
 			}
 		}
@@ -210,6 +212,7 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 					t.Error("the user did not hear that something hangs")
 				}
 				close(h.free)
+				synctest.Wait() // now all ends that was left behind, or the bubble says so
 			})
 		}
 	}
@@ -228,5 +231,6 @@ func TestEndWithHangingReporter(t *testing.T) {
 		}
 		p.wantSame("f")
 		close(h.free)
+		synctest.Wait() // now all ends that was left behind, or the bubble says so
 	})
 }
