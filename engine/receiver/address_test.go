@@ -193,3 +193,114 @@ func TestSealedFromAnywhere(t *testing.T) {
 		w.wantEnded(false, EndAborted)
 	}
 }
+
+// TestSenderWithTwoAddresses: an IPv6 sender whose public group is of its link and whose
+// private group is not, or the other way round, speaks from two addresses. The second is
+// where the registration is confirmed from; there is no third.
+func TestSenderWithTwoAddresses(t *testing.T) {
+	const link, global = "[fe80::1%e0]:40000", "[2001:db8::1]:40000"
+	for _, c := range []struct {
+		name, private, first, second string
+		list                         string // a sender of -S; "" = no list
+		works                        bool
+	}{
+		{"a wider private group", "ff05::9", link, global, "", true},
+		{"a global private group", "ff3e::9", link, global, "", true},
+		{"a narrower private group", "ff02::9", global, link, "", true},
+		{"a source-specific group of the link", "ff32::9", global, link, "", true},
+		{"both listed", "ff3e::9", link, global, "2001:db8::1", true},
+		{"the second not listed", "ff3e::9", link, global, "2001:db8::2", false},
+		{"both groups of the link", "ff02::9", link, global, "", false},
+		{"both groups wider", "ff05::9", global, link, "", false},
+		{"another global address", "ff05::9", global, "[2001:db8::66]:40000", "", false},
+		{"another address of the link", "ff05::9", link, "[fe80::66%e0]:40000", "", false},
+		{"another link", "ff05::9", link, "[fe80::1%e1]:40000", "", false},
+		{"the other family", "ff05::9", link, "10.88.0.100:40000", "", false},
+		{"the other family, mapped", "ff05::9", link, "[::ffff:10.88.0.100]:40000", "", false},
+		{"a private group of IPv4", "230.5.5.9", link, global, "", false},
+	} {
+		announce := func(w *world, a *wire.Announce) {
+			if a.Private = netip.MustParseAddr(c.private); a.Private.Is6() {
+				a.Flags, a.Public = wire.AnnounceIPv6, netip.MustParseAddr("ff02::1:2")
+			}
+			w.from = addrOf(c.first)
+		}
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, func(cfg *Config) {
+				if c.list != "" {
+					cfg.Servers = []Server{{UID: them, Addr: addrOf(c.first).Addr()}, {UID: them, Addr: netip.MustParseAddr(c.list)}}
+				}
+			})
+			w.announce(func(a *wire.Announce) { announce(w, a) })
+			w.joined("")
+			w.wantPhase(Registering)
+			w.forget()
+			before := picture(w)
+			still := func(why string) {
+				t.Helper()
+				if w.wantDrop(machine.DropSource, why); picture(w) != before {
+					t.Fatalf("%s: the session is\n%s, was\n%s", why, picture(w), before)
+				}
+			}
+			w.from = addrOf(c.second)
+			for name, m := range everyMessage(1) {
+				if name != "REG_CONF" && name != "FILEINFO" && name != "FILEINFO of the next" && name != "FILEINFO of a bad type" {
+					w.send(m.f, m.msg)
+					still(name)
+				}
+			}
+			w.regConf(other)
+			still("REG_CONF for another receiver")
+			w.regConf(us)
+			if !c.works {
+				still("REG_CONF")
+				return
+			}
+			w.wantPhase(MidGroup)
+			w.toReceiving(1, 3000)
+			w.from = addrOf(c.first) // what is still announced, or an ABORT
+			w.announce(func(a *wire.Announce) { announce(w, a) })
+			if w.last.Drop == machine.DropSource {
+				t.Fatal("the first address does not count any more")
+			}
+			before = picture(w)
+			for _, a := range []string{"[2001:db8::66]:40000", "[fe80::66%e0]:40000"} {
+				w.from = addrOf(a)
+				for name, m := range everyMessage(1) {
+					w.send(m.f, m.msg)
+					still(name + " from a third address")
+				}
+			}
+		})
+		t.Run(c.name+", encrypted", func(t *testing.T) {
+			if c.list != "" {
+				return // there the key counts
+			}
+			w := newSecureWorld(t, gcm, false)
+			w.announceSealed(func(a *wire.Announce) { announce(w, a) })
+			w.joined("")
+			w.wantRegisterSealed("register")
+			w.far.key(t)
+			w.from = addrOf(c.second)
+			w.send(wire.FuncKeyInfo, w.keyInfoFor(us))
+			if !c.works {
+				w.wantDrop(machine.DropSource, "KEYINFO")
+				w.wantPhase(Registering)
+				return
+			}
+			w.wantPhase(MidGroup)
+			w.forgetPackets()
+			w.toReceiving(1, 3000) // the keys are proved
+			for from, want := range map[string]machine.Drop{
+				c.second:               machine.DropPhase,
+				"[2001:db8::66]:40000": machine.DropSource,
+				"[fe80::66%e0]:40000":  machine.DropSource,
+				"[2001:db8::1%e0]:1":   machine.DropSource,
+			} {
+				w.from = addrOf(from)
+				w.send(wire.FuncKeyInfo, w.keyInfoFor(us))
+				w.wantDrop(want, "KEYINFO from "+from)
+			}
+		})
+	}
+}

@@ -164,6 +164,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		blockSize: int(a.BlockSize),
 		sync:      a.Flags&(wire.AnnounceSync|wire.AnnouncePreview) != 0,
 		preview:   a.Flags&wire.AnnouncePreview != 0,
+		moves:     moves(id.From.Addr(), a.Private),
 		stamp:     a.Time,
 		heard:     now,
 		sec:       sec,
@@ -346,10 +347,60 @@ func (r *Receiver) supersede(now clock.Time, s *session) {
 	}
 }
 
-// fromSender reports whether a packet comes from the address that the session was
-// announced from, or may come from anywhere. The port may be another one.
+// fromSender reports whether a packet comes from an address of the session's sender, or
+// may come from anywhere. The port may be another one.
 func (r *Receiver) fromSender(from netip.AddrPort, s *session) bool {
-	return r.cfg.Roaming || sameAddr(from, s.info.From)
+	return r.cfg.Roaming || s.sentFrom(from)
+}
+
+// sentFrom reports whether a packet comes from the address that the session was announced
+// from, or from the second one of its sender.
+func (s *session) sentFrom(from netip.AddrPort) bool {
+	return sameAddr(from, s.info.From) || s.moves && s.second == from.Addr()
+}
+
+// moves reports whether a host that announces from an address may send to a private group
+// from another one. With IPv6 a host sends to groups of its link from its link-local address,
+// and to wider ones from a global one if it has any.
+func moves(from, private netip.Addr) bool {
+	return private.Is6() && private.IsMulticast() && from.Is6() && !from.Is4In6() && narrow(private) != from.IsLinkLocalUnicast()
+}
+
+// narrow reports whether packets to an IPv6 group stay on their link.
+func narrow(group netip.Addr) bool {
+	return group.IsLinkLocalMulticast() || group.IsInterfaceLocalMulticast()
+}
+
+// mayMove reports whether from can be the second address of the session's sender.
+func (s *session) mayMove(from netip.Addr) bool {
+	return s.moves && from.Is6() && !from.Is4In6() && from.IsLinkLocalUnicast() != s.info.From.Addr().IsLinkLocalUnicast()
+}
+
+// gotElsewhere takes a message in clear from another address than the sender's. If that may
+// have two, the other one is where its confirmation of our registration comes from.
+func (r *Receiver) gotElsewhere(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Verdict {
+	if s.phase != Registering || !s.mayMove(from.Addr()) || !r.knownServer(h.Src, from.Addr()) || !r.confirms(h.Func, msg) {
+		return drop(machine.DropSource)
+	}
+	s.second = from.Addr()
+	v := r.gotMessage(now, s, h, msg)
+	if s.phase == Registering {
+		s.second = netip.Addr{} // refused for another reason
+	}
+	return v
+}
+
+// confirms reports whether a message confirms our registration.
+func (r *Receiver) confirms(f wire.Func, msg []byte) bool {
+	switch f {
+	case wire.FuncRegConf:
+		x, err := wire.ParseHostList(msg)
+		return err == nil && x.Func == f && x.Hosts.Contains(r.cfg.UID)
+	case wire.FuncFileInfo:
+		x, err := wire.ParseFileInfo(msg)
+		return err == nil && x.FileID != 0 && x.Hosts.Contains(r.cfg.UID)
+	}
+	return false
 }
 
 // sameAddr compares addresses without ports: a restarted sender has a new one, and

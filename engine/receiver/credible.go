@@ -116,5 +116,5 @@ func (c *verifier) failed(near bool) {
 
 // mayOpen reports whether there is time to open a packet of a session.
 func (r *Receiver) mayOpen(now clock.Time, from netip.AddrPort, s *session) bool {
-	return s.sec.signed == nil || s.sec.signed.may(now, sameAddr(from, s.info.From), r.sessions)
+	return s.sec.signed == nil || s.sec.signed.may(now, s.sentFrom(from), r.sessions)
 }

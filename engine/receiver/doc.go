@@ -56,7 +56,11 @@
 //     of the ANNOUNCE, whatever its port: the UID is no secret. What comes from
 //     elsewhere moves nothing. Config.Roaming lifts that, for senders behind
 //     something that translates their address to changing ones; our packets go on
-//     going to the first. What is sealed counts from everywhere.
+//     going to the first. What is sealed counts from everywhere. With IPv6 a sender
+//     announces to a group of its link from its link-local address and goes on in a
+//     wider private group from a global one, or the other way round: then the address
+//     that confirms the registration counts, too. Whoever is quicker than the sender can
+//     spoil a session in clear there.
 //   - Section, block and the length of every block are checked. A last block that
 //     is too long is cut: stock senders make one when their source grows.
 //   - With a list of servers, address and UID of a sender must stand in one line of it.

@@ -28,9 +28,12 @@ func (r *Receiver) gotSealed(now clock.Time, from netip.AddrPort, s *session, h 
 	settled := s.sec.settled
 	msg, ctr, err := s.sec.open(pkt, r.echo(h))
 	if err != nil && s.sec.signed != nil {
-		s.sec.signed.failed(sameAddr(from, s.info.From))
+		s.sec.signed.failed(s.sentFrom(from))
 	}
 	if !settled && s.sec.settled {
+		if s.mayMove(from.Addr()) {
+			s.second = from.Addr()
+		}
 		s.due[retryTimer] = clock.Never
 		s.win.start(h.Seq - 1)
 		r.proved(s)
@@ -77,7 +80,10 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 	default:
 		return machine.DropClear
 	}
-	if !r.fromSender(from, s) {
+	switch {
+	case r.fromSender(from, s):
+	case h.Func == wire.FuncKeyInfo && !s.sec.settled && s.mayMove(from.Addr()):
+	default:
 		return machine.DropSource
 	}
 	if h.Func == wire.FuncAbort {

@@ -145,7 +145,7 @@ func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte, u Uns
 	case s.ended:
 		return drop(machine.DropPhase)
 	case s.sec == nil && !r.fromSender(from, s):
-		return drop(machine.DropSource)
+		return r.gotElsewhere(now, from, s, h, msg)
 	case s.sec == nil:
 		return r.gotMessage(now, s, h, msg)
 	case h.Func == wire.FuncEncrypted:

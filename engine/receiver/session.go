@@ -62,6 +62,8 @@ type session struct {
 	preview   bool
 	private   netip.Addr // group to be a member of; not valid when there is nothing to join
 	member    membership
+	moves     bool       // the private group is out of the reach of the address that announced it
+	second    netip.Addr // the sender's other address, then; not valid before it is known
 
 	grttCode uint8         // as last heard
 	grtt     time.Duration // as last taken over, at least grttMin
