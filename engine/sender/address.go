@@ -30,6 +30,13 @@ const (
 // link-local address has its interface as zone: on another link it is another host's.
 func sameHost(a, b netip.AddrPort) bool { return a.Addr().Unmap() == b.Addr().Unmap() }
 
+// isUID reports whether a UID is the IPv4 address that a message comes from, as the UIDs of
+// receivers are by default. Others cannot write from there.
+func isUID(from netip.AddrPort, uid wire.UID) bool {
+	a := from.Addr().Unmap()
+	return a.Is4() && wire.AddrUID(a) == uid
+}
+
 // fromClient reports whether what comes from there can be c's, as far as addresses say.
 func (s *Sender) fromClient(from netip.AddrPort, c *client) bool {
 	return s.cfg.Roaming || sameHost(from, c.addr)

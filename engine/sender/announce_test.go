@@ -76,7 +76,7 @@ func TestClosedGroup(t *testing.T) {
 	r.wantWire("and is told so", "150.07 ABORT 9 Not in host list @10.0.0.9")
 	want[Refused](r, "the user hears of it")
 	r.register(1, 0)
-	r.abort(3, "Invalid multicast address")
+	r.refuse(3, "Invalid multicast address")
 	a := want[GotAbort](r, "a listed host may refuse before it registers")
 	if !a.Known || a.Client.Name != "h3" || a.Text != "Invalid multicast address" {
 		t.Errorf("got %+v", a)
@@ -123,9 +123,54 @@ func TestMissingClientIsMute(t *testing.T) {
 
 func TestAllRefuse(t *testing.T) {
 	r := newRig(t, hosts(1))
-	r.abort(1, "No unencrypted transfers allowed")
+	r.refuse(1, "No unencrypted transfers allowed")
 	r.advance(ms)
 	r.wantExit("everybody has refused: nobody is waited for", ExitNobody)
+}
+
+// TestForgedRefusal: what anybody can say in the name of a listed host that has not come
+// yet neither keeps it out nor ends the session.
+func TestForgedRefusal(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		from netip.AddrPort
+		set  func(*Config)
+	}{
+		{"from another host", addr(66), nothing},
+		{"with -q", addr(66), func(c *Config) { c.QuitOnError = true }},
+		{"from an IPv6 address with its number", netip.MustParseAddrPort("[fe80::200:0]:1044"), nothing},
+		{"and addresses do not count", addr(66), func(c *Config) { c.Roaming = true }},
+	} {
+		r := newRig(t, with(hosts(1, 2), c.set))
+		r.register(1, 0)
+		for range 2 * maxReturns {
+			r.deliverFrom(c.from, (&wire.Abort{Text: []byte("no")}).Append(message(2, wire.FuncAbort)))
+			r.advance(10 * ms)
+		}
+		r.wantPhase(c.why, Announcing)
+		told := 0
+		for _, e := range r.events {
+			if _, ok := e.(GotAbort); ok {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("%s: reported %d times, want once", c.why, told)
+		}
+		r.forget()
+		r.advance(510 * ms)
+		r.wantSaid(c.why+": it is asked for", "REG_CONF [1]; ANNOUNCE [2]")
+		r.wantDrop(c.why, r.register(2, 0), machine.DropNone)
+		r.advance(100 * ms)
+		r.wantPhase(c.why, BetweenFiles)
+		r.wantState(c.why, 2, Active)
+	}
+	r := newRig(t, with(hosts(1, 2), func(c *Config) { c.QuitOnError = true }))
+	r.register(1, 0)
+	r.abort(2, "no")
+	r.advance(time.Minute)
+	r.wantState("who does not come has refused", 2, Aborted)
+	r.wantExit("with -q", ExitNobody)
 }
 
 func TestEmptyClosedGroup(t *testing.T) {

@@ -48,7 +48,8 @@
 //     eighth of its patience until the others are in. The rounds keep their length, so
 //     that the time for registration does.
 //   - A client that aborts before registration is over is missing again, and may come
-//     back.
+//     back. So is a listed host that refuses before it registers, which anybody can say for
+//     it, unless its UID is the IPv4 address that it says so from.
 //   - Who repeats REGISTER or COMPLETE when everybody is in or done is answered once
 //     in 1·G, Robust times in all.
 //   - DONE_CONF is sent twice and the session stays 5·G to answer repeated COMPLETEs.

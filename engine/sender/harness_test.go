@@ -389,6 +389,14 @@ func (r *rig) abort(u wire.UID, text string) machine.Drop {
 	return r.deliver(u, m.Append(message(u, wire.FuncAbort)))
 }
 
+// refuse has a listed host refuse before it registers, from the address that is its UID.
+func (r *rig) refuse(u wire.UID, text string) machine.Drop {
+	r.t.Helper()
+	m := wire.Abort{Text: []byte(text)}
+	home := netip.AddrFrom4([4]byte{byte(u >> 24), byte(u >> 16), byte(u >> 8), byte(u)})
+	return r.deliverFrom(netip.AddrPortFrom(home, 1044), m.Append(message(u, wire.FuncAbort)))
+}
+
 func (r *rig) offer(name string, size int64) {
 	r.t.Helper()
 	if err := r.s.Offer(r.now, File{Name: name, Size: size, MTime: 1}); err != nil {

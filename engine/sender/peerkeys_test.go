@@ -112,12 +112,9 @@ func TestOwnUID(t *testing.T) {
 // However registration ends, the secrets of clients end with it.
 func TestPremastersAreForgotten(t *testing.T) {
 	for why, end := range map[string]func(r *rig){
-		"stopped":   func(r *rig) { r.s.Stop(r.now); r.drain() },
-		"timed out": func(r *rig) { r.advance(60e9) },
-		"a client aborts": func(r *rig) {
-			m := wire.Abort{}
-			r.deliver(2, m.Append(message(2, wire.FuncAbort)))
-		},
+		"stopped":         func(r *rig) { r.s.Stop(r.now); r.drain() },
+		"timed out":       func(r *rig) { r.advance(60e9) },
+		"a client aborts": func(r *rig) { r.refuse(2, "") },
 	} {
 		r := newRig(t, with(hosts(1, 2), encrypted(gcm, false), func(c *Config) { c.QuitOnError = true }))
 		r.host(1).register()

@@ -83,7 +83,7 @@ func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i i
 	case wire.FuncComplete:
 		return s.handleComplete(now, i, msg)
 	case wire.FuncAbort:
-		return s.handleAbort(i, msg)
+		return s.handleAbort(now, from, i, msg)
 	}
 	return machine.DropFunction // congestion control, and keys in clear
 }
@@ -130,9 +130,9 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 	return machine.DropUnknown
 }
 
-// handleAbort takes an ABORT of client i. A listed host that has not registered yet may
-// refuse from anywhere.
-func (s *Sender) handleAbort(i int, msg []byte) machine.Drop {
+// handleAbort takes an ABORT of client i. One of a listed host that has not registered may
+// be anybody's: the host stays asked for, unless it lives at the address that is its UID.
+func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
 	m, err := wire.ParseAbort(msg)
 	if err != nil {
 		return machine.DropMalformed
@@ -140,6 +140,17 @@ func (s *Sender) handleAbort(i int, msg []byte) machine.Drop {
 	c := s.roster.At(i)
 	if c.state.Failed() && (c.state != Mute || s.phase != Announcing) {
 		return machine.DropPhase
+	}
+	if s.closed && c.state == Mute && !isUID(from, s.roster.UID(i)) {
+		if c.addr.IsValid() {
+			s.leave(c)
+		}
+		text := string(m.Text)
+		if said := c.left && c.refused == text; !said && s.mayRefuse(now) {
+			c.left, c.refused = true, text
+			s.report(GotAbort{Client: s.client(i), Known: true, Text: text})
+		}
+		return machine.DropNone
 	}
 	if s.phase == Announcing && s.closed && c.state != Mute && c.returns < maxReturns {
 		s.setState(c, Mute) // it is missing again, and asked for

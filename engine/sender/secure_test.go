@@ -298,20 +298,19 @@ func TestHostileData(t *testing.T) {
 func TestClearAbort(t *testing.T) {
 	r := newRig(t, with(hosts(1, 2), encrypted(gcm, false)))
 	r.host(1).register()
-	m := wire.Abort{Text: []byte("No client key compatible with server key")}
-	for u, st := range map[wire.UID]State{1: Mute, 2: Aborted} { // the first one is missing again
-		r.wantDrop("refusing the session", r.deliver(u, m.Append(message(u, wire.FuncAbort))), machine.DropNone)
-		r.wantState("who has refused", u, st)
-	}
+	const text = "No client key compatible with server key"
+	r.wantDrop("refusing the session", r.abort(1, text), machine.DropNone)
+	r.wantState("who was in is missing again", 1, Mute)
+	r.wantDrop("refusing the session", r.refuse(2, text), machine.DropNone)
+	r.wantState("who has refused", 2, Aborted)
 }
 
 // ABORT to everybody reaches those with keys and those without.
 func TestShoutIsHeard(t *testing.T) {
 	r := newRig(t, with(hosts(1, 2), encrypted(gcm, false), func(c *Config) { c.QuitOnError = true }))
 	r.host(1).register()
-	m := wire.Abort{Text: []byte("no")}
 	r.forget()
-	r.deliver(2, m.Append(message(2, wire.FuncAbort)))
+	r.refuse(2, "no")
 	if len(r.wire) != 2 || r.sent()[0] != "ABORT 0 A client aborted, aborting all" || r.sec.next == firstCounter {
 		t.Fatalf("sent %q, want ABORT in clear and sealed", r.wire)
 	}
