@@ -200,9 +200,28 @@ func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error)
 		return nil, err
 	}
 	if p.given {
-		return os.OpenFile(p.path, flags, perm)
+		return openGiven(p.path, flags, perm)
 	}
 	return p.open(flags, perm, wait)
+}
+
+// openGiven opens what was given on purpose. A socket has no name that opens it, nor may a
+// process that has become another user open the pipe that it was started with.
+func openGiven(path string, flags int, perm fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flags, perm)
+	fd, ok := standing(path)
+	if err == nil || !ok || !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EACCES) {
+		return f, err
+	}
+	mode, ferr := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if ferr != nil || mode&unix.O_ACCMODE == unix.O_RDONLY {
+		return nil, err
+	}
+	own, ferr := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if ferr != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(own), path), nil
 }
 
 func (p *place) open(flags int, perm fs.FileMode, wait bool) (*os.File, error) {
@@ -291,7 +310,7 @@ func Replace(path string, data []byte, perm fs.FileMode) error {
 func (p *place) overwrite(data []byte, perm fs.FileMode) (err error) {
 	var f *os.File
 	if p.given {
-		f, err = os.OpenFile(p.path, os.O_WRONLY, 0)
+		f, err = openGiven(p.path, os.O_WRONLY, 0)
 	} else {
 		f, err = p.open(os.O_WRONLY|os.O_CREATE, perm, false)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -129,21 +130,73 @@ func TestDevices(t *testing.T) {
 	if info, err := os.Lstat("/dev/null"); err != nil || info.Mode().IsRegular() {
 		t.Fatalf("/dev/null is now %v, %v", info.Mode(), err)
 	}
-	if runtime.GOOS == "linux" {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
+}
+
+// What a process has open is written as it is: a pipe, a file without a name, a socket,
+// by whatever name the process calls it, and behind a link.
+func TestOpenFiles(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the names are those of Linux")
+	}
+	for _, kind := range []struct {
+		what   string
+		make   func(t *testing.T) (w *os.File, r io.Reader)
+		others bool // another process can open it
+	}{
+		{"pipe", func(t *testing.T) (*os.File, io.Reader) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.Close() })
+			return w, r
+		}, true},
+		{"socket", func(t *testing.T) (*os.File, io.Reader) {
+			fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := os.NewFile(uintptr(fds[1]), "socket")
+			t.Cleanup(func() { r.Close() })
+			return os.NewFile(uintptr(fds[0]), "socket"), r
+		}, false},
+	} {
+		for _, name := range []string{"/proc/self/fd/%d", "/dev/fd/%d", "/proc/PID/fd/%d", "link"} {
+			if strings.Contains(name, "PID") && !kind.others {
+				continue
+			}
+			w, r := kind.make(t)
+			path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), w.Fd())
+			switch {
+			case name == "link":
+				if !kind.others {
+					path = fmt.Sprintf("/dev/fd/%d", w.Fd())
+				}
+				link := filepath.Join(t.TempDir(), "log")
+				if err := os.Symlink(path, link); err != nil {
+					t.Fatal(err)
+				}
+				path = link
+			case !strings.Contains(name, "PID"):
+				path = fmt.Sprintf(name, w.Fd())
+			}
+			f, err := Append(path, 0)
+			if err != nil {
+				t.Errorf("%s as %s: %v", kind.what, name, err)
+				w.Close()
+				continue
+			}
+			f.Write([]byte("x"))
+			f.Close()
+			w.Close()
+			if b, _ := io.ReadAll(r); string(b) != "x" {
+				t.Errorf("%s as %s: %q came out, want what was written", kind.what, name, b)
+			}
 		}
-		defer r.Close()
-		f, err := Append(fmt.Sprintf("/proc/self/fd/%d", w.Fd()), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Write([]byte("x"))
-		f.Close()
-		w.Close()
-		if b, _ := io.ReadAll(r); string(b) != "x" {
-			t.Errorf("the pipe has %q", b)
+	}
+	for _, path := range []string{"/proc/self/fd/x", "/proc/self/cwd/fd/1", "/proc/1/root/fd/1", "/proc/self/fd/../fd/1"} {
+		if given(path) {
+			t.Errorf("%s is taken for the name of an open file", path)
 		}
 	}
 }

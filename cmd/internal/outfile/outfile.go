@@ -10,8 +10,10 @@
 // which belongs to root or to us and has no second name. Links on the way to the
 // directory are followed where root or we made them.
 //
-// What stands below /dev, memory that users share apart, and the open files of this process
-// (/proc/self/fd) were given on purpose and are opened as they are.
+// What stands below /dev, memory that users share apart, and the open files of this or
+// another process (/proc/self/fd/1, /proc/1/fd/1) were given on purpose and are opened as
+// they are. Those of this process that no name can open, such as the socket to a journal,
+// are taken as they are open.
 //
 // # Limits
 //
@@ -23,6 +25,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -36,7 +39,34 @@ func given(path string) bool {
 	if strings.Contains(path, "..") || strings.HasPrefix(path, "/dev/shm") || strings.HasPrefix(path, "/dev/mqueue") {
 		return false
 	}
-	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/self/fd/")
+	if strings.HasPrefix(path, "/dev/") {
+		return true
+	}
+	proc, ok := strings.CutPrefix(path, "/proc/")
+	of, fd, fds := strings.Cut(proc, "/fd/")
+	return ok && fds && number(fd) && (of == "self" || of == "thread-self" || number(of))
+}
+
+func number(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 32)
+	return err == nil
+}
+
+// standing returns the open file of this process that a path names.
+func standing(path string) (fd int, ok bool) {
+	switch path {
+	case "/dev/stdout":
+		return 1, true
+	case "/dev/stderr":
+		return 2, true
+	}
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		if text, is := strings.CutPrefix(path, dir); is {
+			n, err := strconv.ParseUint(text, 10, 31)
+			return int(n), err == nil
+		}
+	}
+	return 0, false
 }
 
 // Append opens a file for appending and makes it if there is none. It waits for the
