@@ -75,6 +75,9 @@ func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer], ho
 			if hold != nil {
 				hold()
 			}
+			if over(w.quit) { // perhaps long ago
+				return
+			}
 			answers.put(carryOut(clock, sink, sessions, &reqs[i]))
 		}
 		if len(reqs) > 0 {

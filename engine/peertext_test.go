@@ -82,15 +82,17 @@ func TestFailedWriteTellsPeerAndLog(t *testing.T) {
 
 // TestFailedSettleTellsPeerAndLog: so it is with a session that cannot be settled.
 func TestFailedSettleTellsPeerAndLog(t *testing.T) {
-	temp := filepath.Join(t.TempDir(), "temp")
-	if err := os.Mkdir(temp, 0o755); err != nil {
+	parent := filepath.Join(t.TempDir(), "parent")
+	temp := filepath.Join(parent, "temp")
+	if err := os.MkdirAll(temp, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	sink, err := store.NewSink(store.SinkConfig{Dests: []string{t.TempDir()}, Temp: temp})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(temp, temp+".gone"); err != nil {
+	// Without its parent it is not made again.
+	if err := os.Rename(parent, parent+".gone"); err != nil {
 		t.Fatal(err)
 	}
 	clock := newWall()

@@ -114,11 +114,12 @@ func ended(last func(), wg ...*sync.WaitGroup) <-chan struct{} {
 
 // supervise calls run on a goroutine and returns when it has returned. It also returns,
 // with false, when ctx was cancelled StopLimit ago: then run hangs where it does not look
-// at ctx, and is left behind. The Reporter that run gets calls report; it does not any
-// more once supervise has returned.
+// at ctx, and is left behind. The Reporter that run gets calls report; it does not begin
+// to any more once supervise has returned, though run may have left behind a goroutine
+// that reports.
 func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 	turn := make(chan struct{}, 1) // holds a token during a report
-	gone := make(chan struct{})    // closed when run is left behind
+	gone := make(chan struct{})    // closed when nobody listens any more
 	told := func(at time.Time, ev machine.Event) {
 		select {
 		case turn <- struct{}{}:
@@ -130,6 +131,13 @@ func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 		}
 		<-turn
 	}
+	defer func() {
+		select {
+		case turn <- struct{}{}: // nobody gets it any more
+		default: // report itself hangs
+		}
+		close(gone)
+	}()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -146,11 +154,6 @@ func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 	case <-done:
 		return true
 	case <-timer.C:
-		select {
-		case turn <- struct{}{}: // nobody gets it any more
-		default: // report itself hangs
-		}
-		close(gone)
 		return false
 	}
 }

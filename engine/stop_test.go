@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -213,6 +214,13 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 				}
 				close(h.free)
 				synctest.Wait() // now all ends that was left behind, or the bubble says so
+				list, err := os.ReadDir(p.dest)
+				if err != nil {
+					t.Error(err)
+				}
+				if c.what == "opening a file" && len(list) > 0 {
+					t.Errorf("what was left behind made %v", list)
+				}
 			})
 		}
 	}
@@ -224,7 +232,11 @@ func TestEndWithHangingReporter(t *testing.T) {
 	inBubble(t, "sender", func(t *testing.T) {
 		p := startLinked(t, nil)
 		h := newHang(0)
-		done := p.sendAside(context.Background(), p.config(60e6, 1300, p.file("f", 1000)), func(time.Time, machine.Event) { h.call() })
+		var reports atomic.Int32
+		done := p.sendAside(context.Background(), p.config(60e6, 1300, p.file("f", 1000)), func(time.Time, machine.Event) {
+			reports.Add(1)
+			h.call()
+		})
 		<-h.in
 		if res := wantLimit(t, "Send", done); res.Exit != sender.ExitOK {
 			t.Errorf("exit %d, want 0", res.Exit)
@@ -232,5 +244,8 @@ func TestEndWithHangingReporter(t *testing.T) {
 		p.wantSame("f")
 		close(h.free)
 		synctest.Wait() // now all ends that was left behind, or the bubble says so
+		if n := reports.Load(); n != 1 {
+			t.Errorf("%d reports, want none after the one that hung: nobody expects them any more", n)
+		}
 	})
 }

@@ -172,6 +172,10 @@ func (w *writer) flush(f *openFile, off int64) {
 		if w.hold != nil {
 			w.hold()
 		}
+		if over(w.quit) { // perhaps long ago
+			w.bufs = w.bufs[:0]
+			return
+		}
 		if err := f.sink.WriteAt(w.bufs, off); err != nil {
 			f.broken = err
 			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: forPeer(err), events: failure(f.of, "storing "+f.req.Name, err)})
