@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"uftp/cmd/internal/cli"
@@ -20,7 +23,7 @@ const (
 	scriptsMax     = 64       // running at a time
 	scriptsWaiting = 16384    // calls that wait for their turn
 	scriptsBytes   = 64 << 20 // of paths in calls that wait
-	scriptArgsMax  = 1 << 20  // bytes of paths in one call; kernels take about 2 MiB with the environment
+	scriptArgsMax  = 1 << 20  // bytes of paths in one call, unless the kernel takes less; Linux takes about 2 MiB with the environment
 
 	scriptGrace = 5 * time.Second // between being asked to end and being killed
 
@@ -43,6 +46,8 @@ type scripts struct {
 	calls chan scriptCall
 	slots chan struct{}
 	bytes atomic.Int64  // of paths in calls that wait
+	mu    sync.Mutex    // held to queue a call, and to close calls
+	over  bool          // calls is closed
 	quit  chan struct{} // closed: nothing is started any more
 	done  chan struct{}
 }
@@ -71,12 +76,15 @@ func (s *scripts) run() {
 	missed := 0
 	for c := range s.calls {
 		s.bytes.Add(-c.bytes)
-		if s.slot(c) {
-			s.start(c)
-			continue
-		}
-		if missed++; missed <= scriptsTold {
-			s.note(c, report.Errors, "Postreceive script not run, this program ends: "+c.text(s.path))
+		for todo := []scriptCall{c}; len(todo) > 0; {
+			c, todo = todo[0], todo[1:]
+			if s.slot(c) {
+				todo = append(s.start(c), todo...)
+				continue
+			}
+			if missed++; missed <= scriptsTold {
+				s.note(c, report.Errors, "Postreceive script not run, this program ends: "+c.text(s.path))
+			}
 		}
 	}
 	if missed > scriptsTold {
@@ -134,21 +142,39 @@ func (s *scripts) call(in receiver.Session, paths ...string) {
 			bytes += len(paths[n]) + 16 // terminator and pointer
 			n++
 		}
-		c := scriptCall{in: in, bytes: int64(bytes), args: append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths[:n]...)}
+		c := scriptCall{in: in, bytes: int64(bytes), args: callArgs(in, paths[:n])}
 		room := s.bytes.Add(c.bytes) <= scriptsBytes
-		if room {
-			select {
-			case s.calls <- c:
-			default:
-				room = false
-			}
-		}
-		if !room {
+		if why := s.queue(c, room); why != "" {
 			s.bytes.Add(-c.bytes)
-			s.note(c, report.Errors, "Too many postreceive scripts are waiting, not run: "+c.text(s.path))
+			s.note(c, report.Errors, why+", not run: "+c.text(s.path))
 		}
 		paths = paths[n:]
 	}
+}
+
+// argsFixed is how many arguments stand before the paths.
+const argsFixed = 2
+
+func callArgs(in receiver.Session, paths []string) []string {
+	return append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths...)
+}
+
+// queue queues a call if there is room, or says why not. After close it queues none: a
+// report that has hung may come at any time.
+func (s *scripts) queue(c scriptCall, room bool) (why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return "This program ends"
+	}
+	if room {
+		select {
+		case s.calls <- c:
+			return ""
+		default:
+		}
+	}
+	return "Too many postreceive scripts are waiting"
 }
 
 func (c *scriptCall) text(path string) string { return path + " " + strings.Join(c.args, " ") }
@@ -157,8 +183,9 @@ func (s *scripts) note(c scriptCall, level int, text string) {
 	s.tell(time.Now(), engine.Note{Session: c.in, Level: level, Text: text})
 }
 
-// start runs one call, which has a slot.
-func (s *scripts) start(c scriptCall) {
+// start runs one call, which has a slot. If the kernel takes no call that long, it returns
+// the two halves of it.
+func (s *scripts) start(c scriptCall) (halves []scriptCall) {
 	s.note(c, report.Normal, "Running postreceive: "+c.text(s.path))
 	cmd := exec.Command(s.path, c.args...) // in and outputs are /dev/null, nothing else is passed on
 	ownGroup(cmd)
@@ -166,9 +193,14 @@ func (s *scripts) start(c scriptCall) {
 	end := report.ScriptEnded{Session: c.in, Script: s.path, Args: c.args}
 	if err := cmd.Start(); err != nil {
 		<-s.slots
+		if paths := c.args[argsFixed:]; errors.Is(err, syscall.E2BIG) && len(paths) > 1 {
+			s.note(c, report.Normal, fmt.Sprintf("Too many paths for one call: %d, calling twice", len(paths)))
+			n := len(paths) / 2
+			return []scriptCall{{in: c.in, args: callArgs(c.in, paths[:n])}, {in: c.in, args: callArgs(c.in, paths[n:])}}
+		}
 		end.Err = err
 		s.tell(time.Now(), end)
-		return
+		return nil
 	}
 	go func() {
 		end.TimedOut = s.wait(cmd)
@@ -177,6 +209,7 @@ func (s *scripts) start(c scriptCall) {
 		s.tell(time.Now(), end)
 		<-s.slots
 	}()
+	return nil
 }
 
 // wait waits for the end of a script. One that takes too long is asked to end with all
@@ -209,7 +242,10 @@ func (s *scripts) wait(cmd *exec.Cmd) (late bool) {
 // close starts what still waits, as far as that is possible in scriptsEnd. It waits a
 // moment for the ends of scripts, so that they are reported.
 func (s *scripts) close() {
+	s.mu.Lock()
+	s.over = true
 	close(s.calls)
+	s.mu.Unlock()
 	select {
 	case <-s.done:
 	case <-s.after(scriptsEnd):

@@ -136,6 +136,51 @@ func TestLongScriptCall(t *testing.T) {
 	}
 }
 
+// A call that the kernel does not take is split, and each path is told once.
+func TestScriptCallTooLongForTheKernel(t *testing.T) {
+	const paths = 30000 // of 300 bytes: more than Linux takes, whatever its limits are
+	out := filepath.Join(t.TempDir(), "out")
+	n := new(told)
+	s := newScripts(writeScript(t, "shift 2; echo $# >>"+out), true, false, 0, n.report)
+	var list []string
+	for range paths {
+		list = append(list, "/dest/"+strings.Repeat("p", 300))
+	}
+	s.calls <- scriptCall{in: in, args: callArgs(in, list)}
+	total := 0
+	for ends := 1; total < paths; ends++ {
+		for _, e := range n.await(t, ends) {
+			if e.Err != nil || e.Exit != 0 {
+				t.Fatalf("a call ended with %v, %d", e.Err, e.Exit)
+			}
+		}
+		total = 0
+		b, _ := os.ReadFile(out)
+		for _, f := range strings.Fields(string(b)) {
+			k, _ := strconv.Atoi(f)
+			total += k
+		}
+	}
+	s.close()
+	if total != paths || len(n.ends) < 2 {
+		t.Errorf("%d paths in %d calls, want %d in several", total, len(n.ends), paths)
+	}
+}
+
+// What is reported when the program has ended, as by a reporter that hung, is not run.
+func TestScriptAfterTheEnd(t *testing.T) {
+	n := new(told)
+	s := newScripts("/s", false, false, 0, n.report)
+	s.close()
+	s.report(stored(wire.TypeFile, "/dest/f1"))
+	if want := "This program ends, not run: /s -I 3D29F076 /dest/f1"; len(n.lines) != 1 || n.lines[0] != want {
+		t.Errorf("notes %q, want %q", n.lines, want)
+	}
+	if len(n.ends) != 0 {
+		t.Errorf("%+v was run", n.ends)
+	}
+}
+
 func TestScriptFails(t *testing.T) {
 	n := new(told)
 	s := newScripts("/no/such/script", false, false, 0, n.report)
