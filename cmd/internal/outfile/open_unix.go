@@ -95,7 +95,7 @@ func (p *place) start(path string) error {
 // find walks to the directory of a file. The caller closes the place.
 func find(path string) (p place, err error) {
 	p = place{path: path, dir: -1}
-	if given(path) {
+	if Given(path) {
 		p.given = true
 		return p, nil
 	}
@@ -139,7 +139,7 @@ func find(path string) (p place, err error) {
 			if err != nil {
 				return p, p.sysError("readlink", err)
 			}
-			if last && given(to) {
+			if last && Given(to) {
 				p.path, p.given = to, true
 				return p, nil
 			}

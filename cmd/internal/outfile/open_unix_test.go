@@ -195,7 +195,7 @@ func TestOpenFiles(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/proc/self/fd/x", "/proc/self/cwd/fd/1", "/proc/1/root/fd/1", "/proc/self/fd/../fd/1"} {
-		if given(path) {
+		if Given(path) {
 			t.Errorf("%s is taken for the name of an open file", path)
 		}
 	}

@@ -34,8 +34,9 @@ type UnsafeError struct{ Path, Why string }
 
 func (e *UnsafeError) Error() string { return e.Path + " " + e.Why }
 
-// given reports whether a path names what the system or whoever started us has open.
-func given(path string) bool {
+// Given reports whether a path names what the system or whoever started us has open. It
+// is nobody's to rename or remove.
+func Given(path string) bool {
 	if strings.Contains(path, "..") || strings.HasPrefix(path, "/dev/shm") || strings.HasPrefix(path, "/dev/mqueue") {
 		return false
 	}

@@ -187,13 +187,22 @@ func (r *RollingFile) Write(b []byte) (int, error) {
 }
 
 func (r *RollingFile) roll() {
+	st, err := r.lines.File().Stat()
+	switch {
+	case err != nil || !st.Mode().IsRegular() || outfile.Given(r.path):
+		r.size = 0 // a pipe, say, or /dev/stderr: not to be moved away
+		return
+	case st.Size() <= r.max:
+		r.size = st.Size() // somebody has cut it
+		return
+	}
 	name := func(i int) string { return r.path + "." + strconv.Itoa(i) }
 	os.Remove(name(r.keep))
 	for i := r.keep; i > 1; i-- {
 		os.Rename(name(i-1), name(i))
 	}
 	os.Rename(r.path, name(1))
-	if r.open() != nil {
+	if r.open() != nil || r.size > r.max {
 		r.size = 0 // not at every line
 	}
 }
