@@ -47,9 +47,10 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	}
 	var sec *secrets
 	id.Owner = r.ownerOf(&a, h.Src, from)
+	wait := false // say nothing yet
 	text := r.objection(h, &a, err, from.Addr())
 	if text == "" {
-		text = r.rival(&id)
+		text, wait = r.rival(now, &id)
 	}
 	if text == "" && a.HasEnc {
 		switch sec, err = r.agree(now, pkt, h, &a, from.Addr()); err {
@@ -64,7 +65,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	}
 	if text != "" {
 		if r.refusals.allow(now) {
-			if !r.speaksFrom(h.Group, from) {
+			if !wait && !r.speaksFrom(h.Group, from) {
 				it := r.packet(&session{info: id}, wire.FuncAbort)
 				it.s, it.text = nil, text
 				r.push(it)
@@ -167,6 +168,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		moves:     moves(id.From.Addr(), a.Private),
 		stamp:     a.Time,
 		heard:     now,
+		spoke:     now,
 		sec:       sec,
 		joins:     s.joins,
 		spare:     s.spare,

@@ -69,7 +69,9 @@
 //   - While a session is live, or its last file is not settled, another instance of its
 //     group is taken only from the same sender: the same UID and address, both in clear
 //     or both encrypted with the same long-term key (see Owner). Others are refused, and
-//     so are older instances than one that is confirmed.
+//     so are older instances than one that is confirmed. An ABORT tells a stranger so
+//     when the session's sender has spoken since it first asked: otherwise it may be
+//     that sender's restart, which an ABORT would cost this receiver for good.
 //   - A restarted session ends its older instances when it is confirmed (encrypted:
 //     when its first sealed packet has proved the keys), with or without a temporary
 //     directory.

@@ -89,6 +89,7 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 	if h.Func == wire.FuncAbort {
 		return r.gotAbort(now, s, msg)
 	}
+	s.spoke = now
 	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {
 		r.setGRTT(s, h.GRTT)
 	}

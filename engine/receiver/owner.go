@@ -3,7 +3,9 @@ package receiver
 import (
 	"crypto/sha256"
 	"net/netip"
+	"time"
 
+	"uftp/engine/clock"
 	"uftp/wire"
 )
 
@@ -45,21 +47,31 @@ const (
 	textStale   = "A newer instance of this session is under way"
 )
 
+// contestMax is how long it is remembered that another sender asked for a group.
+const contestMax = time.Minute
+
 // rival returns why a session cannot be taken beside those of its group that are under
 // way, "" if it can. Before a newer instance is confirmed, and the keys of an encrypted
 // one proved, an older one is taken: the newer may be a stranger's copy.
-func (r *Receiver) rival(id *Session) string {
+//
+// wait says that the other sender has not been heard since a stranger asked first. It may be
+// dead, and the stranger its restart, with a new key of its own or from another address.
+// An ABORT would cost that the whole session; without one it goes on asking, and is taken
+// when the old session has timed out.
+func (r *Receiver) rival(now clock.Time, id *Session) (text string, wait bool) {
 	for i := range r.slots {
 		o := &r.slots[i]
 		switch {
 		case o.phase == Free || o.info.Group != id.Group:
 		case !r.same(&o.info, id):
-			return textForeign
+			wait = o.contested == 0 || o.spoke <= o.contested || now.Sub(o.contested) > contestMax
+			o.contested = now
+			return textForeign, wait
 		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && (o.sec == nil || o.sec.settled):
-			return textStale
+			return textStale, false
 		}
 	}
-	return ""
+	return "", false
 }
 
 // speaksFrom reports whether the sender of a session of the group speaks from this very

@@ -3,6 +3,7 @@ package receiver
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"uftp/crypto/identity"
 	"uftp/wire"
@@ -62,12 +63,34 @@ func TestForeignInstanceRefused(t *testing.T) {
 						w.forget()
 						w.instance, w.seq = instance, 0
 						c.foreign(w)
-						if w.far != nil {
-							w.announceSealed()
-						} else {
-							w.announce()
+						ask := func() {
+							if w.far != nil {
+								w.announceSealed()
+							} else {
+								w.announce()
+							}
+							w.wantPhase(Free)
 						}
-						w.wantPhase(Free)
+						if c.text == textForeign { // the sender may have started again: it must have spoken meanwhile
+							ask()
+							ask()
+							w.wantSilence("the session may be dead")
+							if e := event[Refused](w, "it is reported all the same"); e.Text != c.text {
+								t.Fatalf("%+v", e)
+							}
+							foreign := *w
+							w.instance, w.from, w.src, w.far, w.seq = 1, mine.from, mine.src, mine.far, mine.seq
+							w.advance(time.Millisecond)
+							if c.secure {
+								w.announceSealed()
+							} else {
+								w.announce()
+							}
+							w.advance(time.Millisecond)
+							w.forget()
+							w.instance, w.from, w.src, w.far, w.seq = instance, foreign.from, foreign.src, foreign.far, foreign.seq
+						}
+						ask()
 						if x, err := wire.ParseAbort(w.next(wire.FuncAbort).msg); err != nil || string(x.Text) != c.text {
 							t.Fatalf("ABORT %q %v, want %q", x.Text, err, c.text)
 						}
@@ -129,10 +152,83 @@ func TestForeignInstanceWhileFilesSettle(t *testing.T) {
 	w.forgetPackets()
 	w.instance, w.from = 1, netip.MustParseAddrPort("10.88.0.9:1044")
 	w.announce()
-	w.wantAbort(textForeign, "the file is not settled")
+	w.announce()
+	w.wantPhase(Free)
+	w.wantSilence("the file is not settled: it asks again")
+	if e := event[Refused](w, "it is reported"); e.Text != textForeign {
+		t.Fatalf("%+v", e)
+	}
 	w.closed("")
 	w.announce()
 	w.wantPhase(Joining)
+}
+
+// A sender that died, and starts again with a key of its own or at another address, is kept
+// out until its old session has timed out. It hears no ABORT, which would cost it the receiver
+// for good, but is taken as soon as that is over.
+func TestRestartOfADeadSender(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		w := newWorld(t)
+		if secure {
+			w = newSecureWorld(t, gcm, false)
+		}
+		w.until(Receiving)
+		w.forget()
+		w.instance, w.seq = 1, 0
+		dead := w.far
+		var again *far
+		if secure {
+			again = &far{cfg: dead.cfg}
+			again.cfg.Key, _ = identity.GenerateEC(identity.P256, seeded(77))
+			again.start(t)
+		} else {
+			w.from = netip.MustParseAddrPort("10.88.0.9:1044")
+		}
+		ask := func(want Phase) {
+			t.Helper()
+			w.forget()
+			if secure {
+				w.far = again
+				w.announceSealed()
+				w.far = dead
+			} else {
+				w.announce()
+			}
+			w.wantPhase(want)
+			w.wantSilence("the old session may be dead, or the private group is being joined")
+		}
+		for range 9 { // the session lives for 1 s
+			w.advance(100 * time.Millisecond)
+			ask(Free)
+		}
+		w.advance(time.Second)
+		ask(Joining)
+	}
+}
+
+// How long ago another sender may have asked, so that one that asks now hears an ABORT: the
+// sender has spoken since.
+func TestContestIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		ago    time.Duration
+		aborts bool
+	}{{contestMax, true}, {contestMax + 1, false}} {
+		w := newWorld(t)
+		w.robust, w.grtt = 255, code500ms
+		w.toMidGroup()
+		w.instance, w.from = 1, netip.MustParseAddrPort("10.88.0.9:1044")
+		w.announce()
+		w.instance, w.from = 0, senderAddr
+		w.advance(time.Second)
+		w.announce()
+		w.instance, w.from = 1, netip.MustParseAddrPort("10.88.0.9:1044")
+		w.advance(c.ago - time.Second)
+		w.forget()
+		w.announce()
+		if got := len(w.packets) > 0; got != c.aborts {
+			t.Fatalf("after %v: ABORT %v, want %v", c.ago, got, c.aborts)
+		}
+	}
 }
 
 // Where addresses of senders change the UID has to do, or the key.

@@ -164,6 +164,7 @@ func (r *Receiver) gotMessage(now clock.Time, s *session, h wire.Header, msg []b
 			return drop(machine.DropSequence)
 		}
 	}
+	s.spoke = now
 	if h.GRTT != s.grttCode {
 		r.setGRTT(s, h.GRTT)
 	}

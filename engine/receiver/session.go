@@ -74,6 +74,9 @@ type session struct {
 	heard    clock.Time
 	limit    clock.Time // Joining, Registering, Completing: when to give up
 
+	spoke     clock.Time // when the sender was heard, whatever it said
+	contested clock.Time // when another sender last asked for the group; 0 = never
+
 	sec *secrets // nil in a clear session
 
 	start [numTimers]clock.Time // when it was set
