@@ -8,7 +8,7 @@ import (
 )
 
 // gotAbort takes ABORT, which counts in every phase (v4-receiver.md section 9).
-func (r *Receiver) gotAbort(now clock.Time, s *session, msg []byte) machine.Drop {
+func (r *Receiver) gotAbort(now clock.Time, s *session, seq uint16, msg []byte) machine.Drop {
 	x, err := wire.ParseAbort(msg)
 	if err != nil {
 		return machine.DropMalformed
@@ -17,17 +17,21 @@ func (r *Receiver) gotAbort(now clock.Time, s *session, msg []byte) machine.Drop
 		return machine.DropNotForUs
 	}
 	if x.Flags&wire.AbortCurrentFile != 0 {
+		f := &s.file
 		switch s.phase {
 		case MidGroup, Closing:
-			if x.Host == 0 {
-				s.files++                   // if we never had it, that is the sender's will
-				return machine.DropNotForUs // about a file that we have finished or never had
+			s.files++                   // if we never had it, that is the sender's will
+			return machine.DropNotForUs // about a file that we have finished or never had
+		case Opening, Receiving:
+			if !f.data && int16(seq-f.seq) < 0 {
+				return machine.DropSequence // about the file before: it names none
 			}
-		case Receiving:
-			if !s.ended {
+			if s.phase == Opening {
+				f.givenUp, f.why = true, string(x.Text) // when the host has answered
+			} else {
 				r.giveUpFile(now, s, string(x.Text))
-				return machine.DropNone
 			}
+			return machine.DropNone
 		}
 	}
 	r.emit(GotAbort{Session: s.info, Text: string(x.Text)})

@@ -25,7 +25,7 @@ func TestGotAbort(t *testing.T) {
 		{"us", true, wire.Abort{Host: us}, senderAddr, true},
 		{"another host", true, wire.Abort{Host: other}, senderAddr, false},
 		{"current file, between files", false, wire.Abort{Flags: wire.AbortCurrentFile}, senderAddr, false},
-		{"current file, between files, us", false, wire.Abort{Flags: wire.AbortCurrentFile, Host: us}, senderAddr, true},
+		{"current file, between files, us", false, wire.Abort{Flags: wire.AbortCurrentFile, Host: us}, senderAddr, false}, // a second one
 		{"forged", true, wire.Abort{}, addrOf("10.88.0.66:40000"), false},
 		{"the sender's other port", true, wire.Abort{}, addrOf("10.88.0.100:9"), true},
 		{"mapped address", true, wire.Abort{}, addrOf("[::ffff:10.88.0.100]:40000"), true},
@@ -84,6 +84,71 @@ func TestFileGivenUp(t *testing.T) {
 		w.wantComplete(1, wire.StatusRejected, "it never has that file")
 		w.toReceiving(2, 1000)
 		w.wantPhase(Receiving)
+	}
+}
+
+// TestFileGivenUpWhileItIsOpened: that it is so is found when the host has answered.
+func TestFileGivenUpWhileItIsOpened(t *testing.T) {
+	for _, host := range []wire.UID{0, us} {
+		for _, o := range []Opened{{Action: Receive}, {Action: Complete, Status: wire.StatusSkipped}} {
+			w := newWorld(t)
+			w.toMidGroup()
+			w.fileInfo(1, 5000)
+			w.abort(wire.Abort{Flags: wire.AbortCurrentFile, Host: host, Text: []byte("Cannot read file")})
+			noEvent[GotAbort](w, "the session goes on")
+			w.wantPhase(Opening)
+			w.fileInfo(2, 1000) // the sender goes on
+			w.wantPhase(Opening)
+			w.wantSilence("the host owes an answer about the first")
+			w.opened(o)
+			e := event[FileEnded](w, "it is told")
+			if o.Action == Receive {
+				event[Abandon](w, "the file is dropped")
+				if e.Status != wire.StatusRejected || !strings.Contains(e.Text, "Cannot read file") {
+					t.Fatalf("%+v", e)
+				}
+				w.wantSilence("there is nothing to say about it")
+			} else if w.forgetPackets(); e.Status != o.Status {
+				t.Fatalf("%+v", e)
+			}
+			w.wantPhase(MidGroup)
+			w.toReceiving(2, 1000)
+		}
+	}
+}
+
+// TestLateAbortOfAFile: an ABORT of the current file names none, so one that was sent before
+// the present file was announced, and comes late or twice, is about another.
+func TestLateAbortOfAFile(t *testing.T) {
+	for _, host := range []wire.UID{0, us} {
+		for _, opening := range []bool{true, false} {
+			for _, stale := range []bool{true, false} {
+				w := newWorld(t)
+				w.toMidGroup()
+				w.toReceiving(1, 5000)
+				abort := wire.Abort{Flags: wire.AbortCurrentFile, Host: host, Text: []byte("Cannot read file")}
+				told := w.seq
+				w.abort(abort)
+				w.wantPhase(MidGroup)
+				w.forget()
+				w.fileInfo(2, 5000)
+				if !opening {
+					w.opened(Opened{Action: Receive})
+				}
+				if w.forgetPackets(); stale {
+					w.seq = told
+				}
+				w.abort(abort)
+				if opening {
+					w.opened(Opened{Action: Receive})
+				}
+				want := MidGroup
+				if stale {
+					want = Receiving
+				}
+				w.wantPhase(want)
+			}
+		}
 	}
 }
 

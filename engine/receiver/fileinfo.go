@@ -79,7 +79,7 @@ func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine
 	}
 	req.Ref = r.lastRef
 	s.info.FileID = x.FileID
-	s.file = file{req: req, missing: s.file.missing}
+	s.file = file{req: req, seq: s.win.highest, missing: s.file.missing}
 	s.file.missing.Reset(0, false)
 	r.emit(FileStarted{Session: s.info, Request: req})
 	if bad != "" {
@@ -168,6 +168,10 @@ func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 	r.enter(now, s, Receiving)
 	if s.ended {
 		r.end(now, s, s.reason)
+		return
+	}
+	if f.givenUp {
+		r.giveUpFile(now, s, f.why)
 		return
 	}
 	r.acknowledge(s)

@@ -87,7 +87,7 @@ func (r *Receiver) gotClear(now clock.Time, from netip.AddrPort, s *session, h w
 		return machine.DropSource
 	}
 	if h.Func == wire.FuncAbort {
-		return r.gotAbort(now, s, msg)
+		return r.gotAbort(now, s, h.Seq, msg)
 	}
 	s.spoke = now
 	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {

@@ -200,7 +200,7 @@ func (r *Receiver) stranger(now clock.Time, from netip.AddrPort, h wire.Header, 
 func (r *Receiver) gotControl(now clock.Time, s *session, h wire.Header, msg []byte) machine.Drop {
 	switch h.Func {
 	case wire.FuncAbort:
-		return r.gotAbort(now, s, msg)
+		return r.gotAbort(now, s, h.Seq, msg)
 	case wire.FuncFileInfo:
 		return r.gotFileInfo(now, s, msg)
 	case wire.FuncDone:

@@ -112,6 +112,9 @@ type file struct {
 	partial      bool                // part of it was here before
 	data         bool                // a block came
 	stored       bool                // a block was new
+	seq          uint16              // newest packet when it was announced
+	givenUp      bool                // Opening: the sender cannot go on with it
+	why          string              // that it gave it up
 	failed       bool                // a write failed: missing can no longer be trusted
 	missing      block.Set           // blocks not here yet; over none until Opened, so an announced size costs no memory
 	checkpointed int                 // missing blocks at the last Checkpoint
