@@ -12,8 +12,10 @@ const (
 	// exitWait is how long a program may take to end after a signal, whatever hangs: the
 	// engine returns within engine.StopLimit, and the rest is for closing what is open.
 	exitWait = 12 * time.Second
-	// toldWait is how long the line about a signal may hold up the end.
+	// toldWait is how long the line about a signal may hold up the end, lateWait how long
+	// the end of the program waits for it.
 	toldWait = time.Second
+	lateWait = 500 * time.Millisecond
 )
 
 func exitNow() { os.Exit(ExitSignal) }
@@ -27,9 +29,10 @@ func KeepPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 // SIGTERM, SIGQUIT, or SIGHUP, the terminal is gone. told is called with its number. A
 // second one ends the process at once, unless either is a SIGHUP: terminals and shells
 // both send one. So does the time: a program that has not ended exitWait after the first
-// hangs in a disk, or writes to somebody who does not read. stop does not change that,
-// since what comes after it can hang as well. SIGHUP and SIGQUIT that whoever started us
-// ignores (nohup) stay ignored. It includes [KeepPipes].
+// hangs in a disk, or writes to somebody who does not read. After a signal stop changes
+// none of that, since what comes after it can hang as well and the same signals still come;
+// it waits a moment for told. A SIGHUP that whoever started us ignores (nohup) stays
+// ignored. It includes [KeepPipes].
 func OnSignal(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
 	return onSignals(told, exitWait, exitNow, syscall.SIGHUP)
 }
@@ -43,7 +46,7 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 	KeepPipes()
 	ctx, cancel := context.WithCancel(context.Background())
 	ch := make(chan os.Signal, 8)
-	quit := make(chan struct{})
+	quit, first, said := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	for _, sig := range append(more, syscall.SIGQUIT) {
 		if !signal.Ignored(sig) {
@@ -69,11 +72,11 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 					continue
 				}
 				ended = true
+				close(first)
 				time.AfterFunc(wait, exit)
 				// The line about it comes before what it leads to, unless the log hangs.
 				go func() {
 					defer cancel()
-					said := make(chan struct{})
 					go func() {
 						told(time.Now(), int(n))
 						close(said)
@@ -87,8 +90,16 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(ch)
-		close(quit)
+		select {
+		case <-first:
+			select {
+			case <-said:
+			case <-time.After(lateWait):
+			}
+		default:
+			signal.Stop(ch)
+			close(quit)
+		}
 		cancel()
 	}
 }

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -58,5 +59,34 @@ func TestSignalIsLast(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the process does not exit")
+	}
+}
+
+// TestSignalIsToldBeforeTheEnd: a program that ends sooner than the line about a signal is
+// written waits for it, and what comes a second time then is no sudden end.
+func TestSignalIsToldBeforeTheEnd(t *testing.T) {
+	begun, free := make(chan struct{}), make(chan struct{})
+	var told, exited atomic.Bool
+	_, stop := onSignals(func(time.Time, int) {
+		close(begun)
+		<-free
+		told.Store(true)
+	}, time.Hour, func() { exited.Store(true) }, syscall.SIGHUP)
+	hangUp := func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hangUp()
+	<-begun
+	close(free)
+	began := time.Now()
+	stop()
+	if !told.Load() && time.Since(began) < lateWait {
+		t.Error("stop returns before the signal is told")
+	}
+	hangUp() // ends the test program unless it is still taken
+	if exited.Load() {
+		t.Error("the second SIGHUP ends the program")
 	}
 }
