@@ -304,7 +304,7 @@ func TestNothingUnconfirmedIsSuccess(t *testing.T) {
 			s.Table(&table)
 			for _, w := range []struct{ what, got, want string }{
 				{"table", table.String(), "unconfirmed"},
-				{"table", table.String(), "0 of 1 receiver have everything"},
+				{"table", table.String(), "0 of 1 receiver has everything"},
 				{"status", status.String(), "\nRESULT;0x0A580002;f1;292KB;aborted;\n"},
 				{"status", status.String(), tt.stats},
 				{"log", log.String(), "Unconfirmed: 0x0A580002 took 1 file"},

@@ -181,7 +181,7 @@ func (s *Sender) Table(w io.Writer) {
 		}
 	}
 	have := "have"
-	if complete == 1 {
+	if complete == 1 || len(r.names) == 1 {
 		have = "has"
 	}
 	fmt.Fprintf(w, "%d of %s %s everything; %s", complete, cli.Count(len(r.names), "receiver"), have, cli.Count(r.all, "file"))
