@@ -56,12 +56,16 @@ type place struct {
 	state  placeState
 }
 
+// member says whether the socket counts p: it has joined and not left.
+func (p *place) member() bool { return p.state == joined || p.state == lost }
+
 type placeState uint8
 
 const (
-	joined  placeState = iota
-	lost               // the interface is away
-	refused            // joining failed
+	joined   placeState = iota
+	lost                // the interface is away, or the kernel has dropped the membership
+	unjoined            // lost, and left since the interface is there again
+	refused             // joining failed
 )
 
 // memberships is that part of a receiveRun.
@@ -145,7 +149,7 @@ func (r *receiveRun) leaveAll(group netip.Addr) {
 		return
 	}
 	for _, p := range r.groups[i].at {
-		if p.state != refused {
+		if p.member() {
 			// The kernel may have dropped it already: that is all that can go wrong here.
 			_ = r.conn.Leave(group, p.ifi, r.sources(group))
 		}
@@ -180,6 +184,7 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	if r.survey() != nil {
 		return // next time
 	}
+	r.leaveLost()
 	for _, g := range r.groups {
 		r.follow(g, func(ifi netio.Interface, err error) {
 			switch {
@@ -200,13 +205,42 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 
 // loseAll marks what the kernel says it has dropped, even if the interface is there again.
 func (r *receiveRun) loseAll(gone []int, all bool) {
+	slices.Sort(gone)
 	for _, g := range r.groups {
 		for i := range g.at {
-			if p := &g.at[i]; p.state == joined && (all || slices.Contains(gone, p.ifi.Index)) {
+			if p := &g.at[i]; p.state == joined && (all && !p.ifi.Loopback || contains(gone, p.ifi.Index)) {
 				r.lose(p)
 			}
 		}
 	}
+}
+
+func contains(sorted []int, index int) bool {
+	_, found := slices.BinarySearch(sorted, index)
+	return found
+}
+
+// leaveLost leaves what is lost where the interface is there again, before anything is
+// joined there: groups can be the same, and the kernel joins anew only after the last has left.
+func (r *receiveRun) leaveLost() {
+	for _, g := range r.groups {
+		for i := range g.at {
+			p := &g.at[i]
+			if p.state == joined && !r.isThere(g, p) {
+				r.lose(p)
+			}
+			if p.state == lost && r.isThere(g, p) {
+				_ = r.conn.Leave(g.group, p.ifi, r.sources(g.group)) // the kernel may have dropped it already
+				p.state = unjoined
+			}
+		}
+	}
+}
+
+// isThere says whether the interface of p has an address of the family of g.
+func (r *receiveRun) isThere(g *places, p *place) bool {
+	six := g.group.Is6()
+	return slices.ContainsFunc(r.list, func(x netio.Interface) bool { return x.Index == p.ifi.Index && x.Addr.Is6() == six })
 }
 
 func (r *receiveRun) lose(p *place) {
@@ -225,20 +259,12 @@ func (r *receiveRun) wasThere(name string) bool { return slices.Contains(r.left,
 // something else has taken the place of. It calls told for each interface that it has
 // joined or has failed at for the first time, and returns the last failure.
 func (r *receiveRun) follow(g *places, told func(netio.Interface, error)) (failed error) {
-	six := g.group.Is6()
 	want := r.wanted(g)
-	for i := range g.at {
-		p := &g.at[i]
-		there := slices.ContainsFunc(r.list, func(x netio.Interface) bool { return x.Index == p.ifi.Index && x.Addr.Is6() == six })
-		if p.state == joined && !there {
-			r.lose(p)
-		}
-	}
 	g.at = slices.DeleteFunc(g.at, func(p place) bool {
 		if !r.replaced(p, want) {
 			return false
 		}
-		if p.state != refused {
+		if p.member() {
 			_ = r.conn.Leave(g.group, p.ifi, r.sources(g.group)) // the kernel may have dropped it already
 		}
 		return true
@@ -256,13 +282,10 @@ func (r *receiveRun) follow(g *places, told func(netio.Interface, error)) (faile
 		if was == joined {
 			continue
 		}
-		if was == lost {
-			_ = r.conn.Leave(g.group, p.ifi, r.sources(g.group))
-		}
 		if err := r.conn.Join(g.group, p.ifi, r.sources(g.group)); err != nil {
 			p.state = refused
 			failed = fmt.Errorf("joining multicast group %v on %s: %w", g.group, p.ifi.Name, err)
-			if first || was == lost {
+			if first || was == unjoined {
 				told(p.ifi, failed)
 			}
 			continue

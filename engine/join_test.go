@@ -289,6 +289,31 @@ func TestSameIndexAgain(t *testing.T) {
 	j.reports.close(newEnding())
 }
 
+// TestSameIndexAgainForSharedGroup: sessions can have the group of others, and that of the
+// announcements. The socket counts them, so the kernel joins anew only when all have left.
+func TestSameIndexAgainForSharedGroup(t *testing.T) {
+	group := netip.MustParseAddr("230.4.4.1")
+	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: []netip.Addr{group}}}, newFakeHost(ifi("e0 2 10.0.0.1")))
+	for id := range uint32(2) {
+		if err := j.joinAll(group, receiver.Session{SessionID: receiver.SessionID{Group: id + 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := false
+	leave := j.conn.(*fakeConn).leave
+	j.conn.(*fakeConn).leave = func(g netip.Addr, i netio.Interface) error {
+		err := leave(g, i)
+		left = left || j.at["230.4.4.1 2"] == 0
+		return err
+	}
+	j.drops = []int{2}
+	j.look(ifi("e0 2 10.0.0.1"))
+	if n := j.at["230.4.4.1 2"]; !left || n != 3 {
+		t.Errorf("left by all %v and joined %d times then, want true and 3", left, n)
+	}
+	j.reports.close(newEnding())
+}
+
 // TestLooks: interfaces are looked at from time to time, and soon after the kernel has said
 // that they have changed, but not at each of many changes.
 func TestLooks(t *testing.T) {

@@ -1,9 +1,6 @@
 package netio
 
-import (
-	"net"
-	"net/netip"
-)
+import "net"
 
 // Link is an interface, whether or not it is up and has addresses.
 type Link struct {
@@ -25,25 +22,17 @@ func Survey() (links []Link, list []Interface, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	addrsOf, err := addresses()
+	if err != nil {
+		return nil, nil, err
+	}
 	for i := range ifs {
 		ifi := &ifs[i]
 		links = append(links, Link{Name: ifi.Name, Index: ifi.Index, Up: ifi.Flags&net.FlagUp != 0})
 		if ifi.Flags&net.FlagUp == 0 {
 			continue
 		}
-		addrs, err := ifi.Addrs()
-		if err != nil {
-			continue // it vanished after the listing
-		}
-		for _, a := range addrs {
-			ipn, ok := a.(*net.IPNet)
-			if !ok {
-				continue
-			}
-			addr, ok := netip.AddrFromSlice(ipn.IP)
-			if !ok {
-				continue
-			}
+		for _, addr := range addrsOf(ifi) {
 			list = append(list, Interface{
 				Name: ifi.Name, Index: ifi.Index, Addr: addr.Unmap(),
 				Loopback:  ifi.Flags&net.FlagLoopback != 0,

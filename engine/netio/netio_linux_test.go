@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -261,6 +262,47 @@ func TestInterfaces(t *testing.T) {
 	if s := strings.Join(got, "; "); s != want {
 		t.Errorf("got\n%s\nwant each address of what is up, in the kernel's order\n%s", s, want)
 	}
+}
+
+// TestAddressesAreTheSystems: one question about all addresses has the answers of net, which
+// asks for each interface.
+func TestAddressesAreTheSystems(t *testing.T) {
+	n := newNetns(t)
+	for i := range 20 {
+		n.ip(fmt.Sprintf("link add a%d type veth peer name b%d", i, i))
+		n.ip(fmt.Sprintf("link set a%d up", i))
+		n.ip(fmt.Sprintf("addr add 10.9.%d.1/24 dev a%d", i, i))
+		n.ip(fmt.Sprintf("addr add 10.9.%d.2/24 dev a%d", i, i))
+		n.ip(fmt.Sprintf("addr add fd99:%d::1/64 dev a%d nodad", i, i))
+	}
+	n.ip("addr add 10.8.0.1 peer 10.8.0.2 dev a3")
+	n.ip("link set b3 up")
+	n.do(func() {
+		of, err := addresses()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ifs, err := net.Interfaces()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range ifs {
+			addrs, err := ifs[i].Addrs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []netip.Addr
+			for _, a := range addrs {
+				addr, _ := netip.AddrFromSlice(a.(*net.IPNet).IP)
+				want = append(want, addr.Unmap())
+			}
+			linkLocal := func(a netip.Addr) bool { return a.IsLinkLocalUnicast() } // come when they like
+			got := slices.DeleteFunc(of(&ifs[i]), linkLocal)
+			if want = slices.DeleteFunc(want, linkLocal); !slices.Equal(got, want) {
+				t.Errorf("%s has %v, want %v as net says", ifs[i].Name, got, want)
+			}
+		}
+	})
 }
 
 // TestCuttingRefused: segments above the MTU cannot be cut by the kernel; they

@@ -15,8 +15,13 @@ import (
 // memberships included.
 const mtuLeastIPv6 = 1280
 
-// goneMax bounds the indexes that Gone keeps.
-const goneMax = 256
+// goneMax bounds the indexes that Gone keeps. A host may lose hundreds of interfaces at
+// once, when its containers stop.
+const goneMax = 1 << 12
+
+// newsBytes is room for the news of thousands of interfaces: when some are lost, everything
+// has to be joined again.
+const newsBytes = 4 << 20
 
 // Watch hears from the kernel that interfaces or addresses have changed.
 type Watch struct {
@@ -34,6 +39,10 @@ func NewWatch() (*Watch, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
+	}
+	// The system may allow less, which does.
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, newsBytes) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, newsBytes)
 	}
 	news := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR}
 	if err := unix.Bind(fd, news); err != nil {

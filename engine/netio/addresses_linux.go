@@ -1,0 +1,48 @@
+package netio
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// addresses asks the kernel once for the addresses of all interfaces, and returns those
+// of one. net.Interface.Addrs asks for all of them each time, which takes the square of
+// the time.
+func addresses() (of func(*net.Interface) []netip.Addr, err error) {
+	rib, err := syscall.NetlinkRIB(unix.RTM_GETADDR, unix.AF_UNSPEC)
+	if err != nil {
+		return nil, os.NewSyscallError("netlinkrib", err)
+	}
+	msgs, err := syscall.ParseNetlinkMessage(rib)
+	if err != nil {
+		return nil, os.NewSyscallError("parsenetlinkmessage", err)
+	}
+	byIndex := make(map[int][]netip.Addr)
+	for i := range msgs {
+		m := &msgs[i]
+		if m.Header.Type != unix.RTM_NEWADDR || len(m.Data) < unix.SizeofIfAddrmsg {
+			continue
+		}
+		attrs, err := syscall.ParseNetlinkRouteAttr(m)
+		if err != nil {
+			return nil, os.NewSyscallError("parsenetlinkrouteattr", err)
+		}
+		var addr netip.Addr
+		for _, a := range attrs {
+			// IFA_ADDRESS is that of the other end where there is an IFA_LOCAL.
+			if a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS && !addr.IsValid() {
+				addr, _ = netip.AddrFromSlice(a.Value)
+			}
+		}
+		if addr.IsValid() {
+			index := int(binary.NativeEndian.Uint32(m.Data[4:]))
+			byIndex[index] = append(byIndex[index], addr)
+		}
+	}
+	return func(ifi *net.Interface) []netip.Addr { return byIndex[ifi.Index] }, nil
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package netio
+
+import (
+	"net"
+	"net/netip"
+)
+
+// addresses returns the addresses of an interface.
+func addresses() (of func(*net.Interface) []netip.Addr, err error) {
+	return func(ifi *net.Interface) (list []netip.Addr) {
+		addrs, err := ifi.Addrs()
+		if err != nil {
+			return nil // it vanished after the listing
+		}
+		for _, a := range addrs {
+			ipn, ok := a.(*net.IPNet)
+			if !ok {
+				continue
+			}
+			if addr, ok := netip.AddrFromSlice(ipn.IP); ok {
+				list = append(list, addr)
+			}
+		}
+		return list
+	}, nil
+}
