@@ -52,6 +52,8 @@ const (
 	// A receive buffer holds all that the kernel joins, and every control packet.
 	_ = uint(netio.SlotBytes - machine.MaxPacket)
 	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
+	// A receiver that waits for its disk is not given up for that.
+	_ = uint(sender.StallLeast - stallMax - 5*time.Second)
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx

@@ -244,7 +244,7 @@ func (o *options) command() *cli.Command {
 				Help: "give up receivers that lack something after N passes over a file\n(1 to 65535, default: 65535)"},
 			{Name: "stall-passes", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.stallPasses, 0, 65535, "Invalid stall passes", "passes"),
-				Help: "give up a receiver that in N passes in a row, and 10 seconds, does\nnot come to lack less by a quarter (0 = never to 65535, default: 20)"},
+				Help: "give up a receiver that in N passes in a row, and 40 seconds, does\nnot come to lack less by a quarter (0 = never to 65535, default: 20)"},
 			{Letter: 'N', Name: "max-nak-percent", Arg: "PERCENT", Group: pace,
 				Set:  cli.Int(&o.maxNAKPct, 0, 100, "Invalid max_nak_pct", "percent"),
 				Help: "a receiver that asks for more of a section is too slow\n(0 to 100, default: 100, never)"},

@@ -16,9 +16,10 @@ import (
 const (
 	// progressShare is the part of what a client lacked by which that must become less.
 	progressShare = 4
-	// stallLeast is how long that must last besides: on a fast network twenty passes over a
-	// few blocks take less time than a disk that makes its receiver refuse them.
-	stallLeast = 10 * time.Second
+	// StallLeast is how long that must last besides. On a fast network twenty passes over a
+	// few blocks take less time than a disk that makes its receiver refuse them: ours wait
+	// 30 s for one that takes nothing at all, and need some time to catch up then.
+	StallLeast = 40 * time.Second
 	// closingWait is how long a client may ask for the last block of a file alone, late
 	// in the rounds of DONE. So do our receivers while the disk takes a file that has
 	// arrived as a whole.
@@ -73,7 +74,7 @@ func (s *Sender) dropStalled(now clock.Time) (dropped int) {
 			continue
 		}
 		x.since++
-		least := stallLeast
+		least := StallLeast
 		if x.closing {
 			least = closingWait
 		}

@@ -34,7 +34,7 @@ func upTo(n int) (list []int) {
 }
 
 func stallAfter(n int) func(*Config) {
-	return func(c *Config) { fast(c); c.StallPasses = n }
+	return func(c *Config) { fast(c); c.MinGRTT = 40 * ms; c.StallPasses = n } // passes of 10 ms
 }
 
 // TestNoProgress: whoever does not lack less and less is aborted, whatever it says, and the
@@ -47,15 +47,15 @@ func TestNoProgress(t *testing.T) {
 		most    int // passes
 		most2   time.Duration
 	}{
-		{"one block for ever", 20, func(int) []int { return []int{3} }, 5000, 11 * time.Second},
-		{"another block each time", 20, func(p int) []int { return []int{p % 200} }, 5000, 11 * time.Second},
-		{"all blocks for ever", 20, func(int) []int { return upTo(200) }, 5000, 11 * time.Second},
-		{"one less each time, of many", 20, func(p int) []int { return upTo(max(1, 200-p/8)) }, 9000, 25 * time.Second},
-		{"now few, now many", 20, func(p int) []int { return upTo(1 + p%2*150) }, 5000, 12 * time.Second},
-		{"few, then ever more", 20, func(p int) []int { return upTo(min(200, p)) }, 5000, 11 * time.Second},
-		{"few passes only are allowed", 3, func(int) []int { return []int{3} }, 5000, 11 * time.Second},
+		{"one block for ever", 20, func(int) []int { return []int{3} }, 5000, StallLeast + time.Second},
+		{"another block each time", 20, func(p int) []int { return []int{p % 200} }, 5000, StallLeast + time.Second},
+		{"all blocks for ever", 20, func(int) []int { return upTo(200) }, 5000, StallLeast + time.Second},
+		{"one less each time, of many", 20, func(p int) []int { return upTo(max(1, 200-p/8)) }, 9000, StallLeast + 25*time.Second},
+		{"now few, now many", 20, func(p int) []int { return upTo(1 + p%2*150) }, 5000, StallLeast + 2*time.Second},
+		{"few, then ever more", 20, func(p int) []int { return upTo(min(200, p)) }, 5000, StallLeast + time.Second},
+		{"few passes only are allowed", 3, func(int) []int { return []int{3} }, 5000, StallLeast + time.Second},
 		{"many passes", 5000, func(int) []int { return []int{3} }, 5002, time.Hour},
-		{"the last block, at once", 20, func(int) []int { return []int{199} }, 5000, 11 * time.Second},
+		{"the last block, at once", 20, func(int) []int { return []int{199} }, 5000, StallLeast + time.Second},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			r := begin(t, stallAfter(c.after), 200_000, 1, 2)
@@ -65,8 +65,8 @@ func TestNoProgress(t *testing.T) {
 			if passes > c.most || took > c.most2 {
 				t.Errorf("aborted after %d passes in %v, want %d and %v at most", passes, took, c.most, c.most2)
 			}
-			if passes <= c.after || took < stallLeast {
-				t.Errorf("aborted after %d passes in %v, want more than %d and %v", passes, took, c.after, stallLeast)
+			if passes <= c.after || took < StallLeast {
+				t.Errorf("aborted after %d passes in %v, want more than %d and %v", passes, took, c.after, StallLeast)
 			}
 			r.advance(ms)
 			r.wantPhase("the next file begins", BetweenFiles)
