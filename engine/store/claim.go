@@ -41,8 +41,12 @@ const (
 	claimNames = 9    // sessions of one owner and group at once, in several processes
 )
 
-// errClaim says that a session gets no directory.
-var errClaim = errors.New("all directories of this session are in use")
+var (
+	// errClaim says that a session gets no directory.
+	errClaim = errors.New("all directories of this session are in use")
+	// errOthers is why a session does not go on with what is there.
+	errOthers = errors.New("nothing says that this sender began it")
+)
 
 // held is the directory of a session while it is in use.
 type held struct {
@@ -69,9 +73,12 @@ func (s *Session) groupName() string {
 // stateName is the record beside it.
 func (s *Session) stateName() string { return s.groupName() + recordSuffix }
 
+// clearName is the directory that sessions in clear have, and stock daemons.
+func (s *Session) clearName() string { return fmt.Sprintf("_group_%08X", s.key.Group) }
+
 // claimName returns the i-th name that the directory of the session may have.
 func (s *Session) claimName(i int) string {
-	plain := fmt.Sprintf("_group_%08X", s.key.Group)
+	plain := s.clearName()
 	if !s.key.Owner.Encrypted {
 		if i == 0 {
 			return plain
@@ -155,7 +162,10 @@ func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 		switch {
 		case err != nil:
 			leave(name, err)
-		case !mine && (!gone || root.has(name+recordSuffix)):
+		case !mine && !gone:
+			leave(name, errOthers)
+		case !mine && root.has(name+recordSuffix):
+		case gone && root.has(name+doneSuffix): // it could not be marked as whole later
 		case gone:
 			free = append(free, name)
 		default:
@@ -177,6 +187,9 @@ func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 				return nil
 			}
 		}
+	}
+	if name := s.clearName(); s.key.Owner.Encrypted && s.key.Instance > 0 && root.has(name) && !root.has(name+ownerSuffix) {
+		leave(name, errOthers) // a stock daemon, or one that was older than this, may have had it for this sender
 	}
 	return free
 }
@@ -231,7 +244,7 @@ func (s *Session) plainName() string {
 	if s.key.Owner.Encrypted {
 		return ""
 	}
-	return s.claimName(0)
+	return s.clearName()
 }
 
 // mine reports whether the directory called name is the session's, and whether that is

@@ -276,6 +276,47 @@ func TestLateMoveOfOwned(t *testing.T) {
 	}
 }
 
+// TestMarkIsTaken: a session gets all its files moved, whatever is in the way of its mark:
+// an earlier session of its number that is moved by another process, or cannot be.
+func TestMarkIsTaken(t *testing.T) {
+	for _, o := range owners {
+		h := newHall(t, withTemp)
+		name := h.as(o, 0).claimName(0)
+		h.write("temp/"+name+doneSuffix+"/older", "x", oldStamp)
+		before := h.tree("temp")
+		h.receive(h.file("f", "new"), "new")
+		h.end(true)
+		h.wantTree("dest", "all has arrived", "f = new")
+		h.wantTree("temp", "the earlier session stays", before...)
+	}
+}
+
+// TestUnclaimedIsTold: what a session does not go on with is named, once.
+func TestUnclaimedIsTold(t *testing.T) {
+	for _, o := range []Owner{anna, secret} {
+		h := newHall(t, withTemp)
+		h.mkdir(groupDir)
+		instance := uint8(0)
+		if o.Encrypted {
+			instance = 1
+		}
+		h.as(o, instance)
+		told := 0
+		for _, name := range []string{"d1", "d2"} {
+			a, _ := h.s.Open(h.request(wire.TypeDir, name, 0))
+			for _, l := range a.Log {
+				if strings.HasPrefix(l, "Leaving "+h.at(groupDir)+" alone: ") {
+					told++
+				}
+			}
+		}
+		if told != 1 {
+			t.Errorf("%+v: told %d times, want once", o, told)
+		}
+		h.end(true)
+	}
+}
+
 // TestExpireOfOwned: what sessions of all owners left goes when it is old, and stays
 // while it is new.
 func TestExpireOfOwned(t *testing.T) {
@@ -412,4 +453,69 @@ func TestOwnerReachesTheDiskFirst(t *testing.T) {
 	if got := strings.Join(ops, " "); f == nil || !strings.HasPrefix(got, "directory owner sync") {
 		t.Errorf("it does %q, want the directory, its owner, and then both to reach the disk", got)
 	}
+}
+
+// TestReplacedFilesReachTheDiskFirst: an owner or a record gets its name when what it
+// says is on the disk, or a machine that crashes leaves an empty one.
+func TestReplacedFilesReachTheDiskFirst(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.as(anna, 0)
+	durable := map[string]bool{}
+	renamed := 0
+	spy = func(c *call, do func() error) error {
+		switch c.op {
+		case "write", "syncdata":
+			durable[filepath.Base(c.file.Name())] = c.op == "syncdata"
+		case "rename":
+			if strings.HasPrefix(c.name, "_group_") && strings.HasSuffix(c.name, ".~new") {
+				if renamed++; !durable[c.name] {
+					t.Errorf("%s gets its name before it is durable", c.newName)
+				}
+			}
+		}
+		return do()
+	}
+	defer func() { spy = nil }()
+	text := body(4 * testBlock)
+	f, left := h.cut(h.file("f", text), text, 0, 2)
+	if err := f.Checkpoint(left); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Abandon(left); err != nil {
+		t.Fatal(err)
+	}
+	h.end(false)
+	if renamed < 3 {
+		t.Errorf("%d were replaced, want an owner and two records", renamed)
+	}
+}
+
+// lockDir locks a directory as another process does.
+func (h *hall) lockDir(name string) (unlock func()) {
+	h.t.Helper()
+	r, err := os.OpenRoot(h.at(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer r.Close()
+	if unlock, err = (dir{Root: r, path: h.at(name)}).lock(); err != nil {
+		h.t.Skip(err)
+	}
+	return unlock
+}
+
+// TestOwnersOfNothing go at the start: a stock daemon that ends a session of ours leaves
+// one, and so does who is killed at the end of a move.
+func TestOwnersOfNothing(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.cutBy(anna, body(4*testBlock))
+	h.write("temp/_group_0C0FFEE0"+ownerSuffix, "x\n", oldStamp)
+	h.mkdir("temp/_group_0C0FFEE0" + doneSuffix)
+	unlock := h.lockDir("temp/_group_0C0FFEE0" + doneSuffix)
+	defer unlock()
+	before := h.tree("temp")
+	h.write("temp/_group_0BADF00D"+ownerSuffix, "x\n", oldStamp)
+	h.needLocks()
+	h.finishMoves(0)
+	h.wantTree("temp", "only what is of use is left", before...)
 }

@@ -150,9 +150,12 @@ func (k *Sink) FinishMoves() []LateMove {
 	var list []LateMove
 	entries, err := os.ReadDir(k.cfg.Temp)
 	var names []string
+	var orphans []string
 	for _, e := range entries {
 		if _, _, ok := doneGroup(e.Name()); ok && e.IsDir() {
 			names = append(names, e.Name())
+		} else if group, kind := groupEntry(e.Name()); kind == ownerSuffix {
+			orphans = append(orphans, group)
 		}
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return order(a) - order(b) })
@@ -166,7 +169,23 @@ func (k *Sink) FinishMoves() []LateMove {
 	if err != nil {
 		list = append(list, LateMove{Err: err})
 	}
+	k.disown(orphans)
 	return list
+}
+
+// disown removes what says whose directories are that are gone.
+func (k *Sink) disown(groups []string) {
+	r, err := os.OpenRoot(k.cfg.Temp)
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	root := dir{Root: r, path: k.cfg.Temp, trust: k.trust}
+	for _, group := range groups {
+		if !root.has(group + doneSuffix) { // another process may have to take that back
+			root.disown(group) // if not now, at the next start
+		}
+	}
 }
 
 // RetryMoves tries again to move what sessions of this Sink could not move when they

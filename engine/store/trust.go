@@ -44,16 +44,42 @@ func learnTrust(name string) (*trust, error) {
 		if err != nil {
 			return nil, err
 		}
-		fi, err := r.Lstat(probe)
-		if err := errors.Join(err, r.Remove(probe)); err != nil {
+		t, err := learnFrom(r, probe)
+		if err := errors.Join(err, r.RemoveAll(probe)); err != nil {
 			return nil, err
 		}
-		t := new(trust)
-		t.uid, _, t.owners = ownerOf(fi)
-		t.modes = t.owners && fi.Mode().Perm()&0o022 == 0
 		return t, nil
 	}
 	return nil, err
+}
+
+// learnFrom looks at directory probe, and at a file that it makes there: a file system
+// that keeps no modes may give both another one.
+func learnFrom(r *os.Root, probe string) (*trust, error) {
+	name := filepath.Join(probe, "file")
+	h, err := r.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	h.Close()
+	d, err := r.Lstat(probe)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	return trustOf(d, f), nil
+}
+
+// trustOf returns what must be true of all beside a directory and a file that were made
+// just now, for us alone.
+func trustOf(d, f fs.FileInfo) *trust {
+	t := new(trust)
+	t.uid, _, t.owners = ownerOf(d)
+	t.modes = t.owners && (d.Mode().Perm()|f.Mode().Perm())&0o022 == 0
+	return t
 }
 
 // check returns why something is left alone, nil if it is ours. A nil trust takes all.

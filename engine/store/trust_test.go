@@ -296,3 +296,34 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("%q", w)
 	}
 }
+
+// modeInfo is a file that tells another mode.
+type modeInfo struct {
+	os.FileInfo
+	mode os.FileMode
+}
+
+func (i modeInfo) Mode() os.FileMode { return i.mode }
+
+// TestModesThatAreNotKept: where directories or files have modes that nobody gave them,
+// modes do not tell whose hand was there.
+func TestModesThatAreNotKept(t *testing.T) {
+	h := newHall(t, nil)
+	h.write("f", "", oldStamp)
+	fi, err := os.Stat(h.at("f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		dir, file os.FileMode
+		kept      bool
+	}{{0o700, 0o600, true}, {0o755, 0o644, true}, {0o777, 0o644, false}, {0o755, 0o777, false}, {0o755, 0o664, false}} {
+		tr := trustOf(modeInfo{fi, os.ModeDir | c.dir}, modeInfo{fi, c.file})
+		if tr.modes != c.kept {
+			t.Errorf("directories %o, files %o: kept %v, want %v", c.dir, c.file, tr.modes, c.kept)
+		}
+		if err := tr.check(modeInfo{fi, c.file}); err != nil {
+			t.Errorf("directories %o, files %o: %v, what we make is refused", c.dir, c.file, err)
+		}
+	}
+}
