@@ -6,8 +6,12 @@ import (
 )
 
 // Reason returns the system's text for an error, without the path, the name or the address
-// that the error is about; ok is false if it does not come from the system.
+// that the error is about; ok is false if it does not come from the system. A full disk
+// has the text of [ErrNoSpace].
 func Reason(err error) (text string, ok bool) {
+	if errors.Is(err, ErrNoSpace) || isNoSpace(err) {
+		return ErrNoSpace.Error(), true
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errno.Error(), true
