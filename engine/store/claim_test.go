@@ -455,21 +455,36 @@ func TestOwnerReachesTheDiskFirst(t *testing.T) {
 	}
 }
 
-// TestReplacedFilesReachTheDiskFirst: an owner or a record gets its name when what it
-// says is on the disk, or a machine that crashes leaves an empty one.
-func TestReplacedFilesReachTheDiskFirst(t *testing.T) {
+// TestRecordsComeLast: an owner or a record gets its name when what it says is on the
+// disk, and a record when all that it says of the data is, too. Else a machine that
+// crashes leaves an empty one, or a session goes on with data that never got there.
+func TestRecordsComeLast(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.as(anna, 0)
-	durable := map[string]bool{}
-	renamed := 0
+	unsafe := map[string]string{} // what is not durable yet
+	records, owners := 0, 0
 	spy = func(c *call, do func() error) error {
 		switch c.op {
-		case "write", "syncdata":
-			durable[filepath.Base(c.file.Name())] = c.op == "syncdata"
+		case "write", "truncate":
+			unsafe["data of "+filepath.Base(c.file.Name())] = c.op
+		case "syncdata":
+			delete(unsafe, "data of "+filepath.Base(c.file.Name()))
+		case "create":
+			unsafe["name in "+c.at.path] = c.name
+		case "syncdir":
+			delete(unsafe, "name in "+c.at.path)
 		case "rename":
-			if strings.HasPrefix(c.name, "_group_") && strings.HasSuffix(c.name, ".~new") {
-				if renamed++; !durable[c.name] {
+			what := "data of " + c.name
+			switch {
+			case strings.HasSuffix(c.newName, ownerSuffix):
+				if owners++; unsafe[what] != "" {
 					t.Errorf("%s gets its name before it is durable", c.newName)
+				}
+			case strings.HasSuffix(c.newName, recordSuffix):
+				records++
+				delete(unsafe, "name in "+h.cfg.Temp) // its own
+				if len(unsafe) > 0 {
+					t.Errorf("%s gets its name before these are durable: %v", c.newName, unsafe)
 				}
 			}
 		}
@@ -477,17 +492,47 @@ func TestReplacedFilesReachTheDiskFirst(t *testing.T) {
 	}
 	defer func() { spy = nil }()
 	text := body(4 * testBlock)
-	f, left := h.cut(h.file("f", text), text, 0, 2)
+	f, left := h.cut(h.file("sub/f", text), text, 0)
 	if err := f.Checkpoint(left); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.WriteAt([][]byte{[]byte(text[2*testBlock : 3*testBlock])}, 2*testBlock); err != nil {
+		t.Fatal(err)
+	}
+	left.Remove(2)
 	if err := f.Abandon(left); err != nil {
 		t.Fatal(err)
 	}
 	h.end(false)
-	if renamed < 3 {
-		t.Errorf("%d were replaced, want an owner and two records", renamed)
+	if owners != 1 || records != 2 {
+		t.Errorf("%d owners and %d records, want one and two", owners, records)
 	}
+}
+
+// TestFoundIsDurableFirst: what an earlier session left, which may have been killed before
+// it synced a name, is durable before a file of it counts as received.
+func TestFoundIsDurableFirst(t *testing.T) {
+	h := newHall(t, withTemp)
+	h.as(anna, 0)
+	h.receive(h.file("a/b/f", "x"), "x")
+	h.end(false)
+	synced := map[string]bool{}
+	spy = func(c *call, do func() error) error {
+		if c.op == "syncdir" {
+			synced[c.at.path] = true
+		}
+		return do()
+	}
+	defer func() { spy = nil }()
+	h.as(anna, 1)
+	h.complete(h.resume(h.file("a/b/f", "x")))
+	for _, d := range []string{"temp", groupDir, groupDir + "/a", groupDir + "/a/b"} {
+		if !synced[h.at(d)] {
+			t.Errorf("%s is not", d)
+		}
+	}
+	spy = nil
+	h.end(true)
 }
 
 // lockDir locks a directory as another process does.
