@@ -216,20 +216,32 @@ func (r *Receiver) evict(now clock.Time, s *session) {
 	}
 }
 
-// reclaim makes room for n more blocks of s by ending sessions that hold room for larger
-// files of which they have stored nothing yet, the largest first.
+// holdsInVain reports whether s gives its memory to another session that wants n more blocks:
+// it is for a larger file of which it has stored nothing yet, or nobody speaks any more.
+func (s *session) holdsInVain(now clock.Time, n int64) bool {
+	switch {
+	case s.reserved == 0:
+		return false
+	case s.phase == Receiving && !s.file.stored && int64(s.reserved) > n:
+		return true
+	}
+	return s.silence(now) >= silentMax
+}
+
+// reclaim makes room for n more blocks of s by ending sessions that hold theirs in vain, the
+// largest first.
 func (r *Receiver) reclaim(now clock.Time, s *session, n int64) {
 	for r.blocks+n > blocksMax {
 		var largest *session
 		for i := range r.slots {
 			o := &r.slots[i]
-			if o != s && o.phase == Receiving && !o.file.stored && int64(o.reserved) > n && (largest == nil || o.reserved > largest.reserved) {
+			if o != s && o.holdsInVain(now, n) && (largest == nil || o.reserved > largest.reserved) {
 				largest = o
 			}
 		}
 		if largest == nil {
 			return
 		}
-		r.abort(now, largest, "Memory is needed for other sessions, and no data came", EndEvicted)
+		r.abort(now, largest, "Memory is needed for other sessions, and no data come", EndEvicted)
 	}
 }

@@ -132,7 +132,8 @@
 // does: sessions without a block, and those whose sender is silent, counted by IPv4
 // address or IPv6 network (see crowd). So a host that only promises does not shut out the
 // others; one that has as many networks as there are sessions, or goes on sending data in
-// each, does. Files of which nothing came give their memory to smaller ones.
+// each, does. Files of which nothing came give their memory to smaller ones, sessions that
+// are silent for a minute to all.
 //
 // KEYINFO has no signature: who can send from the sender's address, or pretend to,
 // can keep us busy with wrong keys, or abort us before we have any; with wrong

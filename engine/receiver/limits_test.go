@@ -199,6 +199,45 @@ func TestMemoryGoesToWhoSends(t *testing.T) {
 	}
 }
 
+// TestSilenceGivesMemory: one block of each does not keep the memory of large files for as long
+// as their sender has said that it may be silent.
+func TestSilenceGivesMemory(t *testing.T) {
+	const n = 1 << 28
+	for _, phase := range []Phase{MidGroup, Receiving, Completing} { // of those that are silent
+		for _, c := range []struct {
+			silence time.Duration
+			gives   bool
+		}{{silentMax - 1, false}, {silentMax, true}} {
+			w := newWorld(t)
+			w.grtt, w.robust = 255, 255
+			hold := func(group uint32, blocks int64) *session {
+				t.Helper()
+				w.group = group
+				w.announce(func(a *wire.Announce) { a.Private, a.BlockSize = publicAddr, 8192 })
+				w.regConf(us)
+				w.fileInfo(1, blocks*8192)
+				return w.session()
+			}
+			for i := range uint32(blocksMax / n) {
+				s := hold(i+1, n)
+				s.stored, s.file.stored, s.held = true, true, s.reserved
+				w.r.wait(s, false)
+				w.r.enter(w.now, s, phase)
+			}
+			w.advance(c.silence)
+			w.forget()
+			hold(100, n)
+			if !c.gives {
+				noEvent[SessionEnded](w, "they may go on yet")
+				continue
+			}
+			noEvent[FileEnded](w, "there is room")
+			event[SessionEnded](w, "one that is silent goes")
+			noEvent[SessionEnded](w, "one is enough")
+		}
+	}
+}
+
 // TestRejectedFilesReserveNothing: files that the host rejects must not use up the
 // budget of blocks.
 func TestRejectedFilesReserveNothing(t *testing.T) {
