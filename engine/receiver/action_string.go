@@ -72,9 +72,9 @@ func _() {
 	_ = x[NotAllCame-16]
 }
 
-const _Step_name = "REGISTER sentRegistration confirmedFILEINFO_ACK sentFile transfer completeCOMPLETE sentGroup completeGroup file transfer confirmedRegistration unconfirmed by serverCompletion unconfirmed by serverTransfer timed outName not in host listmaximum number of incoming files exceededCLIENT_KEY sentReceived KEYINFOKEYINFO_ACK sentThe session is confirmed though no file of it arrived here: does another receiver have the same UID?The session is confirmed though not all of it arrived here: does another receiver have the same UID?"
+const _Step_name = "REGISTER sentRegistration confirmedFILEINFO_ACK sentFile transfer completeCOMPLETE sentGroup completeGroup file transfer confirmedRegistration unconfirmed by serverCompletion unconfirmed by serverTransfer timed outName not in host listmaximum number of incoming files exceededCLIENT_KEY sentReceived KEYINFOKEYINFO_ACK sentThe session is confirmed though no file of it arrived here: its sender had none to send, or another receiver has the same UIDThe session is confirmed though not all of it arrived here: does another receiver have the same UID?"
 
-var _Step_index = [...]uint16{0, 13, 35, 52, 74, 87, 101, 130, 164, 196, 214, 235, 276, 291, 307, 323, 423, 523}
+var _Step_index = [...]uint16{0, 13, 35, 52, 74, 87, 101, 130, 164, 196, 214, 235, 276, 291, 307, 323, 448, 548}
 
 func (i Step) String() string {
 	idx := int(i) - 0

@@ -162,7 +162,7 @@ const (
 	ClientKeySent               // CLIENT_KEY sent
 	GotKeyInfo                  // Received KEYINFO
 	KeyInfoAckSent              // KEYINFO_ACK sent
-	NothingCame                 // The session is confirmed though no file of it arrived here: does another receiver have the same UID?
+	NothingCame                 // The session is confirmed though no file of it arrived here: its sender had none to send, or another receiver has the same UID
 	NotAllCame                  // The session is confirmed though not all of it arrived here: does another receiver have the same UID?
 )
 

@@ -19,7 +19,7 @@ func TestNotReceived(t *testing.T) {
 		log   string
 		lines []string
 	}{
-		{receiver.NothingCame, receiver.SessionEnded{OK: true, Lacks: true}, "no file of it arrived here: does another receiver have the same UID?",
+		{receiver.NothingCame, receiver.SessionEnded{OK: true, Lacks: true}, "no file of it arrived here: its sender had none to send, or another receiver has the same UID",
 			[]string{`"event":"not_received"`, `"ok":false,"reason":"confirmed"`}},
 		{receiver.NotAllCame, receiver.SessionEnded{OK: true, Lacks: true, Reason: receiver.EndUnconfirmed}, "not all of it arrived here: does another receiver have the same UID?",
 			[]string{`"event":"not_received"`, `"ok":false,"reason":"completion unconfirmed"`}},
