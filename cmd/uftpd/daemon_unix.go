@@ -96,7 +96,7 @@ func startDaemon(args []string, stderr *os.File) int {
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(ch)
 	go func() {
-		if sig, ok := <-ch; ok {
+		for sig := range ch { // the second one matters as well
 			cmd.Process.Signal(sig)
 		}
 	}()
