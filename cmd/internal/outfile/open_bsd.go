@@ -1,8 +1,11 @@
-//go:build unix && !linux
+//go:build unix && !linux && !darwin && !freebsd
 
 package outfile
 
 import "golang.org/x/sys/unix"
 
-// openDir opens a directory to go through.
-const openDir = unix.O_RDONLY
+// See open_linux.go.
+const (
+	openDir   = unix.O_RDONLY
+	searchDir = 0
+)

@@ -67,9 +67,15 @@ func (p *place) enter(name string) error {
 	if at < 0 {
 		at = unix.AT_FDCWD
 	}
-	fd, err := retry(func() (int, error) {
-		return unix.Openat(at, name, openDir|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	})
+	open := func(how int) (int, error) {
+		return retry(func() (int, error) {
+			return unix.Openat(at, name, how|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		})
+	}
+	fd, err := open(openDir)
+	if err == unix.EACCES && searchDir != 0 {
+		fd, err = open(searchDir)
+	}
 	if err != nil {
 		return p.sysError("open", err)
 	}

@@ -113,6 +113,24 @@ func TestWaysOthersCanTurn(t *testing.T) {
 	}
 }
 
+// To go through a directory takes no permission to read it.
+func TestWayThatCannotBeRead(t *testing.T) {
+	switch {
+	case os.Geteuid() == 0:
+		t.Skip("root may read everything")
+	case openDir == syscall.O_RDONLY && searchDir == 0:
+		t.Skip("this system opens no directory without reading it")
+	}
+	dir := filepath.Join(t.TempDir(), "dir")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o300)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(dir, 0o700) }) // to remove it takes reading it
+	if err := closed(Append(filepath.Join(dir, "f"), 0o644)); err != nil {
+		t.Error(err)
+	}
+}
+
 // What stands below /dev is written as it is, even behind a link.
 func TestDevices(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "log")
@@ -152,7 +170,7 @@ func TestOpenFiles(t *testing.T) {
 			return w, r
 		}, true},
 		{"socket", func(t *testing.T) (*os.File, io.Reader) {
-			fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+			fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,11 @@
+//go:build darwin || freebsd
+
+package outfile
+
+import "golang.org/x/sys/unix"
+
+// See open_linux.go.
+const (
+	openDir   = unix.O_RDONLY
+	searchDir = unix.O_SEARCH
+)
