@@ -64,7 +64,7 @@ type placeState uint8
 const (
 	joined   placeState = iota
 	lost                // the interface is away, or the kernel has dropped the membership
-	unjoined            // lost, and left since the interface is there again
+	unjoined            // to be joined from here on: lost, and left since the interface is there again
 	refused             // joining failed
 )
 
@@ -74,6 +74,8 @@ type memberships struct {
 	interfaces func() ([]netio.Link, []netio.Interface, error)
 	links      []netio.Link      // as of the last survey
 	list       []netio.Interface // likewise
+	there      map[addressed]bool
+	same       bool // the last survey found nothing new
 
 	groups  []*places      // the public ones, then those of sessions
 	known   []netio.Choice // by choice: name and index of what it stood for last
@@ -112,13 +114,26 @@ func (m *memberships) init(cfg *ReceiveConfig, now clock.Time) (public []netip.A
 	return public
 }
 
+// addressed is an interface with an address of a family.
+type addressed struct {
+	index int
+	six   bool
+}
+
 // survey looks at the interfaces of the host.
 func (r *receiveRun) survey() error {
 	links, list, err := r.interfaces()
 	if err != nil {
 		return err
 	}
-	r.links, r.list = links, list
+	r.same = slices.Equal(links, r.links) && slices.Equal(list, r.list)
+	if r.same {
+		return nil
+	}
+	r.links, r.list, r.there = links, list, make(map[addressed]bool)
+	for _, ifi := range list {
+		r.there[addressed{ifi.Index, ifi.Addr.Is6()}] = true
+	}
 	return nil
 }
 
@@ -186,6 +201,9 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	}
 	r.leaveLost()
 	for _, g := range r.groups {
+		if r.same && !slices.ContainsFunc(g.at, func(p place) bool { return p.state >= unjoined }) {
+			continue
+		}
 		r.follow(g, func(ifi netio.Interface, err error) {
 			switch {
 			case err != nil:
@@ -239,8 +257,7 @@ func (r *receiveRun) leaveLost() {
 
 // isThere says whether the interface of p has an address of the family of g.
 func (r *receiveRun) isThere(g *places, p *place) bool {
-	six := g.group.Is6()
-	return slices.ContainsFunc(r.list, func(x netio.Interface) bool { return x.Index == p.ifi.Index && x.Addr.Is6() == six })
+	return r.there[addressed{p.ifi.Index, g.group.Is6()}]
 }
 
 func (r *receiveRun) lose(p *place) {
