@@ -13,7 +13,7 @@ import (
 // addresses asks the kernel once for the addresses of all interfaces, and returns those
 // of one. net.Interface.Addrs asks for all of them each time, which takes the square of
 // the time.
-func addresses() (of func(*net.Interface) []netip.Addr, err error) {
+func addresses() (of func(*net.Interface) []address, err error) {
 	rib, err := syscall.NetlinkRIB(unix.RTM_GETADDR, unix.AF_UNSPEC)
 	if err != nil {
 		return nil, os.NewSyscallError("netlinkrib", err)
@@ -22,7 +22,7 @@ func addresses() (of func(*net.Interface) []netip.Addr, err error) {
 	if err != nil {
 		return nil, os.NewSyscallError("parsenetlinkmessage", err)
 	}
-	byIndex := make(map[int][]netip.Addr)
+	byIndex := make(map[int][]address)
 	for i := range msgs {
 		m := &msgs[i]
 		if m.Header.Type != unix.RTM_NEWADDR || len(m.Data) < unix.SizeofIfAddrmsg {
@@ -33,16 +33,20 @@ func addresses() (of func(*net.Interface) []netip.Addr, err error) {
 			return nil, os.NewSyscallError("parsenetlinkrouteattr", err)
 		}
 		var addr netip.Addr
+		label := ""
 		for _, a := range attrs {
 			// IFA_ADDRESS is that of the other end where there is an IFA_LOCAL.
 			if a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS && !addr.IsValid() {
 				addr, _ = netip.AddrFromSlice(a.Value)
 			}
+			if a.Attr.Type == unix.IFA_LABEL {
+				label = unix.ByteSliceToString(a.Value)
+			}
 		}
 		if addr.IsValid() {
 			index := int(binary.NativeEndian.Uint32(m.Data[4:]))
-			byIndex[index] = append(byIndex[index], addr)
+			byIndex[index] = append(byIndex[index], address{addr, label})
 		}
 	}
-	return func(ifi *net.Interface) []netip.Addr { return byIndex[ifi.Index] }, nil
+	return func(ifi *net.Interface) []address { return byIndex[ifi.Index] }, nil
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // addresses returns the addresses of an interface.
-func addresses() (of func(*net.Interface) []netip.Addr, err error) {
-	return func(ifi *net.Interface) (list []netip.Addr) {
+func addresses() (of func(*net.Interface) []address, err error) {
+	return func(ifi *net.Interface) (list []address) {
 		addrs, err := ifi.Addrs()
 		if err != nil {
 			return nil // it vanished after the listing
@@ -20,7 +20,7 @@ func addresses() (of func(*net.Interface) []netip.Addr, err error) {
 				continue
 			}
 			if addr, ok := netip.AddrFromSlice(ipn.IP); ok {
-				list = append(list, addr)
+				list = append(list, address{addr: addr})
 			}
 		}
 		return list

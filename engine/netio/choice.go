@@ -7,7 +7,7 @@ import (
 )
 
 // Choice names an interface of this host, one that is there or one that is still to
-// come: by its name, its index or one of its addresses, whichever fits. The zero
+// come: by its name or the label of an address, its index or one of its addresses, whichever fits. The zero
 // Choice stands for every interface that is no loopback.
 type Choice struct {
 	Name   string     // empty: not by name
@@ -81,7 +81,7 @@ func (c Choice) names(ifi Interface) bool {
 	if c.Any() {
 		return !ifi.Loopback
 	}
-	return c.Name != "" && ifi.Name == c.Name || c.Index != 0 && ifi.Index == c.Index ||
+	return c.Name != "" && (ifi.Name == c.Name || ifi.Label == c.Name) || c.Index != 0 && ifi.Index == c.Index ||
 		c.Addr.IsValid() && ifi.Addr == c.Addr
 }
 

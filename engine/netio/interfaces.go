@@ -1,12 +1,21 @@
 package netio
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // Link is an interface, whether or not it is up and has addresses.
 type Link struct {
 	Name  string
 	Index int
 	Up    bool
+}
+
+// address is one of an interface.
+type address struct {
+	addr  netip.Addr
+	label string // empty: none
 }
 
 // Interfaces lists the interfaces that are up, one entry for each address, in
@@ -32,9 +41,12 @@ func Survey() (links []Link, list []Interface, err error) {
 		if ifi.Flags&net.FlagUp == 0 {
 			continue
 		}
-		for _, addr := range addrsOf(ifi) {
+		for _, a := range addrsOf(ifi) {
+			if a.label == ifi.Name {
+				a.label = ""
+			}
 			list = append(list, Interface{
-				Name: ifi.Name, Index: ifi.Index, Addr: addr.Unmap(),
+				Name: ifi.Name, Index: ifi.Index, Addr: a.addr.Unmap(), Label: a.label,
 				Loopback:  ifi.Flags&net.FlagLoopback != 0,
 				Multicast: ifi.Flags&net.FlagMulticast != 0,
 				NoCarrier: ifi.Flags&net.FlagRunning == 0,

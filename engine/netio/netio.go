@@ -154,7 +154,8 @@ type Interface struct {
 	Index               int
 	Addr                netip.Addr // without zone; Index stands for it
 	Loopback, Multicast bool
-	NoCarrier           bool // no cable, no peer, no access point
+	NoCarrier           bool   // no cable, no peer, no access point
+	Label               string // name that the address has of its own, as eth0:1; else empty
 }
 
 // Listen opens a UDP socket on the wildcard address. A port that is taken

@@ -297,12 +297,38 @@ func TestAddressesAreTheSystems(t *testing.T) {
 				want = append(want, addr.Unmap())
 			}
 			linkLocal := func(a netip.Addr) bool { return a.IsLinkLocalUnicast() } // come when they like
-			got := slices.DeleteFunc(of(&ifs[i]), linkLocal)
+			var got []netip.Addr
+			for _, a := range of(&ifs[i]) {
+				got = append(got, a.addr)
+			}
+			got = slices.DeleteFunc(got, linkLocal)
 			if want = slices.DeleteFunc(want, linkLocal); !slices.Equal(got, want) {
 				t.Errorf("%s has %v, want %v as net says", ifs[i].Name, got, want)
 			}
 		}
 	})
+}
+
+// TestLabel: an address that has a name of its own can be chosen by it, as with the stock
+// programs.
+func TestLabel(t *testing.T) {
+	a, _ := pair(t, 1500)
+	a.ip("addr add 10.77.1.5/24 dev nio0 label nio0:1")
+	var list []Interface
+	var err error
+	a.do(func() { list, err = Interfaces() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"nio0:1": "10.77.1.5", "nio0": "10.77.0.1", "nio0:2": ""} {
+		got := ""
+		for _, ifi := range (Choice{Name: name}).Pick(list, false) {
+			got += ifi.Addr.String()
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
 }
 
 // TestCuttingRefused: segments above the MTU cannot be cut by the kernel; they

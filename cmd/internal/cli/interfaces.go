@@ -64,7 +64,7 @@ func (r *Resolver) LaterInterface(h Host, text string) (netio.Choice, error) {
 		}
 	}
 	for _, ifi := range h.Interfaces {
-		if ifi.Name == c.Name || c.Index != 0 && ifi.Index == c.Index {
+		if ifi.Name == c.Name || c.Name != "" && ifi.Label == c.Name || c.Index != 0 && ifi.Index == c.Index {
 			return c, nil
 		}
 	}

@@ -19,6 +19,7 @@ var testHost = Host{
 		{Name: "lo", Index: 1, Addr: netip.MustParseAddr("::1"), Loopback: true},
 		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.7"), Multicast: true},
 		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.9"), Multicast: true},
+		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("10.88.0.10"), Multicast: true, Label: "eth0:1"},
 		{Name: "eth0", Index: 2, Addr: netip.MustParseAddr("fd88::7"), Multicast: true},
 		{Name: "six0", Index: 4, Addr: netip.MustParseAddr("fe80::4"), Multicast: true},
 	},
@@ -29,6 +30,7 @@ func TestInterfaceByText(t *testing.T) {
 	const none = "Invalid name/address X: no such interface"
 	for _, tt := range []struct{ text, now, later string }{ // the choice, or the error with X for the text
 		{"eth0", "eth0", "eth0"}, {"eth0/4", "eth0/4", "eth0/4"}, {"eth0/6", "eth0/6", "eth0/6"}, {"2", "2", "2"}, {"2/6", "2/6", "2/6"}, {"lo", "lo", "lo"},
+		{"eth0:1", "eth0:1", "eth0:1"}, {"eth0:2", none, none},
 		{"six0", "six0", "six0"}, {"six0/6", "six0/6", "six0/6"}, {"fe80::4%six0", "six0/6", "six0/6"},
 		{"10.88.0.9", "10.88.0.9", "10.88.0.9"}, {"fd88::7", "fd88::7", "fd88::7"}, {"clienta", "10.88.0.7", "10.88.0.7"},
 		{"down0", "Invalid name/address X: down0 is down", "down0"}, {"3", "Invalid name/address X: down0 is down", "3"},
