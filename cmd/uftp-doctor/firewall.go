@@ -62,11 +62,21 @@ func (c *chain) String() string { return c.family + " " + c.table + " " + c.name
 func readRules() (*ruleset, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
 	defer cancel()
-	text, err := exec.CommandContext(ctx, "nft", "-j", "list", "ruleset").Output()
+	text, err := exec.CommandContext(ctx, nft(), "-j", "list", "ruleset").Output()
 	if err != nil {
 		return nil, err
 	}
 	return parseRules(text)
+}
+
+// nft finds the program also where only root looks for programs.
+func nft() string {
+	for _, name := range [...]string{"nft", "/usr/sbin/nft", "/sbin/nft"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return "nft"
 }
 
 func parseRules(text []byte) (*ruleset, error) {

@@ -110,11 +110,12 @@ func (o *options) setPeer(v string) error {
 	if err != nil {
 		return &cli.Error{Code: cli.ExitNet, Text: "Invalid address: " + err.Error(), Allowed: "an IP address or the name of a host"}
 	}
-	o.peer = a
+	o.peer = a.WithZone("")
 	return nil
 }
 
-// target is the address and the interface that reaches it.
+// target is the address, without a zone, and the interface that reaches it, which stands
+// for the zone.
 func (o *options) target() (netip.Addr, netio.Interface, error) {
 	to, err := o.resolver.Addr("ip", o.address)
 	if err != nil {
@@ -124,7 +125,7 @@ func (o *options) target() (netip.Addr, netio.Interface, error) {
 		return to, netio.Interface{}, &cli.Error{Code: cli.ExitNet, Text: "IP version mismatch between address and peer (--peer " + o.peer.String() + ", -M " + o.address + ")"}
 	}
 	ifi, err := o.host.Outgoing(o.iface, cli.Target{Addr: to, Option: "-M " + o.address})
-	return to, ifi, err
+	return to.WithZone(""), ifi, err
 }
 
 // bytesPerSecond is the rate in bytes.
