@@ -77,11 +77,11 @@ func TestOthersDoNotWait(t *testing.T) {
 						}
 					}
 				}
-				return time.Minute, func() error {
+				return 2 * time.Minute, func() error {
 					if s.Ended.Exit != sender.ExitOK || stalled != 1 {
 						return fmt.Errorf("exit %v, %d stalled", s.Ended.Exit, stalled)
 					}
-					if took := ended.Sub(began); took > 20*time.Second {
+					if took := ended.Sub(began); took > sender.StallLeast+10*time.Second {
 						return fmt.Errorf("the first file took %v", took)
 					}
 					for _, f := range s.Files {
