@@ -22,6 +22,13 @@ var (
 	owners = []Owner{anna, bert, secret, other, {}}
 )
 
+// inMemory keeps what a test writes in memory, if there is such a place: it syncs a lot.
+func inMemory(t *testing.T) {
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		t.Setenv("TMPDIR", "/dev/shm")
+	}
+}
+
 // as begins an instance of the session for an owner.
 func (h *hall) as(o Owner, instance uint8) *Session {
 	h.s = h.k.Begin(SessionKey{Group: testGroup, Instance: instance, Owner: o, Started: h.started})
@@ -62,6 +69,7 @@ func (h *hall) wantResumed(o Owner, text string) {
 // TestStrangerLeavesCutSessionAlone: whatever another owner's session of the same group
 // does, what a cut session left stays as it is, and is resumed by its owner only.
 func TestStrangerLeavesCutSessionAlone(t *testing.T) {
+	inMemory(t)
 	text := body(4 * testBlock)
 	for i, owner := range owners[:4] {
 		for j, stranger := range owners {
@@ -117,6 +125,7 @@ func (h *hall) complete2(req Request) {
 // TestStrangerBesideLiveSession: two owners receive the same file in the same group at
 // once. Each gets its own.
 func TestStrangerBesideLiveSession(t *testing.T) {
+	inMemory(t)
 	mine, theirs := body(4*testBlock), strings.Repeat("E", 4*testBlock)
 	for _, temp := range []bool{false, true} {
 		for _, a := range owners {
@@ -161,6 +170,7 @@ func TestStrangerBesideLiveSession(t *testing.T) {
 // TestStockStateIsForClearSessions: what has no owner, from a stock daemon or an older
 // receiver, is resumed in clear only, and only by a restart.
 func TestStockStateIsForClearSessions(t *testing.T) {
+	inMemory(t)
 	text := body(4 * testBlock)
 	for _, stock := range []bool{false, true} {
 		for _, o := range owners {

@@ -30,9 +30,7 @@ var faultErrors = map[string][]syscall.Errno{
 // COMPLETE must be on the disk in the end, what stood there before must not be lost, and
 // nothing may be left.
 func TestFaults(t *testing.T) {
-	if _, err := os.Stat("/dev/shm"); err == nil {
-		t.Setenv("TMPDIR", "/dev/shm")
-	}
+	inMemory(t)
 	for name, change := range map[string]func(*SinkConfig){
 		"plain":   nil,
 		"durable": func(c *SinkConfig) { c.Durable = true },
