@@ -45,6 +45,7 @@ type place struct {
 	given bool   // to be opened by path
 	dir   int    // open directory, -1 if none
 	reach reach  // of dir
+	owner uint32 // of dir
 	name  string // in dir
 }
 
@@ -85,7 +86,7 @@ func (p *place) enter(name string) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return p.sysError("stat", err)
 	}
-	p.reach = reachOf(&st)
+	p.reach, p.owner = reachOf(&st), st.Uid
 	return nil
 }
 
@@ -259,7 +260,7 @@ func (p *place) open(flags int, perm fs.FileMode, wait bool) (*os.File, error) {
 func (p *place) check(st *unix.Stat_t) error {
 	switch regular := st.Mode&unix.S_IFMT == unix.S_IFREG; {
 	case p.reach == reachOwn:
-	case !ours(st):
+	case !ours(st) && st.Uid != p.owner:
 		return p.fail("belongs to another user, in a directory that others can write")
 	case !regular && p.reach == reachAll:
 		return p.fail("is no regular file, in a directory that others can write")

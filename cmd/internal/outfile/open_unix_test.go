@@ -22,6 +22,13 @@ func TestPlacesOthersCanWrite(t *testing.T) {
 	hard := func(path, aim string) error { return os.Link(aim, path) }
 	plain := func(path, _ string) error { return os.WriteFile(path, []byte("x\n"), 0o644) }
 	foreign := func(path, aim string) error { return errors.Join(plain(path, aim), os.Lchown(path, 12345, 12345)) }
+	third := func(path, aim string) error { return errors.Join(plain(path, aim), os.Lchown(path, 54321, 54321)) }
+	// theirs gives the directory to the user whose things the others are.
+	theirs := func(make func(path, aim string) error) func(path, aim string) error {
+		return func(path, aim string) error {
+			return errors.Join(make(path, aim), os.Lchown(filepath.Dir(path), 12345, 12345))
+		}
+	}
 	theirLink := func(path, aim string) error { return errors.Join(link(path, aim), os.Lchown(path, 12345, 12345)) }
 	fifo := func(path, _ string) error { return syscall.Mkfifo(path, 0o644) }
 	none := func(string, string) error { return nil }
@@ -50,6 +57,12 @@ func TestPlacesOthersCanWrite(t *testing.T) {
 		{"another user's file", group, foreign, false, true},
 		{"another user's file", sticky, foreign, false, true},
 		{"pipe", sticky, fifo, false, false},
+		{"its owner's file", own, theirs(foreign), true, true},
+		{"new file of its owner's directory", own, theirs(none), true, true},
+		{"a third user's file", own, theirs(third), false, true},
+		{"its owner's link", own, theirs(theirLink), false, true},
+		{"its owner's second name of a file of ours", own, theirs(hard), false, true},
+		{"its owner's pipe", own, theirs(fifo), false, true},
 	} {
 		if tt.root && os.Geteuid() != 0 {
 			continue

@@ -7,7 +7,7 @@
 // root and we may, the user has put everything there and any name is taken as it is:
 // links are followed, devices and pipes are written. Where others may, a link could
 // lead anywhere and a file could be a trap. There, only a regular file is written,
-// which belongs to root or to us and has no second name. Links on the way to the
+// which belongs to root, to us or to the owner of the directory and has no second name. Links on the way to the
 // directory are followed where root or we made them.
 //
 // What stands below /dev, memory that users share apart, and the open files of this or
