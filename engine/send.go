@@ -53,7 +53,7 @@ const (
 	_ = uint(netio.SlotBytes - machine.MaxPacket)
 	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
 	// A receiver that waits for its disk is not given up for that.
-	_ = uint(sender.StallLeast - stallMax - 5*time.Second)
+	_ = uint64(sender.StallLeast - stallMax - 5*time.Second)
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx

@@ -46,8 +46,8 @@ const (
 
 // The parts of the end fit into what is promised.
 const (
-	_ = uint(StopLimit - endWait - (endParts+1)*endLeast)
-	_ = uint(endWait - stopWait - flushWait)
+	_ = uint64(StopLimit - endWait - (endParts+1)*endLeast)
+	_ = uint64(endWait - stopWait - flushWait)
 )
 
 // LeftBehind reports that a run has ended without something that hangs.
