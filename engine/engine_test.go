@@ -615,13 +615,34 @@ func TestNotTried(t *testing.T) {
 	}
 }
 
+// awaitOpen waits until this process has a file open, where the system shows that.
+func awaitOpen(t testing.TB, path string) {
+	t.Helper()
+	const fds = "/proc/self/fd"
+	if _, err := os.Stat(fds); err != nil {
+		return
+	}
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		list, _ := os.ReadDir(fds)
+		for _, e := range list {
+			if to, err := os.Readlink(filepath.Join(fds, e.Name())); err == nil && to == path {
+				return
+			}
+		}
+	}
+	t.Errorf("%s was not opened within a minute", path)
+}
+
 // TestSourceShrinksBeforeItsTurn truncates the second file while the first is sent:
 // it is left out, and everything else arrives.
 func TestSourceShrinksBeforeItsTurn(t *testing.T) {
 	p := startReceiver(t, nil)
 	second := p.file("second", 1<<20)
 	cfg := p.config(2e6, 1300, p.file("first", 2<<20), second, p.file("third", 5000))
-	res, events := sendWith(t, context.Background(), cfg, func() { os.Truncate(second, 1000) })
+	res, events := sendWith(t, context.Background(), cfg, func() {
+		awaitOpen(t, second) // before that the walk would find it short, and nothing is wrong
+		os.Truncate(second, 1000)
+	})
 	if res.Exit != sender.ExitOK {
 		t.Errorf("exit %d, want 0", res.Exit)
 	}

@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the command")
 	}
+	cmdtest.TakeHangUps()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

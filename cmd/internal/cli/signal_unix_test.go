@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"os"
+	"os/signal"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -65,6 +66,9 @@ func TestSignalIsLast(t *testing.T) {
 // TestSignalIsToldBeforeTheEnd: a program that ends sooner than the line about a signal is
 // written waits for it, and what comes a second time then is no sudden end.
 func TestSignalIsToldBeforeTheEnd(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) { // under nohup; caught once, it comes
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	begun, free := make(chan struct{}), make(chan struct{})
 	var told, exited atomic.Bool
 	_, stop := onSignals(func(time.Time, int) {

@@ -6,7 +6,10 @@ package cmdtest
 import (
 	"math/rand/v2"
 	"net"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,6 +19,14 @@ import (
 
 // HelpWidth is how long a line of help may be.
 const HelpWidth = 72
+
+// TakeHangUps lets commands that the tests start hear SIGHUP even where the tests run
+// under nohup: what a process catches, its children do not inherit as ignored.
+func TakeHangUps() {
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+}
 
 // Exits runs a command line and compares its exit code: exits CODE COMMAND ARG...
 func Exits(ts *testscript.TestScript, neg bool, args []string) {
