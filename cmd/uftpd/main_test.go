@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "killed": killed, "nicer": nicer, "coreless": coreless, "nothingopen": nothingOpen, "send": send,
+			"exits": cmdtest.Exits, "busyport": cmdtest.BusyPort, "freeport": cmdtest.FreePort, "signal": sendSignal, "waitfor": waitFor, "gone": gone, "killed": killed, "nicer": nicer, "coreless": coreless, "nothingopen": nothingOpen, "send": send,
 		},
 	})
 }
@@ -127,6 +127,16 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s does not come to hold %q", args[0], args[1])
+}
+
+// gone waits until a file is not there any more: gone FILE.
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Lstat(ts.MkAbs(args[0])); err != nil {
+			return
+		}
+	}
+	ts.Fatalf("%s stays", args[0])
 }
 
 var testInterfaces = []netio.Interface{
