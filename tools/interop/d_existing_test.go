@@ -25,13 +25,13 @@ var existing = []scenario{
 		e.oldTree()
 		e.rx(e.A)
 		e.txCode(0, hA, "f1", "f2", "emptyd", "ln", "dirA")
-		e.replaced()
+		e.replaced(false)
 	}},
 	{id: "49", run: func(t *testing.T, e *env) {
 		e.oldTree()
 		e.rx(e.A, "-A", e.mkdir("bk"))
 		e.txCode(0, hA, "f1", "f2", "emptyd", "ln", "dirA")
-		e.replaced()
+		e.replaced(true)
 		if e.OursRx {
 			e.backups("dirA", "f1", "f2/inner", "ln -> zzz")
 		} else {
@@ -56,21 +56,25 @@ var existing = []scenario{
 		e.syncTree()
 		e.rx(e.A)
 		e.txCode(0, append([]string{hA, "-z"}, syncNames...)...)
-		e.synced()
-		for _, n := range []string{"missing", "older", "size", "dirolder"} {
+		e.synced(false)
+		got, overwritten := []string{"missing", "older", "size"}, "2"
+		if !e.OursRx {
+			got, overwritten = append(got, "dirolder"), "3"
+		}
+		for _, n := range got {
 			e.got(n, e.A)
 		}
 		for _, n := range []string{"newer", "same"} {
 			e.ok(sameText(e.dest(e.A, n), oldText(n)))
 		}
 		st := e.lines("STATS", uidA)
-		e.want(len(st) == 1 && len(st[0]) > 4 && slices.Equal(st[0][2:5], []string{"1", "3", "2"}), "STATS counts 1 copy, 3 overwritten, 2 skipped, got %q", st)
+		e.want(len(st) == 1 && len(st[0]) > 4 && slices.Equal(st[0][2:5], []string{"1", overwritten, "2"}), "STATS counts 1 copy, %s overwritten, 2 skipped, got %q", overwritten, st)
 	}},
 	{id: "52", run: func(t *testing.T, e *env) {
 		e.syncTree()
 		e.rx(e.A, "-A", e.mkdir("bk"))
 		e.txCode(0, append([]string{hA, "-z"}, syncNames...)...)
-		e.synced()
+		e.synced(true)
 		e.backups("dirolder/inner", "older", "size")
 	}},
 	{id: "53", run: func(t *testing.T, e *env) {
@@ -83,7 +87,7 @@ var existing = []scenario{
 		e.ok(err)
 		c := e.capture(e.S)
 		e.txCode(0, append([]string{hA, "-Z", "emptyd", "ln", "newdir"}, syncNames...)...)
-		e.synced()
+		e.synced(false)
 		e.result(uidA, "emptyd", "copy")
 		e.result(uidA, "ln", "copy")
 		e.result(uidA, "newdir/x", "copy")
@@ -263,16 +267,23 @@ func (e *env) oldTree() {
 	e.write("old dirA", "A", "dirA")
 }
 
-// replaced wants what scenario 48 says.
-func (e *env) replaced() {
+// replaced wants what scenario 48 says. Ours replaces a directory that holds something
+// only where it goes to a backup.
+func (e *env) replaced(backup bool) {
 	e.t.Helper()
 	e.got("f1", e.A)
 	e.got("dirA/x", e.A)
 	e.result(uidA, "f1", "copy")
-	if e.OursRx {
+	switch {
+	case e.OursRx && backup:
 		e.got("f2", e.A)
 		e.holds(e.dest(e.A), "dirA/x", "emptyd/", "f1", "f2", "ln -> f1")
 		e.result(uidA, "emptyd", "skipped")
+		return
+	case e.OursRx:
+		e.holds(e.dest(e.A), "dirA/x", "emptyd/", "f1", "f2/inner", "ln -> f1")
+		e.result(uidA, "emptyd", "skipped")
+		e.result(uidA, "f2", "rejected")
 		return
 	}
 	e.holds(e.dest(e.A), "dirA/x", "emptyd/", "f1", "f2/inner", "ln -> zzz")
@@ -329,11 +340,16 @@ func (e *env) syncTree() {
 
 func oldText(name string) string { return "what was here before, " + name }
 
-// synced wants the statuses of scenario 51.
-func (e *env) synced() {
+// synced wants the statuses of scenario 51. Ours keeps a directory that holds something
+// unless it goes to a backup.
+func (e *env) synced(backup bool) {
 	e.t.Helper()
+	dir := "overwritten"
+	if e.OursRx && !backup {
+		dir = "rejected"
+	}
 	for n, st := range map[string]string{
-		"missing": "copy", "older": "overwritten", "newer": "skipped", "same": "skipped", "size": "overwritten", "dirolder": "overwritten",
+		"missing": "copy", "older": "overwritten", "newer": "skipped", "same": "skipped", "size": "overwritten", "dirolder": dir,
 	} {
 		e.result(uidA, n, st)
 	}
