@@ -2,8 +2,10 @@ package outfile
 
 import (
 	"errors"
+	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,5 +48,33 @@ func TestNoRoomForALine(t *testing.T) {
 	}
 	if got, want := read(t, path), strings.Repeat(line, 3); got != want {
 		t.Errorf("file %q, want %q", got, want)
+	}
+}
+
+// To go through a directory takes no permission to read it.
+func TestWayThatCannotBeRead(t *testing.T) {
+	const nobody = 65534
+	base := t.TempDir()
+	dir := filepath.Join(base, "dir")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o300)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(dir, 0o700) }) // to remove it takes reading it
+	if os.Geteuid() == 0 {
+		// Root may read everything, so this thread looks at files as another user.
+		if err := errors.Join(os.Chmod(filepath.Dir(base), 0o711), os.Chmod(base, 0o711), os.Chown(dir, nobody, nobody)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		// The call has no error of its own.
+		unix.Setfsuid(nobody)
+		defer unix.Setfsuid(0)
+	}
+	if _, err := os.ReadDir(dir); err == nil {
+		t.Fatal("the directory can be read, so the test shows nothing")
+	}
+	if err := closed(Append(filepath.Join(dir, "f"), 0o644)); err != nil {
+		t.Error(err)
 	}
 }

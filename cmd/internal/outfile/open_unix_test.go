@@ -126,24 +126,6 @@ func TestWaysOthersCanTurn(t *testing.T) {
 	}
 }
 
-// To go through a directory takes no permission to read it.
-func TestWayThatCannotBeRead(t *testing.T) {
-	switch {
-	case os.Geteuid() == 0:
-		t.Skip("root may read everything")
-	case openDir == syscall.O_RDONLY && searchDir == 0:
-		t.Skip("this system opens no directory without reading it")
-	}
-	dir := filepath.Join(t.TempDir(), "dir")
-	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o300)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Chmod(dir, 0o700) }) // to remove it takes reading it
-	if err := closed(Append(filepath.Join(dir, "f"), 0o644)); err != nil {
-		t.Error(err)
-	}
-}
-
 // What stands below /dev is written as it is, even behind a link.
 func TestDevices(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "log")
