@@ -17,7 +17,7 @@ const nonblock = unix.O_NONBLOCK
 // linksMax is how many links are followed on the way to a file.
 const linksMax = 40
 
-// Who can write a directory.
+// reach says which users can write a directory.
 type reach int
 
 const (

@@ -3,7 +3,7 @@
 //
 // # Contract
 //
-// Who may write the directory of a file decides what may stand there. Where only
+// The users that may write a directory decide how its files are opened. Where only
 // root and we may, the user has put everything there and any name is taken as it is:
 // links are followed, devices and pipes are written. Where others may, a link could
 // lead anywhere and a file could be a trap. There, only a regular file is written,
