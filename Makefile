@@ -3,7 +3,7 @@
 GO      ?= go
 BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X uftp/cmd/internal/version.Version=$(VERSION)
+LDFLAGS := -s -w -X uftp/cmd/version.Version=$(VERSION)
 
 .PHONY: all build demo test check cross fuzz bench compare geo clean
 

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/wire"
 )
 

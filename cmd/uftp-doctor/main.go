@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 )
 
 // exitWarn is the exit code when there are warnings.

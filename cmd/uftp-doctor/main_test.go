@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/cmdtest"
 	"uftp/engine/netio"
 )

@@ -3,8 +3,8 @@ package main
 import (
 	"net/netip"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/crypto/aead"
 	"uftp/engine/netio"
 	"uftp/wire"

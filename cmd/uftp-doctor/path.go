@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine/netio"
 	"uftp/wire"
 )

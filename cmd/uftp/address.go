@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/sender"

@@ -10,10 +10,10 @@ import (
 	"syscall"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/outfile"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/outfile"
+	"uftp/cmd/version"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/sender"

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/keylog"
 	"uftp/cmd/internal/report"
 	"uftp/crypto/aead"

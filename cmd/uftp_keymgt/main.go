@@ -6,8 +6,8 @@ import (
 	"io"
 	"os"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/crypto/identity"
 )
 

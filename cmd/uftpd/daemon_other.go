@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
 )
 

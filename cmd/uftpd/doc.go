@@ -30,7 +30,7 @@
 //
 // # Files
 //
-// Package uftp/cmd/internal/outfile opens the files that are written, which may lie in
+// Package uftp/cmd/outfile opens the files that are written, which may lie in
 // a directory that others write: the default log is in /tmp. An output that cannot be
 // written is logged once, and again when it can be; the log itself then says how many
 // lines it lacks. A loss changes the exit code. Receiving goes on.

@@ -12,10 +12,10 @@ import (
 	"syscall"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/keylog"
-	"uftp/cmd/internal/outfile"
 	"uftp/cmd/internal/report"
+	"uftp/cmd/outfile"
 	"uftp/crypto/identity"
 	"uftp/engine"
 	"uftp/engine/machine"

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/engine"

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
 	"uftp/engine"
 	"uftp/engine/machine"

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
 	"uftp/engine"
 	"uftp/engine/machine"

@@ -34,7 +34,7 @@ import (
 	"io"
 	"os"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -50,21 +50,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return cmd.Finish(err, stdout, stderr)
 	}
-	stderr = commandline.Printer(stderr)
+	stderr = cli.Printer(stderr)
 	err = o.simulate(stdout, stderr)
 	if err == nil {
-		return commandline.ExitOK
+		return cli.ExitOK
 	}
-	fmt.Fprintln(stderr, commandline.Clean("uftp-linksim: "+err.Error()))
+	fmt.Fprintln(stderr, cli.Clean("uftp-linksim: "+err.Error()))
 	var logs *logError
 	var system *systemError
 	switch {
 	case errors.As(err, &logs):
-		return commandline.ExitLog
+		return cli.ExitLog
 	case errors.As(err, &system):
-		return commandline.ExitSystem
+		return cli.ExitSystem
 	}
-	return commandline.ExitNet
+	return cli.ExitNet
 }
 
 // logError is trouble with a file that the user asked for.

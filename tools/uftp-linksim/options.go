@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/tools/internal/link"
 )
 
@@ -71,24 +72,24 @@ func newOptions() *options {
 	return &options{mtu: mtuDefault, memory: memoryDefault, seed: 1, kind: kindAny}
 }
 
-func (o *options) command() *commandline.Command {
+func (o *options) command() *cli.Command {
 	const (
 		ends  = "Two ends (interfaces as operands, or namespaces), or more: then the first has a link to each other one"
 		model = "The link; TIME with a unit (300ms), RATE in bit/s (45M, 256k), SIZE in bytes (2M);\ndown= or up= before a value means one direction: down is from the first end to another"
 		view  = "Seeing what happens"
 	)
-	return &commandline.Command{
+	return &cli.Command{
 		Name:     "uftp-linksim",
 		Purpose:  "Joins Ethernet interfaces by links that delay, lose, repeat and damage frames on demand.",
 		Operands: "[interface interface...]",
-		Version:  commandline.Version(),
+		Version:  version.Version,
 		Exits:    "   0  -t or a signal\n   1  options\n   2  interfaces\n   4  files\n   5  namespaces, or not Linux\n",
 		Examples: "  uftp-linksim -n hub,remote -p geo                        # two namespaces, a satellite between\n" +
 			"  ip netns exec hub ping 198.18.0.2                        # in another terminal\n" +
 			"  uftp-linksim -n hub,rx1,rx2,rx3 -p geo -b down=2%:5ms       # three receivers, each with luck of its own\n" +
 			"  uftp-linksim -p geo -b down=5%:30 -O 60s+20s:loss=30%:rate=5M eth1 eth2\n" +
 			"  uftp-linksim -d 10ms -r 100M -l 0.1% -s 7 -L frames.jsonl eth1 eth2\n",
-		Options: []commandline.Option{
+		Options: []cli.Option{
 			{Letter: 'n', Name: "namespaces", Arg: "A,B[,...]", Group: ends, Set: o.setNamespaces,
 				Help: "make network namespaces, each with an interface eth0;\nthey go when the command ends"},
 			{Letter: 'k', Name: "kind", Arg: "KIND", Group: ends, Set: o.setKind,
@@ -169,8 +170,8 @@ func (o *options) command() *commandline.Command {
 			{Letter: 't', Name: "time", Arg: "TIME", Group: view, Set: positive(&o.length, "Invalid time"), Help: "end after TIME; default: at SIGINT or SIGTERM"},
 			{Letter: 'i', Name: "interval", Arg: "TIME", Group: view, Set: positive(&o.interval, "Invalid interval"),
 				Help: "print the counters each TIME; SIGUSR1 prints them at any time"},
-			{Letter: 'L', Name: "log", Arg: "FILE", Group: view, Set: commandline.String(&o.log), Help: "one line of JSON for each frame: when, fate, arrival"},
-			{Letter: 'S', Name: "stats", Arg: "FILE", Group: view, Set: commandline.String(&o.stats),
+			{Letter: 'L', Name: "log", Arg: "FILE", Group: view, Set: cli.String(&o.log), Help: "one line of JSON for each frame: when, fate, arrival"},
+			{Letter: 'S', Name: "stats", Arg: "FILE", Group: view, Set: cli.String(&o.stats),
 				Help: "counters as JSON, one document a line: at the end and whenever\nthey are printed; - is standard output"},
 		},
 	}
@@ -201,10 +202,10 @@ func (o *options) setPreset(v string) error {
 		for _, p := range link.Presets() {
 			names = append(names, p.Name)
 		}
-		return &commandline.Error{Text: "Invalid preset", Allowed: strings.Join(names, ", ")}
+		return &cli.Error{Text: "Invalid preset", Allowed: strings.Join(names, ", ")}
 	}
 	if o.shaped || o.preset != "" {
-		return commandline.Fail("Must be the first option about the link, and only once, since it sets all of them")
+		return cli.Fail("Must be the first option about the link, and only once, since it sets all of them")
 	}
 	o.preset, o.down, o.up = v, p.Down, p.Up
 	o.queued = [2]bool{true, true}
@@ -218,7 +219,7 @@ func (o *options) setNamespaces(v string) error {
 		ok = ok && !slices.Contains(parts[:i], p) && p != "" && p != "." && p != ".." && len(p) <= nameMax && !strings.ContainsAny(p, "/ \t\n") && p[0] != '-'
 	}
 	if !ok {
-		return &commandline.Error{Text: "Invalid namespaces", Allowed: fmt.Sprintf("2 to %d different names with commas between", endsMax)}
+		return &cli.Error{Text: "Invalid namespaces", Allowed: fmt.Sprintf("2 to %d different names with commas between", endsMax)}
 	}
 	o.namespaces = parts
 	return nil
@@ -226,7 +227,7 @@ func (o *options) setNamespaces(v string) error {
 
 func (o *options) setKind(v string) error {
 	if v != kindAny && v != kindTap && v != kindVeth {
-		return &commandline.Error{Text: "Invalid kind", Allowed: "tap, veth, any"}
+		return &cli.Error{Text: "Invalid kind", Allowed: "tap, veth, any"}
 	}
 	o.kind, o.forLab = v, true
 	return nil
@@ -236,7 +237,7 @@ func (o *options) setAddresses(v string) error {
 	parts := strings.Split(v, ",")
 	for _, p := range parts {
 		if _, err := netip.ParsePrefix(p); err != nil {
-			return &commandline.Error{Text: "Invalid addresses", Allowed: "ADDRESS/PREFIX with commas between"}
+			return &cli.Error{Text: "Invalid addresses", Allowed: "ADDRESS/PREFIX with commas between"}
 		}
 	}
 	o.addresses, o.forLab = parts, true
@@ -245,12 +246,12 @@ func (o *options) setAddresses(v string) error {
 
 func (o *options) setMTU(v string) error {
 	o.forLab = true
-	return commandline.Int(&o.mtu, mtuMin, mtuMax, "Invalid MTU", "bytes")(v)
+	return cli.Int(&o.mtu, mtuMin, mtuMax, "Invalid MTU", "bytes")(v)
 }
 
 func (o *options) setSeed(v string) error {
 	if _, err := fmt.Sscanf(v+"\n", "%d\n", &o.seed); err != nil {
-		return &commandline.Error{Text: "Invalid seed", Allowed: "0 to 18446744073709551615"}
+		return &cli.Error{Text: "Invalid seed", Allowed: "0 to 18446744073709551615"}
 	}
 	return nil
 }
@@ -258,7 +259,7 @@ func (o *options) setSeed(v string) error {
 func (o *options) setMemory(v string) error {
 	n, ok := scaled(v, byteUnits)
 	if !ok || n < memoryMin || n > memoryMax {
-		return &commandline.Error{Text: "Invalid memory", Allowed: "1M to 1G bytes"}
+		return &cli.Error{Text: "Invalid memory", Allowed: "1M to 1G bytes"}
 	}
 	o.memory = int(n)
 	return nil
@@ -268,7 +269,7 @@ func positive(p *time.Duration, text string) func(string) error {
 	return func(v string) error {
 		d, ok := span(v, 1000*time.Hour)
 		if !ok || d < 10*time.Millisecond {
-			return &commandline.Error{Text: text, Allowed: "10ms to 1000h, with a unit"}
+			return &cli.Error{Text: text, Allowed: "10ms to 1000h, with a unit"}
 		}
 		*p = d
 		return nil
@@ -279,17 +280,17 @@ func positive(p *time.Duration, text string) func(string) error {
 func (o *options) check(operands []string) error {
 	switch {
 	case o.namespaces != nil && len(operands) > 0:
-		return commandline.Fail("Either namespaces (-n) or interfaces, not both")
+		return cli.Fail("Either namespaces (-n) or interfaces, not both")
 	case o.namespaces == nil && (len(operands) < 2 || len(operands) > endsMax):
-		return &commandline.UsageError{Text: fmt.Sprintf("Two interfaces or more, up to %d, or -n with as many namespaces, must be given", endsMax)}
+		return &cli.UsageError{Text: fmt.Sprintf("Two interfaces or more, up to %d, or -n with as many namespaces, must be given", endsMax)}
 	case o.namespaces == nil && o.forLab:
-		return commandline.Fail("-a, -k and -m are for namespaces (-n); interfaces keep what they have")
+		return cli.Fail("-a, -k and -m are for namespaces (-n); interfaces keep what they have")
 	case len(o.addresses)%max(len(o.namespaces), 1) > 0 || len(o.addresses) > perEndMax*len(o.namespaces):
-		return commandline.Fail("%d addresses for %d namespaces: each needs as many, up to %d", len(o.addresses), len(o.namespaces), perEndMax)
+		return cli.Fail("%d addresses for %d namespaces: each needs as many, up to %d", len(o.addresses), len(o.namespaces), perEndMax)
 	}
 	for i, name := range operands {
 		if slices.Contains(operands[:i], name) {
-			return commandline.Fail("Interface %s is given twice", name)
+			return cli.Fail("Interface %s is given twice", name)
 		}
 	}
 	if o.addresses == nil {
@@ -301,7 +302,7 @@ func (o *options) check(operands []string) error {
 			c.Queue = min(link.QueueMax, max(queueMinDefault, int(c.Rate/8*int64(queueTimeDefault)/int64(time.Second))))
 		}
 		if err := c.Check(); err != nil {
-			return commandline.Fail("%v", err)
+			return cli.Fail("%v", err)
 		}
 	}
 	return nil

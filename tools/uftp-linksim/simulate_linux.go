@@ -12,7 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
+	"uftp/cmd/outfile"
 	"uftp/tools/internal/link"
 )
 
@@ -29,7 +30,7 @@ type simulation struct {
 // simulate joins the ends and carries frames until the time is over, a signal
 // comes or an interface goes away.
 func (o *options) simulate(stdout, stderr io.Writer) (err error) {
-	ctx, stopSignals := commandline.OnSignal(func(time.Time, int) {})
+	ctx, stopSignals := cli.OnSignal(func(time.Time, int) {})
 	defer stopSignals()
 
 	s := &simulation{o: o, stderr: stderr}
@@ -40,7 +41,7 @@ func (o *options) simulate(stdout, stderr io.Writer) (err error) {
 		}
 	}()
 	create := func(name string) (*os.File, error) {
-		f, err := commandline.Create(name, 0o644)
+		f, err := outfile.Create(name, 0o644)
 		if err == nil {
 			files = append(files, f)
 		}
@@ -212,7 +213,7 @@ func (s *simulation) print(final bool) error {
 	_, err := s.stats.Write(s.o.asJSON(at, final, s.names, all))
 	if err != nil {
 		s.stats = nil
-		fmt.Fprintf(s.stderr, "Warning: statistics cannot be written and end here: %s\n", commandline.ErrText(err))
+		fmt.Fprintf(s.stderr, "Warning: statistics cannot be written and end here: %s\n", cli.ErrText(err))
 	}
 	return wrapLog(err)
 }

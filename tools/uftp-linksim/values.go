@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
 	"uftp/engine/sim"
 	"uftp/tools/internal/link"
 )
@@ -143,7 +143,7 @@ func (o *options) directed(text, allowed string, set func(c *link.Config, v stri
 		}
 		for _, c := range sides {
 			if !set(c, v) {
-				return &commandline.Error{Text: text, Allowed: "[down=|up=]" + allowed}
+				return &cli.Error{Text: text, Allowed: "[down=|up=]" + allowed}
 			}
 		}
 		return nil

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
 	"uftp/engine/block"
 	"uftp/tools/internal/session"
 	"uftp/wire"
@@ -89,7 +89,7 @@ func (c *destCheck) close() {
 func (c *destCheck) differs(of fileOf, format string, args ...any) {
 	if !c.bad[of] {
 		c.bad[of] = true
-		fmt.Fprintln(c.x.t.out, "  "+commandline.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.x.t.out, "  "+cli.Clean(fmt.Sprintf(format, args...)))
 	}
 }
 

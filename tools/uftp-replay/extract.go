@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
 	"uftp/engine/block"
 	"uftp/engine/store"
 	"uftp/tools/internal/session"
@@ -79,7 +79,7 @@ func extract(t *tool, args []string) error {
 		return err
 	}
 	defer restrict(t.mode(names[0]))()
-	ctx, stop := commandline.OnSignal(func(time.Time, int) {})
+	ctx, stop := cli.OnSignal(func(time.Time, int) {})
 	defer stop()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 	now := fileNow{id: f.FileID}
 	defer func() { x.current[s.ID] = now }()
 	tell := func(format string, args ...any) {
-		fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, f.Name, commandline.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, f.Name, cli.Clean(fmt.Sprintf(format, args...)))
 	}
 	if f.Type == wire.TypeDelete || f.Type == wire.TypeFreeSpace {
 		tell("asks for %s, nothing is done", session.FileType(f.Type))
@@ -280,7 +280,7 @@ func (x *extractor) finish(r *rebuilt) error {
 	r.file = nil
 	if err != nil {
 		x.bad++
-		fmt.Fprintf(x.t.out, "%v %q: %s\n", r.id, r.info.Name, commandline.Clean(err.Error()))
+		fmt.Fprintf(x.t.out, "%v %q: %s\n", r.id, r.info.Name, cli.Clean(err.Error()))
 		_, _, err = r.sess.End(false)
 		return err
 	}
@@ -290,7 +290,7 @@ func (x *extractor) finish(r *rebuilt) error {
 			clear(x.whole)
 		}
 		x.whole[r.key] = true
-		fmt.Fprintf(x.t.out, "%v %q: %d bytes in %s\n", r.id, r.info.Name, r.info.Size, commandline.Clean(x.short(done.Path)))
+		fmt.Fprintf(x.t.out, "%v %q: %d bytes in %s\n", r.id, r.info.Name, r.info.Size, cli.Clean(x.short(done.Path)))
 	}
 	_, _, err = r.sess.End(true)
 	return err

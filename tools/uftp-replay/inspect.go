@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
+	"uftp/cmd/outfile"
 	"uftp/tools/internal/session"
 	"uftp/wire"
 )
@@ -76,7 +77,7 @@ func inspect(t *tool, args []string) error {
 
 // writeDrawing writes a file of a drawing.
 func writeDrawing(name string, c canvas) (err error) {
-	f, err := commandline.Create(name, 0o644)
+	f, err := outfile.Create(name, 0o644)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (in *inspector) message(m *session.Message) error {
 func (in *inspector) writeJSON(v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
-		_, err = in.t.out.Write(append(commandline.CleanJSON(b), '\n'))
+		_, err = in.t.out.Write(append(cli.CleanJSON(b), '\n'))
 	}
 	return err
 }

@@ -12,7 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"uftp/cmd/commandline"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/crypto/identity"
 	"uftp/crypto/keylog"
 	"uftp/pcap"
@@ -63,9 +64,9 @@ type tool struct {
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	commandline.KeepPipes()
+	cli.KeepPipes()
 	b := bufio.NewWriterSize(stdout, 64<<10)
-	t := &tool{out: commandline.Printer(b), err: commandline.Printer(stderr)}
+	t := &tool{out: cli.Printer(b), err: cli.Printer(stderr)}
 	err := t.dispatch(args)
 	if ferr := b.Flush(); err == nil || errors.Is(err, errNo) && ferr != nil {
 		err = ferr
@@ -76,7 +77,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	}
-	fmt.Fprintln(stderr, commandline.Clean(fmt.Sprintf("uftp-replay: %v", err)))
+	fmt.Fprintln(stderr, cli.Clean(fmt.Sprintf("uftp-replay: %v", err)))
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}
@@ -92,7 +93,7 @@ func (t *tool) dispatch(args []string) error {
 		}
 	}
 	if len(args) > 0 && args[0] == "--version" {
-		fmt.Fprintf(t.out, "uftp-replay %s\n", commandline.Version())
+		fmt.Fprintf(t.out, "uftp-replay %s\n", version.Version)
 		return nil
 	}
 	w := t.err
@@ -160,7 +161,7 @@ func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
 		err = t.keys.ReadLog(r)
 		r.Close()
 		if errors.Is(err, keylog.ErrLine) {
-			fmt.Fprintln(t.err, commandline.Clean(fmt.Sprintf("Warning: %s: %v: left out", name, err)))
+			fmt.Fprintln(t.err, cli.Clean(fmt.Sprintf("Warning: %s: %v: left out", name, err)))
 			continue
 		}
 		if err != nil {
@@ -262,7 +263,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 	refused := 0
 	defer func() {
 		if refused > toldMax {
-			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", commandline.Clean(name), refused-toldMax)
+			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", cli.Clean(name), refused-toldMax)
 		}
 	}()
 	for {
@@ -272,7 +273,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 			return nil
 		case errors.Is(err, pcap.ErrSuper):
 			if refused++; refused <= toldMax {
-				fmt.Fprintln(t.err, commandline.Clean(fmt.Sprintf("uftp-replay: %s: %v", name, err)))
+				fmt.Fprintln(t.err, cli.Clean(fmt.Sprintf("uftp-replay: %s: %v", name, err)))
 			}
 			if lost != nil {
 				lost(err)

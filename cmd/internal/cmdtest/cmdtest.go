@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 )
 
 // HelpWidth is how long a line of help may be.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"uftp/cmd/internal/outfile"
+	"uftp/cmd/outfile"
 	"uftp/crypto/keylog"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine/sender"
 )
 

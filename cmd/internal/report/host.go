@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine"
 	"uftp/engine/machine"
 )

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 )
 
 // JSON writes one object a line. Which events there are and what their fields

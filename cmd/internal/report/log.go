@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/outfile"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/outfile"
+	"uftp/cmd/version"
 )
 
 // Levels of log lines (v4-sender.md section 16).

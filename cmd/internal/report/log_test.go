@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/outfile"
+	"uftp/cmd/cli"
+	"uftp/cmd/outfile"
 )
 
 func TestRolling(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/version"
 	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/engine"

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 )
 
 // redrawEvery is the shortest time between two pictures.

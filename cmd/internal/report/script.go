@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine/receiver"
 )
 

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"uftp/cmd/internal/cli"
-	"uftp/cmd/internal/outfile"
-	"uftp/cmd/internal/version"
+	"uftp/cmd/cli"
+	"uftp/cmd/outfile"
+	"uftp/cmd/version"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine"

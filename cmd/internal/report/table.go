@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"uftp/cmd/internal/cli"
+	"uftp/cmd/cli"
 	"uftp/engine/sender"
 )
 
