@@ -99,11 +99,11 @@ func (b *backlog) look(now clock.Time, held int, pos uint64, patience time.Durat
 }
 
 // newReader returns the first stage of a receiver.
-func newReader(conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tapLane, quit <-chan struct{}) *reader {
+func newReader(w wall, conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tapLane, quit <-chan struct{}) *reader {
 	wake := make(chan struct{}, 1)
 	hand.SetWake(wake)
 	aside.SetWake(wake)
-	return &reader{conn: conn, hand: hand, aside: aside, wake: wake, notes: notes, tap: tap, quit: quit}
+	return &reader{wall: w, conn: conn, hand: hand, aside: aside, wake: wake, notes: notes, tap: tap, quit: quit}
 }
 
 // watchDisk has rx read aside, or stop it, as the backlog wants it.

@@ -52,6 +52,7 @@ func (c *fakeConn) ReadBatch(slots []netio.RxSlot) (int, error) {
 	put := func(i int, s netio.RxSlot) {
 		slots[i].N = copy(slots[i].Buf, s.Buf)
 		slots[i].Seg, slots[i].From, slots[i].Truncated = s.Seg, s.From, false
+		slots[i].To, slots[i].TOS = s.To, s.TOS
 	}
 	select {
 	case s := <-c.in:

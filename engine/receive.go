@@ -192,7 +192,7 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	if cfg.Sink.Temp != "" {
 		wg.Go(func() { retryLoop(sink, r.notes, quit) })
 	}
-	r.reader = newReader(conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
+	r.reader = newReader(w, conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
 	wg.Go(r.reader.run)
 	for _, w := range r.unsealers {
 		wg.Go(w.run)
@@ -320,10 +320,10 @@ func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 	pkts := r.pkts[:k]
 	if r.cfg.Trace {
 		for _, pkt := range pkts {
-			r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+			r.put(Traced{In: true, Peer: s.head.From, Text: wire.Describe(pkt)})
 		}
 	}
-	r.m.HandleBatch(now, s.from, pkts, s.opened, r.verdicts[:])
+	r.m.HandleBatch(now, &s.head, pkts, s.opened, r.verdicts[:])
 	for i := range pkts {
 		v := &r.verdicts[i]
 		if v.Drop != machine.DropNone {

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -13,13 +12,13 @@ import (
 	"uftp/engine/ring"
 )
 
-// rxSlot is one receive buffer of a ring: a datagram, or several of seg bytes
-// that the kernel joined.
+// rxSlot is one receive buffer of a ring: a datagram, or several of seg bytes from one
+// source that the kernel joined. The kernel joins only what has the same ECN mark.
 type rxSlot struct {
 	buf    []byte
 	after  uint64 // read aside: position of the ring that it came after
 	n, seg int
-	from   netip.AddrPort
+	head   machine.Datagram    // of each of them; its Data is set by who hands them on
 	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
 	writes writeList           // receiver: what the core found to store
 }
@@ -59,6 +58,7 @@ func (s *rxSlot) split(pkts *[slotWritesMax][]byte) (k, more int) {
 
 // reader is the first stage of both roles: it fills slots from the socket.
 type reader struct {
+	wall  wall
 	conn  netio.Conn
 	hand  *ring.Hand[rxSlot]
 	notes *mailbox[machine.Event]
@@ -110,10 +110,12 @@ func (d *reader) run() {
 			}
 		}
 		retry = 0
+		at := d.wall.now()
 		d.tap.received(d.batch[:n])
 		for i := range n {
 			s, b := h.Peek(i), &d.batch[i]
-			s.after, s.n, s.seg, s.from = d.hand.Pos(), b.N, b.Seg, b.From
+			s.after, s.n, s.seg = d.hand.Pos(), b.N, b.Seg
+			s.head = machine.Datagram{From: b.From, To: b.To, ECN: machine.ECN(b.TOS & 3), At: at}
 			if b.Truncated {
 				s.n = 0 // counted by netio
 			}

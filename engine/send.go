@@ -214,7 +214,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
-	rd := &reader{conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
+	rd := &reader{wall: w, conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
 	wg.Go(rd.run)
 	// From here on the sealers belong to those who seal, which wipe them.
 	own := sealers
@@ -348,9 +348,10 @@ func (r *sendRun) handle(now clock.Time) {
 		for at, step := 0, s.step(); at < s.n; at += step {
 			pkt := s.buf[at:min(at+step, s.n)]
 			if r.trace {
-				r.put(Traced{In: true, Peer: s.from, Text: wire.Describe(pkt)})
+				r.put(Traced{In: true, Peer: s.head.From, Text: wire.Describe(pkt)})
 			}
-			r.drops.add(r.m.Handle(now, s.from, pkt).Drop)
+			s.head.Data = pkt
+			r.drops.add(r.m.Handle(now, &s.head).Drop)
 		}
 		r.rx.Done(1)
 	}

@@ -281,7 +281,7 @@ func TestWorkerOpens(t *testing.T) {
 		s := rx.Slot()
 		for range 3 { // CONG_CTRL, which a receiver takes and forgets
 			pkt := p.seal(wire.FuncCongCtrl, (&wire.CongCtrl{}).Append(nil))
-			s.buf, s.seg, s.from = append(s.buf, pkt...), len(pkt), p.from
+			s.buf, s.seg, s.head.From = append(s.buf, pkt...), len(pkt), p.from
 		}
 		s.n = len(s.buf)
 		rx.Done(1)
@@ -302,7 +302,7 @@ func TestWorkerOpens(t *testing.T) {
 		if k != 3 || more != 0 {
 			t.Fatalf("slot %d: %d datagrams and %d more, want 3", i, k, more)
 		}
-		m.HandleBatch(1, s.from, pkts[:k], s.opened, out[:])
+		m.HandleBatch(1, &s.head, pkts[:k], s.opened, out[:])
 		for _, v := range out[:k] {
 			if v.Drop == machine.DropSealed || v.Drop == machine.DropReplay {
 				t.Fatalf("slot %d: %q", i, v.Drop)
@@ -331,7 +331,7 @@ func provedSession(t *testing.T) (m *receiver.Receiver, p *peer, id receiver.Ses
 		var out machine.Out
 		for {
 			s := <-c.in
-			m.Handle(1, s.From, s.Buf)
+			m.Handle(1, &machine.Datagram{From: s.From, Data: s.Buf})
 			for k := m.Poll(1, &out); k != machine.Idle; k = m.Poll(1, &out) {
 				switch ev := out.Event.(type) {
 				case receiver.Join:

@@ -30,9 +30,9 @@ import (
 
 // Machine is what every role offers its host.
 type Machine interface {
-	// Handle takes one datagram. It may change pkt (open it in place); Verdict
-	// borrows from pkt.
-	Handle(now clock.Time, from netip.AddrPort, pkt []byte) Verdict
+	// Handle takes one datagram. It may change d.Data (open it in place) and keeps
+	// neither d nor d.Data; Verdict borrows from d.Data.
+	Handle(now clock.Time, d *Datagram) Verdict
 	// Poll fills one field of out and says which, or returns Idle.
 	Poll(now clock.Time, out *Out) Kind
 	// Deadline is when to call Poll although nothing came in; it may change with
@@ -56,6 +56,29 @@ const (
 	MaxPacket      = wire.MaxDatagram + 512 // longest control datagram, bytes: a full list behind a full header
 	MaxTrainBlocks = 64                     // kernels take at most 64 segments in one send
 	MaxJoined      = 64                     // and join at most 64 datagrams of one source
+)
+
+// Datagram is one UDP datagram that arrived, with what the network says about it. A
+// host keeps one for each receive buffer, so it is passed by pointer.
+type Datagram struct {
+	From netip.AddrPort
+	To   netip.Addr // the group or the address of this host; zero if the host does not know
+	ECN  ECN
+	// At is when the host read it from the socket. That may be well before the host
+	// hands it to the machine, and it may be before the At of an earlier datagram.
+	At   clock.Time
+	Data []byte
+}
+
+// ECN is the congestion mark of the IP header, as RFC 3168 numbers it. Where the system
+// does not pass it on, it is NotECT.
+type ECN uint8
+
+const (
+	NotECT ECN = iota // the sender does not take part in marking
+	ECT1              // not marked
+	ECT0              // not marked
+	CE                // a router on the way was congested
 )
 
 // Out is what Poll fills. The host keeps one and hands it in again and again.

@@ -123,6 +123,52 @@ func split(tr TxTrain) (list [][]byte) {
 	}
 }
 
+// TestMarks sends trains with each ECN mark in turn: every datagram must arrive with its
+// own, also where the kernel joins what came together.
+func TestMarks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not tell the traffic class")
+	}
+	for name, cfg := range variants() {
+		for _, f := range []struct {
+			why, addr string
+			v6        bool
+		}{
+			{"IPv4", "127.0.0.1", false},
+			{"IPv6", "::1", true},
+			{"IPv4 on a socket for both", "127.0.0.1", true},
+		} {
+			t.Run(f.why+"/"+name, func(t *testing.T) {
+				if f.v6 && f.addr == "127.0.0.1" && runtime.GOOS != "linux" {
+					t.Skip("the system tells the traffic class of IPv6 only")
+				}
+				cfg.IPv6, cfg.RcvBuf = f.v6, 1<<20
+				rx := listen(t, cfg)
+				var tx [4]Conn
+				for mark := range tx {
+					cfg.TOS = mark
+					tx[mark] = listen(t, cfg)
+				}
+				const rounds, segs = 5, 3
+				for range rounds {
+					for mark, c := range tx {
+						send(t, c, TxTrain{Buf: bytes.Repeat([]byte{byte(mark)}, segs*1000), Seg: 1000, To: to(f.addr, rx)})
+					}
+				}
+				got := collect(t, rx, rounds*segs*len(tx), soon)
+				if len(got) != rounds*segs*len(tx) {
+					t.Fatalf("%d datagrams arrived, want %d", len(got), rounds*segs*len(tx))
+				}
+				for _, d := range got {
+					if d.tos != d.data[0] {
+						t.Fatalf("a datagram sent with mark %d arrived with traffic class %#x", d.data[0], d.tos)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestTrainsArriveAsDatagrams sends the same trains from every variant to
 // every variant, over every family, and wants the same datagrams each time.
 func TestTrainsArriveAsDatagrams(t *testing.T) {

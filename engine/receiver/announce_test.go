@@ -444,13 +444,13 @@ func TestBlockedWayOut(t *testing.T) {
 	refused := 0
 	for range 10000 {
 		h.Seq++
-		if w.r.Handle(w.now, w.from, x.Append(h.Append(nil))).Drop == machine.DropLimit {
+		if w.r.Handle(w.now, arrived(w.from, x.Append(h.Append(nil)))).Drop == machine.DropLimit {
 			refused++
 		}
 		h2 := h
 		h2.Func, h2.Group = wire.FuncAnnounce, uint32(h.Seq)
 		a := wire.Announce{Public: publicAddr, Private: publicAddr, BlockSize: 1000}
-		w.r.Handle(w.now, w.from, a.Append(h2.Append(nil)))
+		w.r.Handle(w.now, arrived(w.from, a.Append(h2.Append(nil))))
 	}
 	if n := len(w.r.queue); refused < 9000 || n > w.r.queueMax()+8 {
 		t.Fatalf("%d refused, %d things in the queue", refused, n)
@@ -460,7 +460,7 @@ func TestBlockedWayOut(t *testing.T) {
 		seg := wire.FileSeg{FileID: 1, Block: uint16(b), Data: make([]byte, 1000)}
 		h.Func = wire.FuncFileSeg
 		h.Seq++
-		if v := w.r.Handle(w.now, w.from, seg.Append(h.Append(nil))); v.Store.Data == nil {
+		if v := w.r.Handle(w.now, arrived(w.from, seg.Append(h.Append(nil)))); v.Store.Data == nil {
 			t.Fatalf("block %d: %q", b, v.Drop)
 		}
 	}

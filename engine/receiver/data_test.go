@@ -36,7 +36,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	var stored, i int
 	if a := testing.AllocsPerRun(9000, func() {
 		for range 2 {
-			if v := w.r.Handle(w.now, w.from, list[i]); v.Store.Data != nil {
+			if v := w.r.Handle(w.now, arrived(w.from, list[i])); v.Store.Data != nil {
 				stored++
 			}
 			w.r.Poll(w.now, &w.out)
@@ -64,7 +64,7 @@ func TestStatusAllocatesOnlyItsReport(t *testing.T) {
 	done := x.Append(h.Append(nil))
 	kinds := 0
 	a := testing.AllocsPerRun(100, func() {
-		w.r.Handle(w.now, w.from, done)
+		w.r.Handle(w.now, arrived(w.from, done))
 		w.now += 20_000_000
 		for k := w.r.Poll(w.now, &w.out); k != machine.Idle; k = w.r.Poll(w.now, &w.out) {
 			kinds++
@@ -102,7 +102,7 @@ func BenchmarkFileSeg(b *testing.B) {
 					all[s].file.missing.Reset(n+1, true)
 					all[s].win.start(0)
 				}
-				v := w.r.Handle(w.now, w.from, lists[s][k])
+				v := w.r.Handle(w.now, arrived(w.from, lists[s][k]))
 				if v.Store.Data == nil {
 					b.Fatal(v.Drop)
 				}

@@ -166,7 +166,7 @@ func TestAckOfItsOwnKeys(t *testing.T) {
 	}
 	for _, msg := range list {
 		h := wire.Header{Version: wire.Version4, Func: wire.FuncKeyInfo, Src: them, Group: w.group, GRTT: w.grtt}
-		w.r.Handle(w.now, w.from, append(h.Append(nil), msg...))
+		w.r.Handle(w.now, arrived(w.from, append(h.Append(nil), msg...)))
 	}
 	w.poll()
 	if n := len(w.packets); n != keySetsMax {

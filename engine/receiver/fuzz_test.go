@@ -54,7 +54,7 @@ func newChecker(t *testing.T) *checker {
 }
 
 func (c *checker) handle(from netip.AddrPort, pkt []byte) {
-	v := c.r.Handle(c.now, from, pkt)
+	v := c.r.Handle(c.now, arrived(from, pkt))
 	if v.Drop != 0 && v.Store.Data != nil {
 		c.t.Fatal("a refused packet is to be stored")
 	}

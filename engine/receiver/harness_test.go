@@ -128,10 +128,15 @@ func (w *world) packet(h wire.Header, msg []byte) []byte {
 	return append(h.Append(nil), msg...)
 }
 
+// arrived is a datagram as a host hands it in.
+func arrived(from netip.AddrPort, pkt []byte) *machine.Datagram {
+	return &machine.Datagram{From: from, Data: pkt}
+}
+
 // raw hands in a datagram and carries out what is to be stored.
 func (w *world) raw(pkt []byte) machine.Verdict {
 	w.t.Helper()
-	w.last = w.r.Handle(w.now, w.from, pkt)
+	w.last = w.r.Handle(w.now, arrived(w.from, pkt))
 	if s := w.last.Store; s.Data != nil {
 		d := w.disk[s.Ref]
 		for int64(len(d)) < s.Offset+int64(len(s.Data)) {

@@ -119,11 +119,12 @@ func (r *Receiver) byRef(ref machine.FileRef) *session {
 }
 
 // Handle takes one datagram (v4-receiver.md section 2.1).
-func (r *Receiver) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
-	return r.handle(now, from, pkt, Unsealed{})
+func (r *Receiver) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
+	return r.handle(now, d, Unsealed{})
 }
 
-func (r *Receiver) handle(now clock.Time, from netip.AddrPort, pkt []byte, u Unsealed) machine.Verdict {
+func (r *Receiver) handle(now clock.Time, d *machine.Datagram, u Unsealed) machine.Verdict {
+	from, pkt := d.From, d.Data
 	h, msg, err := wire.ParseHeader(pkt)
 	if err != nil {
 		if err == wire.ErrVersion {

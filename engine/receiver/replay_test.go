@@ -190,7 +190,7 @@ func (p *replay) run() {
 				continue
 			}
 		}
-		p.r.Handle(p.now, d.Src, bytes.Clone(d.Payload))
+		p.r.Handle(p.now, arrived(d.Src, bytes.Clone(d.Payload)))
 		p.poll()
 	}
 }

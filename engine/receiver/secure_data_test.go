@@ -51,9 +51,9 @@ func TestHandleBatch(t *testing.T) {
 					}
 				}
 				out := make([]machine.Verdict, len(opened))
-				many.r.HandleBatch(many.now, many.from, lists[1], opened, out)
+				many.r.HandleBatch(many.now, arrived(many.from, nil), lists[1], opened, out)
 				for i, pkt := range lists[0] {
-					v := one.r.Handle(one.now, one.from, pkt)
+					v := one.r.Handle(one.now, arrived(one.from, pkt))
 					if v.Drop != out[i].Drop || v.Store.Offset != out[i].Store.Offset || !bytes.Equal(v.Store.Data, out[i].Store.Data) {
 						t.Fatalf("datagram %d: %v with %d bytes, want %v with %d", i, out[i].Drop, len(out[i].Store.Data), v.Drop, len(v.Store.Data))
 					}
@@ -136,7 +136,7 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 			if a := testing.AllocsPerRun(200, func() {
 				for _, u := range unsealers {
 					u.Unseal(list[i:i+batch], opened)
-					w.r.HandleBatch(w.now, w.from, list[i:i+batch], opened, out)
+					w.r.HandleBatch(w.now, arrived(w.from, nil), list[i:i+batch], opened, out)
 					i += batch
 					for j := range out {
 						if out[j].Store.Data != nil {
@@ -144,7 +144,7 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 						}
 					}
 				}
-				if w.r.Handle(w.now, w.from, list[i]).Store.Data != nil {
+				if w.r.Handle(w.now, arrived(w.from, list[i])).Store.Data != nil {
 					stored++
 				}
 				i++

@@ -240,7 +240,7 @@ func (w *world) unsealed(u *Unsealer, pkt []byte) machine.Verdict {
 	var opened [1]Unsealed
 	var out [1]machine.Verdict
 	u.Unseal([][]byte{pkt}, opened[:])
-	w.r.HandleBatch(w.now, w.from, [][]byte{pkt}, opened[:], out[:])
+	w.r.HandleBatch(w.now, arrived(w.from, nil), [][]byte{pkt}, opened[:], out[:])
 	w.poll()
 	return out[0]
 }

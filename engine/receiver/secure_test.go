@@ -221,7 +221,7 @@ func (w *world) snapshot() (s snapshot) {
 func (w *world) hostile(pkt []byte, why string) machine.Drop {
 	w.t.Helper()
 	before := w.snapshot()
-	v := w.r.Handle(w.now, w.from, bytes.Clone(pkt))
+	v := w.r.Handle(w.now, arrived(w.from, bytes.Clone(pkt)))
 	w.poll()
 	if v.Drop == machine.DropNone || v.Store.Data != nil {
 		w.t.Fatalf("%s: taken", why)

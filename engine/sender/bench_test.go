@@ -59,7 +59,7 @@ func benchStatus(b *testing.B, receivers, blockSize, section int) {
 	}
 	all := func() {
 		for i, u := range uids {
-			if v := r.s.Handle(r.now, addr(u), messages[i]); v.Drop != machine.DropNone {
+			if v := r.s.Handle(r.now, arrived(addr(u), messages[i])); v.Drop != machine.DropNone {
 				b.Fatalf("the STATUS of %v was refused: %v", u, v.Drop)
 			}
 		}

@@ -719,7 +719,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	poll := func() machine.Kind { return s.Poll(now, &out) }
 	idle := func() { pollTo(t, s, now, &out, machine.Idle) }
 	idle()
-	s.Handle(now, addr(1), (&wire.Register{Time: now.Stamp()}).Append(message(1, wire.FuncRegister)))
+	s.Handle(now, arrived(addr(1), (&wire.Register{Time: now.Stamp()}).Append(message(1, wire.FuncRegister))))
 	for n := 0; s.phase == Announcing; n++ {
 		if n > 10_000 {
 			t.Fatal("registration does not end")
@@ -731,7 +731,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	idle()
-	s.Handle(now, addr(1), (&wire.FileInfoAck{FileID: 1, Time: now.Stamp()}).Append(message(1, wire.FuncFileInfoAck)))
+	s.Handle(now, arrived(addr(1), (&wire.FileInfoAck{FileID: 1, Time: now.Stamp()}).Append(message(1, wire.FuncFileInfoAck))))
 	pollTo(t, s, now, &out, machine.TrainKind)
 	trains := testing.AllocsPerRun(100, func() {
 		for poll() == machine.EventKind {
@@ -744,7 +744,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	r := rig{s: s}
 	pkt := r.statusOf(1, 1, 2, 5, 6, 7)
 	status := testing.AllocsPerRun(100, func() {
-		if d := s.Handle(now, addr(1), pkt).Drop; d != machine.DropNone {
+		if d := s.Handle(now, arrived(addr(1), pkt)).Drop; d != machine.DropNone {
 			t.Fatalf("STATUS was %q", d)
 		}
 	})

@@ -332,12 +332,17 @@ func (r *rig) deliver(u wire.UID, pkt []byte) machine.Drop {
 func (r *rig) deliverFrom(from netip.AddrPort, pkt []byte) machine.Drop {
 	r.t.Helper()
 	r.from = from
-	v := r.s.Handle(r.now, from, slices.Clone(pkt))
+	v := r.s.Handle(r.now, arrived(from, slices.Clone(pkt)))
 	if v.Store.Data != nil {
 		r.t.Fatal("a sender asked to store something")
 	}
 	r.drain()
 	return v.Drop
+}
+
+// arrived is a datagram as a host hands it in.
+func arrived(from netip.AddrPort, pkt []byte) *machine.Datagram {
+	return &machine.Datagram{From: from, Data: pkt}
 }
 
 // echo is the last stamp as a receiver that has held it sends it back now when

@@ -120,8 +120,8 @@ func TestFloodsAreBounded(t *testing.T) {
 	const n, step = 20_000, 50 * time.Microsecond // 1 s in all
 	for i := range n {
 		u := wire.UID(1000 + i)
-		r.s.Handle(r.now, addr(u), m.Append(message(u, wire.FuncFileInfoAck)))
-		r.s.Handle(r.now, addr(1), m.Append(message(1, wire.FuncFileInfoAck)))
+		r.s.Handle(r.now, arrived(addr(u), m.Append(message(u, wire.FuncFileInfoAck))))
+		r.s.Handle(r.now, arrived(addr(1), m.Append(message(1, wire.FuncFileInfoAck))))
 		if i%100 == 0 {
 			r.drain()
 		}
@@ -160,10 +160,10 @@ func TestReportsAreBounded(t *testing.T) {
 	r.forget()
 	pkt := r.statusOf(1, 1, 0, 3)
 	for range 3 * maxReports {
-		r.s.Handle(r.now, addr(1), pkt)
+		r.s.Handle(r.now, arrived(addr(1), pkt))
 	}
 	m := wire.Complete{FileID: 1}
-	r.s.Handle(r.now, addr(2), m.Append(message(2, wire.FuncComplete)))
+	r.s.Handle(r.now, arrived(addr(2), m.Append(message(2, wire.FuncComplete))))
 	if n := len(r.s.reports.list); n != maxReports+1 {
 		t.Errorf("%d reports wait, want %d and the COMPLETE", n, maxReports)
 	}
@@ -228,12 +228,12 @@ func TestTooManyClients(t *testing.T) {
 	var out machine.Out
 	reg := wire.Register{Time: now.Stamp()}
 	for i := range MaxClients {
-		if d := s.Handle(now, addr(wire.UID(i+1)), reg.Append(message(wire.UID(i+1), wire.FuncRegister))).Drop; d != machine.DropNone {
+		if d := s.Handle(now, arrived(addr(wire.UID(i+1)), reg.Append(message(wire.UID(i+1), wire.FuncRegister)))).Drop; d != machine.DropNone {
 			t.Fatalf("client %d was %q", i, d)
 		}
 	}
 	u := wire.UID(MaxClients + 1)
-	if d := s.Handle(now, addr(u), reg.Append(message(u, wire.FuncRegister))).Drop; d != machine.DropLimit {
+	if d := s.Handle(now, arrived(addr(u), reg.Append(message(u, wire.FuncRegister)))).Drop; d != machine.DropLimit {
 		t.Errorf("one more was %q", d)
 	}
 	heard, told := 0, false

@@ -37,7 +37,7 @@ func (w *world) lost() bool { return w.rng.Float64() < w.loss }
 
 func (w *world) answer(p *peer, fn wire.Func, m interface{ Append([]byte) []byte }) {
 	if !w.lost() {
-		w.s.Handle(w.now, addr(p.uid), m.Append(message(p.uid, fn)))
+		w.s.Handle(w.now, arrived(addr(p.uid), m.Append(message(p.uid, fn))))
 	}
 }
 

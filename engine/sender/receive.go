@@ -9,13 +9,13 @@ import (
 )
 
 // Handle implements [machine.Machine]. It never asks to store anything.
-func (s *Sender) Handle(now clock.Time, from netip.AddrPort, pkt []byte) machine.Verdict {
+func (s *Sender) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
 	s.last, s.pollNow = now, true
-	d := s.take(now, from, pkt)
-	if d != machine.DropNone {
-		s.counters.Drops[d]++
+	drop := s.take(now, d.From, d.Data)
+	if drop != machine.DropNone {
+		s.counters.Drops[drop]++
 	}
-	return machine.Verdict{Drop: d}
+	return machine.Verdict{Drop: drop}
 }
 
 // take makes the checks that concern every message (v4-wire.md section 11).

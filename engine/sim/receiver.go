@@ -153,7 +153,7 @@ func (r *Receiver) receive(p *packet) {
 	if f == wire.FuncEncrypted {
 		data = append([]byte(nil), data...) // opened in place
 	}
-	v := r.mach.Handle(r.w.now, p.from, data)
+	v := r.mach.Handle(r.w.now, p.arrived(data))
 	if f != wire.FuncFileSeg {
 		r.heard++
 	}

@@ -83,12 +83,12 @@ func TestContent(t *testing.T) {
 
 // spy is a machine that hands on what it gets and does what it is told.
 type spy struct {
-	handle   func(pkt []byte) machine.Verdict
+	handle   func(d *machine.Datagram) machine.Verdict
 	poll     func() machine.Kind
 	deadline func() clock.Time
 }
 
-func (s spy) Handle(_ clock.Time, _ netip.AddrPort, pkt []byte) machine.Verdict { return s.handle(pkt) }
+func (s spy) Handle(_ clock.Time, d *machine.Datagram) machine.Verdict { return s.handle(d) }
 func (s spy) Poll(clock.Time, *machine.Out) machine.Kind {
 	if s.poll == nil {
 		return machine.Idle
@@ -118,7 +118,11 @@ func flow(t *testing.T, seed uint64, p Path, n int) (got []arrival) {
 	s := &Sender{addr: netip.MustParseAddrPort("10.0.0.1:40000"), ended: true}
 	s.w, s.name = w, "spy"
 	s.room = func() bool { return true }
-	s.begin(spy{handle: func(pkt []byte) machine.Verdict {
+	s.begin(spy{handle: func(d *machine.Datagram) machine.Verdict {
+		if d.At != w.now || d.To != s.addr.Addr() || d.From != r.addr {
+			t.Fatalf("arrived at %v from %v to %v, want %v from %v to %v", d.At, d.From, d.To, w.now, r.addr, s.addr)
+		}
+		pkt := d.Data
 		clean := len(pkt) == 100
 		for i := 2; clean && i < 100; i++ {
 			clean = pkt[i] == byte(i)

@@ -51,6 +51,7 @@ type World struct {
 	lanes     []*lane
 	groups    []netip.Addr
 	free      []*packet
+	datagram  machine.Datagram // that a machine is getting
 	files     map[fileKey]*File
 
 	running bool
@@ -77,6 +78,12 @@ type packet struct {
 	group int   // index of a multicast destination, -1 otherwise
 	file  *File // FILESEG as built: the data is that of file from off on
 	off   int64
+}
+
+// arrived is p as the machine of its destination gets it, with these bytes.
+func (p *packet) arrived(data []byte) *machine.Datagram {
+	p.w.datagram = machine.Datagram{From: p.from, To: p.to.Addr(), At: p.w.now, Data: data}
+	return &p.w.datagram
 }
 
 func (p *packet) release() {
@@ -300,7 +307,7 @@ func (w *World) toSender(p *packet) {
 			if len(data) > 1 && wire.Func(data[1]) == wire.FuncEncrypted {
 				data = bytes.Clone(data) // opened in place, and there may be another copy under way
 			}
-			s.mach.Handle(w.now, p.from, data)
+			s.mach.Handle(w.now, p.arrived(data))
 			s.settle()
 			return
 		}

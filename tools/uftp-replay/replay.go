@@ -275,7 +275,7 @@ func (p *played) hear(m *session.Message, x *stage) {
 	if m.Head.Func == wire.FuncKeyInfo {
 		from = m.Session.From // also what a response proxy says in the sender's name: our receiver knows none
 	}
-	v := p.r.Handle(p.now, from, pkt)
+	v := p.r.Handle(p.now, &machine.Datagram{From: from, To: m.Dst.Addr(), At: p.now, Data: pkt})
 	p.rand.next = nil
 	if v.Store.Data != nil {
 		p.store(&v.Store)

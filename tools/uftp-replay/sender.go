@@ -258,7 +258,7 @@ func (x *role) play() {
 			d := x.queue[0]
 			x.queue = x.queue[1:]
 			x.now = max(x.now, d.at)
-			x.m.Handle(x.now, d.from, d.pkt)
+			x.m.Handle(x.now, &machine.Datagram{From: d.from, At: d.at, Data: d.pkt})
 		} else {
 			x.now = max(x.now, at)
 		}
