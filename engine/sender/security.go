@@ -23,9 +23,8 @@ type Security struct {
 	sigLen  int // of SigKeyExch
 	counter aead.Counter
 	sealer  *aead.Sealer // of control packets
-	opener  *aead.Opener
+	opener  *aead.Opener // made by hear, nil before
 	enc     wire.EncInfo
-	peer    func(wire.UID) aead.Verifier // set by New
 }
 
 const firstCounter = 1 << 63
@@ -46,17 +45,24 @@ func NewSecurity(server *handshake.Server) (*Security, error) {
 	if suite.SigType != wire.SigHMAC {
 		x.keys.HMACKey = nil
 	}
-	var peer func(wire.UID) aead.Verifier
 	if suite.SigType == wire.SigKeyExch {
 		x.sigLen = server.Key().Public().SignatureLen()
-		peer = func(src wire.UID) aead.Verifier { return x.peer(src) }
 	}
 	var err error
-	if x.sealer, err = x.NewSealer(); err != nil {
-		return nil, err
-	}
-	x.opener, err = aead.NewOpener(x.keys, peer)
+	x.sealer, err = x.NewSealer()
 	return x, err
+}
+
+// hear makes the opener. keyOf returns the key that verifies the packets of a client, nil if
+// none is known; it is called only where each packet bears its sender's signature.
+func (x *Security) hear(keyOf func(wire.UID) aead.Verifier) {
+	if x.sigLen == 0 {
+		keyOf = nil
+	}
+	var err error
+	if x.opener, err = aead.NewOpener(x.keys, keyOf); err != nil {
+		panic(err) // the sealer was made with the same keys
+	}
 }
 
 // NewSealer makes a sealer for the trains of the session. Each goroutine that
@@ -99,7 +105,9 @@ func (x *Security) Wipe() {
 		return
 	}
 	x.sealer.Wipe()
-	x.opener.Wipe()
+	if x.opener != nil {
+		x.opener.Wipe()
+	}
 	x.server.Wipe()
 	x.keys.Wipe()
 }

@@ -127,7 +127,7 @@ func New(cfg Config, now clock.Time) *Sender {
 		farFailRate: cc.NewBucket(farFailWork, failWorkBurst),
 	}
 	if s.sec != nil {
-		s.sec.peer = s.verifierOf
+		s.sec.hear(s.verifierOf)
 	}
 	s.interval = packetInterval(&cfg, cfg.Rate)
 	s.adapt.init(&cfg)
