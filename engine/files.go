@@ -152,7 +152,7 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 		}
 		return a
 	case receiver.Settle:
-		log, err := session(clock, sink, all, &ev.Session).Whole()
+		log, err := session(clock, sink, all, &ev.Session).MarkDone()
 		a := answer{kind: answerSettled, session: ev.Session.SessionID, number: ev.Number, events: notes(ev.Session, log)}
 		if err != nil {
 			a.text = forPeer(err)

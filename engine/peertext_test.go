@@ -34,7 +34,7 @@ func TestPeerHearsNoPath(t *testing.T) {
 		{fmt.Errorf("%s: %w", path, store.ErrNoSpace), "Not enough disk space"}, // as store tells it in mid-file
 		{fmt.Errorf("moving %s: %w", path, &fs.PathError{Op: "renameat", Path: path, Err: syscall.EROFS}), "read-only file system"},
 		{&fs.PathError{Op: "write", Path: path, Err: fs.ErrClosed}, "failed, its log says why"},
-		{errors.New(path + ": the temporary file was replaced by somebody else"), "failed, its log says why"},
+		{errors.New(path + ": the temporary file was replaced by another program"), "failed, its log says why"},
 		{fmt.Errorf("joining multicast group 230.5.5.5 on eth7: %w", syscall.ENODEV), "no such device"},
 		{fmt.Errorf("joining multicast group %v: %w", "ff02::5", errNoInterface), "no interface of its address family"},
 	} {

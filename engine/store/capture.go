@@ -10,36 +10,34 @@ import (
 	"strconv"
 )
 
-// CaptureConfig says where a capture of our own packets goes: a ring of files.
+// CaptureConfig describes a ring of capture files.
 type CaptureConfig struct {
-	Path      string // the file that is written; Path.1 is the one before it, and so on, as with logs
+	Path      string // the current file; Path.1 is the one before it, and so on, as with logs
 	FileBytes int64  // no file gets longer
-	Files     int    // kept, the one that is written included; at least 2
+	Files     int    // number of files that are kept, the current one included; at least 2
 }
 
-// captureMagicLen is how much of its beginning tells a capture from other files.
+// captureMagicLen is how many first bytes distinguish a capture from other files.
 const captureMagicLen = 4
 
-// Capture is a ring of files, of which one is written. Each of them begins with the
-// same head, and has it from the moment it has its name, so that each is good on
-// its own whenever the process is killed. Not for concurrent use.
+// Capture is a ring of files, one of which is written. Each file begins with the same head and has
+// it before it has its name, so each can be read on its own even if the process is killed. Not for
+// concurrent use.
 //
-// Two programs do not write one ring: the file that is written is locked, and the next
-// one is before it has its name. Who makes that is alone with the ring, since it has a
-// fixed name until then.
+// Two programs never write one ring. The current file is locked, and the next one is locked before it
+// gets its name. The next one is created under a fixed name, so only one program can create it.
 type Capture struct {
 	cfg  CaptureConfig
 	head []byte
-	f    *os.File // nil: the next one could not be made
-	lock *os.File // has the lock of the file that was written last, where there are locks
+	f    *os.File // nil: the next file could not be created
+	lock *os.File // holds the lock of the last file written, where there are locks
 	size int64
 }
 
-// OpenCapture makes the first file, mode 0600. What an earlier run left is moved
-// down the ring, unless it holds no more than a head; what it left behind the end of
-// the ring, which was longer then, goes. Files of these names that are not plain, or do
-// not begin as head does, are somebody's mistake, and so is a ring that another program
-// writes: nothing is touched then.
+// OpenCapture creates the first file, mode 0600. Files of an earlier run move down the ring, except
+// one that has only a head; those behind the end of the ring, which was longer then, are removed.
+// If a file of the ring's names is not a plain file or begins differently, or if another program
+// writes the ring, OpenCapture changes nothing and fails.
 func OpenCapture(cfg CaptureConfig, head []byte) (*Capture, error) {
 	if cfg.Files < 2 || cfg.FileBytes <= int64(len(head)) || len(head) < captureMagicLen {
 		return nil, fmt.Errorf("capture of %d files of %d bytes with a head of %d", cfg.Files, cfg.FileBytes, len(head))
@@ -58,9 +56,9 @@ func OpenCapture(cfg CaptureConfig, head []byte) (*Capture, error) {
 	return c, nil
 }
 
-// begin makes the first file.
+// begin creates the first file.
 func (c *Capture) begin() error {
-	there, err := c.claim()
+	there, err := c.lockCurrent()
 	if err != nil {
 		return err
 	}
@@ -86,7 +84,7 @@ func (c *Capture) begin() error {
 	}
 }
 
-// name is that of the i-th file, the one that is written being 0.
+// name returns the path of the i-th file; the current one is 0.
 func (c *Capture) name(i int) string {
 	if i == 0 {
 		return c.cfg.Path
@@ -94,8 +92,7 @@ func (c *Capture) name(i int) string {
 	return c.cfg.Path + "." + strconv.Itoa(i)
 }
 
-// check tells why a file must not become part of the ring, and how long it is; 0 if
-// there is none.
+// check returns why a file must not become part of the ring, and its length; 0 if there is none.
 func (c *Capture) check(name string) (size int64, err error) {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,37 +115,36 @@ func (c *Capture) check(name string) (size int64, err error) {
 		return 0, err
 	}
 	if n > 0 && !bytes.Equal(magic[:n], c.head[:n]) {
-		return 0, fmt.Errorf("%s exists and is no capture", name)
+		return 0, fmt.Errorf("%s exists and is not a capture", name)
 	}
 	return info.Size(), nil
 }
 
-// claim locks the file that was written last, if it is not ours already: an error says
-// that another program writes it. If it is not there, it may be at any moment, and then
-// is not ours.
-func (c *Capture) claim() (there bool, err error) {
+// lockCurrent locks the last file written, unless we hold its lock. It fails if another program
+// writes it. exists is false if there is no such file; another program may then create it.
+func (c *Capture) lockCurrent() (there bool, err error) {
 	if c.lock != nil && isFile(c.cfg.Path, c.lock) {
 		return true, nil
 	}
-	h, err := own(c.cfg.Path, nil)
+	h, err := lockPlain(c.cfg.Path, nil)
 	there = !errors.Is(err, fs.ErrNotExist)
 	if err != nil && there {
 		return false, err
 	}
-	c.hold(h)
+	c.setLock(h)
 	return there, nil
 }
 
-// hold keeps h, which may be nil, as the lock.
-func (c *Capture) hold(h *os.File) {
+// setLock keeps h, which may be nil, as the lock, and releases the previous one.
+func (c *Capture) setLock(h *os.File) {
 	c.lock.Close()
 	c.lock = h
 }
 
-// own opens and locks a plain file, which must be made unless that is nil. No file and
-// no error says that it cannot be locked; [fs.ErrNotExist] that there is none. If
-// another program has the lock, the error says so.
-func own(name string, made fs.FileInfo) (*os.File, error) {
+// lockPlain opens and locks a plain file, which must be the file made unless that is nil. It returns
+// [fs.ErrNotExist] if there is no such file, an error if another program holds the lock, and nil
+// without an error if the file cannot be locked.
+func lockPlain(name string, made fs.FileInfo) (*os.File, error) {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -167,7 +163,7 @@ func own(name string, made fs.FileInfo) (*os.File, error) {
 	if err == nil && isFile(name, h) {
 		return h, nil
 	}
-	h.Close() // without a lock, too: some systems move no file that is open
+	h.Close() // also without a lock: some systems do not move an open file
 	if err == nil || errors.Is(err, errLocked) {
 		return nil, errCaptured(name)
 	}
@@ -178,7 +174,7 @@ func errCaptured(name string) error {
 	return fmt.Errorf("%s is in use: another program captures into it", name)
 }
 
-// isFile reports whether name is that of the open file h.
+// isFile reports whether name refers to the open file h.
 func isFile(name string, h *os.File) bool {
 	is, err := h.Stat()
 	if err != nil {
@@ -191,21 +187,21 @@ func isFile(name string, h *os.File) bool {
 // Open reports whether a file is open.
 func (c *Capture) Open() bool { return c.f != nil }
 
-// Moved reports whether the file that is written has lost its name.
+// Moved reports whether the current file has lost its name.
 func (c *Capture) Moved() bool { return c.f != nil && !isFile(c.cfg.Path, c.f) }
 
-// Size is the length of the file that is written.
+// Size returns the length of the current file.
 func (c *Capture) Size() int64 { return c.size }
 
-// Write appends whole records. When that fails, the part that was written is cut
-// off again, and Write may be tried again.
+// Write appends whole records. If it fails, it cuts off the part that was written, and the caller
+// may call it again.
 func (c *Capture) Write(b []byte) error {
 	if c.f == nil {
 		return fs.ErrClosed
 	}
 	if _, err := c.f.Write(b); err != nil {
 		if c.f.Truncate(c.size) != nil {
-			c.shut() // it may end within a record: no more of it
+			c.closeFile() // the file may end within a record: append nothing more
 		}
 		return err
 	}
@@ -213,25 +209,25 @@ func (c *Capture) Write(b []byte) error {
 	return nil
 }
 
-// Next closes the file and begins a new one; when there are too many, the oldest
-// goes. The new file gets its head under another name. After an error no file is
-// open, Write fails, and Next may be tried again: at most the oldest is lost by that.
+// Next closes the current file and begins a new one; if there are too many, it removes the oldest.
+// The new file gets its head under another name. After an error no file is open and Write fails;
+// the caller may call Next again, and at most the oldest file is lost.
 func (c *Capture) Next() error {
-	c.shut()
-	there, err := c.claim()
+	c.closeFile()
+	there, err := c.lockCurrent()
 	free := 0
 	if err == nil && there {
-		free, err = c.gap()
+		free, err = c.makeGap()
 	}
 	if err != nil {
 		return err
 	}
 	fresh := c.cfg.Path + ".~uftp-new"
-	made, lock, err := c.prepare(fresh)
+	made, lock, err := c.create(fresh)
 	if err != nil {
 		return err
 	}
-	if err = c.alone(free); err == nil {
+	if err = c.checkAlone(free); err == nil {
 		err = c.shift(free, fresh)
 	}
 	if err != nil {
@@ -239,32 +235,32 @@ func (c *Capture) Next() error {
 		lock.Close()
 		return err
 	}
-	c.hold(lock)
+	c.setLock(lock)
 	f, err := os.OpenFile(c.cfg.Path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(made, now) {
 		f.Close()
-		return fmt.Errorf("%s was replaced by somebody else", c.cfg.Path)
+		return fmt.Errorf("%s was replaced by another program", c.cfg.Path)
 	}
 	c.f, c.size = f, int64(len(c.head))
 	return nil
 }
 
-// alone tells, when nobody else can make a file any more, whether somebody has done so
-// since free was looked for.
-func (c *Capture) alone(free int) error {
-	if _, err := c.claim(); err != nil {
+// checkAlone checks, when no other program can create a file any more, that none has done so since
+// free was found.
+func (c *Capture) checkAlone(free int) error {
+	if _, err := c.lockCurrent(); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(c.name(free)); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s appeared meanwhile", c.name(free))
+		return fmt.Errorf("%s was created by another program", c.name(free))
 	}
 	return nil
 }
 
-// shift moves the files before free down and fresh to their head.
+// shift moves the files before free down and fresh to the front.
 func (c *Capture) shift(free int, fresh string) error {
 	for ; free > 0; free-- {
 		if err := os.Rename(c.name(free-1), c.name(free)); err != nil {
@@ -274,10 +270,9 @@ func (c *Capture) shift(free int, fresh string) error {
 	return os.Rename(fresh, c.cfg.Path)
 }
 
-// gap returns the first file that does not exist, and sees to it, in a ring that is
-// ours, that there is one:
-// the oldest goes if it must, before room for the next is needed.
-func (c *Capture) gap() (free int, err error) {
+// makeGap returns the first number without a file. In a ring that is full and ours it removes the
+// oldest file, before the next one takes space.
+func (c *Capture) makeGap() (free int, err error) {
 	for free < c.cfg.Files {
 		_, err := os.Lstat(c.name(free))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -292,11 +287,10 @@ func (c *Capture) gap() (free int, err error) {
 	return free, os.Remove(c.name(free))
 }
 
-// prepare makes a file that holds the head and is closed: some systems move no file
-// that is open. Where there are locks, lock has its. An error says that it cannot be
-// made, or that another program is making it.
-func (c *Capture) prepare(name string) (made fs.FileInfo, lock *os.File, err error) {
-	old, err := own(name, nil)
+// create makes a file that holds the head, and closes it: some systems do not move an open file.
+// lock holds its lock, where there are locks. create fails if another program is creating it.
+func (c *Capture) create(name string) (made fs.FileInfo, lock *os.File, err error) {
+	old, err := lockPlain(name, nil)
 	if err == nil {
 		err = os.Remove(name)
 		old.Close()
@@ -310,7 +304,7 @@ func (c *Capture) prepare(name string) (made fs.FileInfo, lock *os.File, err err
 	}
 	made, err = f.Stat()
 	if err == nil {
-		lock, err = own(name, made)
+		lock, err = lockPlain(name, made)
 	}
 	if err != nil {
 		f.Close()
@@ -328,16 +322,16 @@ func (c *Capture) prepare(name string) (made fs.FileInfo, lock *os.File, err err
 	return made, lock, nil
 }
 
-func (c *Capture) shut() {
+func (c *Capture) closeFile() {
 	if c.f != nil {
 		c.f.Close()
 		c.f = nil
 	}
 }
 
-// Close closes the file and gives the ring up.
+// Close closes the file and releases the ring.
 func (c *Capture) Close() error {
-	defer c.hold(nil)
+	defer c.setLock(nil)
 	if c.f == nil {
 		return nil
 	}

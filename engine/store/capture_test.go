@@ -176,9 +176,9 @@ func TestCaptureRefuses(t *testing.T) {
 		why, says string
 		make      func(p *shelf)
 	}{
-		{"another file", "cap exists and is no capture", func(p *shelf) { p.put("", "my thesis") }},
-		{"another short file", "cap exists and is no capture", func(p *shelf) { p.put("", "x") }},
-		{"another file further down", "cap.2 exists and is no capture", func(p *shelf) { p.put(".2", "my thesis") }},
+		{"another file", "cap exists and is not a capture", func(p *shelf) { p.put("", "my thesis") }},
+		{"another short file", "cap exists and is not a capture", func(p *shelf) { p.put("", "x") }},
+		{"another file further down", "cap.2 exists and is not a capture", func(p *shelf) { p.put(".2", "my thesis") }},
 		{"a directory", "not a plain file", func(p *shelf) { os.Mkdir(p.path, 0o755) }},
 		{"a link", "not a plain file", func(p *shelf) {
 			p.put(".target", string(captureHead))
@@ -262,7 +262,7 @@ func TestCaptureWholeAtAnyTime(t *testing.T) {
 	c := p.open(2, 1000)
 	p.write(c, "a")
 	fresh := p.path + ".~uftp-new"
-	_, lock, err := c.prepare(fresh)
+	_, lock, err := c.create(fresh)
 	if err != nil {
 		t.Fatal(err)
 	}

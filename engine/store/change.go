@@ -6,22 +6,21 @@ import (
 	"time"
 )
 
-// Every call that asks or changes a file system for a receiver goes through this file,
-// so that tests can refuse any of them, and can stop the machine before any of them.
+// All calls to the file system for a receiver go through this file, so that tests can refuse
+// any of them, or stop the machine before any of them.
 
 // call is one call to the system, before it is made.
 type call struct {
 	op      string   // "mkdir", "rename", …
-	at      dir      // directory that name lies in
+	at      dir      // directory of name
 	name    string   // entry; "." = at itself
 	to      dir      // rename, link, exchange: directory of the second name
 	newName string   // or the text of a link
-	file    *os.File // what works on an open file: write, sync, …
+	file    *os.File // for calls on an open file: write, sync, …
 	off, n  int64    // write, reserve: which bytes
 }
 
-// spy makes the calls of a test: it calls do, or returns what do might have. It is nil
-// everywhere else.
+// spy, if set, makes the calls in a test: it calls do, or returns an error in its place.
 var spy func(c *call, do func() error) error
 
 func (c call) make(do func() error) error {
@@ -31,7 +30,7 @@ func (c call) make(do func() error) error {
 	return spy(&c, do)
 }
 
-// value makes a call that returns something.
+// value is make for a call that returns something.
 func value[T any](c call, do func() (T, error)) (v T, err error) {
 	err = c.make(func() (err error) {
 		v, err = do()
@@ -84,18 +83,17 @@ func (d dir) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error)
 	return value(call{op: op, at: d, name: name}, func() (*os.File, error) { return d.Root.OpenFile(name, flag, perm) })
 }
 
-// rename moves an entry from one open directory to another. Neither name is
-// followed if it is a link.
+// rename moves an entry from one open directory to another. It follows no link.
 func rename(from dir, name string, to dir, newName string) error {
 	return call{op: "rename", at: from, name: name, to: to, newName: newName}.make(func() error { return renameAt(from, name, to, newName) })
 }
 
-// hardLink gives a file a second name in another open directory, which must be free.
+// hardLink gives a file a second name in another open directory; that name must be free.
 func hardLink(from dir, name string, to dir, newName string) error {
 	return call{op: "link", at: from, name: name, to: to, newName: newName}.make(func() error { return linkAt(from, name, to, newName) })
 }
 
-// exchange has two entries change places, in one step.
+// exchange swaps two entries in one step.
 func exchange(from dir, name string, to dir, newName string) error {
 	return call{op: "exchange", at: from, name: name, to: to, newName: newName}.make(func() error { return exchangeAt(from, name, to, newName) })
 }
@@ -110,12 +108,12 @@ func chmod(f *os.File, mode fs.FileMode) error {
 	return call{op: "chmod", file: f}.make(func() error { return f.Chmod(mode) })
 }
 
-// truncate gives f a size.
+// truncate sets the size of f.
 func truncate(f *os.File, size int64) error {
 	return call{op: "truncate", file: f, n: size}.make(func() error { return f.Truncate(size) })
 }
 
-// spiedWrite is the write of a test.
+// spiedWrite is pwritev through spy.
 func (v *vec) spiedWrite(f *os.File, bufs [][]byte, off, n int64) error {
 	return call{op: "write", file: f, off: off, n: n}.make(func() error {
 		_, err := v.pwritev(f, bufs, off)

@@ -12,57 +12,55 @@ import (
 	"strings"
 )
 
-// What a session has in the temporary directory belongs to one sender, its owner, and is
-// used by one session at a time, which has the lock of the directory.
+// The directory of a session in the temporary directory belongs to one sender, its owner, and
+// one session at a time uses it and holds its lock.
 //
-// The directory of an encrypted session has a name that is made from its owner,
-// _group_GGGGGGGG.HHHH...: so nothing in clear, and nothing that another key began, ever
-// gets there. A session in clear has _group_GGGGGGGG, where a stock daemon finds it, if
-// that is free; _group_GGGGGGGG_owner tells whose it is. If it is another owner's, or in
-// use, the session gets a directory like those of encrypted ones. What has no owner
-// comes from a stock daemon or from one that was older than this: a session in clear may
-// go on with it, if it is a restart, and nobody else touches it.
+// An encrypted session's directory is named after its owner, _group_GGGGGGGG.HHHH..., so no
+// session in clear and no session with another key ever uses it. A session in clear uses
+// _group_GGGGGGGG, where a stock daemon looks too, and _group_GGGGGGGG_owner names the owner. If
+// that directory is in use or has another owner, the session gets one named after its owner. A
+// directory without an owner comes from a stock daemon or an old version of uftpd: only a
+// restarted session in clear may continue it.
 
-// Owner says whose a session is.
+// Owner identifies the sender of a session.
 type Owner struct {
 	Encrypted bool
-	// Name tells owners apart: a digest of the sender's key, or in clear its UID and
-	// address. An owner in clear without a name has what nobody else owns.
+	// Name tells owners apart: a digest of the sender's key, or in clear its UID and address.
+	// A session in clear without a name uses the directory that has no owner.
 	Name string
 }
 
-// ownerSuffix is what the name of the file ends with that tells whose the directory of a
-// session in clear is.
+// ownerSuffix ends the name of the file that names the owner of a directory in clear.
 const ownerSuffix = "_owner"
 
 const (
-	maxOwner   = 1024 // length of an owner that is still read, bytes
-	ownerHex   = 32   // digits of a digest in the name of a directory
-	claimNames = 9    // sessions of one owner and group at once, in several processes
+	maxOwner   = 1024 // bytes of an owner file that are read
+	ownerHex   = 32   // hex digits of the digest in a directory's name
+	claimNames = 9    // sessions of one owner and group at the same time, over all processes
 )
 
 var (
-	// errClaim says that a session gets no directory.
+	// errClaim means that a session gets no directory.
 	errClaim = errors.New("all directories of this session are in use")
-	// errOthers is why a session does not go on with what is there.
-	errOthers = errors.New("nothing says that this sender began it")
+	// errNotOurs is why a session does not continue with what is there.
+	errNotOurs = errors.New("there is no record that this sender began it")
 )
 
-// held is the directory of a session while it is in use.
-type held struct {
+// claimedDir is the directory of a session while it is in use.
+type claimedDir struct {
 	dir
-	unlock func()
-	owned  bool // what says whose it is, says that it is ours
-	made   bool // by this session
+	unlock       func()
+	ownerWritten bool // the owner file names our owner, or none is needed
+	isNew        bool // this session created it
 }
 
-func (h *held) release() {
+func (h *claimedDir) release() {
 	h.dir.close()
 	h.unlock()
 }
 
-// groupName is the directory below Temp that holds what the session received. Before it
-// is claimed it may still become another.
+// groupName returns the name of the session's directory below Temp. Until the directory is
+// claimed the name may still change.
 func (s *Session) groupName() string {
 	if s.name == "" {
 		return s.claimName(0)
@@ -70,13 +68,13 @@ func (s *Session) groupName() string {
 	return s.name
 }
 
-// stateName is the record beside it.
-func (s *Session) stateName() string { return s.groupName() + recordSuffix }
+// recordName is the record beside it.
+func (s *Session) recordName() string { return s.groupName() + recordSuffix }
 
-// clearName is the directory that sessions in clear have, and stock daemons.
+// clearName is the directory of sessions in clear, and of stock daemons.
 func (s *Session) clearName() string { return fmt.Sprintf("_group_%08X", s.key.Group) }
 
-// claimName returns the i-th name that the directory of the session may have.
+// claimName returns the i-th name that the session's directory may have.
 func (s *Session) claimName(i int) string {
 	plain := s.clearName()
 	if !s.key.Owner.Encrypted {
@@ -93,8 +91,8 @@ func (s *Session) claimName(i int) string {
 	return name
 }
 
-// groupEntry takes the name of something that a session has in Temp apart: the directory
-// of the session, and what follows; group is "" if it is nothing of that kind.
+// groupEntry splits the name of an entry of Temp: group is the name of a session's directory,
+// kind the suffix behind it. group is "" if name has another form.
 func groupEntry(name string) (group, kind string) {
 	const mark = "_group_"
 	n := len(mark) + 8
@@ -109,7 +107,7 @@ func groupEntry(name string) (group, kind string) {
 	return name[:n], name[n:]
 }
 
-// groupNumber returns the group of a directory that groupEntry has found.
+// groupNumber returns the number of a group that groupEntry returned.
 func groupNumber(group string) uint32 {
 	n, err := strconv.ParseUint(group[len("_group_"):][:8], 16, 32)
 	if err != nil {
@@ -118,54 +116,54 @@ func groupNumber(group string) uint32 {
 	return uint32(n)
 }
 
-// claim takes the directory of the session for it alone: what it, or an earlier instance
-// of the same owner, has there, or with create a new one. Without create there may be none.
+// claim locks the session's directory: the one that it or an earlier instance of the same owner
+// has, or with create a new one. Without create there may be none.
 func (s *Session) claim(create bool, log *[]string) error {
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	if s.held == nil {
+	if s.claimed == nil {
 		free := s.claimOld(root, log)
-		if s.held == nil && create {
+		if s.claimed == nil && create {
 			if err := s.claimNew(root, free); err != nil {
 				return err
 			}
 		}
 	}
-	if !create || s.held.owned {
+	if !create || s.claimed.ownerWritten {
 		return nil
 	}
 	if err := s.writeOwner(root); err != nil {
 		return err
 	}
-	s.held.owned = true
-	return s.settle(root) // what is received gets no name on disk before its directory and owner have one
+	s.claimed.ownerWritten = true
+	return s.syncIfDurable(root) // directory and owner must be durable before the names of received files are
 }
 
-// claimOld looks for a directory that is there, and returns the names that are free.
+// claimOld looks for an existing directory, and returns the names that are free.
 func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 	leave := func(name string, why error) {
 		line := fmt.Sprintf("Leaving %s alone: %v", root.join(name), why)
-		if !slices.Contains(s.left, line) { // it may be looked for again
-			*log, s.left = append(*log, line), append(s.left, line)
+		if !slices.Contains(s.leftAlone, line) { // claimOld may run again
+			*log, s.leftAlone = append(*log, line), append(s.leftAlone, line)
 		}
 	}
 	for i := range claimNames {
 		name := s.claimName(i)
-		if err := root.ours(name + recordSuffix); err != nil {
+		if err := root.checkTrust(name + recordSuffix); err != nil {
 			leave(name+recordSuffix, err)
 			continue
 		}
 		gone := !root.has(name)
-		mine, _, err := s.mine(root, name)
+		mine, _, err := s.owns(root, name)
 		switch {
 		case err != nil:
 			leave(name, err)
 		case !mine && !gone:
-			leave(name, errOthers)
+			leave(name, errNotOurs)
 		case !mine && root.has(name+recordSuffix):
-		case gone && root.has(name+doneSuffix): // it could not be marked as whole later
+		case gone && root.has(name+doneSuffix): // free, but a session there could not be marked as done later
 		case gone:
 			free = append(free, name)
 		default:
@@ -173,8 +171,8 @@ func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 			if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if err == nil { // now nobody else changes it
-				if mine, h.owned, err = s.mine(root, name); err != nil || !mine {
+			if err == nil { // with the lock, nobody else changes it
+				if mine, h.ownerWritten, err = s.owns(root, name); err != nil || !mine {
 					h.release()
 				}
 			}
@@ -183,22 +181,22 @@ func (s *Session) claimOld(root dir, log *[]string) (free []string) {
 				continue
 			}
 			if mine {
-				s.name, s.held = name, h
+				s.name, s.claimed = name, h
 				return nil
 			}
 		}
 	}
 	if name := s.clearName(); s.key.Owner.Encrypted && s.key.Instance > 0 && root.has(name) && !root.has(name+ownerSuffix) {
-		leave(name, errOthers) // a stock daemon, or one that was older than this, may have had it for this sender
+		leave(name, errNotOurs) // it may be this sender's, from a stock daemon or an old version
 	}
 	return free
 }
 
-// claimNew makes a directory under one of the names that are free.
+// claimNew creates a directory under one of the free names.
 func (s *Session) claimNew(root dir, free []string) error {
 	for _, name := range free {
 		if err := root.Mkdir(name, 0o700); errors.Is(err, fs.ErrExist) {
-			continue // since a moment
+			continue // another process was faster
 		} else if err != nil {
 			return err
 		}
@@ -209,15 +207,16 @@ func (s *Session) claimNew(root dir, free []string) error {
 		if err != nil {
 			return err
 		}
-		h.made = true
-		s.name, s.held = name, h
+		h.isNew = true
+		s.name, s.claimed = name, h
 		return nil
 	}
 	return errClaim
 }
 
-// hold opens and locks directory name, if it still has that name then and is still ours.
-func (s *Session) hold(root dir, name string) (*held, error) {
+// hold opens and locks directory name. With the lock it checks that the name still refers to
+// that directory.
+func (s *Session) hold(root dir, name string) (*claimedDir, error) {
 	d, err := root.sub(name)
 	if err != nil {
 		return nil, err
@@ -227,10 +226,10 @@ func (s *Session) hold(root dir, name string) (*held, error) {
 		d.close()
 		return nil, err
 	}
-	h := &held{dir: d, unlock: unlock}
+	h := &claimedDir{dir: d, unlock: unlock}
 	id, err := d.Stat(".")
 	if err == nil && !root.holds(name, id) {
-		err = errLocked // whoever had the lock has given it another name
+		err = errLocked // the previous holder of the lock has renamed it
 	}
 	if err != nil {
 		h.release()
@@ -239,7 +238,7 @@ func (s *Session) hold(root dir, name string) (*held, error) {
 	return h, nil
 }
 
-// plainName is the name of the directory that does not tell its owner.
+// plainName is the directory name that does not contain the owner, "" for encrypted sessions.
 func (s *Session) plainName() string {
 	if s.key.Owner.Encrypted {
 		return ""
@@ -247,9 +246,9 @@ func (s *Session) plainName() string {
 	return s.clearName()
 }
 
-// mine reports whether the directory called name is the session's, and whether that is
-// written down: if it is nobody's it may become its.
-func (s *Session) mine(root dir, name string) (mine, written bool, err error) {
+// owns reports whether the session may use the directory called name, and whether its owner is
+// written down. A session may become the owner of a directory that has none.
+func (s *Session) owns(root dir, name string) (mine, written bool, err error) {
 	if name != s.plainName() {
 		return true, true, nil
 	}
@@ -262,7 +261,7 @@ func (s *Session) mine(root dir, name string) (mine, written bool, err error) {
 	return mine, mine, err
 }
 
-// readOwner returns whose directory name is, as it was written down.
+// readOwner returns the owner that is written down for directory name.
 func readOwner(root dir, name string) (string, error) {
 	h, _, err := root.openRegular(name+ownerSuffix, os.O_RDONLY)
 	if err != nil {
@@ -273,7 +272,7 @@ func readOwner(root dir, name string) (string, error) {
 	return strings.TrimSuffix(string(data), "\n"), err
 }
 
-// writeOwner writes down that the directory of the session is its own.
+// writeOwner writes the owner file of the session's directory.
 func (s *Session) writeOwner(root dir) error {
 	if s.name != s.plainName() || s.key.Owner.Name == "" {
 		return nil
@@ -281,22 +280,22 @@ func (s *Session) writeOwner(root dir) error {
 	return root.replace(s.name+ownerSuffix, []byte(s.key.Owner.Name+"\n"))
 }
 
-// disown removes what says whose the directory called name was, if that is gone.
+// disown removes the owner file of directory name if that directory is gone.
 func (d dir) disown(name string) error {
-	if d.has(name) || d.has(name+recordSuffix) || d.ours(name+ownerSuffix) != nil {
+	if d.has(name) || d.has(name+recordSuffix) || d.checkTrust(name+ownerSuffix) != nil {
 		return nil
 	}
 	return remove(d, name+ownerSuffix)
 }
 
-// has reports whether there is an entry called name, or may be.
+// has reports whether entry name exists, or may exist.
 func (d dir) has(name string) bool {
 	_, err := d.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// ours returns why an entry is to be left alone; one that is missing is fine.
-func (d dir) ours(name string) error {
+// checkTrust returns why an entry must be left alone. One that does not exist is fine.
+func (d dir) checkTrust(name string) error {
 	fi, err := d.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -307,7 +306,7 @@ func (d dir) ours(name string) error {
 	return err
 }
 
-// replace replaces file name by one that holds data and has reached the disk, in one step.
+// replace replaces file name by a durable one that holds data, in one step.
 func (d dir) replace(name string, data []byte) error {
 	temp := name + ".~new"
 	if err := remove(d, temp); err != nil {
@@ -334,12 +333,12 @@ func (d dir) replace(name string, data []byte) error {
 	return err
 }
 
-// start returns the directory from which the walk to p begins, and the elements that it
-// goes through. In the temporary directory it is the one that the session holds: another
-// that got its name meanwhile does not count.
+// start returns the directory where the walk to p starts, and the elements to walk. In the
+// temporary directory that is the directory that the session has claimed, even if another one
+// has got its name since.
 func (s *Session) start(p place) (dir, []string, error) {
-	if p.skip > 0 && s.held != nil {
-		d := s.held.dir
+	if p.skip > 0 && s.claimed != nil {
+		d := s.claimed.dir
 		d.owned = false
 		return d, p.elems[p.skip:], nil
 	}

@@ -81,7 +81,7 @@ func TestStrangerLeavesCutSessionAlone(t *testing.T) {
 				"is another new":   func(h *hall) { h.receive(h.file("f", text), text) },
 				"ends with files":  func(h *hall) { h.receive(h.file("other", "x"), "x"); h.end(true) },
 				"ends without":     func(h *hall) { h.end(true) },
-				"is whole":         func(h *hall) { h.s.Whole() },
+				"is whole":         func(h *hall) { h.s.MarkDone() },
 				"is cut":           func(h *hall) { h.receive(h.file("whole", "x"), "x"); h.end(false) },
 				"deletes":          func(h *hall) { h.complete(h.request(wire.TypeDelete, "whole", 0)); h.end(true) },
 				"makes a link":     func(h *hall) { h.complete(Request{Type: wire.TypeLink, Name: "f", Link: "x"}); h.end(true) },
@@ -276,10 +276,10 @@ func TestLateMoveOfOwned(t *testing.T) {
 		h := newHall(t, withTemp)
 		h.as(o, 0)
 		h.receive(h.file("f", "x"), "x")
-		if _, err := h.s.Whole(); err != nil {
+		if _, err := h.s.MarkDone(); err != nil {
 			t.Fatal(err)
 		}
-		h.s.whole.close() // as a kill does
+		h.s.done.close() // as a kill does
 		h.finishMoves(1)
 		h.wantTree("dest", "all has arrived", "f = x")
 		h.wantTree("temp", "nothing is left")

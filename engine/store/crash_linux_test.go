@@ -499,7 +499,7 @@ func TestPowerFails(t *testing.T) {
 // end1 ends the session as a receiver does.
 func (c *crashHall) end1() {
 	c.t.Helper()
-	if _, err := c.s.Whole(); err != nil {
+	if _, err := c.s.MarkDone(); err != nil {
 		c.t.Fatal(err)
 	}
 	c.whole = true

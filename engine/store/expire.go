@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// What an interrupted session leaves in the temporary directory waits for the sender to
-// come again. Nobody knows whether it will, and each partial file takes the space of the
-// whole one. So who wants has it removed some time after the last change.
+// What an interrupted session leaves in the temporary directory waits for its sender. Nobody knows
+// whether the sender will come again, and each partial file may take the space of the complete one.
+// So a user can have it removed some time after the last change.
 
-// expiredSuffix is what the name of a directory ends with that is being removed. It is
-// given in one step, so that no session takes up half of what was there.
+// expiredSuffix ends the name of a directory that is being removed. The renaming is one step, so no
+// session resumes from half of what was there.
 const expiredSuffix = "_expired"
 
 // Expired is something that was removed from Temp, or could not be.
@@ -21,9 +21,8 @@ type Expired struct {
 	Err  error
 }
 
-// Expire removes what sessions left in Temp that ended without all their files, or were
-// killed, and has not changed since before. A session that is under way changes its
-// directory or what it receives there all the time.
+// Expire removes what incomplete or killed sessions left in Temp, if it has not changed since
+// before. A running session changes its directory or the file that it receives all the time.
 func (k *Sink) Expire(before time.Time) (list []Expired) {
 	if k.cfg.Temp == "" {
 		return nil
@@ -44,7 +43,7 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 		switch {
 		case group == "":
 			continue
-		case kind == "" && e.IsDir(): // what was received
+		case kind == "" && e.IsDir(): // a session's directory
 			if root.changed(record, before) || root.anyChanged(group, before) {
 				continue
 			}
@@ -57,17 +56,17 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 			}
 			d.close()
 			unlock()
-		case kind == expiredSuffix && e.IsDir(): // whoever removed it was killed
-			if root.ours(e.Name()) != nil {
+		case kind == expiredSuffix && e.IsDir(): // a removal that was interrupted
+			if root.checkTrust(e.Name()) != nil {
 				continue
 			}
 			err = root.RemoveAll(e.Name())
-		case (kind == recordSuffix || kind == ownerSuffix) && e.Type().IsRegular(): // of a directory that is gone
-			if root.has(group) || root.has(group+doneSuffix) || root.ours(e.Name()) != nil || root.changed(e.Name(), before) {
+		case (kind == recordSuffix || kind == ownerSuffix) && e.Type().IsRegular(): // the directory is gone
+			if root.has(group) || root.has(group+doneSuffix) || root.checkTrust(e.Name()) != nil || root.changed(e.Name(), before) {
 				continue
 			}
 			if err = root.Remove(e.Name()); errors.Is(err, fs.ErrNotExist) {
-				continue // it went with the directory, a moment ago
+				continue // the session that removed the directory has just removed it
 			}
 		default:
 			continue
@@ -77,7 +76,7 @@ func (k *Sink) Expire(before time.Time) (list []Expired) {
 	return list
 }
 
-// idle opens and locks a directory of ours that nobody uses.
+// idle opens and locks a directory of ours that no session uses.
 func (d dir) idle(name string) (sub dir, unlock func(), ok bool) {
 	sub, err := d.sub(name)
 	if err != nil {
@@ -90,7 +89,7 @@ func (d dir) idle(name string) (sub dir, unlock func(), ok bool) {
 	return sub, unlock, true
 }
 
-// changed reports whether an entry was changed since before; one that is missing was not.
+// changed reports whether an entry was changed since before; a missing one was not.
 func (d dir) changed(name string, before time.Time) bool {
 	fi, err := d.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,9 +98,8 @@ func (d dir) changed(name string, before time.Time) bool {
 	return err != nil || !fi.ModTime().Before(before)
 }
 
-// anyChanged reports whether a directory, one below it, or a file that is being received
-// there was changed since before. Files under their final names have the time stamps of
-// their senders and do not count.
+// anyChanged reports whether a directory, one below it, or a file being received there was changed
+// since before. Files under their final names do not count: they have their senders' times.
 func (d dir) anyChanged(name string, before time.Time) bool {
 	if d.changed(name, before) {
 		return true

@@ -166,7 +166,7 @@ func (c *crashHall) session() {
 	now(wire.TypeDelete, "gone", "")
 	big := body(reserveFrom)
 	put("big", big)
-	if _, err := c.s.Whole(); err != nil {
+	if _, err := c.s.MarkDone(); err != nil {
 		c.s.End(false)
 		return
 	}

@@ -9,54 +9,55 @@ import (
 	"sync"
 )
 
-// What a receiver that was killed leaves in a destination: files under temporary
-// names that nobody will ever finish. Nothing is written down about them; they are
-// recognized where they lie, by three things together:
+// A killed receiver leaves files under temporary names in a destination, and nobody will ever
+// finish them. No list of them exists; three signs together identify a leftover:
 //
-//   - the name;
-//   - a mode that no finished file has: it is set when the file is locked, and taken
-//     back when the file is whole, so a file that somebody sent under such a name
-//     does not have it, nor a stock daemon's;
-//   - no process has the lock. All that receive into a directory may be alive.
+//   - its name;
+//   - a mode that no finished file has. The receiver sets it with the lock and resets it when
+//     the file is complete, so neither a file that somebody sent under such a name nor one of a
+//     stock daemon has it;
+//   - no process holds its lock. Several receivers may use one directory.
 //
-// Where files have no modes or no locks nothing is marked and nothing is removed.
+// Where files have no modes or no locks, nothing is marked and nothing is removed. Leftovers that
+// are links or directories stay too, and so do those that lie too deep for the search at the start
+// in a directory where no file arrives any more.
 //
-// Several may receive the same file of the same session into one directory. Of what
-// has a temporary name only he removes anything who has its lock, and has seen under
-// the lock that the name is still that of this file. Who makes a file therefore locks
-// it and looks whether it still has its name: between making and locking it was
-// anybody's. The lock is kept until the file has its final name.
+// Several processes may receive the same file of the same session into one directory. A
+// temporary file may be removed only by the process that holds its lock and, while holding it,
+// has checked that the name still refers to that file. A process that creates a file therefore
+// locks it and then checks that the name is still its own: between the two steps anybody could
+// remove it. It keeps the lock until the file has its final name.
 
-// receivedMode marks a file that is being received. It lets in fewer than the mode
-// of finished files does.
+// receivedMode marks a file that is being received. It allows less than the mode of finished
+// files.
 const receivedMode fs.FileMode = 0o610
 
-// Limits of the work.
+// Limits of the search.
 const (
-	leftoverEntries = 50_000 // looked at in one directory, or below one destination at the start
-	leftoverDirs    = 1024   // remembered as seen
+	leftoverEntries = 50_000 // checked in one directory, or below one destination at the start
+	leftoverDirs    = 1024   // remembered as checked
 	leftoverAtOnce  = 512    // entries read at once
 )
 
 var (
-	errLocked = errors.New("another process has the lock")
-	errInUse  = errors.New("another process receives this file")
+	errLocked = errors.New("another process holds the lock")
+	errInUse  = errors.New("another process is receiving this file")
 )
 
-// leftovers is where a Sink has looked for them: once in each directory is enough,
-// since who is killed later is followed by somebody who has not looked yet.
+// leftovers remembers which directories a Sink has checked. Once each is enough: the leftovers
+// of a receiver that is killed later are found by the one that is started after it.
 type leftovers struct {
 	mu   sync.Mutex
-	seen []fs.FileInfo // the latest directories, the oldest first
-	log  []string      // steps that no session has told yet
+	seen []fs.FileInfo // checked directories, the oldest first
+	log  []string      // log lines that no session has logged yet
 }
 
-// clear removes what was left in d, if nobody has looked yet, and returns the steps.
+// clear removes the leftovers in d, unless d was checked before, and returns the log lines.
 func (l *leftovers) clear(d dir) (log []string) {
-	if id, err := d.Stat("."); err == nil && !l.saw(id) {
+	if id, err := d.Stat("."); err == nil && !l.visited(id) {
 		budget := leftoverEntries
-		l.look(d, &budget)
-		l.note(id) // with more entries, too: not all of them are looked at for each file
+		l.scan(d, &budget)
+		l.remember(id) // even if the budget was too small: not all entries are checked again for each file
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,8 +65,8 @@ func (l *leftovers) clear(d dir) (log []string) {
 	return log
 }
 
-// start looks below root: at the nearest directories first, at so many entries as the
-// budget says. What it did the next session tells. It does not keep others from clear.
+// start checks directories below root, the nearest first, up to budget entries. The next session
+// logs what was removed. A directory that start did not finish is checked again by clear.
 func (l *leftovers) start(ctx context.Context, root dir, budget int) {
 	for queue := [][]string{nil}; len(queue) > 0 && ctx.Err() == nil; queue = queue[1:] {
 		elems := queue[0]
@@ -73,28 +74,28 @@ func (l *leftovers) start(ctx context.Context, root dir, budget int) {
 		if err != nil {
 			continue
 		}
-		if id, err := d.Stat("."); err == nil && n == len(elems) && !l.saw(id) {
-			dirs, whole := l.look(d, &budget)
+		if id, err := d.Stat("."); err == nil && n == len(elems) && !l.visited(id) {
+			dirs, all := l.scan(d, &budget)
 			for _, name := range dirs {
 				queue = append(queue, append(elems[:n:n], name))
 			}
-			if whole {
-				l.note(id)
+			if all {
+				l.remember(id)
 			}
 		}
 		d.close()
 	}
 }
 
-// saw reports whether the directory id has been looked at.
-func (l *leftovers) saw(id fs.FileInfo) bool {
+// visited reports whether directory id was checked.
+func (l *leftovers) visited(id fs.FileInfo) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return among(l.seen, id)
 }
 
-// note remembers that the directory id has been looked at.
-func (l *leftovers) note(id fs.FileInfo) {
+// remember notes that directory id was checked.
+func (l *leftovers) remember(id fs.FileInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.seen) == leftoverDirs {
@@ -103,9 +104,9 @@ func (l *leftovers) note(id fs.FileInfo) {
 	l.seen = append(l.seen, id)
 }
 
-// look removes what was left in d. It returns the directories there, and whether
-// the budget was enough for all entries.
-func (l *leftovers) look(d dir, budget *int) (dirs []string, whole bool) {
+// scan removes the leftovers in d. It returns the directories in d, and whether the budget was
+// enough for all entries.
+func (l *leftovers) scan(d dir, budget *int) (dirs []string, all bool) {
 	f, err := d.Open(".")
 	if err != nil {
 		return nil, false
@@ -131,7 +132,7 @@ func (l *leftovers) look(d dir, budget *int) (dirs []string, whole bool) {
 	return dirs, false
 }
 
-// removeLeftover removes a file if it is marked and nobody has its lock.
+// removeLeftover removes a file if it is marked and nobody holds its lock.
 func (d dir) removeLeftover(name string) bool {
 	h, id, err := d.openRegular(name, os.O_RDWR)
 	if err != nil {
@@ -141,9 +142,9 @@ func (d dir) removeLeftover(name string) bool {
 	return id.Mode().Perm() == receivedMode && lockFile(h) == nil && d.holds(name, id) && d.Remove(name) == nil
 }
 
-// vacate removes the file called name, which nobody receives any more, whatever its
-// mode. errLocked says that the name is in use, or not that of a file that we may
-// write: nothing is removed then.
+// vacate removes file name, whatever its mode, if no process is receiving it. It returns
+// errLocked, and removes nothing, if the name is in use or refers to something that we may not
+// write.
 func (d dir) vacate(name string) error {
 	h, id, err := d.openRegular(name, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,14 +160,14 @@ func (d dir) vacate(name string) error {
 	if err := d.Remove(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil // without locks somebody else may have been faster
+	return nil // without locks another process may have removed it
 }
 
-// mark locks a file that was just made, or is taken up, and marks it in a destination.
-// errLocked says that somebody who took it for a leftover was faster: the name is his.
-// Where there are no locks or modes the file is neither locked nor marked, and received
-// all the same. The lock belongs to a handle of its own, so that it outlives the one for
-// writing, which is closed before the file gets its final name.
+// mark locks a file that was just created or resumed, and sets receivedMode in a destination.
+// It returns errLocked if another process took the file for a leftover: then the name belongs to
+// that process. Where there are no locks or modes the file is received without. The lock has a
+// handle of its own, because the handle for writing is closed before the file gets its final
+// name.
 func (f *File) mark() error {
 	h, id, err := f.at.openRegular(f.temp, os.O_RDWR)
 	if err != nil {
@@ -175,7 +176,7 @@ func (f *File) mark() error {
 		}
 		return errLocked
 	}
-	if !os.SameFile(id, f.id) { // it may be his: a lock, however short, would make him give it up
+	if !os.SameFile(id, f.id) { // a lock on another process's file, however short, would make that process give it up
 		h.Close()
 		return errLocked
 	}
@@ -192,7 +193,7 @@ func (f *File) mark() error {
 	return nil
 }
 
-// unmark gives a file that is whole its mode.
+// unmark gives a complete file its mode.
 func (f *File) unmark() error {
 	if !f.marked {
 		return nil

@@ -121,7 +121,7 @@ func TestLeftoverOfKilled(t *testing.T) {
 			h := newHall(t, nil)
 			h.mkdir("dest/sub")
 			temp := tempName("f", testGroup, 1)
-			h.k.left.seen = nil // its receiver looks when it has the first file
+			h.k.leftovers.seen = nil // its receiver looks when it has the first file
 			kill := h.receiveElsewhere()
 			h.fileID = 7
 			h.receive(h.file("sub/g", "g"), "g")
@@ -136,7 +136,7 @@ func TestLeftoverOfKilled(t *testing.T) {
 			if again {
 				h.restart()
 			} else {
-				h.k.left.seen = nil
+				h.k.leftovers.seen = nil
 			}
 			h.fileID = 8
 			a, f := h.s.Open(h.file("sub/h", "h"))
@@ -183,7 +183,7 @@ func TestNoLeftover(t *testing.T) {
 	h.mkdir("dest/" + tempName("dir", testGroup, 1))
 	before := append(h.tree("dest"), h.tree("outside")...)
 	h.restart()
-	h.k.left.seen = nil
+	h.k.leftovers.seen = nil
 	h.fileID = 9
 	_, f := h.s.Open(h.file("next", "x"))
 	f.Abandon(missing(1, 0))
@@ -214,7 +214,7 @@ func TestLeftoverLimits(t *testing.T) {
 		{"two entries are in the directory itself", 2, []string{"d"}},
 	} {
 		var l leftovers
-		l.look(d, &c.budget)
+		l.scan(d, &c.budget)
 		entries, err := os.ReadDir(h.at("dest"))
 		var names []string
 		for _, e := range entries {

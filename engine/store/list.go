@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Limits of the lists that a user may give (v4-cli.md section 1).
+// Limits of the lists of a user.
 const (
 	MaxOperands = 10_000  // operands, -i
 	MaxExclude  = 500     // -X
@@ -17,16 +17,16 @@ const (
 	maxHostName = 79 // bytes
 )
 
-// What can be wrong with a list.
+// Errors of a list.
 var (
 	ErrTooMany     = errors.New("too many entries")
 	ErrLineTooLong = errors.New("line too long")
 	ErrNameTooLong = errors.New("name too long")
 )
 
-// ReadList reads a list of paths, as -i and -X take it: one a line, without the
-// CR and LF at its end; empty lines and a byte order mark do not count, everything else
-// does, blanks and # included. "-" is standard input. More than limit entries are [ErrTooMany].
+// ReadList reads a list of paths for -i or -X, one a line, without CR and LF at its end. It ignores
+// empty lines and a byte order mark; blanks and # are part of a path. "-" is standard input. For
+// more than limit entries it returns [ErrTooMany].
 func ReadList(path string, limit int) ([]string, error) {
 	if path == "-" {
 		return readLines(os.Stdin, limit)
@@ -54,7 +54,7 @@ func readLines(r io.Reader, limit int) ([]string, error) {
 	return list, nil
 }
 
-// byteOrderMark is what some editors put before the first line of a text.
+// byteOrderMark is what some editors put before the first line.
 const byteOrderMark = "\ufeff"
 
 // eachLine calls take with every line that is not empty.
@@ -79,16 +79,16 @@ func eachLine(r io.Reader, take func(string) error) error {
 	return s.Err()
 }
 
-// ListEntry is one host of a list (v4-sender.md section 10).
+// ListEntry is one host of a list.
 type ListEntry struct {
 	Name        string // as written, blanks included, 0..79 bytes
 	Fingerprint string // text behind the bar, "" if there is none
 }
 
-// ReadHostList reads the hosts of -H @file and -j: "ID" or "ID|fingerprint", one a
-// line; lines that are empty or start with # do not count. A fingerprint ends at
-// the first blank or tab. Errors beside those of the system are [ErrTooMany]
-// (more than MaxHosts), [ErrNameTooLong] and [ErrLineTooLong].
+// ReadHostList reads the hosts of -H @file or -j: "ID" or "ID|fingerprint", one a line. It ignores
+// empty lines and those that start with #. A fingerprint ends at the first blank or tab. Besides
+// errors of the system it returns [ErrTooMany] (more than MaxHosts), [ErrNameTooLong] and
+// [ErrLineTooLong].
 func ReadHostList(path string) ([]ListEntry, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile locks f for the life of its handle, without waiting. The error is
-// errLocked if another handle has the lock, something else where there are no locks.
+// lockFile locks f for as long as it is open, without waiting. It returns errLocked if another
+// handle holds the lock, and another error where there are no locks.
 func lockFile(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

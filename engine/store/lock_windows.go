@@ -5,6 +5,6 @@ import (
 	"os"
 )
 
-// lockFile says that there are no locks: a lock here would keep others from
-// reading, and modes, which mark files that are being received, do not exist.
+// lockFile does nothing: a lock on Windows would keep others from reading, and there are no modes
+// to mark files being received.
 func lockFile(*os.File) error { return errors.ErrUnsupported }

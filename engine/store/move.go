@@ -7,17 +7,16 @@ import (
 	"slices"
 )
 
-// End ends the session; every file of it is finished or abandoned. With a
-// temporary directory, what was received is moved to the destination if ok, and
-// kept for a later instance of the session if not. moved are the absolute paths
-// for the post-receive script (v4-receiver.md section 7.1), log the steps. An
-// entry that cannot be moved stays in the temporary directory and is part of err;
-// the others are moved all the same.
+// End ends the session; all its files must be finished or abandoned. With a temporary
+// directory it moves what was received to the destination if ok, and keeps it for a later
+// instance of the session if not. moved are the absolute paths for the post-receive script, log
+// is to be logged. An entry that cannot be moved stays in the temporary directory and is named
+// in err; the others are moved all the same.
 func (s *Session) End(ok bool) (moved, log []string, err error) {
 	defer s.closeRoots()
 	s.forgetGone()
 	if f := s.open; f != nil {
-		// Nobody says what is missing: the last checkpoint, if any, has to do.
+		// The caller did not say which blocks are missing: only a checkpoint can help.
 		if !f.recorded() || ok {
 			f.discard()
 		}
@@ -27,7 +26,7 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 	case s.k.cfg.Temp == "":
 		return nil, nil, nil
 	case !ok:
-		err = errors.Join(s.notWhole(), s.suspend(&log))
+		err = errors.Join(s.unmarkDone(), s.leaveRecord(&log))
 		return nil, log, err
 	}
 	m := mover{s: s, dest: s.k.cfg.Dests[0]}
@@ -35,28 +34,28 @@ func (s *Session) End(ok bool) (moved, log []string, err error) {
 	return m.moved, m.log, err
 }
 
-// mover moves what a session received from the temporary directory to the destination.
+// mover moves a session's files from the temporary directory to the destination.
 type mover struct {
 	s     *Session
 	dest  string
-	late  bool // it was begun before
+	retry bool // an earlier attempt has begun this move
 	moved []string
 	log   []string
 
 	errs   []error
-	failed int // how often something went wrong
+	failed int // number of errors
 }
 
 func (m *mover) run() error {
 	s := m.s
-	if err := s.collected(&m.log); err != nil {
+	if err := s.markDone(&m.log); err != nil {
 		return err
 	}
-	w := s.whole
+	w := s.done
 	if w == nil {
 		return nil // the session had no files
 	}
-	s.whole = nil
+	s.done = nil
 	defer w.close()
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
@@ -65,7 +64,7 @@ func (m *mover) run() error {
 	return m.all(root, w.group, s.groupName()+doneSuffix)
 }
 
-// all moves all that group holds, which is called name.
+// all moves everything in group, a directory called name.
 func (m *mover) all(root, group dir, name string) error {
 	if first := m.s.k.waitsFor(root, group, name); first != "" {
 		m.note(fmt.Errorf("%w: %s", errWaits, root.join(first)))
@@ -82,28 +81,28 @@ func (m *mover) all(root, group dir, name string) error {
 	return m.end(root, name)
 }
 
-// end removes the directory called name if all of it was moved. Else what could not be
-// moved stays: to be tried again if the reason may pass, and for the user if not, since
-// by the next start there may be newer files in its place.
+// end removes directory name if everything was moved. Otherwise the rest stays there: scheduled
+// for another attempt if the reason may pass, and for the user if not, since by the next start
+// there may be newer files at the destination.
 func (m *mover) end(root dir, name string) error {
 	if len(m.errs) == 0 {
 		if err := root.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
-			m.s.k.forgetLate(name)
+			m.s.k.cancelRetry(name)
 			return root.disown(m.s.groupName())
 		} else {
 			m.note(err)
 		}
 	}
 	if slices.ContainsFunc(m.errs, passing) {
-		m.s.k.keepLate(root, name, m)
+		m.s.k.scheduleRetry(root, name, m)
 	} else {
-		m.s.k.forgetLate(name)
+		m.s.k.cancelRetry(name)
 		m.note(rename(root, name, root, m.s.groupName()))
 	}
 	return errors.Join(m.errs...)
 }
 
-// note counts an error, and remembers it if there was none with its text.
+// note counts an error, and keeps it if its text is new.
 func (m *mover) note(err error) {
 	if err == nil {
 		return
@@ -114,7 +113,7 @@ func (m *mover) note(err error) {
 	}
 }
 
-// purge removes the temporary files of instances that were killed.
+// purge removes the temporary files of killed instances.
 func (m *mover) purge(group dir) {
 	m.note(group.eachDir(func(d dir, entries []fs.DirEntry) error {
 		for _, e := range entries {
@@ -126,10 +125,10 @@ func (m *mover) purge(group dir) {
 	}))
 }
 
-// move moves all entries of the directory that elems lead to below from to the one that
-// they lead to below to. They are there for good when it returns: only then what names
-// them in the temporary directory may go. No directory stays open while one below it is
-// moved, so that a deep tree needs no more of them than a flat one.
+// move moves all entries of directory elems below from to directory elems below to. They are
+// durable there when it returns; only then may their names in the temporary directory go. No
+// directory stays open while one below it is moved, so a deep tree needs no more handles than
+// a flat one.
 func (m *mover) move(from, to dir, elems []string) {
 	d, err := m.open(from, to, elems)
 	if err != nil {
@@ -137,15 +136,15 @@ func (m *mover) move(from, to dir, elems []string) {
 		return
 	}
 	defer func() { d.close() }()
-	if m.late {
-		m.heal(d.to)
+	if m.retry {
+		m.repair(d.to)
 	}
 	entries, err := d.from.list()
 	m.note(err)
 	for _, e := range entries {
 		p := place{root: m.dest, elems: append(elems[:len(elems):len(elems)], e.Name())}
 		if err = m.vet(d.from, e, p); err != nil {
-			// It stays, for the user to look at.
+			// It stays, for the user to decide.
 		} else if m.s.k.cfg.Merge && e.IsDir() {
 			var made bool
 			if made, err = m.target(d.to, p); err == nil {
@@ -164,11 +163,11 @@ func (m *mover) move(from, to dir, elems []string) {
 		}
 	}
 	if len(entries) > 0 {
-		m.note(m.s.settle(d.to))
+		m.note(m.s.syncIfDurable(d.to))
 	}
 }
 
-// pair is a directory of the temporary directory and the one that it is moved to.
+// pair is a directory in the temporary directory and its counterpart at the destination.
 type pair struct{ from, to dir }
 
 func (p *pair) close() {
@@ -177,7 +176,7 @@ func (p *pair) close() {
 	*p = pair{}
 }
 
-// open opens the directories that elems lead to.
+// open opens both directories of elems.
 func (m *mover) open(from, to dir, elems []string) (p pair, err error) {
 	if p.from, err = from.under(elems); err == nil {
 		if p.to, err = to.under(elems); err != nil {
@@ -190,7 +189,7 @@ func (m *mover) open(from, to dir, elems []string) (p pair, err error) {
 	return p, nil
 }
 
-// target sees to it that there is a directory at p, the last element of which lies in to.
+// target makes sure that there is a directory at p in to.
 func (m *mover) target(to dir, p place) (made bool, err error) {
 	fi, err := to.Lstat(p.last())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
@@ -199,16 +198,16 @@ func (m *mover) target(to dir, p place) (made bool, err error) {
 	return false, err
 }
 
-// merge moves what the directory that elems lead to below from holds into that below to,
-// and removes it. Of an empty one the script gets the name, unless it was there already
-// and what it held may have been moved before.
+// merge moves the entries of directory elems below from into that below to, and removes the
+// emptied one. If it had no entries, its own name goes to the script, unless the directory
+// existed and an earlier attempt may have moved its entries.
 func (m *mover) merge(from, to dir, elems []string, made bool) {
 	had, failed := len(m.moved), m.failed
 	m.move(from, to, elems)
 	if m.failed > failed {
 		return
 	}
-	if len(m.moved) == had && (made || !m.late) {
+	if len(m.moved) == had && (made || !m.retry) {
 		m.moved = append(m.moved, place{root: m.dest, elems: elems}.path())
 	}
 	up, err := from.under(elems[:len(elems)-1])

@@ -13,82 +13,80 @@ import (
 	"syscall"
 )
 
-// A session that ends well tells its sender so before its files are moved out of the
-// temporary directory, and the sender will not come again. So the directory of the
-// group gets another name as soon as all files are there: whoever finds that name knows
-// that the session was over, and goes on. If a sender comes again, because it did not
-// hear how well it went, it sends all once more.
+// A session reports success to its sender before its files leave the temporary directory, and
+// the sender will not come again. So the session's directory gets the suffix _done as soon as
+// all files are there: a receiver that finds this suffix at its start finishes the move. If the
+// sender did not hear of the success and starts again, it sends everything once more.
 //
-// What cannot be moved for a reason that may pass, such as a full disk, gets a number
-// behind that name, and is tried again. What is newer does not overtake it: a session
-// that has something of the same name waits behind it.
+// If the move fails for a reason that may pass, such as a full disk, the directory gets a number
+// behind the suffix and is retried. Newer sessions do not overtake it: one that has an entry of
+// the same name waits for it.
 
-// doneSuffix is what the name of the directory of a group ends with when all is there.
+// doneSuffix ends the name of a session's directory that holds all its files.
 const doneSuffix = "_done"
 
-// whole is what a session has collected that has all its files.
-type whole struct {
+// doneDir is the directory of a session that has all its files.
+type doneDir struct {
 	group  dir
 	unlock func()
 }
 
-func (w *whole) close() {
+func (w *doneDir) close() {
 	w.group.close()
 	w.unlock()
 }
 
-// Whole tells that the session has all its files, before its sender hears of it. If
-// the receiver is killed from now on, the next one moves them. [Session.End] follows
-// all the same.
-func (s *Session) Whole() (log []string, err error) {
+// MarkDone marks the session as having all its files, before its sender hears of it. If the
+// receiver is killed after that, the next one moves the files. [Session.End] must still follow.
+func (s *Session) MarkDone() (log []string, err error) {
 	if s.k.cfg.Temp == "" || s.open != nil {
 		return nil, nil
 	}
-	err = s.collected(&log)
+	err = s.markDone(&log)
 	return log, err
 }
 
-// collected drops what is left of partial files, and sets s.whole if there is anything
-// to move. Called again it does nothing.
-func (s *Session) collected(log *[]string) error {
-	if s.whole != nil {
+// markDone removes partial files, marks the session's directory, and sets s.done if there is
+// anything to move. When called again it does nothing.
+func (s *Session) markDone(log *[]string) error {
+	if s.done != nil {
 		return nil
 	}
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	if err := s.claim(false, log); err != nil || s.held == nil {
+	if err := s.claim(false, log); err != nil || s.claimed == nil {
 		return err
 	}
-	if err := s.recall(root, s.key.Instance > 0, log); err != nil {
+	if err := s.readRecord(root, s.key.Instance > 0, log); err != nil {
 		return err
 	}
-	s.drop(s.past.saved) // nobody asked for it
-	s.past.saved, s.past.disk = nil, ""
-	if err := remove(root, s.stateName()); err != nil {
+	s.drop(s.previous.saved) // no request has resumed it
+	s.previous.saved, s.previous.disk = nil, ""
+	if err := remove(root, s.recordName()); err != nil {
 		return err
 	}
-	group := s.held.dir
-	w := &whole{group: group, unlock: s.held.unlock}
-	s.held = nil
-	if fi, gone := group.Stat("."); gone != nil || s.keeps(fi) {
-		err = errors.Join(gone, errGuarded(group.path)) // it holds the destination
+	group := s.claimed.dir
+	w := &doneDir{group: group, unlock: s.claimed.unlock}
+	s.claimed = nil
+	if fi, gone := group.Stat("."); gone != nil || s.protects(fi) {
+		err = errors.Join(gone, errGuarded(group.path)) // the directory contains the destination
 	} else if err = rename(root, s.groupName(), root, s.groupName()+doneSuffix); err == nil {
-		s.whole = w
-		return s.settle(root)
+		s.done = w
+		return s.syncIfDurable(root)
 	}
 	w.close()
-	return fmt.Errorf("couldn't mark what is to be moved: %w", err)
+	return fmt.Errorf("couldn't mark the session complete (its files stay in the temporary directory if uftpd is killed now): %w", err)
 }
 
-// notWhole takes the mark back from a session that did not end well.
-func (s *Session) notWhole() error {
-	w := s.whole
+// unmarkDone takes the mark back from a session that did not end well.
+func (s *Session) unmarkDone() error {
+	w := s.done
 	if w == nil {
 		return nil
 	}
-	s.whole = nil
+	s.done = nil
 	defer w.close()
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
@@ -97,37 +95,37 @@ func (s *Session) notWhole() error {
 	return rename(root, s.groupName()+doneSuffix, root, s.groupName())
 }
 
-// LateMove is what became of a session whose files were not all moved when it ended,
-// because the receiver was killed or something was in the way of it.
+// LateMove is the result of moving files after the end of their session, because the receiver
+// was killed or something prevented the move.
 type LateMove struct {
 	Group uint32
-	Moved []string // as of [Session.End]
+	Moved []string // as returned by [Session.End]
 	Log   []string
 	Err   error
 }
 
-// late is the sessions that wait for another try.
-type late struct {
-	trying sync.Mutex // held while they are tried
-	mu     sync.Mutex // of the rest
-	waits  []waiting  // the oldest first
+// retries are the directories that wait for another attempt to move them.
+type retries struct {
+	trying sync.Mutex // held during an attempt
+	mu     sync.Mutex // guards waits
+	list   []waiting  // the oldest first
 }
 
-// waiting is a directory that is tried again.
+// waiting is one of them.
 type waiting struct {
-	name  string // below the temporary directory
-	group uint32
-	told  string // why it was not moved, as it was reported
+	name     string // below the temporary directory
+	group    uint32
+	reported string // the reason as it was reported last
 }
 
-// Reasons to wait that are no errors of the system.
+// Reasons to wait that do not come from the system.
 var (
 	errNoDest = errors.New("couldn't open the destination")
-	errWaits  = errors.New("what an earlier session has under the same name must be moved first")
+	errWaits  = errors.New("an earlier session has files of the same name that must be moved first")
 )
 
-// passing reports whether what failed with err may succeed later, by itself or because
-// somebody made room, mounted a disk or mended a permission.
+// passing reports whether a call that failed with err may succeed later, by itself or because
+// somebody freed space, mounted a disk or changed a permission.
 func passing(err error) bool {
 	for _, e := range []error{
 		errNoDest, errWaits, fs.ErrPermission,
@@ -141,8 +139,8 @@ func passing(err error) bool {
 	return isNoSpace(err)
 }
 
-// FinishMoves moves what receivers that were killed have not. It is for the start,
-// before the first session: what it moves is older than all that comes.
+// FinishMoves finishes the moves of killed receivers. Call it at the start, before the first
+// session: what it moves is older than everything that comes.
 func (k *Sink) FinishMoves() []LateMove {
 	if k.cfg.Temp == "" {
 		return nil
@@ -159,8 +157,8 @@ func (k *Sink) FinishMoves() []LateMove {
 		}
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return order(a) - order(b) })
-	k.late.trying.Lock()
-	defer k.late.trying.Unlock()
+	k.retries.trying.Lock()
+	defer k.retries.trying.Unlock()
 	for _, name := range names {
 		if l, ok := k.finishMove(name); ok {
 			list = append(list, l)
@@ -173,7 +171,7 @@ func (k *Sink) FinishMoves() []LateMove {
 	return list
 }
 
-// disown removes what says whose directories are that are gone.
+// disown removes the owner files of directories that are gone.
 func (k *Sink) disown(groups []string) {
 	r, err := os.OpenRoot(k.cfg.Temp)
 	if err != nil {
@@ -182,38 +180,38 @@ func (k *Sink) disown(groups []string) {
 	defer r.Close()
 	root := dir{Root: r, path: k.cfg.Temp, trust: k.trust}
 	for _, group := range groups {
-		if !root.has(group + doneSuffix) { // another process may have to take that back
-			root.disown(group) // if not now, at the next start
+		if !root.has(group + doneSuffix) { // another process may have to undo that mark
+			root.disown(group) // on an error the next start tries again
 		}
 	}
 }
 
-// RetryMoves tries again to move what sessions of this Sink could not move when they
-// ended. It is for the time before each later session ends, and now and then. It tells
-// only of what changed: what was moved, and reasons other than those told before.
+// RetryMoves retries the moves that sessions of this Sink could not finish. Call it before each
+// later session ends, and from time to time. It returns only changes: files that were moved, and
+// reasons that were not reported before.
 func (k *Sink) RetryMoves() (list []LateMove) {
-	k.late.trying.Lock()
-	defer k.late.trying.Unlock()
-	k.late.mu.Lock()
-	waits := slices.Clone(k.late.waits)
-	k.late.mu.Unlock()
+	k.retries.trying.Lock()
+	defer k.retries.trying.Unlock()
+	k.retries.mu.Lock()
+	waits := slices.Clone(k.retries.list)
+	k.retries.mu.Unlock()
 	for _, w := range waits {
 		l, ok := k.finishMove(w.name)
-		if ok && (l.Err == nil || len(l.Moved) > 0 || l.Err.Error() != w.told) {
+		if ok && (l.Err == nil || len(l.Moved) > 0 || l.Err.Error() != w.reported) {
 			list = append(list, l)
 		}
 	}
 	return list
 }
 
-// keepLate gives directory name a place in the order of those that are tried again.
-func (k *Sink) keepLate(root dir, name string, m *mover) {
+// scheduleRetry gives directory name its place among those that are retried.
+func (k *Sink) scheduleRetry(root dir, name string, m *mover) {
 	told := errors.Join(m.errs...).Error()
-	k.late.mu.Lock()
-	defer k.late.mu.Unlock()
-	for i := range k.late.waits {
-		if k.late.waits[i].name == name {
-			k.late.waits[i].told = told
+	k.retries.mu.Lock()
+	defer k.retries.mu.Unlock()
+	for i := range k.retries.list {
+		if k.retries.list[i].name == name {
+			k.retries.list[i].reported = told
 			return
 		}
 	}
@@ -232,23 +230,23 @@ func (k *Sink) keepLate(root dir, name string, m *mover) {
 			name = numbered
 		}
 	}
-	k.late.waits = append(k.late.waits, waiting{name, m.s.key.Group, told})
-	m.log = append(m.log, fmt.Sprintf("What could not be moved stays in %s, and is tried again: when a session ends, every minute, and at the next start", root.join(name)))
+	k.retries.list = append(k.retries.list, waiting{name, m.s.key.Group, told})
+	m.log = append(m.log, fmt.Sprintf("The files that could not be moved stay in %s; uftpd retries when a session ends, every minute, and at its next start", root.join(name)))
 }
 
-// forgetLate takes directory name out of that order.
-func (k *Sink) forgetLate(name string) {
-	k.late.mu.Lock()
-	defer k.late.mu.Unlock()
-	k.late.waits = slices.DeleteFunc(k.late.waits, func(w waiting) bool { return w.name == name })
+// cancelRetry removes directory name from those that are retried.
+func (k *Sink) cancelRetry(name string) {
+	k.retries.mu.Lock()
+	defer k.retries.mu.Unlock()
+	k.retries.list = slices.DeleteFunc(k.retries.list, func(w waiting) bool { return w.name == name })
 }
 
-// waitsFor returns the first directory that is to be moved before group, which is called
-// name, because it has an entry of the same name; "" if there is none.
+// waitsFor returns the first directory that must be moved before directory group, called name,
+// because both have an entry of the same name; "" if there is none.
 func (k *Sink) waitsFor(root, group dir, name string) string {
-	k.late.mu.Lock()
-	waits := slices.Clone(k.late.waits)
-	k.late.mu.Unlock()
+	k.retries.mu.Lock()
+	waits := slices.Clone(k.retries.list)
+	k.retries.mu.Unlock()
 	if len(waits) == 0 {
 		return ""
 	}
@@ -276,11 +274,10 @@ func (k *Sink) waitsFor(root, group dir, name string) string {
 	return ""
 }
 
-// newest is the place in the order of a directory that nobody has tried again: nothing
-// was made later.
+// newest is the place of a directory that was not retried yet: it is younger than all that were.
 const newest = math.MaxInt32
 
-// order returns the place of directory name among those that are moved late.
+// order returns the place of directory name among those that are retried.
 func order(name string) int {
 	if _, n, ok := doneGroup(name); ok {
 		return n
@@ -288,8 +285,8 @@ func order(name string) int {
 	return newest
 }
 
-// doneGroup takes the name of a directory apart that is being moved: the group, and its
-// place in the order.
+// doneGroup splits the name of a directory with doneSuffix: its group, and its place among those
+// that are retried.
 func doneGroup(name string) (group uint32, place int, ok bool) {
 	dir, kind := groupEntry(name)
 	number, ok := strings.CutPrefix(kind, doneSuffix)
@@ -307,7 +304,7 @@ func doneGroup(name string) (group uint32, place int, ok bool) {
 	return groupNumber(dir), place, true
 }
 
-// finishMove moves what is left in directory name; ok is false if another receiver is at it.
+// finishMove moves the files in directory name; ok is false if another receiver is doing it.
 func (k *Sink) finishMove(name string) (l LateMove, ok bool) {
 	group, _, _ := doneGroup(name)
 	s := k.Begin(SessionKey{Group: group})
@@ -321,7 +318,7 @@ func (k *Sink) finishMove(name string) (l LateMove, ok bool) {
 	}
 	d, err := root.sub(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		k.forgetLate(name)
+		k.cancelRetry(name)
 		return l, false
 	}
 	if err != nil {
@@ -335,15 +332,15 @@ func (k *Sink) finishMove(name string) (l LateMove, ok bool) {
 		return l, !errors.Is(err, errLocked)
 	}
 	defer unlock()
-	m := mover{s: s, dest: k.cfg.Dests[0], late: true}
-	m.log = append(m.log, "Moving what was left of an earlier session")
+	m := mover{s: s, dest: k.cfg.Dests[0], retry: true}
+	m.log = append(m.log, "Finishing a move that was interrupted or failed earlier")
 	l.Err = m.all(root, d, name)
 	l.Moved, l.Log = m.moved, m.log
 	return l, true
 }
 
-// lock keeps others from moving what d holds. errLocked says that somebody does;
-// where there are no locks nobody is kept from it.
+// lock keeps other processes from moving the entries of d. It returns errLocked if another one
+// holds the lock. Where there are no locks it succeeds.
 func (d dir) lock() (unlock func(), err error) {
 	f, err := d.Open(".")
 	if err != nil {
@@ -360,15 +357,15 @@ func (d dir) lock() (unlock func(), err error) {
 	return func() {}, nil
 }
 
-// heal ends what the receiver that was killed had begun in d: what was moved aside comes
-// back if nothing took its place, and goes if something did.
-func (m *mover) heal(d dir) {
+// repair completes what an interrupted move began in d: an entry that was renamed to make room
+// comes back if nothing took its place, and is removed if something did.
+func (m *mover) repair(d dir) {
 	entries, err := d.list()
 	m.note(err)
 	for _, e := range entries {
 		group, what := cutTemp(e.Name())
 		if group != fmt.Sprintf("%08X", m.s.key.Group) || len(e.Name()) >= maxName {
-			continue // not ours, or cut: nobody knows of what
+			continue // of another session, or a name that was cut: its original is unknown
 		}
 		switch what {
 		case scratchDir:

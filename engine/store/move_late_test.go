@@ -187,14 +187,14 @@ func TestMoveIsTriedAgain(t *testing.T) {
 				h := newHall(t, withMerge)
 				h.receive(h.file("g", "y"), "y")
 				h.receive(h.file("sub/f", "x"), "x")
-				h.s.Whole()
+				h.s.MarkDone()
 				spy = refuse(row.op, row.name, row.err)
 				_, log, err := h.s.End(true)
 				if !errors.Is(err, row.err) {
 					t.Fatalf("End: %v, want %v", err, row.err)
 				}
-				if len(log) == 0 || !strings.Contains(log[len(log)-1], "is tried again") {
-					t.Errorf("log %q does not say that it is tried again", log)
+				if len(log) == 0 || !strings.Contains(log[len(log)-1], "uftpd retries") {
+					t.Errorf("log %q does not say that uftpd retries", log)
 				}
 				h.k.RetryMoves() // there may be other places that fail now
 				if l := h.k.RetryMoves(); len(l) != 0 {
@@ -258,7 +258,7 @@ func TestWhole(t *testing.T) {
 	begin := func(t *testing.T) *hall {
 		h := newHall(t, withTemp)
 		h.fill()
-		if _, err := h.s.Whole(); err != nil {
+		if _, err := h.s.MarkDone(); err != nil {
 			t.Fatal(err)
 		}
 		h.wantMissing(groupDir, "it has the name that a start looks for")
@@ -267,7 +267,7 @@ func TestWhole(t *testing.T) {
 	arrived := []string{"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = "}
 	t.Run("killed", func(t *testing.T) {
 		h := begin(t)
-		h.s.whole.close() // as a kill does
+		h.s.done.close() // as a kill does
 		h.finishMoves(1)
 		h.wantTree("dest", "all has arrived", arrived...)
 		h.wantTree("temp", "nothing is left")
@@ -294,7 +294,7 @@ func TestWhole(t *testing.T) {
 	})
 	t.Run("without files", func(t *testing.T) {
 		h := newHall(t, withTemp)
-		if _, err := h.s.Whole(); err != nil {
+		if _, err := h.s.MarkDone(); err != nil {
 			t.Fatal(err)
 		}
 		h.end(true)

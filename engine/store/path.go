@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// Names from the network (v4-receiver.md section 4.1). They are taken apart here,
-// before any of them meets the file system; what they become is found by
-// walking, see path_dir.go.
+// Names from the network (docs/protocol.md, "Names and paths"). They are split and checked here
+// before any of them reaches the file system; path_dir.go then walks to them.
 
 // Reasons to reject a name.
 const (
@@ -27,9 +26,9 @@ const (
 	errLinkNUL     stockError = "Rejecting FILEINFO from server: link contains NUL"
 )
 
-// splitName takes a relative name apart. Empty and "." elements, which stock
-// senders produce (rem//s/f1, ./f1), are left out; the result is empty for the
-// directory itself. ".." is refused also between backslashes.
+// splitName splits a relative name. It drops empty and "." elements, which stock senders produce
+// (rem//s/f1, ./f1); the result is empty for the directory itself. It refuses ".." between
+// slashes and between backslashes.
 func splitName(name string) ([]string, error) {
 	if name == "" {
 		return nil, errNameEmpty
@@ -55,17 +54,16 @@ func splitName(name string) ([]string, error) {
 	return elems, nil
 }
 
-// cutsEnd reports whether a system takes a name for another one: Windows leaves out dots
-// and blanks at its end, but not in all calls, so that guards would look at one file and
-// renames at another.
+// cutsEnd reports whether the system treats a name as another one: Windows drops dots and blanks
+// at its end, but not in all calls, so a check and a rename would see different files.
 func cutsEnd(system, e string) bool { return system == "windows" && strings.TrimRight(e, ". ") != e }
 
-// place is a name that passed the checks: elements below a directory of the configuration.
+// place is a checked name: elements below a directory of the configuration.
 type place struct {
 	root  string   // directory of the configuration
 	dest  int      // index of the destination, for its backup directory
-	elems []string // below root; with a temporary directory the first is that of the group
-	skip  int      // elements that do not come from the name: 0 or 1
+	elems []string // below root; with a temporary directory the first is the session's directory
+	skip  int      // elements that are not from the network: 0 or 1
 }
 
 // path returns the absolute name.
@@ -73,13 +71,13 @@ func (p place) path() string {
 	return filepath.Join(append([]string{p.root}, p.elems...)...)
 }
 
-// isRoot reports whether the name means the directory itself.
+// isRoot reports whether the name is that of the directory itself.
 func (p place) isRoot() bool { return len(p.elems) == p.skip }
 
 // last returns the last element; p must not be the directory itself.
 func (p place) last() string { return p.elems[len(p.elems)-1] }
 
-// locate finds out where a file called name belongs.
+// locate returns the place of the file that a sender calls name.
 func (s *Session) locate(name string) (place, error) {
 	p, err := s.locateAny(name)
 	if err == nil && slices.ContainsFunc(p.elems[p.skip:], looksTemp) {
@@ -106,8 +104,7 @@ func (s *Session) locateAny(name string) (place, error) {
 	return place{root: c.Dests[0], elems: elems}, nil
 }
 
-// locateAbs finds the destination that an absolute name lies in, the deepest if
-// destinations lie in one another.
+// locateAbs finds the destination that contains an absolute name, the deepest if several do.
 func locateAbs(name string, dests []string) (place, error) {
 	volume := filepath.VolumeName(name)
 	elems, err := splitName(name[len(volume):])
@@ -137,9 +134,9 @@ func locateAbs(name string, dests []string) (place, error) {
 	return place{root: dests[best], dest: best, elems: elems[depth:]}, nil
 }
 
-// checkLink refuses the text of a link at p that leads out of the destination.
-// The text may climb only at its start, and not above the destination: "..", after
-// a name would climb from wherever that name leads, which may be a link itself.
+// checkLink refuses the text of a link at p if it leads out of the destination. ".." is allowed
+// at the start only, and not above the destination: after a name, ".." starts from wherever that
+// name leads, which may be a link.
 func checkLink(p place, text string) error {
 	if text == "" {
 		return errLinkEmpty
@@ -167,7 +164,7 @@ func checkLink(p place, text string) error {
 	return nil
 }
 
-// maxName is the length of a name that every usual file system takes, bytes.
+// maxName is the longest name that every usual file system takes, bytes.
 const maxName = 255
 
 // tempName returns the name under which file id of group is received beside final.
@@ -175,15 +172,16 @@ func tempName(final string, group uint32, id uint16) string {
 	return nthTempName(final, group, id, 0)
 }
 
-// tempNames is how many names there are for one thing that several make at once.
+// tempNames is how many temporary names exist for one final name.
 const tempNames = 10
 
-// nthTempName is tempName for the i-th who receives it, less than tempNames.
+// nthTempName is tempName with number i, less than tempNames, for the i-th process that receives
+// the same file.
 func nthTempName(final string, group uint32, id uint16, i int) string {
 	return scratchName(final, group, numbered(fmt.Sprintf("%04X", id), i))
 }
 
-// numbered tells things of one kind apart. cutTemp knows one digit.
+// numbered adds a number to a temporary name. cutTemp expects one digit.
 func numbered(what string, i int) string {
 	if i == 0 {
 		return what
@@ -191,18 +189,18 @@ func numbered(what string, i int) string {
 	return fmt.Sprintf("%s.%d", what, i)
 }
 
-// What else has a temporary name for a moment.
+// Other entries with a temporary name.
 const (
 	scratchOld  = "old"  // a directory that is being replaced
 	scratchDir  = "dir"  // a directory that replaces something
 	scratchLink = "link" // a symbolic link; there may be several
 )
 
-// tempMark is in all temporary names.
+// tempMark is part of all temporary names.
 const tempMark = ".~uftp-"
 
-// scratchName returns a temporary name for final. Names too long for the suffix
-// are cut: group and what tell things apart.
+// scratchName returns a temporary name for final. A name that is too long for the suffix is cut:
+// group and what keep names apart.
 func scratchName(final string, group uint32, what string) string {
 	suffix := fmt.Sprintf("%s%08X-%s", tempMark, group, what)
 	return cutName(final, maxName-len(suffix)) + suffix
@@ -214,15 +212,14 @@ func isTemp(name string, group uint32) bool {
 	return what != "" && g == fmt.Sprintf("%08X", group)
 }
 
-// isAnyTemp reports whether name is one under which a file is received, of whatever
-// group.
+// isAnyTemp reports whether name is a temporary name of a file being received, of any group.
 func isAnyTemp(name string) bool {
 	_, what := cutTemp(name)
 	return what != "" && what != scratchOld && what != scratchDir && !strings.HasPrefix(what, scratchLink)
 }
 
-// cutTemp takes a temporary name apart: its group, and what it is of: a file, as in
-// 0001 or 0001.2, or one of the scratch constants; "" if it is none.
+// cutTemp splits a temporary name: its group, and what it is for, which is a file (0001 or
+// 0001.2) or one of the scratch constants. what is "" for other names.
 func cutTemp(name string) (group, what string) {
 	i := strings.LastIndex(name, tempMark)
 	if i < 0 {
@@ -238,14 +235,13 @@ func cutTemp(name string) (group, what string) {
 	return group, what
 }
 
-// looksTemp reports whether name is a temporary name of any group, or the same as one
-// where the case of letters does not count. A file that somebody sends under such a name
-// would be taken for one that is being received, by us or by another session, or for
-// what one has left; so names from the network are never like that.
+// looksTemp reports whether name is a temporary name of any group, in any case of letters. Names
+// from the network must not look like that: a file of such a name would be taken for one that is
+// being received, or for a leftover.
 func looksTemp(name string) bool {
 	i := strings.LastIndex(strings.ToLower(name), tempMark)
 	if i < 0 || len(strings.ToLower(name)) != len(name) {
-		return i >= 0 // other letters change their length: it is no use to be exact
+		return i >= 0 // lower case has another length: be strict rather than exact
 	}
 	group, what, _ := strings.Cut(name[i+len(tempMark):], "-")
 	_, upper := cutTemp(tempMark + strings.ToUpper(group) + "-" + strings.ToUpper(what))
@@ -255,7 +251,7 @@ func looksTemp(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789ABCDEF") == "" }
 
-// cutName returns at most n bytes of name, whole characters.
+// cutName returns at most n bytes of name, ending with a whole character.
 func cutName(name string, n int) string {
 	if len(name) <= n {
 		return name

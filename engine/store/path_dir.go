@@ -9,9 +9,9 @@ import (
 	"sort"
 )
 
-// Walking below a directory without ever following a link. os.Root keeps every
-// step inside the directory, whatever is swapped meanwhile; but it follows links
-// that stay inside, so each step is also compared with what was there before it.
+// Walking below a directory without following any link. os.Root keeps every step inside the
+// directory, even if an entry is swapped during the step. But os.Root follows links that stay
+// inside, so each step is also compared with the entry before it.
 
 var (
 	errNotDir  = errors.New("not a directory")
@@ -21,10 +21,10 @@ var (
 // dir is an open directory.
 type dir struct {
 	*os.Root
-	path  string        // absolute, for logs and scripts
-	shut  []fs.FileInfo // directories that sub refuses
-	trust *trust        // of what lies in it; nil = anything will do
-	owned bool          // close is to close it
+	path      string        // absolute, for logs and scripts
+	forbidden []fs.FileInfo // directories that sub refuses to open
+	trust     *trust        // checks what lies in it; nil = accept everything
+	owned     bool          // close closes it
 }
 
 func (d dir) close() {
@@ -36,9 +36,8 @@ func (d dir) close() {
 // join returns the absolute name of an entry.
 func (d dir) join(name string) string { return filepath.Join(d.path, name) }
 
-// sub opens a directory in d: fs.ErrNotExist if there is no such entry,
-// errNotDir if it is something else. A link is an error of its own, and so is a
-// directory that is shut.
+// sub opens a directory in d. It returns fs.ErrNotExist if there is no such entry, errNotDir if it
+// is something else, and other errors for a link and for a forbidden directory.
 func (d dir) sub(name string) (dir, error) {
 	before, err := d.Lstat(name)
 	switch {
@@ -48,7 +47,7 @@ func (d dir) sub(name string) (dir, error) {
 		return dir{}, fmt.Errorf("%s is a link: links are not followed", d.join(name))
 	case !before.IsDir():
 		return dir{}, errNotDir
-	case among(d.shut, before):
+	case among(d.forbidden, before):
 		return dir{}, errGuarded(d.join(name))
 	}
 	r, err := d.OpenRoot(name)
@@ -65,12 +64,12 @@ func (d dir) sub(name string) (dir, error) {
 		r.Close()
 		return dir{}, fmt.Errorf("%s: %w", d.join(name), err)
 	}
-	return dir{Root: r, path: d.join(name), shut: d.shut, trust: d.trust, owned: true}, nil
+	return dir{Root: r, path: d.join(name), forbidden: d.forbidden, trust: d.trust, owned: true}, nil
 }
 
-// reach walks from d through elems as far as there are directories. It returns
-// the deepest one and how many elements lead to it; fewer than len(elems) means
-// that the next is missing or not a directory. The caller closes what it gets.
+// reach walks from d through elems as far as there are directories. It returns the deepest one
+// and the number of elements that lead to it; if that is less than len(elems), the next one is
+// missing or not a directory. The caller closes the result.
 func (d dir) reach(elems []string) (dir, int, error) {
 	for i, e := range elems {
 		next, err := d.sub(e)
@@ -86,8 +85,8 @@ func (d dir) reach(elems []string) (dir, int, error) {
 	return d, len(elems), nil
 }
 
-// under opens the directory that elems lead to, d itself if there are none. The caller
-// closes it; d stays open.
+// under opens directory elems below d, d itself if elems is empty. The caller closes it; d stays
+// open.
 func (d dir) under(elems []string) (dir, error) {
 	d.owned = false
 	sub, n, err := d.reach(elems)
@@ -98,8 +97,8 @@ func (d dir) under(elems []string) (dir, error) {
 	return sub, err
 }
 
-// eachDir calls fn for d and all directories below it, as long as it returns no error. Two of them
-// are open at a time, however deep they lie.
+// eachDir calls fn for d and all directories below it until fn returns an error. It keeps two
+// directories open at a time, however deep they lie.
 func (d dir) eachDir(fn func(d dir, entries []fs.DirEntry) error) error {
 	for queue := [][]string{nil}; len(queue) > 0; {
 		elems := queue[len(queue)-1]
@@ -128,14 +127,14 @@ func (d dir) eachDir(fn func(d dir, entries []fs.DirEntry) error) error {
 	return nil
 }
 
-// find returns what stands at p, nil if nothing does, and the deepest directory
-// on the way that exists. The caller closes it.
+// find returns what stands at p, nil if nothing does, and the deepest existing directory on the
+// way. The caller closes that directory.
 func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
 	root, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, nil, err
 	}
-	if p.skip > 0 && s.held == nil {
+	if p.skip > 0 && s.claimed == nil {
 		return root, nil, nil // the session has no directory yet
 	}
 	if len(elems) == 0 {
@@ -160,14 +159,14 @@ func (s *Session) find(p place) (at dir, fi fs.FileInfo, err error) {
 	return at, fi, nil
 }
 
-// parent opens the directory that p lies in and makes what is missing of it. A
-// file in the way is backed up or removed; a link in the way is an error.
+// parent opens the directory of p and creates what is missing of it. A file in the way is backed
+// up or removed; a link in the way is an error.
 func (s *Session) parent(p place, log *[]string) (dir, error) {
 	d, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, err
 	}
-	before := len(p.elems) - len(elems) // elements that d stands for
+	before := len(p.elems) - len(elems) // elements that lead to d
 	for i, e := range elems[:len(elems)-1] {
 		next, err := d.sub(e)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
@@ -185,13 +184,13 @@ func (s *Session) parent(p place, log *[]string) (dir, error) {
 	return d, nil
 }
 
-// makeDir makes the directory p, the last element of which lies in in. What is not
-// a directory there is backed up or removed, but not before the new one exists.
+// makeDir creates directory p in in. Something else of that name is backed up or removed, but
+// not before the new directory exists.
 func (s *Session) makeDir(in dir, p place, log *[]string) error {
 	err := in.Mkdir(p.last(), 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		if fi, err := in.Lstat(p.last()); err == nil && fi.IsDir() {
-			return s.settle(in) // another session was faster
+			return s.syncIfDurable(in) // another session was faster
 		}
 		temp := scratchName(p.last(), s.key.Group, scratchDir)
 		if err := remove(in, temp); err != nil {
@@ -207,10 +206,10 @@ func (s *Session) makeDir(in dir, p place, log *[]string) error {
 	} else if err != nil {
 		return err
 	}
-	return s.settle(in)
+	return s.syncIfDurable(in)
 }
 
-// list returns the entries of d in the order of their names.
+// list returns the entries of d, sorted by name.
 func (d dir) list() ([]fs.DirEntry, error) {
 	f, err := d.Open(".")
 	if err != nil {
@@ -222,7 +221,7 @@ func (d dir) list() ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-// sync makes the entries of d durable. Systems that cannot sync a directory are left alone.
+// sync makes the entries of d durable, where the system can sync a directory.
 func (d dir) sync() error {
 	f, err := d.Open(".")
 	if err != nil {
@@ -232,8 +231,8 @@ func (d dir) sync() error {
 	return call{op: "syncdir", at: d, name: "."}.make(func() error { return syncDir(f) })
 }
 
-// settleTree makes the names of all that lies below entry name of in durable, and its own.
-func (s *Session) settleTree(in dir, name string) error {
+// syncTreeIfDurable is syncIfDurable for entry name of in and all directories below it.
+func (s *Session) syncTreeIfDurable(in dir, name string) error {
 	if !s.k.durable {
 		return nil
 	}
@@ -248,7 +247,7 @@ func (s *Session) settleTree(in dir, name string) error {
 	return in.sync()
 }
 
-// openRegular opens a regular file in d, never through a link.
+// openRegular opens a regular file in d. It never follows a link.
 func (d dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
 	before, err := d.Lstat(name)
 	if err != nil {
@@ -276,7 +275,7 @@ func (d dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
 	return f, after, nil
 }
 
-// holds reports whether the entry called name is the very file fi.
+// holds reports whether entry name is the same file as fi.
 func (d dir) holds(name string, fi fs.FileInfo) bool {
 	now, err := d.Lstat(name)
 	return err == nil && os.SameFile(now, fi)

@@ -11,23 +11,23 @@ import (
 	"uftp/wire"
 )
 
-// Directories of the configuration may lie in one another. What keeps a sender
-// from one of them are not names, which differ where a link, a mount or the case
-// of letters leads to the same place: each directory is known by its identity.
+// Directories of the configuration may contain one another. Their names cannot protect them from
+// a sender, since a link, a mount or another case of letters gives a directory a second name. So
+// each is known by its identity.
 
 // errGuarded refuses to touch a directory of the configuration.
 func errGuarded(path string) error {
 	return stockError(fmt.Sprintf("Rejecting file: %s is or holds a directory of this receiver", path))
 }
 
-// guard is the directories of the configuration as a session finds them.
+// guard knows the directories of the configuration as a session finds them.
 type guard struct {
-	kept    []fs.FileInfo // all of them and what leads there: not to be removed, moved away or replaced
-	private []fs.FileInfo // temporary and backup directories: they hold what is of other sessions
-	all     []fs.FileInfo
+	protected []fs.FileInfo // all of them and all their parents: not to be removed, moved or replaced
+	private   []fs.FileInfo // temporary and backup directories: they hold files of other sessions
+	all       []fs.FileInfo
 }
 
-// newGuard looks at the directories of c. One that is missing needs no guard.
+// newGuard looks at the directories of c. One that is missing needs no protection.
 func newGuard(c *SinkConfig) *guard {
 	g := new(guard)
 	for _, name := range append([]string{c.Temp}, c.Backups...) {
@@ -42,22 +42,22 @@ func newGuard(c *SinkConfig) *guard {
 	return g
 }
 
-// add adds directory name. It and its parents are kept; if links lead there, both
-// they and where they lead.
+// add adds directory name and protects it and its parents, both those on its path and those that
+// links on its path lead to.
 func (g *guard) add(name string) {
 	if fi, err := os.Stat(name); err == nil {
 		g.all = append(g.all, fi)
 	}
-	g.keep(name)
+	g.protect(name)
 	if real, err := filepath.EvalSymlinks(name); err == nil {
-		g.keep(real)
+		g.protect(real)
 	}
 }
 
-func (g *guard) keep(name string) {
+func (g *guard) protect(name string) {
 	for {
-		if fi, err := os.Lstat(name); err == nil && !among(g.kept, fi) {
-			g.kept = append(g.kept, fi)
+		if fi, err := os.Lstat(name); err == nil && !among(g.protected, fi) {
+			g.protected = append(g.protected, fi)
 		}
 		up := filepath.Dir(name)
 		if up == name {
@@ -67,27 +67,26 @@ func (g *guard) keep(name string) {
 	}
 }
 
-// among reports whether fi is one of list.
+// among reports whether list contains fi.
 func among(list []fs.FileInfo, fi fs.FileInfo) bool {
 	return slices.ContainsFunc(list, func(o fs.FileInfo) bool { return os.SameFile(o, fi) })
 }
 
-// shut returns the directories that no walk below directory name of c enters. A
-// destination in a destination is as open to senders as the outer one; it is no
-// part of what a session collects in the temporary directory.
-func (g *guard) shut(c *SinkConfig, name string) []fs.FileInfo {
+// forbidden returns the directories that no walk below directory name of c may enter. A
+// destination inside a destination is open to senders, but not to a session's files in the
+// temporary directory.
+func (g *guard) forbidden(c *SinkConfig, name string) []fs.FileInfo {
 	if name == c.Temp {
 		return g.all
 	}
 	return g.private
 }
 
-// keeps reports whether fi is or holds a directory of the configuration.
-func (s *Session) keeps(fi fs.FileInfo) bool { return among(s.guard.kept, fi) }
+// protects reports whether fi is or contains a directory of the configuration.
+func (s *Session) protects(fi fs.FileInfo) bool { return among(s.guard.protected, fi) }
 
-// movable refuses what is to be collected for p if it could not be moved to the
-// destination when the session ends, so that it is not received in vain. The move
-// does not rely on it.
+// movable refuses a file for p that could not be moved to the destination at the end of the
+// session, so that it is not received in vain. The move makes its own checks.
 func (s *Session) movable(p place, typ wire.FileType) error {
 	at, err := s.root(s.k.cfg.Dests[0])
 	if err != nil {
@@ -101,7 +100,7 @@ func (s *Session) movable(p place, typ wire.FileType) error {
 		switch {
 		case merged:
 			next, err = at.sub(e)
-		case err == nil && s.keeps(fi):
+		case err == nil && s.protects(fi):
 			err = errGuarded(at.join(e))
 		case err == nil && i == len(elems)-1 && typ != wire.TypeDir:
 			err = s.blocked(at, fi, place{root: s.k.cfg.Dests[0], elems: elems})
@@ -111,7 +110,7 @@ func (s *Session) movable(p place, typ wire.FileType) error {
 			return known
 		}
 		if err != nil || !merged {
-			return nil // nothing there, or it is replaced with all below it
+			return nil // nothing there, or the move replaces it with everything in it
 		}
 		at = next
 	}

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noWait keeps the opening of a pipe from waiting for its other end.
+// noWait keeps open from waiting for the other end of a pipe.
 const noWait = unix.O_NONBLOCK
 
-// renameAt is rename.
+// renameAt implements rename.
 func renameAt(from dir, name string, to dir, newName string) error {
 	return between("rename", from, name, to, newName, func(a, b int) error { return unix.Renameat(a, name, b, newName) })
 }
 
-// linkAt is hardLink.
+// linkAt implements hardLink.
 func linkAt(from dir, name string, to dir, newName string) error {
 	return between("link", from, name, to, newName, func(a, b int) error { return unix.Linkat(a, name, b, newName, 0) })
 }
@@ -42,8 +42,8 @@ func between(op string, from dir, name string, to dir, newName string, fn func(a
 	return nil
 }
 
-// freeSpace returns the bytes that unprivileged users may still write to the
-// file system of d; ok is false where nobody knows.
+// freeSpace returns the bytes that unprivileged users may still write to the file system of d;
+// ok is false if that is unknown.
 func freeSpace(d dir) (bytes uint64, ok bool) {
 	f, err := d.Open(".")
 	if err != nil {
@@ -57,14 +57,14 @@ func freeSpace(d dir) (bytes uint64, ok bool) {
 			break
 		}
 	}
-	// File systems that do not count say that they have no blocks at all.
+	// File systems that do not count report zero blocks.
 	if err != nil || st.Blocks == 0 {
 		return 0, false
 	}
 	return uint64(max(int64(st.Bavail), 0)) * blockBytes(&st), true
 }
 
-// allocated returns the bytes of disk that a file has.
+// allocated returns the bytes that a file takes on the disk.
 func allocated(fi fs.FileInfo) int64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return st.Blocks * 512

@@ -8,43 +8,43 @@ import (
 	"path/filepath"
 )
 
-// A directory of the configuration may be removed while a receiver runs, by something
-// that cleans up. It is made again, as stock daemons do. But it may also be gone with the
-// disk that it was on, and what is received must not fill the one below the mount point:
-// so its parent must still be there, on the file system that the directory was on.
+// A directory of the configuration may be removed while a receiver runs. It is created again, as
+// stock daemons do. But it may be missing because its disk was unmounted, and then received files
+// must not fill the disk below the mount point. So its parent must still exist, on the file system
+// where the directory was.
 
-// home is where a directory of the configuration was at the start.
-type home struct {
+// configDir is a directory of the configuration as it was at the start.
+type configDir struct {
 	name string
 	mode fs.FileMode
 	fi   fs.FileInfo
 }
 
-// learnHomes looks at the directories of the configuration.
-func (k *Sink) learnHomes() {
+// learnConfigDirs looks at the directories of the configuration.
+func (k *Sink) learnConfigDirs() {
 	for _, name := range append(append([]string{k.cfg.Temp}, k.cfg.Dests...), k.cfg.Backups...) {
 		if fi, err := os.Stat(name); name != "" && err == nil {
-			k.homes = append(k.homes, home{name, fi.Mode() & (fs.ModePerm | fs.ModeSetgid | fs.ModeSticky), fi})
+			k.configDirs = append(k.configDirs, configDir{name, fi.Mode() & (fs.ModePerm | fs.ModeSetgid | fs.ModeSticky), fi})
 		}
 	}
 }
 
-// remake makes a directory of the configuration that is gone.
+// remake creates a missing directory of the configuration again.
 func (k *Sink) remake(name string) error {
-	for _, h := range k.homes {
+	for _, h := range k.configDirs {
 		if h.name != name {
 			continue
 		}
 		parent := filepath.Dir(name)
 		r, err := os.OpenRoot(parent)
 		if err != nil {
-			return fmt.Errorf("%s is gone, and not made again: %w", name, err)
+			return fmt.Errorf("%s is missing and was not created again: %w", name, err)
 		}
 		defer r.Close()
 		up, last := dir{Root: r, path: parent}, filepath.Base(name)
 		fi, err := r.Stat(".")
 		if err == nil && !sameDevice(fi, h.fi) {
-			err = fmt.Errorf("%s is on another file system than it was", parent)
+			err = fmt.Errorf("%s is not on the file system where it was at the start", parent)
 		}
 		if err == nil {
 			err = up.Mkdir(last, 0o755)
@@ -53,20 +53,20 @@ func (k *Sink) remake(name string) error {
 			return nil // another session was faster, or it is a link that leads nowhere
 		}
 		if err == nil {
-			r.Chmod(last, h.mode) // as far as that goes
+			r.Chmod(last, h.mode) // an error does no harm
 			if k.durable {
 				err = up.sync()
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s is gone, and not made again: %w", name, err)
+			return fmt.Errorf("%s is missing and was not created again: %w", name, err)
 		}
 		return nil
 	}
 	return fs.ErrNotExist
 }
 
-// forgetGone closes directories of the configuration that are gone, so that root makes
+// forgetGone closes directories of the configuration that were removed, so that root creates
 // them again.
 func (s *Session) forgetGone() {
 	for name, r := range s.roots {

@@ -2,28 +2,27 @@ package store
 
 import "uftp/engine/block"
 
-// Space for a file is reserved ahead of its data, so that a file comes to lie in few
-// pieces and a full disk shows early. It is never reserved for what a sender has only
-// announced: that costs the sender nothing, and everybody else the disk. So there is at
-// most as much in reserve as has come, or reserveMin.
+// Space for a file is reserved ahead of its data, so that the file lies in few pieces and a full
+// disk shows early. An announcement alone reserves nothing: it costs the sender nothing, and
+// everybody else the disk. So at most as much is reserved ahead as has arrived, or reserveMin.
 //
-// The steps grow with the file, so that writing waits for few of them, up to reserveMax,
+// The steps grow with the file, so that few of them delay the writing. The largest is reserveMax,
 // which takes a few milliseconds.
 const (
-	reserveMin  = 16 << 20 // bytes, once any has come
+	reserveMin  = 16 << 20 // bytes, once any have arrived
 	reserveMax  = 1 << 30  // bytes at once
 	reserveFrom = 1 << 20  // bytes; smaller files lie in few pieces anyway
 )
 
-// reserve sees to it that space is reserved for what is to be written up to end, if what
-// has come lets it. Where it cannot be had writing goes on without.
+// reserve reserves space for a write up to end, as far as what has arrived allows. If the file
+// system cannot, the write goes on without.
 func (f *File) reserve(end int64) {
 	if end <= f.reserved || f.req.Size < reserveFrom {
 		return
 	}
-	step := min(max(f.came, reserveMin), reserveMax)
-	to := min(f.came+step, f.req.Size)
-	// What lies far behind what has come, or was lost on the way, is no reason for small steps.
+	step := min(max(f.received, reserveMin), reserveMax)
+	to := min(f.received+step, f.req.Size)
+	// A gap, or data far behind the rest, is no reason for small steps.
 	if to < f.req.Size && to-f.reserved < step/2 {
 		return
 	}
@@ -36,12 +35,12 @@ func (f *File) reserve(end int64) {
 		})
 	}
 	if f.reserved = to; err != nil {
-		f.reserved = f.req.Size // do not try again: if the disk is full the write will tell
+		f.reserved = f.req.Size // do not try again: on a full disk the write fails
 	}
 }
 
-// unreserve gives back what was reserved for the blocks of missing, as far as that can be
-// done. A file that ends before its last blocks is as good as one that has holes there.
+// unreserve returns the space reserved for the blocks of missing, as far as the system can. A
+// resumed file may end before its last blocks; that is the same as a hole there.
 func (f *File) unreserve(missing *block.Set) {
 	l := &f.req.Layout
 	for i := missing.Next(0); i < missing.Len(); {

@@ -13,8 +13,8 @@ import (
 	"uftp/wire"
 )
 
-// The sender's restart file (v4-sender.md section 11), in the byte order of the
-// host like the stock program's, so that either resumes the other's session.
+// The sender's restart file (docs/protocol.md, "Restart file"), in the byte order of the host like
+// the stock program's, so that either program resumes the other's session.
 const (
 	restartHeadLen   = 12
 	restartOpLen     = 300
@@ -23,7 +23,7 @@ const (
 	maxInstance      = 255
 )
 
-// What can be wrong with a restart file; the texts are those of the stock sender.
+// Errors of a restart file, with the texts of the stock sender.
 const (
 	ErrRestartHeader   = stockError("Failed to read header from restart file")
 	ErrRestartFiles    = stockError("Too many files listed in restart file")
@@ -33,11 +33,11 @@ const (
 	ErrRestartInstance = stockError("Maximum number of restarts reached")
 )
 
-// SendRestart is what a sender leaves for a later attempt: the session, and who
-// did not get everything.
+// SendRestart is what a sender needs for another attempt: the session, and the clients that did
+// not get everything.
 type SendRestart struct {
 	Group    uint32
-	Instance uint8    // of the attempt that failed; the next one is one more
+	Instance uint8    // of the attempt that failed; the next one adds 1
 	Operands []string // 1..MaxOperands as the user gave them, at most 299 bytes each
 	Clients  []RestartClient
 }
@@ -54,9 +54,9 @@ type RestartClient struct {
 // RestartName returns the name of the restart file of a group.
 func RestartName(group uint32) string { return fmt.Sprintf("_group_%08X_restart", group) }
 
-// ReadSendRestart reads a restart file. Errors other than those of the system are
-// the ErrRestart constants, wrapped with what was found. An instance of 255 cannot be
-// followed by another and is refused.
+// ReadSendRestart reads a restart file. Errors other than those of the system are the ErrRestart
+// constants, wrapped with details. A file with instance 255 is refused, because no other can
+// follow.
 func ReadSendRestart(path string) (SendRestart, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -107,7 +107,7 @@ func readSendRestart(r io.Reader) (x SendRestart, err error) {
 	}
 }
 
-// readRecord fills b. [io.EOF] means that nothing was left.
+// readRecord fills b. It returns [io.EOF] if nothing was left.
 func readRecord(r io.Reader, b []byte) error {
 	n, err := io.ReadFull(r, b)
 	if err == io.ErrUnexpectedEOF {
@@ -116,7 +116,7 @@ func readRecord(r io.Reader, b []byte) error {
 	return err
 }
 
-// readWhole is readRecord where a record must follow.
+// readWhole is readRecord where there must be a record.
 func readWhole(r io.Reader, b []byte) error {
 	err := readRecord(r, b)
 	if err == io.EOF {
@@ -137,9 +137,9 @@ func field(b []byte) string {
 	return string(b)
 }
 
-// WriteFile writes x to path, mode 0644 less the umask. A file that is there is
-// replaced in one step, so a failure leaves it as it was. What the file cannot
-// hold (numbers and lengths out of range, NUL in a text) is refused.
+// WriteFile writes x to path, mode 0644 less the umask. It replaces an existing file in one step,
+// so a failure leaves the old one. It refuses what the format cannot hold: numbers and lengths
+// out of range, NUL in a text.
 func (x *SendRestart) WriteFile(path string) error {
 	b, err := x.append(nil)
 	if err != nil {
@@ -192,7 +192,7 @@ func (x *SendRestart) append(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// appendField appends s and NULs up to n bytes, at least one.
+// appendField appends s, padded with at least one NUL to n bytes.
 func appendField(b []byte, s string, n int) ([]byte, error) {
 	if len(s) >= n || strings.IndexByte(s, 0) >= 0 {
 		return nil, fmt.Errorf("%q does not fit a restart file: at most %d bytes without NUL", s, n-1)

@@ -15,45 +15,51 @@ import (
 	"uftp/wire"
 )
 
-// SinkConfig says where a receiver keeps files.
+// SinkConfig is where and how a receiver keeps files.
 type SinkConfig struct {
-	Dests   []string // destination directories, absolute, at least one; names that are not absolute go to the first
-	Backups []string // none, or one for each destination: what is replaced or deleted goes there
-	Temp    string   // not empty: files are collected there and moved to the only destination when the session ends well
-	Merge   bool     // the move merges directories instead of replacing them
-	// Durable makes every file, link, directory, deletion and backup reach the disk
-	// before it is confirmed. It is off by default: a sender gives up a receiver whose COMPLETE does not
-	// come within robustness · 3 · GRTT, often less than a disk needs, and only a
-	// crash of the machine within seconds can hurt what is left out. With Temp
-	// it is always on, because a resumed session trusts the files it finds.
+	// Dests are the destination directories, absolute, at least one. Names that are not
+	// absolute go to the first.
+	Dests []string
+	// Backups are empty, or one directory for each destination, to which the session moves
+	// everything that it replaces or deletes.
+	Backups []string
+	// Temp, if not empty, is the temporary directory: files are collected there and moved to
+	// the only destination when the session ends well.
+	Temp  string
+	Merge bool // that move merges directories instead of replacing them
+	// Durable makes every file, link, directory, deletion and backup reach the disk before it
+	// is confirmed. The default is off: a sender gives a receiver up if its COMPLETE takes
+	// longer than robustness · 3 · GRTT, which is often less than a disk needs, and without
+	// Durable only a crash of the machine within seconds does harm. With Temp it is always on,
+	// because a resumed session trusts the files it finds.
 	Durable bool
 	// AllowOutsideLinks accepts symbolic links that point out of the destination.
-	// Nothing here ever follows them, but others may.
+	// This package never follows them, but other programs may.
 	AllowOutsideLinks bool
 }
 
-// Sink is where a receiver keeps files. Its methods may be called from several
-// goroutines at once.
+// Sink is the storage of a receiver. Its methods may be called from several goroutines at
+// once.
 type Sink struct {
-	cfg     SinkConfig
-	durable bool
-	left    leftovers
-	late    late
-	homes   []home
-	trust   *trust // of what is in Temp; nil without
+	cfg        SinkConfig
+	durable    bool
+	leftovers  leftovers
+	retries    retries
+	configDirs []configDir
+	trust      *trust // for what is in Temp; nil without Temp
 
-	swapping sync.Mutex // held while something takes the place of something else
+	swapping sync.Mutex // held while one entry takes the place of another
 }
 
-// SessionKey says which session it is.
+// SessionKey identifies a session.
 type SessionKey struct {
 	Group    uint32
 	Instance uint8
-	Owner    Owner     // with a temporary directory, only the same one gets what an earlier instance left
-	Started  time.Time // backups are named after it, in its time zone; stamps of files are read about it
+	Owner    Owner     // with Temp, the data of an earlier instance go to the same owner only
+	Started  time.Time // names backups, in its time zone; times of files are decoded relative to it
 }
 
-// Request is what a FILEINFO asks for.
+// Request is one FILEINFO.
 type Request struct {
 	FileID  uint16
 	Type    wire.FileType
@@ -64,14 +70,14 @@ type Request struct {
 	Layout  block.Layout
 	Sync    bool
 	Preview bool
-	Resume  bool // what earlier instances of the session left in Temp may be used
+	Resume  bool // data of earlier instances of the session in Temp may be used
 }
 
-// Answer is what becomes of a [Request].
+// Answer is the outcome of a [Request].
 type Answer struct {
-	Complete  bool                // answer COMPLETE with Status now; else receive
-	Status    wire.CompleteStatus // when receiving: what to answer when the file is whole
-	Partial   bool                // part of the file was here before
+	Complete  bool                // answer COMPLETE with Status now; otherwise receive the file
+	Status    wire.CompleteStatus // when receiving: what to answer at the end
+	Partial   bool                // part of the file is on disk already
 	Missing   *block.Set          // blocks to receive, nil = all; the caller owns it
 	FreeSpace uint64              // bytes, when HasSpace
 	HasSpace  bool
@@ -79,21 +85,21 @@ type Answer struct {
 	Log       []string // steps, to be logged in this order
 }
 
-// Finished is a file that has its final name.
+// Finished is a file that has got its final name.
 type Finished struct {
 	Path string   // absolute; below Temp if there is one
 	Log  []string // steps, to be logged in this order
 }
 
-// ErrNoSpace is the reason when a file does not fit on its disk.
+// ErrNoSpace means that a file does not fit on its disk.
 var ErrNoSpace error = stockError("Not enough disk space")
 
-// stockError is a text that users of the stock programs know.
+// stockError is a text that the stock programs print.
 type stockError string
 
 func (e stockError) Error() string { return string(e) }
 
-// Texts of section 2 of v4-cli.md.
+// Errors of the configuration, with the texts of the stock daemon.
 const (
 	errDestAbs   stockError = "ERROR: must specify absolute pathname for dest directory"
 	errBackupAbs stockError = "ERROR: must specify absolute pathname for backup directory"
@@ -105,7 +111,7 @@ const (
 	errTempBack  stockError = "ERROR: Cannot use a temp directory with a backup directory"
 )
 
-// reason returns the innermost cause of err, written as the C library does.
+// reason returns the innermost cause of err, capitalised as the C library does.
 func reason(err error) string {
 	var p *fs.PathError
 	var l *os.LinkError
@@ -128,10 +134,9 @@ func reason(err error) string {
 	}
 }
 
-// NewSink checks the directories of cfg (v4-receiver.md section 1): all are
-// absolute and exist, files can be made in each, and can be moved where the
-// configuration will need it. Errors carry the text of the stock program and,
-// in brackets, the directory meant.
+// NewSink checks the directories of cfg: all are absolute and exist, files can be created in
+// each, and can be moved wherever the configuration needs it. Errors carry the text of the
+// stock program and, in brackets, the directory.
 func NewSink(cfg SinkConfig) (*Sink, error) {
 	if len(cfg.Dests) == 0 {
 		return nil, errors.New("no destination directory")
@@ -181,15 +186,14 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 			return nil, fmt.Errorf("couldn't write to directory %s: %s", k.cfg.Temp, reason(err))
 		}
 	}
-	k.learnHomes()
+	k.learnConfigDirs()
 	return k, nil
 }
 
-// Clean removes what receivers that were killed have left in the destinations, as
-// far as its limits go, or until ctx is done. It is for the start, beside sessions
-// that begin meanwhile: later, each directory is looked at when the first file is
-// received into it. The first session that receives a file after that tells what was
-// removed.
+// Clean removes temporary files of killed receivers from the destinations, within its limits
+// or until ctx is done. Call it at the start; sessions may run beside it. Later, each directory
+// is checked when the first file is received into it. The log of the next session that
+// receives a file names what was removed.
 func (k *Sink) Clean(ctx context.Context) {
 	if k.cfg.Temp != "" {
 		return
@@ -197,13 +201,13 @@ func (k *Sink) Clean(ctx context.Context) {
 	g := newGuard(&k.cfg)
 	for _, name := range k.cfg.Dests {
 		if r, err := os.OpenRoot(name); err == nil {
-			k.left.start(ctx, dir{Root: r, path: name, shut: g.shut(&k.cfg, name)}, leftoverEntries)
+			k.leftovers.start(ctx, dir{Root: r, path: name, forbidden: g.forbidden(&k.cfg, name)}, leftoverEntries)
 			r.Close()
 		}
 	}
 }
 
-// probe makes a file in dir and removes it.
+// probe creates a file in dir and removes it.
 func probe(dir string) error {
 	name, err := probeFile(dir)
 	if err != nil {
@@ -212,7 +216,7 @@ func probe(dir string) error {
 	return os.Remove(filepath.Join(dir, name))
 }
 
-// probeFile makes an empty file in dir; a file that is there already is left alone.
+// probeFile creates an empty file in dir, under a name that is free.
 func probeFile(dir string) (name string, err error) {
 	for i := 1; i < 100; i++ {
 		name = fmt.Sprintf("_uftptmp%d", i)
@@ -228,8 +232,8 @@ func probeFile(dir string) (name string, err error) {
 	return "", fs.ErrExist
 }
 
-// probePair finds out whether two directories differ (else same is returned)
-// and whether a file of one can be moved to the other.
+// probePair checks that two directories differ (if not, it returns same) and that a file can
+// be moved from one to the other.
 func probePair(from, to string, same error) error {
 	a, err := os.Stat(from)
 	if err != nil {
@@ -259,24 +263,24 @@ func probePair(from, to string, same error) error {
 	return nil
 }
 
-// Session is the files of one session. Its methods, and those of its files, must
-// not be called from two goroutines at once, with one exception: WriteAt of a file
-// may run beside its Checkpoint, which syncs for long. To that end WriteAt uses
-// nothing of the session but vec, and of the file changes only what counts its bytes.
+// Session is the storage of one session. One goroutine at a time may use it and its files, with
+// one exception: while that goroutine is in Checkpoint of a file, which syncs for long, another
+// one may be in WriteAt of the same file. So the fields have two owners: vec, File.received and
+// File.reserved belong to the goroutine in WriteAt, and Checkpoint touches none of them.
 type Session struct {
-	k       *Sink
-	key     SessionKey
-	roots   map[string]*os.Root // directories of the configuration, opened when first needed
-	guard   *guard              // set with the first of roots
-	open    *File               // the file being received
-	vec     vec
-	name    string   // of its directory in Temp, once that is claimed
-	held    *held    // that directory, while it is in use
-	preview bool     // what is asked for now changes nothing
-	left    []string // steps that told what was left alone
-	past    past     // what an earlier instance left
-	whole   *whole   // set when all files are there
-	buf     []byte
+	k         *Sink
+	key       SessionKey
+	roots     map[string]*os.Root // directories of the configuration, opened on first use
+	guard     *guard              // made together with the first of roots
+	open      *File               // the file being received; nil if none
+	vec       vec
+	name      string      // of the session's directory in Temp; "" until it is claimed
+	claimed   *claimedDir // that directory, from claiming until markDone or the end
+	preview   bool        // the current request changes nothing on disk
+	leftAlone []string    // log lines about directories left alone, to log each once
+	previous  previous    // data of an earlier instance
+	done      *doneDir    // set when all files are there
+	buf       []byte
 }
 
 // Begin starts a session. It touches no disk; [Session.End] must follow.
@@ -284,8 +288,8 @@ func (k *Sink) Begin(key SessionKey) *Session {
 	return &Session{k: k, key: key, roots: make(map[string]*os.Root)}
 }
 
-// root returns directory name of the configuration, opened. Directories are
-// opened per session, so that one that was made anew or mounted meanwhile is seen.
+// root opens directory name of the configuration. Each session opens its own, so that it sees
+// a directory that was made anew or mounted since.
 func (s *Session) root(name string) (dir, error) {
 	if s.guard == nil {
 		s.guard = newGuard(&s.k.cfg)
@@ -297,7 +301,7 @@ func (s *Session) root(name string) (dir, error) {
 		r, err = value(call{op: "open", name: name}, open)
 		if errors.Is(err, fs.ErrNotExist) && !s.preview {
 			if err = s.k.remake(name); err == nil {
-				s.guard = newGuard(&s.k.cfg) // it is another directory now
+				s.guard = newGuard(&s.k.cfg) // the directory is another one now
 				r, err = value(call{op: "open", name: name}, open)
 			}
 		}
@@ -306,18 +310,18 @@ func (s *Session) root(name string) (dir, error) {
 		}
 		s.roots[name] = r
 	}
-	d := dir{Root: r, path: name, shut: s.guard.shut(&s.k.cfg, name)}
+	d := dir{Root: r, path: name, forbidden: s.guard.forbidden(&s.k.cfg, name)}
 	if name == s.k.cfg.Temp {
 		d.trust = s.k.trust
 	}
 	return d, nil
 }
 
-// closeRoots closes what root and claim opened.
+// closeRoots closes what root and claim have opened.
 func (s *Session) closeRoots() {
-	if s.held != nil {
-		s.held.release()
-		s.held = nil
+	if s.claimed != nil {
+		s.claimed.release()
+		s.claimed = nil
 	}
 	for name, r := range s.roots {
 		r.Close()

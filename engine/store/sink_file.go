@@ -14,18 +14,18 @@ import (
 type File struct {
 	s     *Session
 	h     *os.File
-	lock  *os.File    // has the lock of the temporary file, where there are locks
+	lock  *os.File    // holds the lock of the temporary file; nil where there are no locks
 	id    fs.FileInfo // identity of the temporary file
-	at    dir         // where it is
-	temp  string      // its name there
-	place place       // where it is to be
+	at    dir         // the directory of the temporary file
+	temp  string      // its name in at
+	place place       // where the finished file goes
 	req   Request
 
-	came     int64 // bytes that were written; WriteAt's while it is received, as reserved
-	reserved int64 // bytes from its start that have their space, as far as that can be had
+	received int64 // bytes written so far; belongs to WriteAt
+	reserved int64 // bytes from the start for which space is reserved, or cannot be; belongs to WriteAt
 
-	marked bool // has the mode of a file that is being received
-	noted  bool // a record on disk names it
+	marked bool // has the mode that marks files being received
+	named  bool // a record on disk names it
 }
 
 // errClosed is a mistake of the caller.
@@ -34,15 +34,15 @@ var errClosed = errors.New("store: file is closed")
 // errRange is a mistake of the caller: bytes outside the file.
 var errRange = errors.New("store: write outside the file")
 
-// errStolen says that somebody took the temporary name away.
-var errStolen = errors.New("the temporary file was replaced by somebody else")
+// errStolen means that the temporary name refers to another file by now.
+var errStolen = errors.New("the temporary file was replaced by another program")
 
 // Path returns the absolute name the file will have.
 func (f *File) Path() string { return f.place.path() }
 
-// WriteAt writes bufs, one after the other, from offset off on. It allocates
-// nothing. After an error, which names the file and matches [ErrNoSpace] if the
-// disk is full, the file is to be given up with Abandon.
+// WriteAt writes bufs one after the other, starting at offset off. It allocates nothing. An
+// error names the file and matches [ErrNoSpace] if the disk is full; the caller then gives the
+// file up with Abandon.
 func (f *File) WriteAt(bufs [][]byte, off int64) error {
 	if f.h == nil {
 		return errClosed
@@ -67,13 +67,13 @@ func (f *File) WriteAt(bufs [][]byte, off int64) error {
 		}
 		return fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	f.came += n
+	f.received += n
 	return nil
 }
 
-// Finish gives the file, all of which has been written, its time stamp and its
-// final name. What had that name goes to the backup directory or is replaced;
-// it stays if Finish fails, and the temporary file is removed then.
+// Finish gives a file that is completely written its time stamp and its final name. An older
+// file of that name is replaced, or moved to the backup directory. If Finish fails, the older
+// file stays and the temporary file is removed.
 func (f *File) Finish() (Finished, error) {
 	if f.h == nil {
 		return Finished{}, errClosed
@@ -94,7 +94,7 @@ func (f *File) finish(log *[]string) error {
 			return err
 		}
 	}
-	if err := f.close(); err != nil { // some file systems report a full disk only now
+	if err := f.close(); err != nil { // some file systems report a full disk only here
 		return err
 	}
 	if !f.at.holds(f.temp, f.id) {
@@ -111,25 +111,25 @@ func (f *File) finish(log *[]string) error {
 		return err
 	}
 	defer in.close()
-	if err := f.unmark(); err != nil { // not sooner: until then it is known for a leftover
+	if err := f.unmark(); err != nil { // not earlier: until here a crash must leave a recognisable leftover
 		return err
 	}
 	if err := f.s.install(f.at, f.temp, in, f.place, log); err != nil {
 		return err
 	}
 	if f.place.skip > 0 {
-		if err := f.s.forget(f); err != nil { // harmless: its data are not where it says
+		if err := f.s.removeRecord(f); err != nil { // harmless: the record names data that are no longer there
 			*log = append(*log, "Couldn't remove restart file: "+reason(err))
 		}
 	}
-	return f.s.settle(in)
+	return f.s.syncIfDurable(in)
 }
 
-// Checkpoint makes what has been written durable and records that only the blocks
-// of missing are not, so that a later instance of the session goes on from there
-// even if this process is killed. WriteAt may run meanwhile: what it writes may or
-// may not reach the disk, and counts as missing if missing says so. Without a
-// temporary directory Checkpoint does nothing.
+// Checkpoint makes what has been written durable, and records that only the blocks of missing
+// are not there. A later instance of the session resumes from that record even if this process
+// is killed. WriteAt may run at the same time: its blocks count as missing if missing has
+// them, whether or not they reach the disk. Without a temporary directory Checkpoint does
+// nothing.
 func (f *File) Checkpoint(missing *block.Set) error {
 	if f.h == nil {
 		return errClosed
@@ -140,13 +140,13 @@ func (f *File) Checkpoint(missing *block.Set) error {
 	if err := syncData(f.h); err != nil {
 		return fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	return f.s.remember(f, missing, false)
+	return f.s.writeRecord(f, missing, false)
 }
 
-// Abandon gives the file up. It is removed; with a temporary directory it is kept
-// for a later instance of the session, with a record of the blocks of missing. It
-// is removed there, too, if all blocks are missing or no record can be written
-// nor was by Checkpoint: nobody could use it, and the disk may be full of it.
+// Abandon gives the file up. With a temporary directory it keeps the file for a later instance
+// of the session, with a record of the blocks of missing. It removes the file if there is no
+// temporary directory, if all blocks are missing, or if no record can be written and Checkpoint
+// has written none: nobody could use the file, and the disk may be full because of it.
 func (f *File) Abandon(missing *block.Set) error {
 	if f.h == nil {
 		return errClosed
@@ -159,11 +159,11 @@ func (f *File) Abandon(missing *block.Set) error {
 	var err error
 	if missing.Count() == missing.Len() {
 		f.discard()
-		err = f.s.forget(f)
+		err = f.s.removeRecord(f)
 	} else {
 		f.unreserve(missing)
 		if err = syncData(f.h); err == nil {
-			err = f.s.remember(f, missing, true)
+			err = f.s.writeRecord(f, missing, true)
 		}
 	}
 	if !f.recorded() {
@@ -175,8 +175,8 @@ func (f *File) Abandon(missing *block.Set) error {
 	return nil
 }
 
-// recorded reports whether the record on disk tells what is missing of f.
-func (f *File) recorded() bool { return f.place.skip > 0 && f.s.past.disk == f.rel() }
+// recorded reports whether the record on disk is about f.
+func (f *File) recorded() bool { return f.place.skip > 0 && f.s.previous.disk == f.rel() }
 
 // close closes the handle only.
 func (f *File) close() error {
@@ -188,7 +188,7 @@ func (f *File) close() error {
 	return err
 }
 
-// discard removes the temporary file, unless its name is somebody else's by now.
+// discard removes the temporary file, unless its name refers to another file by now.
 func (f *File) discard() {
 	f.close()
 	if f.at.holds(f.temp, f.id) {
@@ -196,7 +196,7 @@ func (f *File) discard() {
 	}
 }
 
-// unlock gives the lock up, when the temporary name is gone.
+// unlock releases the lock, when the temporary name is gone.
 func (f *File) unlock() {
 	if f.lock != nil {
 		f.lock.Close()

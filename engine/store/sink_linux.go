@@ -7,13 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate gives n bytes of f from off on their blocks, where the file system can do so
-// without writing.
+// allocate reserves n bytes of f from off on, if the file system can do so without writing.
 func allocate(f *os.File, off, n int64) error {
 	fd := int(f.Fd())
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err == nil && st.Type == unix.TMPFS_MAGIC {
-		return nil // its blocks are memory: to give them is to clear them, about 0.4 s/GB
+		return nil // tmpfs would clear the memory, about 0.4 s/GB
 	}
 	for {
 		if err := unix.Fallocate(fd, 0, off, n); err != unix.EINTR {
@@ -22,7 +21,7 @@ func allocate(f *os.File, off, n int64) error {
 	}
 }
 
-// punch takes n bytes of f from off on their blocks, where the file system can do so.
+// punch releases n bytes of f from off on, if the file system can.
 func punch(f *os.File, off, n int64) error {
 	return call{op: "release", file: f, off: off, n: n}.make(func() error {
 		for {
@@ -38,14 +37,14 @@ func punch(f *os.File, off, n int64) error {
 	})
 }
 
-// exchangeAt is exchange.
+// exchangeAt implements exchange.
 func exchangeAt(from dir, name string, to dir, newName string) error {
 	return between("exchange", from, name, to, newName, func(a, b int) error {
 		return unix.Renameat2(a, name, b, newName, unix.RENAME_EXCHANGE)
 	})
 }
 
-// isNoSpace reports whether err says that a disk or a quota is full.
+// isNoSpace reports whether err means that a disk or a quota is full.
 func isNoSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // syncFile makes the bytes of f durable.

@@ -480,7 +480,7 @@ func TestDirectoryGoneWithItsDisk(t *testing.T) {
 	defer unix.Mount("tmpfs", h.at("disk"), "tmpfs", 0, "size=1m") // for whoever unmounts it
 	a := h.complete(h.file("f", "x"))
 	h.wantStatus(a, wire.StatusRejected, "the disk is gone")
-	if !strings.Contains(a.Text, "another file system") {
+	if !strings.Contains(a.Text, "not on the file system") {
 		t.Errorf("text %q", a.Text)
 	}
 	h.wantTree("disk", "the disk below is left alone")

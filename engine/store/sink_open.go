@@ -10,7 +10,7 @@ import (
 	"uftp/wire"
 )
 
-// Texts of the steps, as the stock daemon logs them.
+// Log lines with the texts of the stock daemon.
 const (
 	logInSync    = "skipping file, in sync"
 	logOverwrite = "overwriting out of sync file"
@@ -21,9 +21,8 @@ const (
 // errBusy is a mistake of the caller: a session receives one file at a time.
 var errBusy = errors.New("store: Open while a file of the session is open")
 
-// Open does what a FILEINFO asks for (v4-receiver.md section 4). It either
-// completes the request or returns a file to be received; the session has no
-// other file open then. A preview changes nothing on disk.
+// Open handles a FILEINFO (docs/protocol.md, "Answer to FILEINFO"). It either completes the request or
+// returns a file to receive into. No other file of the session may be open.
 func (s *Session) Open(req Request) (Answer, *File) {
 	if s.open != nil {
 		panic(errBusy)
@@ -48,7 +47,7 @@ func (s *Session) Open(req Request) (Answer, *File) {
 	return a, f
 }
 
-// answer fills a. An error rejects the request.
+// answer fills a. On an error the request is rejected.
 func (s *Session) answer(req Request, a *Answer) (*File, error) {
 	if s.k.cfg.Temp != "" {
 		if err := s.claim(false, &a.Log); err != nil {
@@ -82,8 +81,9 @@ func (s *Session) answer(req Request, a *Answer) (*File, error) {
 	return nil, stockError(fmt.Sprintf("Invalid file type: %d", req.Type))
 }
 
-// answerDir makes an empty directory. One that exists is left alone; below a
-// temporary directory it may come from an earlier instance and is new to the user.
+// answerDir creates an empty directory. One that exists stays as it is. Below a temporary
+// directory an existing one may come from an earlier instance, so the sender hears that it is
+// new.
 func (s *Session) answerDir(req Request, p place, a *Answer) error {
 	at, fi, err := s.find(p)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Session) answerDir(req Request, p place, a *Answer) error {
 		return nil
 	}
 	if p.isRoot() {
-		return nil // the directory of the group, which now exists
+		return nil // the directory of the session, which exists now
 	}
 	a.Log = append(a.Log, "Creating directory")
 	in, err := s.parent(p, &a.Log)
@@ -146,12 +146,12 @@ func (s *Session) answerLink(req Request, p place, a *Answer) error {
 	if err := s.makeLink(req.Link, in, p, &a.Log); err != nil {
 		return err
 	}
-	return s.settle(in)
+	return s.syncIfDurable(in)
 }
 
-// makeLink puts a link into its place. Nothing locks links: if somebody makes the same
-// one, or left it when he was killed, this one gets a name beside his. When all names
-// are taken, nobody can be alive who has them all: the last one goes.
+// makeLink makes a link and moves it to its place. Links have no locks: a temporary name that
+// exists may belong to a live session or be a leftover, so the next number is tried. If all
+// numbers are taken, some must be leftovers, and the last one is reused.
 func (s *Session) makeLink(text string, in dir, p place, log *[]string) (err error) {
 	var temp string
 	for i := range tempNames {
@@ -176,7 +176,7 @@ func (s *Session) makeLink(text string, in dir, p place, log *[]string) (err err
 	return nil
 }
 
-// answerDelete removes what stands at p, whatever it is; nothing there is fine.
+// answerDelete removes whatever stands at p. It is no error if nothing does.
 func (s *Session) answerDelete(req Request, p place, a *Answer) error {
 	in, fi, err := s.find(p)
 	if err != nil {
@@ -190,10 +190,10 @@ func (s *Session) answerDelete(req Request, p place, a *Answer) error {
 	if err := s.displace(in, fi, p, &a.Log); err != nil {
 		return err
 	}
-	return s.settle(in)
+	return s.syncIfDurable(in)
 }
 
-// answerSpace tells the free space where p is, or would be.
+// answerSpace returns the free space of the file system where p is, or would be.
 func (s *Session) answerSpace(p place, a *Answer) error {
 	at, fi, err := s.find(p)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s *Session) answerSpace(p place, a *Answer) error {
 	defer at.close()
 	a.Log = append(a.Log, "Get free space for path")
 	if len(p.elems) > 0 && fi != nil && fi.IsDir() {
-		// The path may be where another file system is mounted.
+		// Another file system may be mounted at the path itself.
 		if d, err := at.sub(p.last()); err == nil {
 			defer d.close()
 			at = d
@@ -211,13 +211,13 @@ func (s *Session) answerSpace(p place, a *Answer) error {
 	a.HasSpace = true
 	n, ok := freeSpace(at)
 	if !ok || n > math.MaxInt64 {
-		n = math.MaxInt64 // v4-wire.md, FREESPACE_INFO: unknown
+		n = math.MaxInt64 // docs/protocol.md, "FREESPACE_INFO": unknown
 	}
 	a.FreeSpace = n
 	return nil
 }
 
-// answerFile decides whether a regular file is wanted and opens what it is received into.
+// answerFile decides whether a regular file is wanted, and opens the file to receive into.
 func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 	at, fi, err := s.find(p)
 	if err != nil {
@@ -241,16 +241,16 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 		if err := s.prepare(p, req.Resume, &a.Log); err != nil {
 			return nil, err
 		}
-		if f, err := s.takeUp(req, p, a); f != nil || err != nil {
+		if f, err := s.resumePartial(req, p, a); f != nil || err != nil {
 			return f, err
 		}
-		// The directory of the group may be new, and its partial file was moved aside.
+		// The session's directory may be new, and readRecord may have renamed the partial file.
 		at.close()
 		if at, fi, err = s.find(p); err != nil {
 			at = dir{}
 			return nil, err
 		}
-		if req.Resume && s.past.trusts(req, fi) && at.trust.check(fi) == nil {
+		if req.Resume && s.previous.finished(req, fi) && at.trust.check(fi) == nil {
 			return nil, nil
 		}
 	}
@@ -258,17 +258,17 @@ func (s *Session) answerFile(req Request, p place, a *Answer) (*File, error) {
 		return nil, err
 	}
 	if p.skip == 0 {
-		a.Log = append(a.Log, s.k.left.clear(at)...)
+		a.Log = append(a.Log, s.k.leftovers.clear(at)...)
 	}
 	f, err := s.create(req, p, at)
 	if err == nil {
-		at = dir{} // now the file's
+		at = dir{} // f owns it now
 	}
 	return f, err
 }
 
-// fits reports whether there is space for n bytes of a file now. Others may take it
-// before the data come.
+// fits checks that n more bytes have space now. Others may take that space before the data
+// arrive.
 func fits(req Request, at dir, n int64) error {
 	if free, ok := freeSpace(at); ok && uint64(max(n, 0)) > free {
 		return fmt.Errorf("%w: %s needs %d bytes, %d are free", ErrNoSpace, req.Name, n, free)
@@ -276,9 +276,9 @@ func fits(req Request, at dir, n int64) error {
 	return nil
 }
 
-// compare decides by time stamps (v4-receiver.md section 4.2) whether a file is
-// wanted that would replace old, nil if there is none. Both stamps are taken for what 32
-// bits can say: what no sender can reach would be newer than all files for ever.
+// compare decides by size and time (docs/protocol.md, "Existing objects") whether to receive a file
+// that would replace old, which is nil if there is none. Both times go through the 32 bits of
+// the wire: a local time that no sender can express would otherwise count as newer for ever.
 func (s *Session) compare(req Request, old fs.FileInfo, log *[]string) (status wire.CompleteStatus, wanted bool) {
 	if old == nil {
 		*log = append(*log, logCopy)
@@ -287,7 +287,7 @@ func (s *Session) compare(req Request, old fs.FileInfo, log *[]string) (status w
 	same := old.Mode().IsRegular() && old.Size() == req.Size
 	theirs, ours := unixOf(req.MTime, s.key.Started), unixOf(uint32(old.ModTime().Unix()), s.key.Started)
 	if req.MTime == 0 {
-		theirs = ours // none is given: the size has to tell
+		theirs = ours // the sender gives none: only the sizes can be compared
 	}
 	if theirs < ours || theirs == ours && same {
 		*log = append(*log, logInSync)
@@ -297,8 +297,8 @@ func (s *Session) compare(req Request, old fs.FileInfo, log *[]string) (status w
 	return wire.StatusOverwrite, true
 }
 
-// prepare makes the directory of the session, in which p will be, and, once a session,
-// reads what an earlier instance left. Without a temporary directory there is nothing to do.
+// prepare creates the directory of the session, in which p will be, and reads once per session
+// what an earlier instance left there. Without a temporary directory it does nothing.
 func (s *Session) prepare(p place, resume bool, log *[]string) error {
 	if s.k.cfg.Temp == "" {
 		return nil
@@ -310,27 +310,27 @@ func (s *Session) prepare(p place, resume bool, log *[]string) error {
 	if err := s.claim(true, log); err != nil {
 		return err
 	}
-	p.elems[0] = s.groupName()        // another, if it was claimed only now
-	if !s.past.read && !s.held.made { // whoever made what is there may have been killed before he synced it
-		if err := s.settleTree(root, s.groupName()); err != nil {
+	p.elems[0] = s.groupName()                // claiming may have chosen another name
+	if !s.previous.read && !s.claimed.isNew { // an earlier instance may have been killed before it synced this
+		if err := s.syncTreeIfDurable(root, s.groupName()); err != nil {
 			return err
 		}
 	}
-	return s.recall(root, resume, log)
+	return s.readRecord(root, resume, log)
 }
 
-// settle makes a change of the entries of d durable, if that is wanted. Below a
-// temporary directory it always is: the sender will not come again for what is there.
-func (s *Session) settle(d dir) error {
+// syncIfDurable makes changes to the entries of d durable if the configuration asks for it.
+// With a temporary directory that is always so: the sender will not send these files again.
+func (s *Session) syncIfDurable(d dir) error {
 	if !s.k.durable {
 		return nil
 	}
 	return d.sync()
 }
 
-// create makes the temporary file of req in the deepest directory of its path
-// that exists: nothing else changes before the file is whole. If somebody else
-// receives the same file of the same session there, it gets a name beside his.
+// create makes the temporary file of req in the deepest directory of its path that exists;
+// nothing else changes before the file is complete. If another process receives the same file
+// of the same session there, the new file gets a name with a number.
 func (s *Session) create(req Request, p place, at dir) (f *File, err error) {
 	for i := range tempNames {
 		f, err = s.createAs(nthTempName(p.last(), s.key.Group, req.FileID, i), req, p, at)
@@ -342,14 +342,14 @@ func (s *Session) create(req Request, p place, at dir) (f *File, err error) {
 	return f, err
 }
 
-// createAs makes the temporary file under a name that is free or can be made so:
-// errLocked or [fs.ErrExist] if it is somebody else's, or has become it meanwhile.
+// createAs makes the temporary file under the name temp, after removing a leftover of that
+// name. It returns errLocked or [fs.ErrExist] if another process uses the name.
 func (s *Session) createAs(temp string, req Request, p place, at dir) (*File, error) {
 	if err := at.vacate(temp); err != nil {
 		return nil, err
 	}
-	if rec := s.past.saved; rec != nil && rec.temp == s.rel(at, temp) {
-		s.past.saved = nil
+	if rec := s.previous.saved; rec != nil && rec.temp == s.rel(at, temp) {
+		s.previous.saved = nil
 	}
 	h, err := at.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -361,7 +361,7 @@ func (s *Session) createAs(temp string, req Request, p place, at dir) (*File, er
 		err = f.mark()
 	}
 	if err != nil {
-		h.Close() // the name stays: it may be somebody else's
+		h.Close() // the name stays: it may belong to another process by now
 		return nil, err
 	}
 	return f, nil

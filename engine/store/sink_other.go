@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// allocate does nothing: a write finds out whether there is space.
+// allocate does nothing: the write notices a full disk.
 func allocate(*os.File, int64, int64) error { return nil }
 
-// punch does nothing: what is reserved lies behind the data.
+// punch does nothing: allocate has reserved nothing.
 func punch(*os.File, int64, int64) error { return nil }
 
-// exchangeAt says that two entries cannot change places here.
+// exchangeAt is not supported here.
 func exchangeAt(dir, string, dir, string) error { return errors.ErrUnsupported }
 
-// isNoSpace reports whether err says that a disk is full.
+// isNoSpace reports whether err means that a disk is full.
 func isNoSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
 // syncFile makes the bytes of f durable.

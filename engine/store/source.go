@@ -13,12 +13,12 @@ import (
 	"uftp/wire"
 )
 
-// What can become of a source file while it is sent.
+// What may happen to a source file while it is sent.
 var (
-	// ErrShrunk says that a file has fewer bytes than were announced: the file is to be given up.
+	// ErrShrunk means that a file has fewer bytes than were announced: the sender gives it up.
 	ErrShrunk = errors.New("the file became shorter while it was sent")
-	// ErrChanged says that a file is not the one that was announced, or that it was
-	// written to meanwhile: receivers may hold a mixture.
+	// ErrChanged means that a file is not the announced one, or that it was written to while it
+	// was sent: receivers may have a mixture.
 	ErrChanged = errors.New("the file changed while it was sent")
 )
 
@@ -30,9 +30,9 @@ type Source struct {
 	seen fs.FileInfo
 }
 
-// OpenSource opens the file of e. It must still be the regular file that the walk
-// found (else [ErrChanged]) and have at least e.Size bytes (else [ErrShrunk]); what
-// was appended since is left out, as if it came a moment later. Errors name the path.
+// OpenSource opens the file of e. It must still be the regular file that the walk found (otherwise
+// [ErrChanged]) and have at least e.Size bytes (otherwise [ErrShrunk]). Bytes that were appended
+// since are not sent. Errors name the path.
 func OpenSource(e Entry) (*Source, error) {
 	if e.Type != wire.TypeFile {
 		return nil, fmt.Errorf("%s is not a regular file", e.Path)
@@ -59,9 +59,9 @@ func OpenSource(e Entry) (*Source, error) {
 	return &Source{f: f, e: e, seen: info}, nil
 }
 
-// ReadBlocks fills bufs one after the other with the bytes from off on, which must
-// lie within the announced size. It allocates nothing. [ErrShrunk] says that the
-// file ended before; any other error is that of the system.
+// ReadBlocks fills bufs one after the other with the bytes from off on, which must lie within the
+// announced size. It allocates nothing. [ErrShrunk] means that the file ended early; any other
+// error comes from the system.
 func (s *Source) ReadBlocks(bufs [][]byte, off int64) error {
 	err := s.read(bufs, off)
 	if err == io.EOF {
@@ -95,11 +95,10 @@ func (s *Source) read(bufs [][]byte, off int64) error {
 	return nil
 }
 
-// Check looks at the file again, with one call of the system and no read: time may
-// have passed since the walk. [ErrShrunk] says that it has fewer bytes than e.Size,
-// so that to announce it is of no use; [ErrChanged] that size or modification time
-// are not those of the walk, as of a file that is appended to all the time. It
-// can still be sent as it was announced, but may mix old and new bytes.
+// Check compares the file with the walk, with one call to the system and without reading.
+// [ErrShrunk] means that it has fewer bytes than e.Size, so announcing it is pointless.
+// [ErrChanged] means that size or modification time have changed, as for a file that is appended
+// to all the time: it can still be sent as announced, but may mix old and new bytes.
 func (s *Source) Check() error {
 	info, err := s.f.Stat()
 	switch {
@@ -113,12 +112,12 @@ func (s *Source) Check() error {
 	return nil
 }
 
-// Close closes the file. It returns what [Source.Check] finds: if that is an
-// error, what was delivered may mix old and new bytes.
+// Close closes the file. It returns the result of [Source.Check]: on an error, what was delivered
+// may mix old and new bytes.
 func (s *Source) Close() error { return errors.Join(s.Check(), s.f.Close()) }
 
-// openRead opens a file for reading without waiting: what was a file a moment ago
-// may be a fifo that nobody writes to.
+// openRead opens a file for reading without waiting: the file may have been replaced by a fifo that
+// nobody writes to.
 func openRead(path string) (*os.File, error) {
 	flags := os.O_RDONLY
 	if runtime.GOOS != "windows" {

@@ -12,34 +12,45 @@ import (
 	"uftp/engine/block"
 )
 
-// What a session leaves behind in the temporary directory for the next instance
-// of it (v4-receiver.md section 8); the layout of the record is in state_record.go.
+// What a session leaves in the temporary directory for its next instance (docs/protocol.md,
+// "Receiver's record"). The layout of the record is in state_record.go.
+//
+//   - A file under its final name is finished: it was synced before it got that name. The next
+//     instance keeps it if size and time are those that the sender announces.
+//   - A partial file has its temporary name, and the record names it and its missing blocks.
+//     Checkpoint writes the record after it has synced the data, so both survive kill -9 and a
+//     crash of the machine. A temporary file that no record names is worth nothing and is removed.
+//   - Abandon, the orderly end, also gives the partial file its final name, so that a stock daemon
+//     can resume from it; until then our record means "no file" to a stock daemon. The time of
+//     such a file is partialStamp, so that it never counts as finished if the record is lost. An
+//     instance that reads a record, ours or a stock daemon's, first renames the data back.
+//   - Name, size, blocks, sections, time and block size must match, or all of the file is received
+//     again. A stock record has neither time nor block size; the time is that of the data.
 
 const (
-	// maxState is the size of a record that is still read, bytes: 500 million
-	// blocks at a byte each if a stock daemon wrote it, all there can be if we did.
-	maxState = 1<<29 + 1<<16
-	// maxStockBlocks is up to how many blocks a stock daemon is to understand our record.
+	// maxRecord bounds a record that is read, bytes: 500 million blocks at a byte each in one of
+	// a stock daemon, the largest number of blocks in one of ours.
+	maxRecord = 1<<29 + 1<<16
+	// maxStockBlocks bounds the files whose record a stock daemon can read too.
 	maxStockBlocks = 1 << 26
 )
 
-// recordSuffix is what the name of a record ends with.
+// recordSuffix ends the name of a record.
 const recordSuffix = "_restart"
 
-// partialStamp marks a partial file that lies under its final name, s since the
-// Unix epoch. No file with this stamp is ever taken for a finished one.
+// partialStamp is the time of a partial file under its final name, seconds since the Unix epoch. A
+// file with this time never counts as finished.
 const partialStamp = 1
 
-// past is what an earlier instance of the session left.
-type past struct {
-	read  bool    // it was looked for
+// previous is what an earlier instance of the session left.
+type previous struct {
+	read  bool    // the record was looked for
 	found bool    // there was a record, perhaps of no file
-	saved *record // the partial file, until it is taken up or dropped
-	disk  string  // data file that the record on disk is about, "" = none
+	saved *record // the partial file, until it is resumed or dropped
+	disk  string  // the data file that the record on disk names, "" = none
 }
 
-// rel returns the name of the temporary file below the directory of the group,
-// with slashes.
+// rel returns the name of the temporary file relative to the session's directory, with slashes.
 func (f *File) rel() string { return f.s.rel(f.at, f.temp) }
 
 func (s *Session) rel(at dir, name string) string {
@@ -47,26 +58,26 @@ func (s *Session) rel(at dir, name string) string {
 	return filepath.ToSlash(strings.TrimPrefix(at.join(name), group))
 }
 
-// recall reads the record of an earlier instance, once a session, and moves the
-// partial file that a stock daemon, or an orderly end, left under its final name
-// to a name where nothing mistakes it for a whole one. Unless resume, the session
-// is a new one that happens to have the same number: the partial file is dropped.
-func (s *Session) recall(root dir, resume bool, log *[]string) error {
-	if s.past.read {
+// readRecord reads the record of an earlier instance, once per session. A stock daemon, or an
+// orderly end, leaves a partial file under its final name; readRecord renames it, so that nothing
+// mistakes it for a complete one. Without resume the session is a new one of the same number, and
+// the partial file is dropped.
+func (s *Session) readRecord(root dir, resume bool, log *[]string) error {
+	if s.previous.read {
 		return nil
 	}
-	s.past.read = true
-	h, _, err := root.openRegular(s.stateName(), os.O_RDONLY)
+	s.previous.read = true
+	h, _, err := root.openRegular(s.recordName(), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	var rec *record
 	if err == nil {
 		var data []byte
-		data, err = io.ReadAll(io.LimitReader(h, maxState))
+		data, err = io.ReadAll(io.LimitReader(h, maxRecord))
 		h.Close()
 		if err == nil {
-			rec, err = decodeState(data)
+			rec, err = decodeRecord(data)
 		}
 	}
 	if err != nil {
@@ -74,24 +85,23 @@ func (s *Session) recall(root dir, resume bool, log *[]string) error {
 		return nil
 	}
 	*log = append(*log, "Reading restart file")
-	if rec != nil && !s.secure(rec) {
+	if rec != nil && !s.findData(rec) {
 		rec = nil
 	}
 	if !resume {
 		s.drop(rec)
-		return remove(root, s.stateName())
+		return remove(root, s.recordName())
 	}
-	s.past.found = true
-	if s.past.saved = rec; rec != nil {
-		s.past.disk = rec.temp
+	s.previous.found = true
+	if s.previous.saved = rec; rec != nil {
+		s.previous.disk = rec.temp
 	}
 	return nil
 }
 
-// secure finds the data of rec and sees to it that they have a temporary name;
-// false means that there are none. If it was done before and the session was cut
-// again, the data are still where it put them.
-func (s *Session) secure(rec *record) bool {
+// findData finds the data of rec and gives them a temporary name if they have none; false means
+// that there are none. If an earlier session has renamed them already, they are under that name.
+func (s *Session) findData(rec *record) bool {
 	if rec.temp != "" {
 		if at, name, err := s.dataOf(rec.temp); err == nil {
 			defer at.close()
@@ -108,7 +118,7 @@ func (s *Session) secure(rec *record) bool {
 		return false
 	}
 	defer at.close()
-	temp := tempName(name, s.key.Group, 0) // 0 is no file's ID
+	temp := tempName(name, s.key.Group, 0) // no file has ID 0
 	fi, err := at.Lstat(temp)
 	if errors.Is(err, fs.ErrNotExist) {
 		if fi, err = at.Lstat(name); err == nil && fi.Mode().IsRegular() {
@@ -119,13 +129,13 @@ func (s *Session) secure(rec *record) bool {
 		return false
 	}
 	if !rec.own {
-		rec.mtime = uint32(fi.ModTime().Unix()) // stock daemons give the sent stamp to partial files, too
+		rec.mtime = uint32(fi.ModTime().Unix()) // stock daemons set the sent time on partial files too
 	}
 	rec.temp = s.rel(at, temp)
 	return true
 }
 
-// dataOf opens the directory that a name below that of the session lies in.
+// dataOf opens the directory of a file whose name is relative to the session's directory.
 func (s *Session) dataOf(name string) (at dir, last string, err error) {
 	elems, err := splitName(name)
 	if err != nil {
@@ -134,10 +144,10 @@ func (s *Session) dataOf(name string) (at dir, last string, err error) {
 	if len(elems) == 0 {
 		return dir{}, "", errNameSelf
 	}
-	if s.held == nil {
+	if s.claimed == nil {
 		return dir{}, "", fs.ErrNotExist
 	}
-	at = s.held.dir
+	at = s.claimed.dir
 	at.owned = false
 	parents := elems[:len(elems)-1]
 	at, n, err := at.reach(parents)
@@ -151,7 +161,7 @@ func (s *Session) dataOf(name string) (at dir, last string, err error) {
 	return at, elems[len(elems)-1], nil
 }
 
-// drop removes the data of rec, which may be nil.
+// drop removes the data of rec; nil has none.
 func (s *Session) drop(rec *record) {
 	if rec == nil {
 		return
@@ -170,10 +180,10 @@ func remove(d dir, name string) error {
 	return nil
 }
 
-// takeUp opens the partial file of an earlier instance if it is of the very file
-// that req announces; nil if not. If the file changed since, the part is dropped.
-func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
-	rec := s.past.saved
+// resumePartial opens the partial file of an earlier instance if it belongs to the file of req;
+// nil if it does not. If the file has changed since, the partial file is dropped.
+func (s *Session) resumePartial(req Request, p place, a *Answer) (*File, error) {
+	rec := s.previous.saved
 	if !req.Resume || rec == nil || rec.name != req.Name {
 		return nil, nil
 	}
@@ -183,9 +193,9 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 	}
 	if !rec.matches(req) {
 		a.Log = append(a.Log, "File changed since the transfer was cut, receiving all of it")
-		s.past.saved, s.past.disk = nil, ""
+		s.previous.saved, s.previous.disk = nil, ""
 		s.drop(rec)
-		return nil, remove(root, s.stateName())
+		return nil, remove(root, s.recordName())
 	}
 	at, name, err := s.dataOf(rec.temp)
 	if err != nil {
@@ -209,25 +219,24 @@ func (s *Session) takeUp(req Request, p place, a *Answer) (*File, error) {
 		f.release()
 		return nil, err
 	}
-	// What the file is too short for cannot be there, whatever the record says.
+	// Blocks behind the end of the data are missing, whatever the record says.
 	for i := int(had / int64(req.Layout.BlockSize)); i < req.Layout.Blocks && had < req.Size; i++ {
 		rec.missing.Add(i)
 	}
-	f.came = max(req.Size-int64(rec.missing.Count())*int64(req.Layout.BlockSize), 0)
-	s.past.saved = nil
-	// From now on the data change under the record, which knows less than we do if
-	// a stock daemon wrote it.
-	if err := s.remember(f, &rec.missing, false); err != nil {
+	f.received = max(req.Size-int64(rec.missing.Count())*int64(req.Layout.BlockSize), 0)
+	s.previous.saved = nil
+	// Writes will now make the record outdated. A stock daemon's record also knows less than ours.
+	if err := s.writeRecord(f, &rec.missing, false); err != nil {
 		a.Log = append(a.Log, "Couldn't write restart file: "+reason(err))
 	}
 	a.Partial, a.Missing = true, &rec.missing
 	return f, nil
 }
 
-// trusts reports whether fi, which stands under the final name, was finished by
-// an earlier instance and is what req announces. Size and time stamp say so;
-// where the sender gives no stamp, size alone if the instance left a record.
-func (p *past) trusts(req Request, fi fs.FileInfo) bool {
+// finished reports whether fi, under the final name, was finished by an earlier instance and is the
+// file of req. Size and time decide; if the sender gives no time, size alone does, provided that
+// the earlier instance left a record.
+func (p *previous) finished(req Request, fi fs.FileInfo) bool {
 	if fi == nil || !fi.Mode().IsRegular() || fi.Size() != req.Size {
 		return false
 	}
@@ -241,22 +250,22 @@ func (p *past) trusts(req Request, fi fs.FileInfo) bool {
 	return uint32(stamp) == req.MTime
 }
 
-// remember writes the record of f, whose bytes are durable. With final the file
-// also gets its final name, where a stock daemon looks for it, if that is free.
-func (s *Session) remember(f *File, missing *block.Set, final bool) error {
+// writeRecord writes the record of f, whose data are durable. With final the file also gets its
+// final name, where a stock daemon looks for it, if that name is free.
+func (s *Session) writeRecord(f *File, missing *block.Set, final bool) error {
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	if !f.noted { // the record names the file: its entry must be durable, too
+	if !f.named { // the record names this entry, so it must be durable too
 		if err := f.at.sync(); err != nil {
 			return err
 		}
-		f.noted = true
+		f.named = true
 	}
 	var in dir
 	if final = final && missing.Len() <= maxStockBlocks; final {
-		if in, final = s.vacancy(f.place); final {
+		if in, final = s.openVacant(f.place); final {
 			defer in.close()
 			stamp := time.Unix(partialStamp, 0)
 			if err := f.at.Chtimes(f.temp, stamp, stamp); err != nil {
@@ -264,23 +273,23 @@ func (s *Session) remember(f *File, missing *block.Set, final bool) error {
 			}
 		}
 	}
-	s.buf = encodeState(s.buf[:0], f.req, f.rel(), missing, final)
-	if err := s.writeState(root); err != nil {
+	s.buf = encodeRecord(s.buf[:0], f.req, f.rel(), missing, final)
+	if err := s.replaceRecord(root); err != nil {
 		return err
 	}
-	if rec := s.past.saved; rec != nil { // nothing names the older partial file any more
+	if rec := s.previous.saved; rec != nil { // no record names the older partial file any more
 		s.drop(rec)
-		s.past.saved = nil
+		s.previous.saved = nil
 	}
-	s.past.disk = f.rel()
+	s.previous.disk = f.rel()
 	if final {
 		return rename(f.at, f.temp, in, f.place.last())
 	}
 	return nil
 }
 
-// vacancy opens the directory of p, made if need be, if nothing stands at p nor in the way.
-func (s *Session) vacancy(p place) (in dir, ok bool) {
+// openVacant opens the directory of p, created if necessary, if nothing is at p or on the way.
+func (s *Session) openVacant(p place) (in dir, ok bool) {
 	at, elems, err := s.start(p)
 	if err != nil {
 		return dir{}, false
@@ -298,41 +307,41 @@ func (s *Session) vacancy(p place) (in dir, ok bool) {
 	return in, err == nil
 }
 
-// writeState replaces the record by what is in s.buf, in one step.
-func (s *Session) writeState(root dir) error {
-	if err := root.replace(s.stateName(), s.buf); err != nil {
+// replaceRecord replaces the record by s.buf in one step.
+func (s *Session) replaceRecord(root dir) error {
+	if err := root.replace(s.recordName(), s.buf); err != nil {
 		return err
 	}
 	return root.sync()
 }
 
-// forget removes the record of f, which has got its final name.
-func (s *Session) forget(f *File) error {
+// removeRecord removes the record of f, which has got its final name.
+func (s *Session) removeRecord(f *File) error {
 	if !f.recorded() {
 		return nil
 	}
-	s.past.disk = ""
+	s.previous.disk = ""
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	return remove(root, s.stateName())
+	return remove(root, s.recordName())
 }
 
-// suspend leaves a record for the next instance, as the stock daemon does, also
-// if no file was cut: then it says that what is here is finished.
-func (s *Session) suspend(log *[]string) error {
-	if !s.past.read {
-		return nil // the session got to no file: what an earlier instance left is good as it is
+// leaveRecord leaves a record for the next instance. Like the stock daemon it does so even if no
+// file was interrupted: the record then says that the files here are finished.
+func (s *Session) leaveRecord(log *[]string) error {
+	if !s.previous.read {
+		return nil // this session received no file: the record of the earlier instance is still right
 	}
 	*log = append(*log, "Writing restart file")
-	if s.past.disk != "" {
+	if s.previous.disk != "" {
 		return nil
 	}
 	root, err := s.root(s.k.cfg.Temp)
 	if err != nil {
 		return err
 	}
-	s.buf = encodeState(s.buf[:0], Request{}, "", &block.Set{}, false)
-	return s.writeState(root)
+	s.buf = encodeRecord(s.buf[:0], Request{}, "", &block.Set{}, false)
+	return s.replaceRecord(root)
 }

@@ -9,9 +9,8 @@ import (
 	"uftp/engine/block"
 )
 
-// The record of a partial file. First the layout of the stock daemon, 64-bit
-// little-endian (v4-receiver.md section 8), then a part of our own, which stock
-// daemons do not read:
+// The record of a partial file: first the layout of the stock daemon, 64-bit little-endian
+// (docs/protocol.md, "Receiver's record"), then a part of our own, which stock daemons do not read:
 //
 //	offset    size        field
 //	0         8           "uftp-st1"
@@ -21,13 +20,13 @@ import (
 //	24        4           blocks
 //	28        4           sections
 //	32        2+n         name as sent
-//	          2+n         name of the data, below the directory of the group
+//	          2+n         name of the data, relative to the session's directory
 //	          blocks/8+1  bit i = block i is missing, least significant first
 //	          4           CRC-32C of all before, the stock part included
 //
-// If the data are under their temporary name, the stock part is the header of a
-// session that was cut between files, all zero: a stock daemon would look for the
-// data under the final name.
+// While the data have their temporary name, the stock part is all zero, which is the record of a
+// session that was interrupted between files. A stock daemon would look for the data under the
+// final name.
 const (
 	stockHeader = 336
 	stockName   = 300
@@ -36,37 +35,37 @@ const (
 )
 
 var (
-	errStateShort = errors.New("shorter than it says")
-	errStateSum   = errors.New("checksum is wrong")
+	errRecordShort = errors.New("shorter than it says")
+	errRecordSum   = errors.New("checksum is wrong")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// record is a partial file as an instance left it.
+// record is the record of a partial file.
 type record struct {
 	name      string
 	size      int64
 	blocks    int
 	sections  int
 	missing   block.Set
-	own       bool   // we wrote it: blockSize is known
-	mtime     uint32 // s; a stock daemon gives it to the data, see secure
+	own       bool   // it is ours: blockSize is known
+	mtime     uint32 // s; a stock record has none: the data have it, see findData
 	blockSize int    // bytes
-	temp      string // data, below the directory of the group; "" = under the final name only
+	temp      string // the data, relative to the session's directory; "" = under the final name only
 	final     bool   // data may be under the final name
 }
 
-// matches reports whether req announces the file that r is a part of. A sender
-// that gives no time stamp to a stock daemon leaves none to compare.
+// matches reports whether r belongs to the file of req. If the sender gives no time, a stock
+// record has none to compare.
 func (r *record) matches(req Request) bool {
 	l := &req.Layout
 	return r.name == req.Name && r.size == req.Size && r.blocks == l.Blocks && r.sections == l.Sections &&
 		(r.mtime == req.MTime || !r.own && req.MTime == 0) && (!r.own || r.blockSize == l.BlockSize)
 }
 
-// encodeState appends the record of req, data being under the name temp. With
-// final a stock daemon can read it. The zero Request is "cut between files".
-func encodeState(b []byte, req Request, temp string, missing *block.Set, final bool) []byte {
+// encodeRecord appends the record of req, whose data have the name temp. With final a stock daemon
+// can read it. The zero Request means "interrupted between files".
+func encodeRecord(b []byte, req Request, temp string, missing *block.Set, final bool) []byte {
 	start := len(b)
 	l := &req.Layout
 	le := binary.LittleEndian
@@ -107,17 +106,16 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
-// decodeState reads a record, ours or a stock daemon's; nil if it tells of no file.
-// What it says is not checked against any file. It takes memory of at most an
-// eighth of data more than what the names need.
-func decodeState(data []byte) (*record, error) {
+// decodeRecord reads a record of ours or of a stock daemon; nil means that it is about no file. It
+// does not look at any file. Its memory is bounded by an eighth of data plus the names.
+func decodeRecord(data []byte) (*record, error) {
 	if len(data) < stockHeader {
-		return nil, errStateShort
+		return nil, errRecordShort
 	}
 	le := binary.LittleEndian
 	blocks, sections := int64(le.Uint32(data)), int64(le.Uint32(data[4:]))
 	if int64(len(data)) < stockHeader+blocks+sections {
-		return nil, errStateShort
+		return nil, errRecordShort
 	}
 	name, _, _ := bytes.Cut(data[16:16+stockName], []byte{0})
 	r := &record{
@@ -146,15 +144,15 @@ func decodeState(data []byte) (*record, error) {
 	return r, nil
 }
 
-// decodeOwn reads our part, own, of data.
+// decodeOwn reads our part of data, which is own.
 func (r *record) decodeOwn(data, own []byte) error {
 	le := binary.LittleEndian
 	if len(own) < ownFixed+2+2+1+4 {
-		return errStateShort
+		return errRecordShort
 	}
 	sum := len(data) - 4
 	if crc32.Checksum(data[:sum], castagnoli) != le.Uint32(data[sum:]) {
-		return errStateSum
+		return errRecordSum
 	}
 	own = own[:len(own)-4]
 	r.own = true
@@ -168,7 +166,7 @@ func (r *record) decodeOwn(data, own []byte) error {
 	r.name, rest, ok1 = cutText(rest)
 	r.temp, rest, ok2 = cutText(rest)
 	if !ok1 || !ok2 || int64(len(rest)) != blocks/8+1 || int(blocks) < 0 {
-		return errStateShort
+		return errRecordShort
 	}
 	r.blocks = int(blocks)
 	r.missing.Reset(r.blocks, false)

@@ -630,7 +630,7 @@ func TestStockState(t *testing.T) {
 	h.wantTree("temp", "nothing is left")
 
 	// What we leave ourselves begins with the same bytes.
-	got := encodeState(nil, req, "x", missing(51, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50), true)
+	got := encodeRecord(nil, req, "x", missing(51, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50), true)
 	if !bytes.Equal(got[:len(data)], data) {
 		t.Error("our record differs from the stock daemon's in the stock part")
 	}
@@ -648,11 +648,11 @@ func TestStateRoundTrip(t *testing.T) {
 			left.Add(i)
 		}
 		for _, final := range []bool{false, true} {
-			data := encodeState(nil, req, "some.~uftp", left, final)
+			data := encodeRecord(nil, req, "some.~uftp", left, final)
 			if stock := bytes.Index(data, []byte(ownMagic)); final && stock != stockHeader+l.Blocks+l.Sections || !final && stock != stockHeader {
 				t.Errorf("%d blocks, final %v: stock part of %d bytes", blocks, final, stock)
 			}
-			r, err := decodeState(data)
+			r, err := decodeRecord(data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -672,18 +672,18 @@ func TestStateRoundTrip(t *testing.T) {
 				stockLen = stockHeader + l.Blocks + l.Sections
 			}
 			for n := range data {
-				r, err := decodeState(data[:n])
+				r, err := decodeRecord(data[:n])
 				if err == nil && r != nil && (!final || n < stockLen) {
 					t.Fatalf("cut to %d of %d bytes: %+v", n, len(data), r)
 				}
 			}
 		}
 	}
-	r, err := decodeState(make([]byte, stockHeader))
+	r, err := decodeRecord(make([]byte, stockHeader))
 	if r != nil || err != nil {
 		t.Errorf("cut between files: %+v, %v; want no file", r, err)
 	}
-	if r, err = decodeState(encodeState(nil, Request{}, "", new(block.Set), false)); r != nil || err != nil {
+	if r, err = decodeRecord(encodeRecord(nil, Request{}, "", new(block.Set), false)); r != nil || err != nil {
 		t.Errorf("our own, cut between files: %+v, %v; want no file", r, err)
 	}
 }
@@ -691,7 +691,7 @@ func TestStateRoundTrip(t *testing.T) {
 func TestStateSections(t *testing.T) {
 	l, _ := block.NewLayout(3*8*512*512, 512) // 3 sections of 4096 blocks
 	left := missing(l.Blocks, l.First(1)+5)
-	b := encodeState(nil, Request{Name: "f", Size: l.Size, Layout: l}, "", left, true)
+	b := encodeRecord(nil, Request{Name: "f", Size: l.Size, Layout: l}, "", left, true)
 	if got := b[stockHeader+l.Blocks : stockHeader+l.Blocks+l.Sections]; !bytes.Equal(got, []byte{1, 0, 1}) {
 		t.Errorf("sections known complete: % x, want 01 00 01", got)
 	}
@@ -703,14 +703,14 @@ func TestStateSections(t *testing.T) {
 func FuzzState(f *testing.F) {
 	l, _ := block.NewLayout(9*testBlock, testBlock)
 	req := Request{Name: "f", Size: l.Size, Layout: l}
-	f.Add(encodeState(nil, req, "t", missing(9, 1), true))
-	f.Add(encodeState(nil, req, "t", missing(9, 1), false))
+	f.Add(encodeRecord(nil, req, "t", missing(9, 1), true))
+	f.Add(encodeRecord(nil, req, "t", missing(9, 1), false))
 	f.Add(make([]byte, stockHeader))
 	if data, err := os.ReadFile("testdata/stock_state"); err == nil {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := decodeState(data)
+		r, err := decodeRecord(data)
 		if err != nil || r == nil {
 			return
 		}

@@ -8,16 +8,16 @@ import (
 	"path/filepath"
 )
 
-// What lies in the temporary directory is moved to the destination, with the rights of
-// this process. So all that is found there must have been put there by us: it belongs to
-// us, and nobody else may write to it. That is looked at on what is open, not on a name,
-// which may be another thing's by then.
+// Files in the temporary directory are moved to the destination with the rights of this process. So
+// everything found there must come from us: it belongs to our user, and no other user may write to
+// it. These checks use open files where possible, because a name may refer to something else a
+// moment later.
 
-// trust is what must be true of everything below the temporary directory.
+// trust is what the checks expect of everything below the temporary directory.
 type trust struct {
-	uid    uint32 // owner of what we make; a file server may give it another than ours
+	uid    uint32 // owner of the files that we create; a file server may change it
 	owners bool   // files have owners here
-	modes  bool   // modes are kept here
+	modes  bool   // the file system keeps modes
 }
 
 // Reasons to leave something alone.
@@ -25,11 +25,11 @@ var (
 	errOwner   = errors.New("it belongs to another user")
 	errWrite   = errors.New("other users may write to it")
 	errNames   = errors.New("the file has more than one name")
-	errSpecial = errors.New("it is no file, directory or link")
+	errSpecial = errors.New("it is neither a file nor a directory nor a link")
 	errSetID   = errors.New("it would run with the rights of its owner")
 )
 
-// learnTrust finds out what the files that we make in directory name look like.
+// learnTrust finds out what the files that we create in directory name look like.
 func learnTrust(name string) (*trust, error) {
 	r, err := os.OpenRoot(name)
 	if err != nil {
@@ -53,8 +53,8 @@ func learnTrust(name string) (*trust, error) {
 	return nil, err
 }
 
-// learnFrom looks at directory probe, and at a file that it makes there: a file system
-// that keeps no modes may give both another one.
+// learnFrom looks at directory probe and at a file that it creates there: a file system that keeps
+// no modes may give either of them another one.
 func learnFrom(r *os.Root, probe string) (*trust, error) {
 	name := filepath.Join(probe, "file")
 	h, err := r.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -73,8 +73,8 @@ func learnFrom(r *os.Root, probe string) (*trust, error) {
 	return trustOf(d, f), nil
 }
 
-// trustOf returns what must be true of all beside a directory and a file that were made
-// just now, for us alone.
+// trustOf derives the expectations from a directory and a file that were just created for our user
+// alone.
 func trustOf(d, f fs.FileInfo) *trust {
 	t := new(trust)
 	t.uid, _, t.owners = ownerOf(d)
@@ -82,7 +82,7 @@ func trustOf(d, f fs.FileInfo) *trust {
 	return t
 }
 
-// check returns why something is left alone, nil if it is ours. A nil trust takes all.
+// check returns why fi must be left alone, nil if it is ours. A nil trust accepts everything.
 func (t *trust) check(fi fs.FileInfo) error {
 	mode := fi.Mode()
 	kind := mode.Type()
@@ -111,8 +111,8 @@ func (t *trust) check(fi fs.FileInfo) error {
 	return nil
 }
 
-// Warnings tells what of the configuration lets other users of this machine change what
-// is received. It is for the start.
+// Warnings lists the directories of the configuration where other users of this machine can change
+// received files. Call it at the start.
 func (k *Sink) Warnings() (list []string) {
 	warn := func(what, name, harm string) {
 		if fi, err := os.Stat(name); err == nil && fi.Mode().Perm()&0o002 != 0 && hasOwners {
@@ -137,15 +137,15 @@ func (k *Sink) Warnings() (list []string) {
 	return list
 }
 
-// vet returns why an entry of from, which is to become p, is not moved to the
-// destination: it, or something below it, is not ours, or a link there leads out.
+// vet returns why an entry of from must not be moved to p: it or something below it is not ours, or
+// a link there leads out of the destination.
 func (m *mover) vet(from dir, e fs.DirEntry, p place) error {
 	fi, err := from.Lstat(e.Name())
 	if err != nil {
 		return err
 	}
 	if err := m.vetEntry(from, fi, p); err != nil || !fi.IsDir() || m.s.k.cfg.Merge {
-		return err // what is merged is looked at when it is moved
+		return err // with Merge, move checks the entries of a directory one by one
 	}
 	// One directory is open at a time, however deep they lie.
 	for queue := [][]string{{e.Name()}}; len(queue) > 0; {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// hasOwners tells whether files have owners on this system.
+// hasOwners: files have owners on this system.
 const hasOwners = true
 
 // sameDevice reports whether two entries are on one file system.
@@ -17,7 +17,7 @@ func sameDevice(a, b fs.FileInfo) bool {
 	return ok1 && ok2 && x.Dev == y.Dev
 }
 
-// ownerOf returns whose fi is and how many names it has.
+// ownerOf returns the owner of fi and its number of names.
 func ownerOf(fi fs.FileInfo) (uid uint32, links uint64, ok bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {

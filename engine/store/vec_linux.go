@@ -9,30 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxVec is how many buffers one call of the kernel takes (UIO_MAXIOV).
+// maxVec is the number of buffers that one system call takes (UIO_MAXIOV).
 const maxVec = 1024
 
-// vec moves bytes between one run of a file and many buffers with one call of
-// the kernel. It owns the array the kernel reads, so moving allocates nothing;
-// one vec serves one goroutine. The zero vec is ready.
+// vec moves bytes between one run of a file and many buffers with one system call. It owns the array
+// that the kernel reads, so moving allocates nothing. One goroutine at a time may use a vec. The zero
+// vec is ready.
 type vec struct {
 	iov [maxVec]unix.Iovec
 }
 
-// preadv fills bufs, in order, from offset off of f, and returns the number of
-// bytes read. It is less than what bufs hold only together with an error:
-// [io.EOF] where the file ends.
+// preadv fills bufs, in order, from offset off of f, and returns the number of bytes read. If it is
+// less than bufs hold, there is an error: [io.EOF] at the end of the file.
 func (v *vec) preadv(f *os.File, bufs [][]byte, off int64) (int, error) {
 	return v.move(unix.SYS_PREADV, f, bufs, off, io.EOF)
 }
 
-// pwritev writes bufs, in order, at offset off of f, and returns the number of
-// bytes written, less than what bufs hold only together with an error.
+// pwritev writes bufs, in order, at offset off of f, and returns the number of bytes written. If it
+// is less than bufs hold, there is an error.
 func (v *vec) pwritev(f *os.File, bufs [][]byte, off int64) (int, error) {
 	return v.move(unix.SYS_PWRITEV, f, bufs, off, io.ErrShortWrite)
 }
 
-// move calls trap until bufs are used up; nothing is what a transfer of no bytes means.
+// move makes the system call trap until bufs are done. It returns the error nothing if a call moves
+// no bytes.
 func (v *vec) move(trap uintptr, f *os.File, bufs [][]byte, off int64, nothing error) (total int, err error) {
 	defer runtime.KeepAlive(f)
 	fd := f.Fd()
@@ -55,10 +55,10 @@ func (v *vec) move(trap uintptr, f *os.File, bufs [][]byte, off int64, nothing e
 		if n == 0 {
 			return total, nil
 		}
-		// A 32-bit kernel takes the offset in two halves, a 64-bit one looks at the first only.
+		// A 32-bit kernel takes the offset in two halves; a 64-bit one ignores the second.
 		low, high := uintptr(off), uintptr(uint64(off)>>32)
 		got, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&v.iov[0])), uintptr(n), low, high, 0)
-		clear(v.iov[:n]) // hold no buffer longer than the call
+		clear(v.iov[:n]) // keep no buffer alive after the call
 		switch {
 		case errno == unix.EINTR:
 			continue

@@ -4,13 +4,12 @@ package store
 
 import "os"
 
-// vec moves bytes between one run of a file and many buffers, here one buffer
-// at a time. The zero vec is ready.
+// vec moves bytes between one run of a file and many buffers, here one buffer at a time. The zero vec
+// is ready.
 type vec struct{}
 
-// preadv fills bufs, in order, from offset off of f, and returns the number of
-// bytes read. It is less than what bufs hold only together with an error:
-// [io.EOF] where the file ends.
+// preadv fills bufs, in order, from offset off of f, and returns the number of bytes read. If it is
+// less than bufs hold, there is an error: [io.EOF] at the end of the file.
 func (*vec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) {
 	for _, b := range bufs {
 		if len(b) == 0 {
@@ -26,8 +25,8 @@ func (*vec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) 
 	return total, nil
 }
 
-// pwritev writes bufs, in order, at offset off of f, and returns the number of
-// bytes written, less than what bufs hold only together with an error.
+// pwritev writes bufs, in order, at offset off of f, and returns the number of bytes written. If it
+// is less than bufs hold, there is an error.
 func (*vec) pwritev(f *os.File, bufs [][]byte, off int64) (total int, err error) {
 	for _, b := range bufs {
 		n, err := f.WriteAt(b, off)

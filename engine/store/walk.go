@@ -11,31 +11,31 @@ import (
 	"uftp/wire"
 )
 
-// maxPathLen is the longest operand, local path and name, bytes: the fields of the
-// stock programs hold 300 with a NUL (v4-sender.md section 9).
+// maxPathLen is the longest operand, local path and name, bytes: the stock programs have fields of
+// 300 bytes with a NUL (docs/protocol.md, "Names and paths").
 const maxPathLen = wire.MaxNameLen - 1
 
-// Operands that are no paths (v4-sender.md section 9.1).
+// Operands that are no paths.
 const (
 	deleteOperand    = "@DELETE:" // followed by a path
 	freeSpaceOperand = "@FREESPACE"
 )
 
-// WalkConfig says what is sent and under which names (v4-sender.md section 9).
+// WalkConfig selects what to send and under which names.
 type WalkConfig struct {
 	Operands    []string
 	DestName    string    // -D; "" = unset
 	DestIsDir   bool      // -o: DestName is a directory even for a single operand
-	Bases       []string  // -E: what operands must start with and names lose
+	Bases       []string  // -E: prefixes of operands that their names lose
 	Exclude     []string  // -X: paths relative to the parent of their operand
 	FollowLinks bool      // -l
-	Now         time.Time // about which stamps of files are sent, see stamp.go
+	Now         time.Time // the time relative to which stamps of files are encoded, see stamp.go
 }
 
-// Entry is one thing to announce with FILEINFO.
+// Entry is one object to announce with FILEINFO.
 type Entry struct {
 	Path  string // for the user: relative to the parent of the operand
-	Local string // where it lies; "" for TypeDelete and TypeFreeSpace
+	Local string // path to open; "" for TypeDelete and TypeFreeSpace
 	Type  wire.FileType
 	Name  string // on the wire, slashes, 1..299 bytes
 	Link  string // target of a TypeLink
@@ -45,20 +45,18 @@ type Entry struct {
 	seen fs.FileInfo // TypeFile: the file as the walk saw it
 }
 
-// Skip is something that is not sent, and the line the stock sender logs for it. A
-// directory that holds something is not sent either, but what it holds follows: of
-// it Path is all there is to log.
+// Skip is something that is not sent, with the line that the stock sender logs. A directory that is
+// not empty is not sent either, but its entries follow: only its Path is logged.
 type Skip struct {
 	Path   string
-	Dir    bool   // a directory that is walked; the rest is not set
-	Early  bool   // refused for how it is written, before the heading with its Path
+	Dir    bool   // a directory whose entries follow; the fields below are not set
+	Early  bool   // refused before its Path is logged as a heading
 	Reason string // whole line, names Path
 	Level  int    // of the log line: 0 error, 1 warning, 2 normal
 }
 
-// Walker lists what is sent, one at a time: it looks at the file system only as
-// far as it is asked to. It holds the names in each directory on the way to where
-// it is, no more.
+// Walker lists what to send, one entry at a time. It reads the file system only as far as the caller
+// has asked. Its memory holds the names in each directory from the operand to the current place.
 type Walker struct {
 	cfg     WalkConfig
 	dest    string
@@ -68,7 +66,7 @@ type Walker struct {
 	stack   []openDir
 }
 
-// openDir is a directory under way.
+// openDir is a directory being walked.
 type openDir struct {
 	spot
 	info  fs.FileInfo
@@ -79,7 +77,7 @@ type openDir struct {
 // spot is a place in the tree under its three names.
 type spot struct {
 	local, path, name string
-	bare              bool // name holds nothing of the operand: it can only be a directory
+	bare              bool // nothing of the operand is left in name: it can only be a directory
 }
 
 func (p spot) child(name string) spot {
@@ -102,9 +100,9 @@ func NewWalker(cfg WalkConfig) *Walker {
 	return w
 }
 
-// Next returns the next entry or, when skip is not nil, why there is none this time.
-// more is false when there is nothing left. Operands come in order, trees depth
-// first, the entries of a directory sorted by name.
+// Next returns the next entry or, if skip is not nil, why something is not sent. more is false at
+// the end. Operands come in their order, trees depth first, the entries of a directory sorted by
+// name.
 func (w *Walker) Next() (e Entry, skip *Skip, more bool) {
 	for n := len(w.stack); n > 0; n-- {
 		d := &w.stack[n-1]
@@ -123,7 +121,7 @@ func (w *Walker) Next() (e Entry, skip *Skip, more bool) {
 	return e, skip, true
 }
 
-// operand starts with one operand.
+// operand starts the walk of one operand.
 func (w *Walker) operand(op string) (Entry, *Skip) {
 	if op == freeSpaceOperand {
 		return Entry{Path: ".", Type: wire.TypeFreeSpace, Name: "."}, nil
@@ -147,9 +145,9 @@ func (w *Walker) operand(op string) (Entry, *Skip) {
 	return w.visit(spot{local, last, w.destination(rest), rest == "" && (w.destDir || w.dest == "")})
 }
 
-// deletion makes the entry of an @DELETE: operand. Only the last component of the
-// target counts, and a name that means a whole directory tree from inside is
-// refused: the stock receiver would empty its destination.
+// deletion makes the entry of an @DELETE: operand. Only the last component of its path counts. A
+// name that means a whole tree from inside is refused: a stock receiver would empty its
+// destination.
 func (w *Walker) deletion(op, target string) (Entry, *Skip) {
 	if len(w.cfg.Bases) > 0 {
 		return w.noBase(op)
@@ -171,7 +169,7 @@ func (w *Walker) deletion(op, target string) (Entry, *Skip) {
 	return Entry{Path: last, Type: wire.TypeDelete, Name: name}, nil
 }
 
-// visit looks at one place.
+// visit looks at one place in the tree.
 func (w *Walker) visit(p spot) (Entry, *Skip) {
 	if len(p.path) > maxPathLen {
 		return w.early(0, p.path, "Max pathname length exceeded: "+p.path)
@@ -218,16 +216,16 @@ func (w *Walker) visit(p spot) (Entry, *Skip) {
 	return w.skip(2, p.path, "Skipping special file "+p.path)
 }
 
-// enter opens a directory: its entries follow, or itself if it has none.
+// enter opens a directory: its entries follow, or an Entry for itself if it is empty.
 func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip) {
 	for _, d := range w.stack {
-		if os.SameFile(d.info, info) { // only links can lead back
+		if os.SameFile(d.info, info) { // only a link can lead back
 			return w.skip(1, p.path, "Skipping "+p.path+": directory loop through a symbolic link")
 		}
 	}
 	names, err := readNames(p.local)
 	if err != nil {
-		where := p.local // here alone stock names the place, with its directory
+		where := p.local // in this message alone the stock program includes the directory
 		if where == p.path {
 			where = "./" + where
 		}
@@ -243,8 +241,8 @@ func (w *Walker) enter(p spot, info fs.FileInfo) (Entry, *Skip) {
 	return Entry{Path: p.path, Local: p.local, Type: wire.TypeDir, Name: p.name}, nil
 }
 
-// readNames returns the names in a directory, sorted. All of them: there is no
-// sorted order in less memory. What they are is looked at when their turn comes.
+// readNames returns all names in a directory, sorted. Sorting needs them all. Each entry is looked
+// at when its turn comes.
 func readNames(path string) ([]string, error) {
 	f, err := openRead(path)
 	if err != nil {
@@ -268,8 +266,8 @@ func (w *Walker) early(level int, path, reason string) (Entry, *Skip) {
 	return Entry{}, &Skip{Path: path, Early: true, Reason: reason, Level: level}
 }
 
-// afterBase returns what is left of a slashed operand behind the first base that
-// is a prefix of it in whole components, without a leading slash.
+// afterBase returns what is left of a slashed operand behind the first base that is a prefix of it
+// in whole components, without a leading slash.
 func (w *Walker) afterBase(op string) (rest string, ok bool) {
 	for _, base := range w.cfg.Bases {
 		if base == "" {
@@ -284,7 +282,7 @@ func (w *Walker) afterBase(op string) (rest string, ok bool) {
 	return "", false
 }
 
-// destination puts a name where -D and -o want it.
+// destination returns name below the directory of -D and -o.
 func (w *Walker) destination(name string) string {
 	switch {
 	case w.dest == "":
@@ -303,8 +301,8 @@ func joinSlash(a, b string) string {
 	return a + "/" + b
 }
 
-// trimSeparators takes the separators off the end of a path, but not the root;
-// the empty path is the current directory.
+// trimSeparators removes the separators at the end of a path, but keeps the root; the empty path
+// becomes the current directory.
 func trimSeparators(p string) string {
 	n := len(p)
 	for n > 1 && os.IsPathSeparator(p[n-1]) {
