@@ -47,8 +47,8 @@ func Exchange(p *string) func(string) error {
 	}
 }
 
-// CongestionControl returns a Set for -C: none, or tfmcc with rates
-// (v4-cli.md section 1). *tfmcc tells which.
+// CongestionControl returns a Set for -C: none, or tfmcc with rates.
+// *tfmcc says which.
 func CongestionControl(tfmcc *bool) func(string) error {
 	return func(v string) error {
 		const forms = "none, tfmcc, tfmcc:min=RATE:init=RATE:max=RATE with any of the three, tfmcc:RATE"

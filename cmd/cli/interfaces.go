@@ -25,8 +25,8 @@ func NewHost() (h Host, err error) {
 }
 
 // Interface reads what -I names: a name or an index, with /4 or /6 behind it for the
-// family, or else an address or the name of a host with exactly that address
-// (v4-sender.md 1.1). Without a suffix either family will do. The interface must be there
+// family, or else an address or the name of a host with exactly that address.
+// Without a suffix either family will do. The interface must be there
 // and up.
 func (r *Resolver) Interface(h Host, text string) (netio.Choice, error) {
 	c, err := r.LaterInterface(h, text)

@@ -184,7 +184,7 @@ func isHexNumber(s string) bool {
 	return len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && !strings.ContainsAny(s, "_oO")
 }
 
-// HostUID turns an ID of a host list into a UID (v4-sender.md section 10). Tried
+// HostUID turns an ID of a host list into a UID. Tried
 // in turn: 0x and hex digits, or eight hex digits with a letter among them; an IP
 // address, where a lone number is decimal, or octal with a leading 0; the name of
 // a host; hex digits. ok is false when nothing fits or the UID would be one that

@@ -42,7 +42,7 @@ func TestIPv4Number(t *testing.T) {
 	}
 }
 
-// Rows of v4-sender.md section 10.
+// TestHostUID has what stock makes of an ID, and where ours differs.
 func TestHostUID(t *testing.T) {
 	tests := []struct {
 		id   string

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Exit codes that both commands share (v4-cli.md section 0).
+// Exit codes that both commands share, with the numbers of stock.
 const (
 	ExitOK     = 0
 	ExitUsage  = 1 // options, lists, directories

@@ -127,7 +127,7 @@ func Decimal(s string) (f float64, ok bool) {
 }
 
 // UID returns a Set for -U: at most 8 hexadecimal digits, with or without 0x. 0 and an
-// empty value mean the default (v4-cli.md section 0).
+// empty value mean the default (docs/protocol.md, "UID").
 func UID(p *wire.UID) func(string) error {
 	return func(v string) error {
 		n, ok := Number(v, 16)

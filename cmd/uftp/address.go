@@ -15,7 +15,7 @@ import (
 	"uftp/wire"
 )
 
-// Headers around a block that the rate counts (v4-sender.md section 6), bytes.
+// Headers around a block that the rate counts (docs/protocol.md, "Rate"), bytes.
 const (
 	udpHeader  = 8
 	ipv4Header = 20
@@ -86,7 +86,8 @@ func netError(text, option, allowed string) error {
 }
 
 // addresses are where sessions are announced and where everything else goes. They
-// are the same unless the public address is multicast (v4-sender.md section 1.1).
+// are the same unless the public address is multicast (docs/protocol.md,
+// "Addresses and ports").
 func (o *options) addresses() (public, private netip.AddrPort, err error) {
 	const invalid = "Invalid public address or port: "
 	port, err := o.resolver.Port(o.port)

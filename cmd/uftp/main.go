@@ -306,7 +306,7 @@ func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 }
 
 // writeRestart leaves a restart file for the receivers that did not get
-// everything (v4-sender.md section 11).
+// everything (docs/protocol.md, "Restart file").
 func (o *options) writeRestart(out *outputs, res *engine.SendResult, cfg *engine.SendConfig) {
 	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
 	for i, c := range res.Clients {

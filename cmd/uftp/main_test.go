@@ -113,7 +113,7 @@ func TestSendConfig(t *testing.T) {
 	}
 }
 
-// v4-sender.md section 1.1.
+// TestAddresses checks docs/protocol.md, "Addresses and ports".
 func TestAddresses(t *testing.T) {
 	tests := []struct {
 		line    string
@@ -181,7 +181,7 @@ func TestRestartClient(t *testing.T) {
 }
 
 // Scripts resume with the command line of the first attempt and -F behind it. Then the
-// restart file says what is sent (v4-cli.md: -i is refused behind -F only).
+// restart file says what is sent, as with stock: -i is refused behind -F only.
 func TestResumeBehindList(t *testing.T) {
 	dir := t.TempDir()
 	list, file := dir+"/list", dir+"/restart"
@@ -259,7 +259,7 @@ func TestLongDestName(t *testing.T) {
 	}
 }
 
-// v4-cli.md section 1: fields of -r are what stands between the colons, as strtok sees it.
+// Fields of -r are what stands between the colons, as strtok sees it.
 func TestGRTTFields(t *testing.T) {
 	for _, tt := range []struct {
 		value string

@@ -94,7 +94,7 @@ type options struct {
 	noProgress bool
 }
 
-// Defaults (v4-cli.md section 1).
+// Defaults, those of stock but where a comment says otherwise.
 const (
 	defaultPublic  = "230.4.4.1"
 	defaultPrivate = "230.5.5.x"

@@ -19,8 +19,8 @@ import (
 )
 
 // cryptOptions is what the command line says about encryption. What is not said
-// is safe: sha256, ecdh_ecdsa with prime256v1, a fresh key (v4-cli.md section 1
-// has what stock does: sha1, rsa, 512 bits).
+// is safe: sha256, ecdh_ecdsa with prime256v1, a fresh key. Stock
+// takes sha1, rsa and 512 bits.
 type cryptOptions struct {
 	cipher     string
 	hash       string

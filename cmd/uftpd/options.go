@@ -81,7 +81,7 @@ type options struct {
 	windows     bool // -m: without effect
 }
 
-// Defaults (v4-cli.md section 2).
+// Defaults, those of stock but where a comment says otherwise.
 const (
 	defaultPublic  = "230.4.4.1"
 	defaultBuffer  = 16 << 20 // stock's 262144 hold a fast sender for less than a millisecond

@@ -34,8 +34,8 @@ const (
 	scriptsTold = 20 // calls that are named when they were not run
 )
 
-// scripts starts the post-receive script (v4-receiver.md section 10). Its exit status
-// is reported and counts for nothing else.
+// scripts starts the post-receive script. Its exit status is reported and counts for
+// nothing else.
 type scripts struct {
 	path  string
 	temp  bool            // files count when a session was moved out of the temporary directory

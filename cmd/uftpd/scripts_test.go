@@ -88,7 +88,7 @@ func stored(typ wire.FileType, path string) engine.Stored {
 	return engine.Stored{Session: in, Request: receiver.Request{Type: typ}, Path: path}
 }
 
-// v4-receiver.md section 10.
+// TestScriptCalls checks which calls of the script there are, the same as with stock.
 func TestScriptCalls(t *testing.T) {
 	moved := engine.Moved{Session: in, Paths: []string{"/dest/a", "/dest/b c"}}
 	for _, tt := range []struct {

@@ -121,7 +121,8 @@ func (e *env) key(name, spec string) *identity.PrivateKey {
 }
 
 // dropAnswers loses a share of what receivers send, REGISTER excepted: a CLIENT_KEY
-// without the REGISTER before it makes the stock sender crash (v4-wire.md 5.3).
+// without the REGISTER before it makes the stock sender crash (docs/protocol.md,
+// "CLIENT_KEY").
 func (e *env) dropAnswers(percent float64) {
 	e.t.Helper()
 	e.drop(e.S, netlab.Match{}.Func(3), netlab.Percent(percent))

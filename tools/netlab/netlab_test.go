@@ -286,7 +286,7 @@ func TestCapture(t *testing.T) {
 		}
 		return cp
 	}
-	// DONE with one UID, as v4-wire.md 2 and 5.10 lay it out.
+	// DONE with one UID, see docs/protocol.md, "Header" and "DONE".
 	good := []byte{0x40, 10, 0, 1, 10, 88, 0, 100, 1, 2, 3, 4, 0, 0x6a, 0x18, 0, 10, 2, 0, 1, 0, 0, 0, 0, 10, 88, 0, 1}
 	cp := record(good, good)
 	must(t, cp.Check())

@@ -66,7 +66,7 @@ func premasterOf(o *offer, keys *keyRing, keyInfo []byte) (premaster, secret []b
 	if secret, err = scalarOf(own); err != nil {
 		return nil, nil, false
 	}
-	sum := sha1.Sum(x) // v4-crypto.md 4.3
+	sum := sha1.Sum(x) // docs/protocol.md, "Handshake"
 	return sum[:], secret, true
 }
 

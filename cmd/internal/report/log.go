@@ -13,7 +13,7 @@ import (
 	"uftp/cmd/version"
 )
 
-// Levels of log lines (v4-sender.md section 16).
+// Levels of log lines, with the numbers of stock (-x).
 const (
 	Errors   = 0
 	Warnings = 1

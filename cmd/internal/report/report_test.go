@@ -98,7 +98,7 @@ func opened() engine.Opened {
 	}
 }
 
-// quietSession is the session of v4-sender.md section 16: one receiver, one file.
+// quietSession is a session of stock whose log is known: one receiver, one file.
 func quietSession(t *testing.T) []machine.Event {
 	file := sender.File{Type: wire.TypeFile, Name: "f1", Size: 300000}
 	return []machine.Event{

@@ -521,7 +521,7 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 	word, done := outcome(r)
 	elapsed, rate := r.Elapsed, perSecond(e.File.Size, r.Elapsed)
 	if s.Session.Preview {
-		// What it would take (v4-sender.md section 12).
+		// A preview reports what the transfer would take.
 		elapsed, rate = 0, float64(s.Session.Rate)
 		if s.Session.Adapt.On {
 			rate = 0 // nobody knows

@@ -1,0 +1,143 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"uftp/wire"
+)
+
+const root = "../.."
+
+// extensions names the section of docs/protocol.md that each constant of type wire.Ext has.
+var extensions = map[string]string{
+	"ExtEncInfo":   "ENC_INFO",
+	"ExtTFMCCData": "TFMCC_DATA_INFO",
+	"ExtTFMCCAck":  "TFMCC_ACK_INFO",
+	"ExtFreeSpace": "FREESPACE_INFO",
+}
+
+// TestProtocolPage checks that docs/protocol.md has a section for every message and
+// extension, and that every section exists that a comment cites.
+func TestProtocolPage(t *testing.T) {
+	sections := headings(t, "docs/protocol.md")
+	for f := wire.FuncAnnounce; f <= wire.FuncCCAck; f++ {
+		if !slices.Contains(sections, f.String()) {
+			t.Errorf("docs/protocol.md has no section %q for message %d", f, f)
+		}
+	}
+	consts := constsOf(t, "wire", "Ext")
+	if len(consts) == 0 {
+		t.Error("package wire has no extensions")
+	}
+	for _, name := range consts {
+		if section := extensions[name]; section == "" || !slices.Contains(sections, section) {
+			t.Errorf("docs/protocol.md has no section for wire.%s, or the table above does not know it", name)
+		}
+	}
+	// The name may stand on the next line of a comment.
+	cite := regexp.MustCompile(`docs/protocol\.md,(?:\s|//|#)*"([^"]*)"`)
+	cited := 0
+	eachText(t, func(path, text string) {
+		for _, m := range cite.FindAllStringSubmatch(text, -1) {
+			cited++
+			// A cited name may be broken over two lines of a comment.
+			name := strings.Join(strings.FieldsFunc(m[1], func(r rune) bool { return r == '\n' || r == '\t' || r == '/' || r == '#' || r == ' ' }), " ")
+			if !slices.Contains(sections, name) {
+				t.Errorf("%s cites section %q of docs/protocol.md, which does not exist", path, name)
+			}
+		}
+	})
+	if cited == 0 {
+		t.Error("no section is cited: the search is broken")
+	}
+}
+
+// headings returns the section names of a page.
+func headings(t *testing.T, page string) (all []string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if name := strings.TrimLeft(line, "#"); name != line {
+			all = append(all, strings.TrimSpace(name))
+		}
+	}
+	slices.Sort(all)
+	if twice := len(all) - len(slices.Compact(slices.Clone(all))); twice > 0 {
+		t.Errorf("%s: %d section names are there twice", page, twice)
+	}
+	return all
+}
+
+// constsOf returns the names of the constants of one declared type of a package.
+func constsOf(t *testing.T, dir, typ string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, spec := range g.Specs {
+				v := spec.(*ast.ValueSpec)
+				if id, ok := v.Type.(*ast.Ident); !ok || id.Name != typ {
+					continue
+				}
+				for _, n := range v.Names {
+					names = append(names, n.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// eachText calls do with every text of the repository that people write.
+func eachText(t *testing.T, do func(path, text string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "fuzz" || path == filepath.Join(root, "bin")):
+			return filepath.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".s", ".md", ".txt", ".sh", ".yml", ".json", ".service":
+		default:
+			if d.Name() != "Makefile" {
+				return nil
+			}
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		do(strings.TrimPrefix(path, root+"/"), string(b))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
