@@ -209,9 +209,14 @@ func sendOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*Sen
 }
 
 // message returns a datagram of receiver uid to group 7.
-func message(uid wire.UID, fn wire.Func, m interface{ Append([]byte) []byte }) []byte {
-	h := wire.Header{Version: wire.Version4, Func: fn, Src: uid, Group: 7}
-	return m.Append(h.Append(nil))
+func message(uid wire.UID, fn wire.Func, m any) []byte {
+	b := wire.Header{Version: wire.Version4, Func: fn, Src: uid, Group: 7}.Append(nil)
+	if m, ok := m.(interface {
+		Append(wire.Version, []byte) []byte
+	}); ok {
+		return m.Append(wire.Version4, b)
+	}
+	return m.(interface{ Append([]byte) []byte }).Append(b)
 }
 
 // TestJoinedControlMessages lets the kernel join what several receivers behind one
@@ -293,7 +298,7 @@ func receiveOnFake(t testing.TB, ctx context.Context, c *fakeConn, change func(*
 func announce() []byte {
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Src: 0x99, Group: 7, GRTT: wire.EncodeGRTT(0.05)}
 	m := wire.Announce{Robust: 20, BlockSize: 1300, Public: netip.MustParseAddr("230.4.4.1"), Private: netip.MustParseAddr("230.5.5.5")}
-	return m.Append(h.Append(nil))
+	return m.Append(wire.Version4, h.Append(nil))
 }
 
 // TestOneInterfaceGone loses one of two interfaces: sessions through the other go on.

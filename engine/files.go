@@ -182,7 +182,7 @@ func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.S
 func open(s *store.Session, ev *receiver.Open, f *openFile) answer {
 	rq := &ev.Request
 	ans, sink := s.Open(store.Request{
-		FileID: ev.Session.FileID, Type: rq.Type, Name: rq.Name, Link: rq.Link, Size: rq.Size, MTime: rq.MTime,
+		FileID: ev.Session.FileID, Type: rq.Type, Name: rq.Name, Link: rq.Link, Size: rq.Size, MTime: uint32(rq.MTime),
 		Layout: rq.Layout, Sync: rq.Sync, Preview: rq.Preview, Resume: rq.Resume,
 	})
 	a := answer{kind: answerOpened, ref: rq.Ref, events: notes(ev.Session, ans.Log)}

@@ -148,13 +148,13 @@ func (r *room) newPeer(s handshake.Suite, group uint32, blockSize int) *peer {
 		r.t.Fatal(err)
 	}
 	a := wire.Announce{Robust: 20, BlockSize: uint16(blockSize), Public: netip.MustParseAddr("230.4.4.1"), Private: private, HasEnc: true, Enc: p.srv.EncInfo()}
-	pkt := a.Append(p.header(wire.FuncAnnounce).Append(nil))
+	pkt := a.Append(wire.Version4, p.header(wire.FuncAnnounce).Append(nil))
 	if err := p.srv.SignAnnounce(pkt); err != nil {
 		r.t.Fatal(err)
 	}
 	p.say(pkt, 0)
 	msg := p.hear(wire.FuncRegister)
-	reg, err := wire.ParseRegister(msg)
+	reg, err := wire.ParseRegister(wire.Version4, msg)
 	if err == nil {
 		err = p.srv.Register(&p.hs, reg.Random, reg.KeyInfo)
 	}
@@ -165,7 +165,7 @@ func (r *room) newPeer(s handshake.Suite, group uint32, blockSize int) *peer {
 	p.counter++
 	k := wire.KeyInfo{Counter: p.counter}
 	k.Items = p.srv.AppendKeyInfoItem(nil, &p.hs, peerUID, p.head.Src, k.Counter)
-	p.say(k.Append(p.header(wire.FuncKeyInfo).Append(nil)), 0)
+	p.say(k.Append(wire.Version4, p.header(wire.FuncKeyInfo).Append(nil)), 0)
 	p.hear(wire.FuncKeyInfoAck)
 	return p
 }
@@ -239,7 +239,7 @@ func (p *peer) hear(f wire.Func) (msg []byte) {
 func (p *peer) announce(id uint16, name string, size int) *block.Layout {
 	p.t.Helper()
 	x := wire.FileInfo{FileID: id, Size: int64(size), Name: []byte(name), Hosts: wire.UIDList(wire.AppendUID(nil, peerUID))}
-	p.say(p.seal(wire.FuncFileInfo, x.Append(nil)), 0)
+	p.say(p.seal(wire.FuncFileInfo, x.Append(wire.Version4, nil)), 0)
 	p.hear(wire.FuncFileInfoAck)
 	l, err := block.NewLayout(int64(size), p.block)
 	if err != nil {

@@ -421,7 +421,7 @@ func (r *sendRun) offer(now clock.Time) {
 				r.put(o.note)
 				continue
 			}
-			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: o.entry.MTime}
+			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: int64(o.entry.MTime)}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {
 				r.closes.put(o.src)

@@ -280,7 +280,7 @@ func TestWorkerOpens(t *testing.T) {
 	for range 4 {
 		s := rx.Slot()
 		for range 3 { // CONG_CTRL, which a receiver takes and forgets
-			pkt := p.seal(wire.FuncCongCtrl, (&wire.CongCtrl{}).Append(nil))
+			pkt := p.seal(wire.FuncCongCtrl, (&wire.CongCtrl{}).Append(wire.Version4, nil))
 			s.buf, s.seg, s.head.From = append(s.buf, pkt...), len(pkt), p.from
 		}
 		s.n = len(s.buf)
@@ -349,7 +349,7 @@ func provedSession(t *testing.T) (m *receiver.Receiver, p *peer, id receiver.Ses
 	}()
 	p = (&room{t: t, c: c}).newPeer(unsealSuites[0], 7, 1000)
 	x := wire.FileInfo{FileID: 1, Size: 1, Name: []byte("f"), Hosts: wire.UIDList(wire.AppendUID(nil, peerUID))}
-	p.say(p.seal(wire.FuncFileInfo, x.Append(nil)), 0)
+	p.say(p.seal(wire.FuncFileInfo, x.Append(wire.Version4, nil)), 0)
 	return m, p, <-keyed
 }
 

@@ -74,9 +74,9 @@ func BenchmarkParse(b *testing.B) {
 					case FuncFileSeg:
 						_, err = ParseFileSeg(msg)
 					case FuncStatus:
-						_, err = ParseStatus(msg)
+						_, err = ParseStatus(Version4, msg)
 					case FuncFileInfo:
-						_, err = ParseFileInfo(msg)
+						_, err = ParseFileInfo(Version4, msg)
 					}
 				}
 				if err != nil {
@@ -90,8 +90,8 @@ func BenchmarkParse(b *testing.B) {
 func BenchmarkAppend(b *testing.B) {
 	best := firsts(b)
 	seg, _ := ParseFileSeg(best[FuncFileSeg].msg)
-	status, _ := ParseStatus(best[FuncStatus].msg)
-	info, _ := ParseFileInfo(best[FuncFileInfo].msg)
+	status, _ := ParseStatus(Version4, best[FuncStatus].msg)
+	info, _ := ParseFileInfo(Version4, best[FuncFileInfo].msg)
 	h := Header{Version: Version4}
 	buf := make([]byte, 0, MaxDatagram)
 	for _, x := range []struct {
@@ -99,8 +99,8 @@ func BenchmarkAppend(b *testing.B) {
 		do func() []byte
 	}{
 		{FuncFileSeg, func() []byte { return seg.Append(h.Append(buf)) }},
-		{FuncStatus, func() []byte { return status.Append(h.Append(buf)) }},
-		{FuncFileInfo, func() []byte { return info.Append(h.Append(buf)) }},
+		{FuncStatus, func() []byte { return status.Append(Version4, h.Append(buf)) }},
+		{FuncFileInfo, func() []byte { return info.Append(Version4, h.Append(buf)) }},
 	} {
 		b.Run(x.f.String(), func(b *testing.B) {
 			b.SetBytes(int64(len(x.do())))

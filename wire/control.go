@@ -93,8 +93,8 @@ func (x *KeyReq) Append(b []byte) []byte {
 }
 
 // ParseProxyKey reads PROXY_KEY.
-func ParseProxyKey(msg []byte) (x ProxyKey, err error) {
-	hdr, _, err := split(msg, FuncProxyKey, proxyKeyFixed)
+func ParseProxyKey(v Version, msg []byte) (x ProxyKey, err error) {
+	hdr, _, err := splitIn(v, msg, FuncProxyKey, proxyKeyFixed)
 	if err != nil {
 		return x, err
 	}
@@ -111,7 +111,8 @@ func ParseProxyKey(msg []byte) (x ProxyKey, err error) {
 }
 
 // Append appends the message.
-func (x *ProxyKey) Append(b []byte) []byte {
+func (x *ProxyKey) Append(v Version, b []byte) []byte {
+	v.must()
 	start := len(b)
 	b = append(b, byte(FuncProxyKey), words(proxyKeyFixed+len(x.PublicKey)+len(x.ECDH)+len(x.Signature)))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(x.PublicKey)))
@@ -157,8 +158,8 @@ func (x *Encrypted) Append(b []byte) []byte {
 }
 
 // ParseCongCtrl reads CONG_CTRL.
-func ParseCongCtrl(msg []byte) (x CongCtrl, err error) {
-	hdr, body, err := split(msg, FuncCongCtrl, congCtrlFixed)
+func ParseCongCtrl(v Version, msg []byte) (x CongCtrl, err error) {
+	hdr, body, err := splitIn(v, msg, FuncCongCtrl, congCtrlFixed)
 	if err != nil {
 		return x, err
 	}
@@ -171,7 +172,8 @@ func ParseCongCtrl(msg []byte) (x CongCtrl, err error) {
 }
 
 // Append appends the message.
-func (x *CongCtrl) Append(b []byte) []byte {
+func (x *CongCtrl) Append(v Version, b []byte) []byte {
+	v.must()
 	b = append(b, byte(FuncCongCtrl), congCtrlFixed/4, 0, 0)
 	b = binary.BigEndian.AppendUint16(b, x.CCSeq)
 	b = binary.BigEndian.AppendUint16(b, x.CCRate)
@@ -194,8 +196,8 @@ func (c CCItem) Append(b []byte) []byte {
 }
 
 // ParseCCAck reads CC_ACK. Without its one extension it is [ErrExtension].
-func ParseCCAck(msg []byte) (x CCAck, err error) {
-	hdr, _, err := split(msg, FuncCCAck, ccAckFixed+tfmccAckLen)
+func ParseCCAck(v Version, msg []byte) (x CCAck, err error) {
+	hdr, _, err := splitIn(v, msg, FuncCCAck, ccAckFixed+tfmccAckLen)
 	if err != nil {
 		return x, err
 	}
@@ -210,7 +212,8 @@ func ParseCCAck(msg []byte) (x CCAck, err error) {
 }
 
 // Append appends the message.
-func (x *CCAck) Append(b []byte) []byte {
+func (x *CCAck) Append(v Version, b []byte) []byte {
+	v.must()
 	b = append(b, byte(FuncCCAck), (ccAckFixed+tfmccAckLen)/4, 0, 0)
 	return x.CC.append(b)
 }

@@ -27,29 +27,20 @@ func Describe(p []byte) string {
 	if Func(msg[0]) != h.Func {
 		return fmt.Sprintf("%s: %d bytes: %v", s, len(p), ErrFunc)
 	}
-	return s + ": " + DescribeMessage(msg)
-}
-
-// DescribeMessage is [Describe] for a message without a common header, such as
-// the opened payload of ENCRYPTED. It does not repeat the name of the message.
-func DescribeMessage(msg []byte) string {
-	if len(msg) == 0 {
-		return ErrShort.Error()
-	}
-	s, err := describe(msg)
+	text, err := describe(h.Version, msg)
 	if err != nil {
-		return fmt.Sprintf("message of %d bytes: %v", len(msg), err)
+		text = fmt.Sprintf("message of %d bytes: %v", len(msg), err)
 	}
-	return s
+	return s + ": " + text
 }
 
-func describe(msg []byte) (string, error) {
+func describe(v Version, msg []byte) (string, error) {
 	switch f := Func(msg[0]); f {
 	case FuncAnnounce:
-		x, err := ParseAnnounce(msg)
+		x, err := ParseAnnounce(v, msg)
 		return x.describe(), err
 	case FuncRegister:
-		x, err := ParseRegister(msg)
+		x, err := ParseRegister(v, msg)
 		return fmt.Sprintf("stamp %v, key info %d bytes, %d clients", x.Time, len(x.KeyInfo), x.Clients.Len()), err
 	case FuncClientKey:
 		x, err := ParseClientKey(msg)
@@ -58,16 +49,16 @@ func describe(msg []byte) (string, error) {
 		x, err := ParseHostList(msg)
 		return fmt.Sprintf("%d hosts", x.Hosts.Len()), err
 	case FuncKeyInfo:
-		x, err := ParseKeyInfo(msg)
+		x, err := ParseKeyInfo(v, msg)
 		return fmt.Sprintf("counter %d, %d hosts", x.Counter, x.Len()), err
 	case FuncKeyInfoAck:
-		x, err := ParseKeyInfoAck(msg)
+		x, err := ParseKeyInfoAck(v, msg)
 		return fmt.Sprintf("verify %x", x.Verify), err
 	case FuncFileInfo:
-		x, err := ParseFileInfo(msg)
+		x, err := ParseFileInfo(v, msg)
 		return x.describe(), err
 	case FuncFileInfoAck:
-		x, err := ParseFileInfoAck(msg)
+		x, err := ParseFileInfoAck(v, msg)
 		s := fmt.Sprintf("file %d, stamp %v, %d clients", x.FileID, x.Time, x.Clients.Len())
 		if x.Partial {
 			s += ", partial"
@@ -85,7 +76,7 @@ func describe(msg []byte) (string, error) {
 		x, err := ParseDone(msg)
 		return fmt.Sprintf("file %d section %d, %d hosts", x.FileID, x.Section, x.Hosts.Len()), err
 	case FuncStatus:
-		x, err := ParseStatus(msg)
+		x, err := ParseStatus(v, msg)
 		s := fmt.Sprintf("file %d section %d, bitmap %d bytes", x.FileID, x.Section, len(x.NAKs))
 		if x.HasCC {
 			s += ", " + x.CC.describe()
@@ -108,17 +99,17 @@ func describe(msg []byte) (string, error) {
 		_, err := ParseKeyReq(msg)
 		return "asks for the proxy's key", err
 	case FuncProxyKey:
-		x, err := ParseProxyKey(msg)
+		x, err := ParseProxyKey(v, msg)
 		return fmt.Sprintf("nonce %08X, key %d bytes, ECDH key %d bytes, signature %d bytes",
 			x.Nonce, len(x.PublicKey), len(x.ECDH), len(x.Signature)), err
 	case FuncAbort:
 		x, err := ParseAbort(msg)
 		return fmt.Sprintf("flags %#02x host %v text %q", x.Flags, x.Host, x.Text), err
 	case FuncCongCtrl:
-		x, err := ParseCongCtrl(msg)
+		x, err := ParseCongCtrl(v, msg)
 		return fmt.Sprintf("cc seq %d rate %d B/s, stamp %v, %d hosts", x.CCSeq, DecodeRate(x.CCRate), x.Time, x.Len()), err
 	case FuncCCAck:
-		x, err := ParseCCAck(msg)
+		x, err := ParseCCAck(v, msg)
 		return x.CC.describe(), err
 	}
 	return "", ErrFunc
@@ -145,6 +136,3 @@ func (x *FileInfo) describe() string {
 func (c *TFMCCAck) describe() string {
 	return fmt.Sprintf("cc flags %#02x seq %d rate %d B/s client %v stamp %v", c.Flags, c.CCSeq, DecodeRate(c.CCRate), c.Client, c.Time)
 }
-
-// String returns seconds and microseconds as one decimal number.
-func (s Stamp) String() string { return fmt.Sprintf("%d.%06d", s.Sec, s.Usec) }

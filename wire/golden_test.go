@@ -25,17 +25,17 @@ const vectors = "../pcap/testdata/v4"
 func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 	switch f {
 	case FuncAnnounce:
-		x, err := ParseAnnounce(msg)
+		x, err := ParseAnnounce(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncRegister:
-		x, err := ParseRegister(msg)
+		x, err := ParseRegister(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncClientKey:
 		x, err := ParseClientKey(msg)
 		if err != nil {
@@ -49,29 +49,29 @@ func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 		}
 		return x.Append(b), nil
 	case FuncKeyInfo:
-		x, err := ParseKeyInfo(msg)
+		x, err := ParseKeyInfo(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncKeyInfoAck:
-		x, err := ParseKeyInfoAck(msg)
+		x, err := ParseKeyInfoAck(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncFileInfo:
-		x, err := ParseFileInfo(msg)
+		x, err := ParseFileInfo(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncFileInfoAck:
-		x, err := ParseFileInfoAck(msg)
+		x, err := ParseFileInfoAck(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncFileSeg:
 		x, err := ParseFileSeg(msg)
 		if err != nil {
@@ -85,11 +85,11 @@ func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 		}
 		return x.Append(b), nil
 	case FuncStatus:
-		x, err := ParseStatus(msg)
+		x, err := ParseStatus(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncComplete:
 		x, err := ParseComplete(msg)
 		if err != nil {
@@ -115,11 +115,11 @@ func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 		}
 		return x.Append(b), nil
 	case FuncProxyKey:
-		x, err := ParseProxyKey(msg)
+		x, err := ParseProxyKey(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncEncrypted:
 		x, err := ParseEncrypted(msg)
 		if err != nil {
@@ -133,17 +133,17 @@ func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 		}
 		return x.Append(b), nil
 	case FuncCongCtrl:
-		x, err := ParseCongCtrl(msg)
+		x, err := ParseCongCtrl(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	case FuncCCAck:
-		x, err := ParseCCAck(msg)
+		x, err := ParseCCAck(Version4, msg)
 		if err != nil {
 			return nil, err
 		}
-		return x.Append(b), nil
+		return x.Append(Version4, b), nil
 	}
 	return nil, ErrFunc
 }
@@ -158,27 +158,32 @@ func view(f Func, msg []byte) (any, error) {
 }
 
 var parsers = map[Func]func([]byte) (any, error){
-	FuncAnnounce:    boxed(ParseAnnounce),
-	FuncRegister:    boxed(ParseRegister),
+	FuncAnnounce:    boxed(in4(ParseAnnounce)),
+	FuncRegister:    boxed(in4(ParseRegister)),
 	FuncClientKey:   boxed(ParseClientKey),
 	FuncRegConf:     boxed(ParseHostList),
-	FuncKeyInfo:     boxed(ParseKeyInfo),
-	FuncKeyInfoAck:  boxed(ParseKeyInfoAck),
-	FuncFileInfo:    boxed(ParseFileInfo),
-	FuncFileInfoAck: boxed(ParseFileInfoAck),
+	FuncKeyInfo:     boxed(in4(ParseKeyInfo)),
+	FuncKeyInfoAck:  boxed(in4(ParseKeyInfoAck)),
+	FuncFileInfo:    boxed(in4(ParseFileInfo)),
+	FuncFileInfoAck: boxed(in4(ParseFileInfoAck)),
 	FuncFileSeg:     boxed(ParseFileSeg),
 	FuncDone:        boxed(ParseDone),
-	FuncStatus:      boxed(ParseStatus),
+	FuncStatus:      boxed(in4(ParseStatus)),
 	FuncComplete:    boxed(ParseComplete),
 	FuncDoneConf:    boxed(ParseHostList),
 	FuncHBReq:       boxed(ParseHBReq),
 	FuncHBResp:      boxed(ParseHBResp),
 	FuncKeyReq:      boxed(ParseKeyReq),
-	FuncProxyKey:    boxed(ParseProxyKey),
+	FuncProxyKey:    boxed(in4(ParseProxyKey)),
 	FuncEncrypted:   boxed(ParseEncrypted),
 	FuncAbort:       boxed(ParseAbort),
-	FuncCongCtrl:    boxed(ParseCongCtrl),
-	FuncCCAck:       boxed(ParseCCAck),
+	FuncCongCtrl:    boxed(in4(ParseCongCtrl)),
+	FuncCCAck:       boxed(in4(ParseCCAck)),
+}
+
+// in4 makes a parser that knows versions one of version 4.
+func in4[T any](parse func(Version, []byte) (T, error)) func([]byte) (T, error) {
+	return func(msg []byte) (T, error) { return parse(Version4, msg) }
 }
 
 func boxed[T any](parse func([]byte) (T, error)) func([]byte) (any, error) {

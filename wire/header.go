@@ -25,14 +25,14 @@ func ParseHeader(p []byte) (h Header, msg []byte, err error) {
 	if len(p) == 0 {
 		return h, nil, ErrShort
 	}
-	if p[0] != Version4 {
+	if !Version(p[0]).known() {
 		return h, nil, ErrVersion
 	}
 	if len(p) < MinDatagram {
 		return h, nil, ErrShort
 	}
 	return Header{
-		Version:   p[0],
+		Version:   Version(p[0]),
 		Func:      Func(p[1]),
 		Seq:       binary.BigEndian.Uint16(p[2:]),
 		Src:       UID(binary.BigEndian.Uint32(p[4:])),
@@ -45,7 +45,7 @@ func ParseHeader(p []byte) (h Header, msg []byte, err error) {
 
 // Append appends the 16 bytes of the common header.
 func (h Header) Append(b []byte) []byte {
-	b = append(b, h.Version, byte(h.Func))
+	b = append(b, byte(h.Version), byte(h.Func))
 	b = binary.BigEndian.AppendUint16(b, h.Seq)
 	b = binary.BigEndian.AppendUint32(b, uint32(h.Src))
 	b = binary.BigEndian.AppendUint32(b, h.Group)
@@ -59,7 +59,7 @@ func PutSeq(p []byte, seq uint16) { binary.BigEndian.PutUint16(p[2:4], seq) }
 // without extension into p[:24]. The function byte is FILESEG whatever h.Func says.
 func PutFileSeg(p []byte, h Header, fileID, section, block uint16) {
 	p = p[: HeaderLen+FileSegLen : HeaderLen+FileSegLen]
-	p[0] = h.Version
+	p[0] = byte(h.Version)
 	p[1] = byte(FuncFileSeg)
 	binary.BigEndian.PutUint16(p[2:], h.Seq)
 	binary.BigEndian.PutUint32(p[4:], uint32(h.Src))
@@ -105,6 +105,14 @@ func split(msg []byte, f Func, fixed int) (hdr, body []byte, err error) {
 		return nil, nil, ErrHeaderLen
 	}
 	return msg[:n:n], msg[n:], nil
+}
+
+// splitIn is split for a message whose layout depends on the version.
+func splitIn(v Version, msg []byte, f Func, fixed int) (hdr, body []byte, err error) {
+	if !v.known() {
+		return nil, nil, ErrVersion
+	}
+	return split(msg, f, fixed)
 }
 
 // extension returns the first extension of hdr, which starts after the first
@@ -158,13 +166,4 @@ func untilNUL(s []byte) []byte {
 		}
 	}
 	return s
-}
-
-func parseStamp(p []byte) Stamp {
-	return Stamp{Sec: binary.BigEndian.Uint32(p), Usec: binary.BigEndian.Uint32(p[4:])}
-}
-
-func (s Stamp) append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, s.Sec)
-	return binary.BigEndian.AppendUint32(b, s.Usec)
 }

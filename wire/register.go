@@ -26,8 +26,8 @@ const (
 // With the latter two, and only then, the view is good as far as the packet is:
 // Hosts, Flags, Robust, CC, BlockSize and Time always, the addresses with
 // ErrExtension. So a receiver that is not listed can stay silent.
-func ParseAnnounce(msg []byte) (x Announce, err error) {
-	hdr, body, err := split(msg, FuncAnnounce, announceFixed)
+func ParseAnnounce(v Version, msg []byte) (x Announce, err error) {
+	hdr, body, err := splitIn(v, msg, FuncAnnounce, announceFixed)
 	if err == ErrHeaderLen {
 		err = ErrShort // too short to hold even what an ABORT would be about
 	}
@@ -89,7 +89,8 @@ func parseEncInfo(ext []byte) (e EncInfo, err error) {
 // Append appends the message. AnnounceIPv6 in Flags decides the form of the
 // addresses; an invalid [netip.Addr] stands for the unspecified one. The parts
 // of ENC_INFO must add up to whole words.
-func (x *Announce) Append(b []byte) []byte {
+func (x *Announce) Append(v Version, b []byte) []byte {
+	v.must()
 	n := announceFixed + 8
 	if x.Flags&AnnounceIPv6 != 0 {
 		n = announceFixed + 32
@@ -142,8 +143,8 @@ func (e *EncInfo) append(b []byte) []byte {
 
 // ParseRegister reads REGISTER. The sender answers every error but [ErrFunc]
 // with a unicast ABORT "Invalid message size".
-func ParseRegister(msg []byte) (x Register, err error) {
-	hdr, body, err := split(msg, FuncRegister, registerFixed)
+func ParseRegister(v Version, msg []byte) (x Register, err error) {
+	hdr, body, err := splitIn(v, msg, FuncRegister, registerFixed)
 	if err != nil {
 		return x, err
 	}
@@ -159,7 +160,8 @@ func ParseRegister(msg []byte) (x Register, err error) {
 }
 
 // Append appends the message.
-func (x *Register) Append(b []byte) []byte {
+func (x *Register) Append(v Version, b []byte) []byte {
+	v.must()
 	start := len(b)
 	b = append(b, byte(FuncRegister), words(registerFixed+len(x.KeyInfo)))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(x.KeyInfo)))
@@ -217,8 +219,8 @@ func (x *HostList) Append(b []byte) []byte {
 }
 
 // ParseKeyInfo reads KEYINFO.
-func ParseKeyInfo(msg []byte) (x KeyInfo, err error) {
-	hdr, body, err := split(msg, FuncKeyInfo, keyInfoFixed)
+func ParseKeyInfo(v Version, msg []byte) (x KeyInfo, err error) {
+	hdr, body, err := splitIn(v, msg, FuncKeyInfo, keyInfoFixed)
 	if err != nil {
 		return x, err
 	}
@@ -226,7 +228,8 @@ func ParseKeyInfo(msg []byte) (x KeyInfo, err error) {
 }
 
 // Append appends the message.
-func (x *KeyInfo) Append(b []byte) []byte {
+func (x *KeyInfo) Append(v Version, b []byte) []byte {
+	v.must()
 	b = append(b, byte(FuncKeyInfo), keyInfoFixed/4, 0, 0)
 	b = binary.BigEndian.AppendUint64(b, x.Counter)
 	return append(b, x.Items...)
@@ -247,8 +250,8 @@ func AppendKeyInfoItem(b []byte, u UID, master []byte) []byte {
 }
 
 // ParseKeyInfoAck reads KEYINFO_ACK.
-func ParseKeyInfoAck(msg []byte) (x KeyInfoAck, err error) {
-	hdr, _, err := split(msg, FuncKeyInfoAck, keyInfoAckFixed)
+func ParseKeyInfoAck(v Version, msg []byte) (x KeyInfoAck, err error) {
+	hdr, _, err := splitIn(v, msg, FuncKeyInfoAck, keyInfoAckFixed)
 	if err != nil {
 		return x, err
 	}
@@ -256,7 +259,8 @@ func ParseKeyInfoAck(msg []byte) (x KeyInfoAck, err error) {
 }
 
 // Append appends the message.
-func (x *KeyInfoAck) Append(b []byte) []byte {
+func (x *KeyInfoAck) Append(v Version, b []byte) []byte {
+	v.must()
 	b = append(b, byte(FuncKeyInfoAck), keyInfoAckFixed/4, 0, 0)
 	return appendFixed(b, x.Verify, VerifyLen)
 }

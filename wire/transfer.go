@@ -16,8 +16,8 @@ const (
 // link need and neither field longer than 300 bytes, else [ErrHeaderLen]. A
 // receiver answers every error but [ErrFunc] with ABORT
 // "Rejecting FILEINFO: invalid message size".
-func ParseFileInfo(msg []byte) (x FileInfo, err error) {
-	hdr, body, err := split(msg, FuncFileInfo, fileInfoFixed)
+func ParseFileInfo(v Version, msg []byte) (x FileInfo, err error) {
+	hdr, body, err := splitIn(v, msg, FuncFileInfo, fileInfoFixed)
 	if err != nil {
 		return x, err
 	}
@@ -28,7 +28,7 @@ func ParseFileInfo(msg []byte) (x FileInfo, err error) {
 	x.FileID = binary.BigEndian.Uint16(hdr[2:])
 	x.Type = FileType(hdr[4])
 	x.Size = int64(binary.BigEndian.Uint16(hdr[10:]))<<32 | int64(binary.BigEndian.Uint32(hdr[12:]))
-	x.MTime = binary.BigEndian.Uint32(hdr[16:])
+	x.MTime = int64(binary.BigEndian.Uint32(hdr[16:]))
 	x.Time = parseStamp(hdr[20:])
 	x.Name = untilNUL(hdr[fileInfoFixed : fileInfoFixed+name])
 	x.Link = untilNUL(hdr[fileInfoFixed+name:])
@@ -37,7 +37,8 @@ func ParseFileInfo(msg []byte) (x FileInfo, err error) {
 }
 
 // Append appends the message. Name and Link have at most 300 bytes each.
-func (x *FileInfo) Append(b []byte) []byte {
+func (x *FileInfo) Append(v Version, b []byte) []byte {
+	v.must()
 	if len(x.Name) > MaxNameLen || len(x.Link) > MaxNameLen {
 		panic("wire: name or link longer than 300 bytes")
 	}
@@ -48,7 +49,7 @@ func (x *FileInfo) Append(b []byte) []byte {
 	b = append(b, byte(x.Type), 0, 0, 0, name, link)
 	b = binary.BigEndian.AppendUint16(b, uint16(x.Size>>32))
 	b = binary.BigEndian.AppendUint32(b, uint32(x.Size))
-	b = binary.BigEndian.AppendUint32(b, x.MTime)
+	b = binary.BigEndian.AppendUint32(b, uint32(x.MTime))
 	b = x.Time.append(b)
 	b = pad(append(b, x.Name...), start)
 	b = pad(append(b, x.Link...), start)
@@ -56,8 +57,8 @@ func (x *FileInfo) Append(b []byte) []byte {
 }
 
 // ParseFileInfoAck reads FILEINFO_ACK.
-func ParseFileInfoAck(msg []byte) (x FileInfoAck, err error) {
-	hdr, body, err := split(msg, FuncFileInfoAck, fileInfoAckFixed)
+func ParseFileInfoAck(v Version, msg []byte) (x FileInfoAck, err error) {
+	hdr, body, err := splitIn(v, msg, FuncFileInfoAck, fileInfoAckFixed)
 	if err != nil {
 		return x, err
 	}
@@ -70,7 +71,8 @@ func ParseFileInfoAck(msg []byte) (x FileInfoAck, err error) {
 }
 
 // Append appends the message.
-func (x *FileInfoAck) Append(b []byte) []byte {
+func (x *FileInfoAck) Append(v Version, b []byte) []byte {
+	v.must()
 	b = append(b, byte(FuncFileInfoAck), fileInfoAckFixed/4)
 	b = binary.BigEndian.AppendUint16(b, x.FileID)
 	var flags byte
@@ -146,8 +148,8 @@ func (x *Done) Append(b []byte) []byte {
 
 // ParseStatus reads STATUS. Whether the bitmap is long enough depends on the
 // section and is not checked.
-func ParseStatus(msg []byte) (x Status, err error) {
-	hdr, body, err := split(msg, FuncStatus, statusFixed)
+func ParseStatus(v Version, msg []byte) (x Status, err error) {
+	hdr, body, err := splitIn(v, msg, FuncStatus, statusFixed)
 	if err != nil {
 		return x, err
 	}
@@ -166,7 +168,8 @@ func ParseStatus(msg []byte) (x Status, err error) {
 }
 
 // Append appends the message.
-func (x *Status) Append(b []byte) []byte {
+func (x *Status) Append(v Version, b []byte) []byte {
+	v.must()
 	n := statusFixed
 	if x.HasCC {
 		n += tfmccAckLen

@@ -8,8 +8,6 @@ import (
 
 // Sizes and limits of the format (v4-wire.md sections 2, 3 and 7.2).
 const (
-	Version4 = 0x40 // version byte of every version 4 datagram
-
 	HeaderLen      = 16   // common header, bytes
 	FileSegLen     = 8    // FILESEG header without extension, bytes
 	EncryptedLen   = 12   // ENCRYPTED header after the common header: counter, two lengths
@@ -213,13 +211,9 @@ func (l UIDList) Contains(u UID) bool {
 // AppendUID appends u in network order.
 func AppendUID(b []byte, u UID) []byte { return binary.BigEndian.AppendUint32(b, uint32(u)) }
 
-// Stamp is a time stamp as version 4 sends it: the sender's clock in seconds
-// (Unix, 32 bit) and microseconds.
-type Stamp struct{ Sec, Usec uint32 }
-
 // Header is the common header of every datagram (v4-wire.md section 2).
 type Header struct {
-	Version   uint8
+	Version   Version
 	Func      Func
 	Seq       uint16
 	Src       UID
@@ -288,8 +282,8 @@ type KeyInfoAck struct{ Verify []byte }
 type FileInfo struct {
 	FileID uint16
 	Type   FileType
-	Size   int64  // 0 .. 2^48-1
-	MTime  uint32 // Unix seconds; 0 = not given
+	Size   int64 // 0 .. 2^48-1
+	MTime  int64 // Unix seconds, in version 4 the low 32 bits; 0 = not given
 	Time   Stamp
 	Name   []byte
 	Link   []byte

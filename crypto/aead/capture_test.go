@@ -244,7 +244,7 @@ func learnKey(publics map[wire.UID]*identity.PublicKey, h wire.Header, msg []byt
 	var blob []byte
 	switch h.Func {
 	case wire.FuncAnnounce:
-		if a, err := wire.ParseAnnounce(msg); err == nil && a.HasEnc {
+		if a, err := wire.ParseAnnounce(wire.Version4, msg); err == nil && a.HasEnc {
 			blob = a.Enc.PublicKey
 		}
 	case wire.FuncClientKey:

@@ -35,7 +35,7 @@ func parseOffer(pkt []byte) (o offer, err error) {
 	if err != nil {
 		return o, err
 	}
-	ann, err := wire.ParseAnnounce(msg)
+	ann, err := wire.ParseAnnounce(h.Version, msg)
 	if err != nil {
 		return o, err
 	}

@@ -80,7 +80,7 @@ func TestSessionsOffline(t *testing.T) {
 			packets++
 			same(t, s.Case, "IV of "+p.Message, ivOf(&group, len(p.IV), uidOf(p.Source), p.Counter), p.IV)
 			if p.Message == "KEYINFO_ACK" && verify[uidOf(p.Source)] != nil {
-				ack, err := wire.ParseKeyInfoAck(p.Plaintext)
+				ack, err := wire.ParseKeyInfoAck(wire.Version4, p.Plaintext)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -42,7 +42,7 @@ func TestGuardRSA(t *testing.T) {
 						l := newLab(t, exch.s, auth, exch.key, identity.P256)
 						h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Src: senderUID, Group: session.Group}
 						a := wire.Announce{Flags: flags, Robust: 20, BlockSize: 1300, Private: session.Private, Enc: l.EncInfo(), HasEnc: true}
-						pkt := a.Append(h.Append(nil))
+						pkt := a.Append(wire.Version4, h.Append(nil))
 						if err := l.SignAnnounce(pkt); err != nil {
 							t.Fatal(err)
 						}

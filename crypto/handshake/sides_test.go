@@ -41,7 +41,7 @@ func (l *lab) announce(t testing.TB, e wire.EncInfo) {
 	t.Helper()
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Src: senderUID, Group: session.Group}
 	a := wire.Announce{Robust: 20, BlockSize: 1300, Public: netip.MustParseAddr("230.4.4.1"), Private: session.Private, Enc: e, HasEnc: true}
-	l.pkt = a.Append(h.Append(nil))
+	l.pkt = a.Append(wire.Version4, h.Append(nil))
 	l.pkt = wire.AppendUID(l.pkt, clientUID)
 	if err := l.SignAnnounce(l.pkt); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 		step.do()
 		h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Src: senderUID, Group: session.Group}
 		a := wire.Announce{Robust: 20, BlockSize: 1300, Private: session.Private, Enc: enc, HasEnc: true}
-		_, err := NewClient(a.Append(h.Append(nil)), cfg)
+		_, err := NewClient(a.Append(wire.Version4, h.Append(nil)), cfg)
 		if err != step.want {
 			t.Errorf("fault %d: %v, want %v", i, err, step.want)
 		}
@@ -261,7 +261,7 @@ func TestRefusals(t *testing.T) {
 	}
 	a := wire.Announce{Private: session.Private}
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce}
-	if _, err := NewClient(a.Append(h.Append(nil)), cfg); err != ErrClear {
+	if _, err := NewClient(a.Append(wire.Version4, h.Append(nil)), cfg); err != ErrClear {
 		t.Errorf("ANNOUNCE in clear: %v, want ErrClear", err)
 	}
 }

@@ -305,7 +305,7 @@ func (c *capture) read(t testing.TB, file string) {
 			c.announces = append(c.announces, d.Payload)
 		case wire.FuncRegister:
 			var m wire.Register
-			if m, err = wire.ParseRegister(msg); err == nil {
+			if m, err = wire.ParseRegister(wire.Version4, msg); err == nil {
 				c.registers = append(c.registers, from[wire.Register]{h, m})
 			}
 		case wire.FuncClientKey:
@@ -315,12 +315,12 @@ func (c *capture) read(t testing.TB, file string) {
 			}
 		case wire.FuncKeyInfo:
 			var m wire.KeyInfo
-			if m, err = wire.ParseKeyInfo(msg); err == nil {
+			if m, err = wire.ParseKeyInfo(wire.Version4, msg); err == nil {
 				c.keyInfos = append(c.keyInfos, from[wire.KeyInfo]{h, m})
 			}
 		case wire.FuncProxyKey:
 			var m wire.ProxyKey
-			if m, err = wire.ParseProxyKey(msg); err == nil {
+			if m, err = wire.ParseProxyKey(wire.Version4, msg); err == nil {
 				c.proxyKeys = append(c.proxyKeys, m)
 			}
 		case wire.FuncHBReq:

@@ -8,8 +8,6 @@ package clock
 import (
 	"math"
 	"time"
-
-	"uftp/wire"
 )
 
 // Time is a moment, ns since the Unix epoch.
@@ -46,17 +44,20 @@ func (t Time) Sub(u Time) time.Duration {
 	return time.Duration(d)
 }
 
-// Stamp returns t as version 4 messages carry it.
-func (t Time) Stamp() wire.Stamp {
-	us := int64(t) / 1000
-	return wire.Stamp{Sec: uint32(us / 1e6), Usec: uint32(us % 1e6)}
-}
+// Micros returns t in µs since the Unix epoch, as stamps of the protocol count.
+func (t Time) Micros() uint64 { return uint64(t / 1000) }
 
-// FromStamp returns the moment nearest to ref whose low 32 bits of seconds are s.Sec.
-func FromStamp(s wire.Stamp, ref Time) Time {
-	refSec := int64(ref) / 1e9
-	sec := refSec + int64(int32(s.Sec-uint32(refSec)))
-	return Time(sec*1e9 + int64(s.Usec)*1000)
+// FromMicros returns the moment us µs after the Unix epoch, or the end of time. A number that is
+// negative in two's complement lies before the epoch.
+func FromMicros(us uint64) Time {
+	switch us := int64(us); {
+	case us > math.MaxInt64/1000:
+		return Never
+	case us < math.MinInt64/1000:
+		return math.MinInt64
+	default:
+		return Time(us * 1000)
+	}
 }
 
 // Seconds turns floating seconds into a duration, the longest one of that sign for what no

@@ -39,3 +39,23 @@ func TestEndsOfTime(t *testing.T) {
 		}
 	}
 }
+
+func TestMicros(t *testing.T) {
+	for _, x := range []struct {
+		us   uint64
+		want Time
+	}{
+		{0, 0},
+		{1_800_000_000_000_001, 1_800_000_000_000_001_000},
+		{^uint64(0), -1000},
+		{1 << 62, Never},
+		{1 << 63, -1 << 63},
+	} {
+		if got := FromMicros(x.us); got != x.want {
+			t.Errorf("%d µs after the epoch is %d, want %d", x.us, got, x.want)
+		}
+	}
+	if got := Time(1_999).Micros(); got != 1 {
+		t.Errorf("1999 ns are %d µs, want 1: a stamp is never later than its moment", got)
+	}
+}

@@ -19,7 +19,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	if r.stopped {
 		return machine.DropPhase
 	}
-	a, err := wire.ParseAnnounce(msg)
+	a, err := wire.ParseAnnounce(h.Version, msg)
 	if err == wire.ErrShort || err == wire.ErrFunc {
 		return machine.DropMalformed
 	}
@@ -66,7 +66,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, from netip.AddrPort, h wire.Heade
 	if text != "" {
 		if r.refusals.allow(now) {
 			if !wait && !r.speaksFrom(h.Group, from) {
-				it := r.packet(&session{info: id}, wire.FuncAbort)
+				it := r.packet(&session{info: id, version: h.Version}, wire.FuncAbort)
 				it.s, it.text = nil, text
 				r.push(it)
 			}
@@ -161,6 +161,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 	id.Slot = slot
 	*s = session{
 		info:      id,
+		version:   h.Version,
 		robust:    int(a.Robust),
 		blockSize: int(a.BlockSize),
 		sync:      a.Flags&(wire.AnnounceSync|wire.AnnouncePreview) != 0,
@@ -325,7 +326,7 @@ func (r *Receiver) confirm(now clock.Time, s *session) {
 // asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
 // An ANNOUNCE to everybody may be for others: it gets few of them.
 func (r *Receiver) missed(now clock.Time, s *session, msg []byte) {
-	a, err := wire.ParseAnnounce(msg)
+	a, err := wire.ParseAnnounce(s.version, msg)
 	if err != nil || s.sec.settled || s.due[retryTimer] != clock.Never || now >= s.limit {
 		return
 	}
@@ -381,7 +382,7 @@ func (s *session) mayMove(from netip.Addr) bool {
 // gotElsewhere takes a message in clear from another address than the sender's. If that may
 // have two, the other one is where its confirmation of our registration comes from.
 func (r *Receiver) gotElsewhere(now clock.Time, from netip.AddrPort, s *session, h wire.Header, msg []byte) machine.Verdict {
-	if s.phase != Registering || !s.mayMove(from.Addr()) || !r.knownServer(h.Src, from.Addr()) || !r.confirms(h.Func, msg) {
+	if s.phase != Registering || !s.mayMove(from.Addr()) || !r.knownServer(h.Src, from.Addr()) || !r.confirms(h, msg) {
 		return drop(machine.DropSource)
 	}
 	s.second = from.Addr()
@@ -393,13 +394,13 @@ func (r *Receiver) gotElsewhere(now clock.Time, from netip.AddrPort, s *session,
 }
 
 // confirms reports whether a message confirms our registration.
-func (r *Receiver) confirms(f wire.Func, msg []byte) bool {
-	switch f {
+func (r *Receiver) confirms(h wire.Header, msg []byte) bool {
+	switch h.Func {
 	case wire.FuncRegConf:
 		x, err := wire.ParseHostList(msg)
-		return err == nil && x.Func == f && x.Hosts.Contains(r.cfg.UID)
+		return err == nil && x.Func == h.Func && x.Hosts.Contains(r.cfg.UID)
 	case wire.FuncFileInfo:
-		x, err := wire.ParseFileInfo(msg)
+		x, err := wire.ParseFileInfo(h.Version, msg)
 		return err == nil && x.FileID != 0 && x.Hosts.Contains(r.cfg.UID)
 	}
 	return false

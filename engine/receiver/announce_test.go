@@ -125,7 +125,7 @@ func TestRefusals(t *testing.T) {
 		} {
 			w := newWorld(t)
 			a := wire.Announce{Public: publicAddr, Private: privateAddr, BlockSize: 1000}
-			msg := append(a.Append(nil), 0, 0, 0, 0)
+			msg := append(a.Append(wire.Version4, nil), 0, 0, 0, 0)
 			msg[1], msg[2] = c.hlen, c.flags
 			for len(msg) > 28 || c.hlen < 6 && len(msg) > 4*int(c.hlen) {
 				msg = msg[:len(msg)-1]
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 		w := newWorld(t)
 		a := wire.Announce{Public: publicAddr, Private: privateAddr}
 		enc(&a)
-		msg := a.Append(nil)
+		msg := a.Append(wire.Version4, nil)
 		msg[25]++ // longer than its parts
 		w.send(wire.FuncAnnounce, msg)
 		w.wantAbort("Invalid extension size", "bad ENC_INFO")
@@ -444,13 +444,13 @@ func TestBlockedWayOut(t *testing.T) {
 	refused := 0
 	for range 10000 {
 		h.Seq++
-		if w.r.Handle(w.now, arrived(w.from, x.Append(h.Append(nil)))).Drop == machine.DropLimit {
+		if w.r.Handle(w.now, arrived(w.from, x.Append(wire.Version4, h.Append(nil)))).Drop == machine.DropLimit {
 			refused++
 		}
 		h2 := h
 		h2.Func, h2.Group = wire.FuncAnnounce, uint32(h.Seq)
 		a := wire.Announce{Public: publicAddr, Private: publicAddr, BlockSize: 1000}
-		w.r.Handle(w.now, arrived(w.from, a.Append(h2.Append(nil))))
+		w.r.Handle(w.now, arrived(w.from, a.Append(wire.Version4, h2.Append(nil))))
 	}
 	if n := len(w.r.queue); refused < 9000 || n > w.r.queueMax()+8 {
 		t.Fatalf("%d refused, %d things in the queue", refused, n)

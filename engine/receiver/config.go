@@ -75,7 +75,7 @@ type Request struct {
 	Name    string // as sent; not yet checked against the file system's dangers
 	Link    string
 	Size    int64
-	MTime   uint32
+	MTime   int64
 	Layout  block.Layout
 	Sync    bool
 	Preview bool

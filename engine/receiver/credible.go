@@ -39,7 +39,7 @@ func wellFormed(msg []byte) bool {
 	hosts := (len(msg)-header)%4 == 0
 	switch wire.Func(msg[0]) {
 	case wire.FuncFileInfo:
-		x, err := wire.ParseFileInfo(msg)
+		x, err := wire.ParseFileInfo(wire.Version4, msg)
 		return err == nil && hosts && len(x.Name) > 0
 	case wire.FuncFileSeg:
 		return header == wire.FileSegLen && len(msg) > header

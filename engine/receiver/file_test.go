@@ -120,7 +120,7 @@ func TestFileInfoRejected(t *testing.T) {
 func TestFileInfoAborts(t *testing.T) {
 	bad := func(w *world) {
 		x := wire.FileInfo{FileID: 1, Name: []byte("abcd"), Hosts: uids(us)}
-		msg := x.Append(nil)
+		msg := x.Append(wire.Version4, nil)
 		msg[8]++ // name longer than the header
 		w.send(wire.FuncFileInfo, msg)
 	}
@@ -158,11 +158,11 @@ func TestFileInfoAgain(t *testing.T) {
 	w.toMidGroup()
 	w.fileInfo(1, 2000)
 	w.advance(30 * time.Millisecond)
-	w.fileInfo(1, 2000, func(x *wire.FileInfo) { x.Time = wire.Stamp{Sec: 90} })
+	w.fileInfo(1, 2000, func(x *wire.FileInfo) { x.Time = 90e6 })
 	w.wantSilence("the host is not ready")
 	w.advance(20 * time.Millisecond)
 	q := w.opened(Opened{Action: Receive})
-	if x := w.wantAck(1, false, "ready"); x.Time != (wire.Stamp{Sec: 90, Usec: 20_000}) {
+	if x := w.wantAck(1, false, "ready"); x.Time != 90_020_000 {
 		t.Fatalf("echoes %v, want the newest stamp, aged", x.Time)
 	}
 	w.fileInfo(1, 2000)

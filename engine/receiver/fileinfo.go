@@ -12,7 +12,7 @@ func (r *Receiver) gotFileInfo(now clock.Time, s *session, msg []byte) machine.D
 	if s.phase == Joining || s.phase == Completing {
 		return machine.DropPhase
 	}
-	x, err := wire.ParseFileInfo(msg)
+	x, err := wire.ParseFileInfo(s.version, msg)
 	if err != nil {
 		if err == wire.ErrFunc {
 			return machine.DropMalformed // not worth a session

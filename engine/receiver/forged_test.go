@@ -50,7 +50,7 @@ func TestSignedSettlesRight(t *testing.T) {
 		right := sec.current
 		h := wire.Header{Version: wire.Version4, Func: wire.FuncFileInfo, Seq: w.seq, Src: them, Group: w.group, GRTT: w.grtt}
 		x := wire.FileInfo{FileID: 1, Size: 8500, Name: []byte("f"), Hosts: uids(us)}
-		pkt := w.packet(h, x.Append(nil))
+		pkt := w.packet(h, x.Append(wire.Version4, nil))
 		for _, k := range sec.keys[:len(sec.keys)-1] {
 			sec.signed.begin()
 			if _, _, err := k.opener.Open(bytes.Clone(pkt)); err == nil {
@@ -100,15 +100,15 @@ func TestCredible(t *testing.T) {
 		msg                       []byte
 		sender, senderEcho, whole bool
 	}{
-		{"FILEINFO", info.Append(nil), true, true, true},
+		{"FILEINFO", info.Append(wire.Version4, nil), true, true, true},
 		{"FILESEG", seg.Append(nil), true, true, true},
 		{"DONE", done.Append(nil), true, true, true},
 		{"DONE_CONF", conf.Append(nil), true, true, true},
-		{"CONG_CTRL", cc.Append(nil), true, true, true},
+		{"CONG_CTRL", cc.Append(wire.Version4, nil), true, true, true},
 		{"ABORT goes both ways", abort.Append(nil), true, false, true},
-		{"STATUS is ours", status.Append(nil), false, false, false},
+		{"STATUS is ours", status.Append(wire.Version4, nil), false, false, false},
 		{"COMPLETE is ours", complete.Append(nil), false, false, false},
-		{"FILEINFO_ACK is ours", ack.Append(nil), false, false, false},
+		{"FILEINFO_ACK is ours", ack.Append(wire.Version4, nil), false, false, false},
 		{"nothing seals ANNOUNCE", []byte{1, 1, 0, 0}, false, false, false},
 		{"no message is that short", []byte{9, 2, 0}, false, false, false},
 		{"DONE with half a UID", append(done.Append(nil), 0), true, true, false},
@@ -302,7 +302,7 @@ func TestEcho(t *testing.T) {
 			w.far.counter++
 			x := wire.KeyInfo{Counter: w.far.counter}
 			x.Items = w.far.server.AppendKeyInfoItem(nil, &w.far.peer, us, us, x.Counter)
-			w.send(wire.FuncKeyInfo, x.Append(nil))
+			w.send(wire.FuncKeyInfo, x.Append(wire.Version4, nil))
 			w.wantKeyInfoAck("keys")
 			if settled {
 				w.toReceiving(1, 8500)
@@ -310,7 +310,7 @@ func TestEcho(t *testing.T) {
 			w.forget()
 			sec := w.session().sec
 			status, complete, abort := wire.Status{NAKs: []byte{1}}, wire.Complete{FileID: 1}, wire.Abort{Text: []byte("x")}
-			for _, msg := range [][]byte{status.Append(nil), complete.Append(nil), abort.Append(nil)} {
+			for _, msg := range [][]byte{status.Append(wire.Version4, nil), complete.Append(nil), abort.Append(nil)} {
 				h := wire.Header{Version: wire.Version4, Func: wire.FuncEncrypted, Src: us, Group: w.group}
 				b := make([]byte, 1000)
 				copy(b, h.Append(nil))

@@ -293,7 +293,7 @@ func (s *script) message() (wire.Func, []byte) {
 		if s.byte()%16 == 0 {
 			x.BlockSize = uint16(s.byte())
 		}
-		return wire.FuncAnnounce, x.Append(nil)
+		return wire.FuncAnnounce, x.Append(wire.Version4, nil)
 	case 1:
 		x := wire.HostList{Func: wire.FuncRegConf, Hosts: hosts}
 		return wire.FuncRegConf, x.Append(nil)
@@ -305,7 +305,7 @@ func (s *script) message() (wire.Func, []byte) {
 		if s.byte() > 250 {
 			x.Size = int64(s.byte()) << 40
 		}
-		return wire.FuncFileInfo, x.Append(nil)
+		return wire.FuncFileInfo, x.Append(wire.Version4, nil)
 	case 3, 4:
 		x := wire.FileSeg{FileID: id, Block: uint16(s.byte() % 60), Data: make([]byte, 64)}
 		return wire.FuncFileSeg, x.Append(nil)

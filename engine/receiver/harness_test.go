@@ -177,11 +177,11 @@ func uids(l ...wire.UID) wire.UIDList {
 
 func (w *world) announce(change ...func(*wire.Announce)) {
 	w.t.Helper()
-	a := wire.Announce{Robust: w.robust, BlockSize: 1000, Time: wire.Stamp{Sec: 77, Usec: 999_000}, Public: publicAddr, Private: privateAddr}
+	a := wire.Announce{Robust: w.robust, BlockSize: 1000, Time: 77_999_000, Public: publicAddr, Private: privateAddr}
 	for _, c := range change {
 		c(&a)
 	}
-	w.send(wire.FuncAnnounce, a.Append(nil))
+	w.send(wire.FuncAnnounce, a.Append(wire.Version4, nil))
 }
 
 func (w *world) regConf(who ...wire.UID) {
@@ -198,11 +198,11 @@ func (w *world) doneConf(who ...wire.UID) {
 
 func (w *world) fileInfo(id uint16, size int64, change ...func(*wire.FileInfo)) {
 	w.t.Helper()
-	x := wire.FileInfo{FileID: id, Size: size, Name: []byte(fmt.Sprintf("f%d", id)), MTime: 1234, Time: wire.Stamp{Sec: 80}, Hosts: uids(us)}
+	x := wire.FileInfo{FileID: id, Size: size, Name: []byte(fmt.Sprintf("f%d", id)), MTime: 1234, Time: 80e6, Hosts: uids(us)}
 	for _, c := range change {
 		c(&x)
 	}
-	w.send(wire.FuncFileInfo, x.Append(nil))
+	w.send(wire.FuncFileInfo, x.Append(wire.Version4, nil))
 }
 
 // data sends block b of section s, filled with a pattern that depends on its place.
@@ -252,7 +252,7 @@ func (w *world) next(f wire.Func) sentPacket {
 func (w *world) wantRegister(why string) wire.Register {
 	w.t.Helper()
 	p := w.next(wire.FuncRegister)
-	x, err := wire.ParseRegister(p.msg)
+	x, err := wire.ParseRegister(wire.Version4, p.msg)
 	if err != nil || len(p.msg) != 44 {
 		w.t.Fatalf("%s: bad REGISTER of %d bytes: %v", why, len(p.msg), err)
 	}
@@ -264,7 +264,7 @@ func (w *world) wantRegister(why string) wire.Register {
 
 func (w *world) wantAck(id uint16, partial bool, why string) wire.FileInfoAck {
 	w.t.Helper()
-	x, err := wire.ParseFileInfoAck(w.next(wire.FuncFileInfoAck).msg)
+	x, err := wire.ParseFileInfoAck(wire.Version4, w.next(wire.FuncFileInfoAck).msg)
 	if err != nil || x.FileID != id || x.Partial != partial {
 		w.t.Fatalf("%s: FILEINFO_ACK %+v %v, want file %d partial %v", why, x, err, id, partial)
 	}
@@ -283,7 +283,7 @@ func (w *world) wantComplete(id uint16, st wire.CompleteStatus, why string) wire
 // wantStatus wants one STATUS of a section; bitmap is hex, "" for any.
 func (w *world) wantStatus(section int, bitmap, why string) {
 	w.t.Helper()
-	x, err := wire.ParseStatus(w.next(wire.FuncStatus).msg)
+	x, err := wire.ParseStatus(wire.Version4, w.next(wire.FuncStatus).msg)
 	if err != nil || int(x.Section) != section {
 		w.t.Fatalf("%s: STATUS for section %d (%v), want %d", why, x.Section, err, section)
 	}

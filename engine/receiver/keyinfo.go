@@ -116,7 +116,7 @@ func (r *Receiver) gotKeyInfo(now clock.Time, s *session, src wire.UID, msg []by
 	if s.phase != Registering && s.phase != MidGroup {
 		return machine.DropPhase
 	}
-	x, err := wire.ParseKeyInfo(msg)
+	x, err := wire.ParseKeyInfo(s.version, msg)
 	if err != nil {
 		return machine.DropMalformed
 	}

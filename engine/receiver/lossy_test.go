@@ -45,7 +45,7 @@ func TestLossyConversation(t *testing.T) {
 					for _, p := range w.packets {
 						switch p.head.Func {
 						case wire.FuncStatus:
-							x, _ := wire.ParseStatus(p.msg)
+							x, _ := wire.ParseStatus(wire.Version4, p.msg)
 							if last, again := said[int(x.Section)]; again && p.at.Sub(last) < oneG-time.Millisecond {
 								t.Fatalf("section %d twice within %v", x.Section, p.at.Sub(last))
 							}

@@ -66,7 +66,7 @@ func (r *Receiver) packet(s *session, f wire.Func) item {
 		s:   s,
 		sec: s.sec,
 		head: wire.Header{
-			Version:  wire.Version4,
+			Version:  s.version,
 			Func:     f,
 			Src:      r.cfg.UID,
 			Group:    s.info.Group,
@@ -171,7 +171,7 @@ func (it *item) build(now clock.Time, p *machine.Packet) bool {
 			random := it.sec.client.Random()
 			x.Random = random[:]
 		}
-		b = x.Append(b)
+		b = x.Append(it.head.Version, b)
 	case wire.FuncClientKey:
 		x, err := it.sec.client.ClientKey()
 		if err != nil {
@@ -180,10 +180,10 @@ func (it *item) build(now clock.Time, p *machine.Packet) bool {
 		b = x.Append(b)
 	case wire.FuncKeyInfoAck:
 		x := wire.KeyInfoAck{Verify: it.keys.verify[:]}
-		b = x.Append(b)
+		b = x.Append(it.head.Version, b)
 	case wire.FuncFileInfoAck:
 		x := wire.FileInfoAck{FileID: it.fileID, Partial: it.partial, Time: age(it.stamp, now.Sub(it.heard))}
-		b = x.Append(b)
+		b = x.Append(it.head.Version, b)
 	case wire.FuncComplete:
 		x := wire.Complete{FileID: it.answer.id, Status: it.answer.status, HasSpace: it.answer.hasSpace, FreeSpace: it.answer.space}
 		b = x.Append(b)
@@ -244,12 +244,11 @@ func (r *Receiver) status(now clock.Time, it *item, p *machine.Packet) bool {
 // statusHead writes a STATUS up to its bitmap.
 func (it *item) statusHead(section int, p *machine.Packet) []byte {
 	x := wire.Status{FileID: it.fileID, Section: uint16(section)}
-	return x.Append(it.begin(p))
+	return x.Append(it.head.Version, it.begin(p))
 }
 
 // age returns the stamp that is to be echoed after d: the sender subtracts it
 // from its clock and gets the round trip without the time we held it.
 func age(s wire.Stamp, d time.Duration) wire.Stamp {
-	us := uint64(s.Sec)*1e6 + uint64(s.Usec) + uint64(max(d, 0)/time.Microsecond)
-	return wire.Stamp{Sec: uint32(us / 1e6), Usec: uint32(us % 1e6)}
+	return s + wire.Stamp(max(d, 0)/time.Microsecond)
 }

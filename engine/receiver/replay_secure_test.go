@@ -98,7 +98,7 @@ func keyFiles(t *testing.T) (keys []*identity.PrivateKey) {
 func withoutChance(p sentPacket, rsa bool) sentPacket {
 	switch p.head.Func {
 	case wire.FuncRegister:
-		if x, err := wire.ParseRegister(p.msg); err == nil && rsa {
+		if x, err := wire.ParseRegister(wire.Version4, p.msg); err == nil && rsa {
 			clear(x.KeyInfo)
 		}
 	case wire.FuncClientKey:
@@ -136,7 +136,7 @@ func TestReplayEncrypted(t *testing.T) {
 		sessions++
 		t.Run(s.Case, func(t *testing.T) {
 			list := readCapture(t, s.Case)
-			first, err := wire.ParseAnnounce(list[0].msg)
+			first, err := wire.ParseAnnounce(wire.Version4, list[0].msg)
 			if err != nil || !first.HasEnc {
 				t.Fatalf("the capture begins with %v: %v", list[0].head.Func, err)
 			}
@@ -167,7 +167,7 @@ func TestReplayEncrypted(t *testing.T) {
 			registers := map[wire.UID][]byte{}
 			for i := range list {
 				d := &list[i]
-				if x, err := wire.ParseRegister(d.msg); err == nil && d.head.Func == wire.FuncRegister && registers[d.head.Src] == nil {
+				if x, err := wire.ParseRegister(wire.Version4, d.msg); err == nil && d.head.Func == wire.FuncRegister && registers[d.head.Src] == nil {
 					registers[d.head.Src] = bytes.Clone(x.KeyInfo)
 				}
 				p := look(sentPacket{head: d.head, msg: d.msg}, d.Payload)

@@ -80,7 +80,7 @@ func (p *replay) lost(x wire.FileSeg) bool {
 		if d.head.Func != wire.FuncStatus {
 			continue
 		}
-		if s, _ := wire.ParseStatus(d.msg); s.FileID == x.FileID && s.Section == x.Section {
+		if s, _ := wire.ParseStatus(wire.Version4, d.msg); s.FileID == x.FileID && s.Section == x.Section {
 			return s.NAKs[x.Block/8]>>(x.Block%8)&1 != 0
 		}
 	}
@@ -100,14 +100,14 @@ func (p *replay) decide(e Open) Opened {
 			x, _ := wire.ParseAbort(d.msg)
 			return Opened{Action: Abort, Text: string(x.Text)}
 		case wire.FuncFileInfoAck:
-			x, _ := wire.ParseFileInfoAck(d.msg)
+			x, _ := wire.ParseFileInfoAck(wire.Version4, d.msg)
 			if o.Partial = x.Partial; !o.Partial {
 				continue
 			}
 			missing.Reset(e.Request.Layout.Blocks, false)
 			o.Missing = &missing
 		case wire.FuncStatus: // of a resumed file: the first tells what was there
-			x, _ := wire.ParseStatus(d.msg)
+			x, _ := wire.ParseStatus(wire.Version4, d.msg)
 			if o.Partial && x.FileID == e.Session.FileID {
 				l := &e.Request.Layout
 				missing.Merge(x.NAKs, l.First(int(x.Section)), l.SectionBlocks(int(x.Section)))
@@ -131,7 +131,7 @@ func (p *replay) decide(e Open) Opened {
 func (p *replay) acknowledged(id uint16) bool {
 	for d := range p.answers {
 		if d.head.Func == wire.FuncFileInfoAck {
-			if x, _ := wire.ParseFileInfoAck(d.msg); x.FileID == id {
+			if x, _ := wire.ParseFileInfoAck(wire.Version4, d.msg); x.FileID == id {
 				return true
 			}
 		}

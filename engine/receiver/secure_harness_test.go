@@ -152,14 +152,14 @@ func (f *far) open(w *world, fn wire.Func, pkt, msg []byte) (wire.Func, []byte) 
 // announcement returns the datagram of an ANNOUNCE that offers encryption.
 func (w *world) announcement(change ...func(*wire.Announce)) []byte {
 	w.t.Helper()
-	a := wire.Announce{Robust: 20, BlockSize: 1000, Time: wire.Stamp{Sec: 77, Usec: 999_000}, Public: publicAddr, Private: privateAddr}
+	a := wire.Announce{Robust: 20, BlockSize: 1000, Time: 77_999_000, Public: publicAddr, Private: privateAddr}
 	a.HasEnc, a.Enc = true, w.far.server.EncInfo()
 	for _, c := range change {
 		c(&a)
 	}
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncAnnounce, Seq: w.seq, Src: w.src, Group: w.group, Instance: w.instance, GRTT: w.grtt}
 	w.seq++
-	pkt := a.Append(h.Append(nil))
+	pkt := a.Append(wire.Version4, h.Append(nil))
 	if err := w.far.server.SignAnnounce(pkt); err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func (w *world) announceSealed(change ...func(*wire.Announce)) {
 func (w *world) wantRegisterSealed(why string) {
 	w.t.Helper()
 	p := w.next(wire.FuncRegister)
-	x, err := wire.ParseRegister(p.msg)
+	x, err := wire.ParseRegister(wire.Version4, p.msg)
 	if err != nil || x.Clients.Len() != 0 {
 		w.t.Fatalf("%s: REGISTER %v", why, err)
 	}
@@ -201,7 +201,7 @@ func (w *world) keyInfoFor(uid wire.UID) []byte {
 	x := wire.KeyInfo{Counter: w.far.counter}
 	x.Items = append(wire.AppendUID(nil, other), make([]byte, handshake.EntryLen)...)
 	x.Items = w.far.server.AppendKeyInfoItem(x.Items, &w.far.peer, uid, them, x.Counter)
-	return x.Append(nil)
+	return x.Append(wire.Version4, nil)
 }
 
 func (w *world) keyInfo() {
@@ -214,7 +214,7 @@ func (w *world) keyInfo() {
 
 func (w *world) wantKeyInfoAck(why string) {
 	w.t.Helper()
-	x, err := wire.ParseKeyInfoAck(w.next(wire.FuncKeyInfoAck).msg)
+	x, err := wire.ParseKeyInfoAck(wire.Version4, w.next(wire.FuncKeyInfoAck).msg)
 	if err == nil {
 		err = w.far.server.CheckAck(&w.far.peer, x.Verify)
 	}

@@ -250,7 +250,7 @@ func TestHostilePackets(t *testing.T) {
 	}{
 		{wire.FuncFileInfo, func(w *world) []byte {
 			x := wire.FileInfo{FileID: 2, Size: 5000, Name: []byte("evil"), Hosts: uids(us)}
-			return x.Append(nil)
+			return x.Append(wire.Version4, nil)
 		}, true},
 		{wire.FuncFileSeg, func(w *world) []byte {
 			x := wire.FileSeg{FileID: 1, Block: 4, Data: make([]byte, 1000)}
@@ -262,7 +262,7 @@ func TestHostilePackets(t *testing.T) {
 		}, true},
 		{wire.FuncCongCtrl, func(w *world) []byte {
 			x := wire.CongCtrl{CCSeq: 1}
-			return x.Append(nil)
+			return x.Append(wire.Version4, nil)
 		}, true},
 		{wire.FuncDoneConf, func(w *world) []byte {
 			x := wire.HostList{Func: wire.FuncDoneConf, Hosts: uids(us)}
@@ -322,10 +322,10 @@ func TestKeysDivideClearAndSealed(t *testing.T) {
 	w.wantRegisterSealed("register")
 	w.far.key(t)
 	x := wire.FileInfo{FileID: 1, Size: 10, Name: []byte("f"), Hosts: uids(us)}
-	w.send(wire.FuncFileInfo, x.Append(nil))
+	w.send(wire.FuncFileInfo, x.Append(wire.Version4, nil))
 	w.wantDrop(machine.DropPhase, "sealed, and no keys yet")
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncFileInfo, Src: them, Group: w.group, Seq: w.seq}
-	w.hostile(x.Append(h.Append(nil)), "in clear FILEINFO does not stand for a confirmation")
+	w.hostile(x.Append(wire.Version4, h.Append(nil)), "in clear FILEINFO does not stand for a confirmation")
 	h.Func = wire.FuncRegConf
 	c := wire.HostList{Func: wire.FuncRegConf, Hosts: uids(us)}
 	w.hostile(c.Append(h.Append(nil)), "nor does REG_CONF")

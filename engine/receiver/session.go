@@ -52,8 +52,9 @@ const (
 
 // session is one slot. The zero session is free.
 type session struct {
-	info  Session
-	phase Phase
+	info    Session
+	version wire.Version
+	phase   Phase
 
 	// from ANNOUNCE
 	robust    int

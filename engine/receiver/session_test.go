@@ -19,7 +19,7 @@ func TestWholeSession(t *testing.T) {
 	w.wantSilence("before the host has joined")
 	w.advance(100 * time.Millisecond)
 	w.joined("")
-	if x := w.wantRegister("after the join"); x.Time != (wire.Stamp{Sec: 78, Usec: 99_000}) {
+	if x := w.wantRegister("after the join"); x.Time != 78_099_000 {
 		t.Fatalf("REGISTER echoes %v, want the stamp of the ANNOUNCE and the 100 ms it was held", x.Time)
 	}
 	w.regConf(other)

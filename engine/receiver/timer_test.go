@@ -42,7 +42,7 @@ func TestRegisterTimers(t *testing.T) {
 				at = append(at, w.packets[0].at)
 				x := w.wantRegister("until the limit")
 				held := at[len(at)-1].Sub(start)
-				want := age(wire.Stamp{Sec: 77, Usec: 999_000}, held)
+				want := age(77_999_000, held)
 				if x.Time != want {
 					t.Fatalf("REGISTER after %v echoes %v, want %v", held, x.Time, want)
 				}
@@ -246,12 +246,10 @@ func TestAge(t *testing.T) {
 		held time.Duration
 		want wire.Stamp
 	}{
-		{wire.Stamp{Sec: 5, Usec: 10}, 0, wire.Stamp{Sec: 5, Usec: 10}},
-		{wire.Stamp{Sec: 5, Usec: 999_999}, time.Microsecond, wire.Stamp{Sec: 6}},
-		{wire.Stamp{Sec: 5, Usec: 1}, 2500 * time.Millisecond, wire.Stamp{Sec: 7, Usec: 500_001}},
-		{wire.Stamp{Sec: math.MaxUint32, Usec: 999_999}, time.Second, wire.Stamp{Sec: 0, Usec: 999_999}},
-		{wire.Stamp{Sec: 1, Usec: 5_000_000}, 0, wire.Stamp{Sec: 6}},
-		{wire.Stamp{Sec: 1}, -time.Second, wire.Stamp{Sec: 1}},
+		{5_000_010, 0, 5_000_010},
+		{5_999_999, time.Microsecond, 6_000_000},
+		{5_000_001, 2500 * time.Millisecond, 7_500_001},
+		{1_000_000, -time.Second, 1_000_000},
 	} {
 		if got := age(c.in, c.held); got != c.want {
 			t.Errorf("%v after %v is %v, want %v", c.in, c.held, got, c.want)

@@ -225,7 +225,7 @@ func TestTotalLossIsNoQueue(t *testing.T) {
 func TestAdaptAllocatesNothing(t *testing.T) {
 	r := begin(t, adaptive, 40_000_000, 1)
 	upTo := r.asked()
-	m, err := wire.ParseStatus(r.lacks(1, upTo, every(3, upTo)...)[wire.HeaderLen:])
+	m, err := wire.ParseStatus(wire.Version4, r.lacks(1, upTo, every(3, upTo)...)[wire.HeaderLen:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestLossOfAnOddEpoch(t *testing.T) {
 		}
 		a.epoch++
 		a.from, a.waits, a.lost = from, false, 0
-		m, err := wire.ParseStatus(r.statusOf(1, 1, 0, append(upTo(from), 20, 21)...)[wire.HeaderLen:])
+		m, err := wire.ParseStatus(wire.Version4, r.statusOf(1, 1, 0, append(upTo(from), 20, 21)...)[wire.HeaderLen:])
 		if err != nil {
 			t.Fatal(err)
 		}

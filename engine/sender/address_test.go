@@ -37,11 +37,11 @@ var said = []struct {
 	msg   func(r *rig) []byte
 }{
 	{"REGISTER", func(*rig) {}, func(r *rig) []byte {
-		return (&wire.Register{Time: r.echo(0)}).Append(message(1, wire.FuncRegister))
+		return (&wire.Register{Time: r.echo(0)}).Append(wire.Version4, message(1, wire.FuncRegister))
 	}},
 	{"ABORT while announcing", func(*rig) {}, func(*rig) []byte { return (&wire.Abort{}).Append(message(1, wire.FuncAbort)) }},
 	{"FILEINFO_ACK", func(r *rig) { r.toFile() }, func(r *rig) []byte {
-		return (&wire.FileInfoAck{FileID: 1, Time: r.echo(0)}).Append(message(1, wire.FuncFileInfoAck))
+		return (&wire.FileInfoAck{FileID: 1, Time: r.echo(0)}).Append(wire.Version4, message(1, wire.FuncFileInfoAck))
 	}},
 	{"COMPLETE instead of it", func(r *rig) { r.toFile() }, func(*rig) []byte {
 		return (&wire.Complete{FileID: 1, Status: wire.StatusSkipped}).Append(message(1, wire.FuncComplete))
@@ -68,7 +68,7 @@ func (r *rig) toFile() {
 func (r *rig) toData() {
 	r.t.Helper()
 	r.toFile()
-	r.from1((&wire.FileInfoAck{FileID: 1, Time: r.echo(0)}).Append(message(1, wire.FuncFileInfoAck)))
+	r.from1((&wire.FileInfoAck{FileID: 1, Time: r.echo(0)}).Append(wire.Version4, message(1, wire.FuncFileInfoAck)))
 	r.ack(2, 1, 0, false)
 	r.wantPhase("acknowledged", Data)
 	r.advance(20 * ms)
@@ -100,7 +100,7 @@ func TestForeignAddresses(t *testing.T) {
 			for _, roaming := range []bool{false, true} {
 				why := fmt.Sprintf("%s from %s, roaming %v", m.name, h.name, roaming)
 				r := newRig(t, func(c *Config) { c.Roaming = roaming })
-				r.deliverFrom(h.first, (&wire.Register{Time: r.echo(30 * ms)}).Append(message(1, wire.FuncRegister)))
+				r.deliverFrom(h.first, (&wire.Register{Time: r.echo(30 * ms)}).Append(wire.Version4, message(1, wire.FuncRegister)))
 				r.register(2, 30*ms)
 				m.bring(r)
 				r.forget()
@@ -207,7 +207,7 @@ func TestSharedUIDAndPort(t *testing.T) {
 		r.advance(10 * ms)
 		for _, x := range c.said {
 			h := wire.Header{Version: wire.Version4, Func: wire.FuncRegister, Src: 1, Group: testGroup, Seq: x.seq}
-			r.deliver(1, (&wire.Register{Time: r.echo(x.ago)}).Append(h.Append(nil)))
+			r.deliver(1, (&wire.Register{Time: r.echo(x.ago)}).Append(wire.Version4, h.Append(nil)))
 		}
 		e, ok := got[SharedUID](r)
 		if ok != c.twin || ok && (e.First != addr(1) || e.Second != addr(1)) {
@@ -222,7 +222,7 @@ func TestChangingPort(t *testing.T) {
 	r.register(1, 0)
 	for p := range uint16(20) {
 		from := netip.AddrPortFrom(addr(1).Addr(), 3000+p)
-		r.wantDrop("another port", r.deliverFrom(from, (&wire.Register{Time: r.echo(0)}).Append(message(1, wire.FuncRegister))), machine.DropNone)
+		r.wantDrop("another port", r.deliverFrom(from, (&wire.Register{Time: r.echo(0)}).Append(wire.Version4, message(1, wire.FuncRegister))), machine.DropNone)
 	}
 	wantNone[SharedUID](r, "it is one")
 }
@@ -273,7 +273,7 @@ func TestSharedUIDWithKeys(t *testing.T) {
 	b.keyed()
 	verify, err := b.client.Ack()
 	r.check(err)
-	ack := b.sealed((&wire.KeyInfoAck{Verify: verify[:]}).Append(message(1, wire.FuncKeyInfoAck)))
+	ack := b.sealed((&wire.KeyInfoAck{Verify: verify[:]}).Append(wire.Version4, message(1, wire.FuncKeyInfoAck)))
 	r.wantDrop("it has shown that it was started anew", r.deliverFrom(elsewhere, ack), machine.DropNone)
 	r.begin()
 	r.advance(20 * ms)
@@ -371,7 +371,7 @@ func TestClientsOfOneAddress(t *testing.T) {
 					r.now = r.now.Add(ms / 2)
 					continue
 				}
-				if r.deliverFrom(c.from(i), m.Append(message(u, wire.FuncRegister))) == machine.DropNone {
+				if r.deliverFrom(c.from(i), m.Append(wire.Version4, message(u, wire.FuncRegister))) == machine.DropNone {
 					n++
 				}
 			}
@@ -379,7 +379,7 @@ func TestClientsOfOneAddress(t *testing.T) {
 				t.Errorf("%s, encrypted %v: %d were let in, want %d", c.name, secret, n, c.want)
 			}
 			if c.want == maxPerAddress && !secret {
-				r.wantDrop("another host", r.deliverFrom(addr(0x99999), (&wire.Register{Time: r.echo(0)}).Append(message(0x99999, wire.FuncRegister))), machine.DropNone)
+				r.wantDrop("another host", r.deliverFrom(addr(0x99999), (&wire.Register{Time: r.echo(0)}).Append(wire.Version4, message(0x99999, wire.FuncRegister))), machine.DropNone)
 			}
 		}
 	}

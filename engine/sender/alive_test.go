@@ -61,7 +61,7 @@ func TestKeepAlive(t *testing.T) {
 		if err != nil || h.Func != wire.FuncFileInfo || h.Seq != first.Head.Seq-1 || p.To != r.cfg.Private {
 			t.Fatalf("%s to %v, want FILEINFO numbered %d to the group", wire.Describe(p.Data), p.To, first.Head.Seq-1)
 		}
-		if m, err := wire.ParseFileInfo(msg); err != nil || m.FileID != first.FileID || m.Hosts.Len() != 0 {
+		if m, err := wire.ParseFileInfo(wire.Version4, msg); err != nil || m.FileID != first.FileID || m.Hosts.Len() != 0 {
 			t.Fatalf("%+v, %v: want this file and nobody", m, err)
 		}
 		if at := r.s.KeepAliveAt(); at != due.Add(quarter) {

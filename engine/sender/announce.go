@@ -47,7 +47,7 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 		Robust:    uint8(s.cfg.Robust),
 		CC:        wire.CCNone,
 		BlockSize: uint16(s.cfg.BlockSize),
-		Time:      now.Stamp(),
+		Time:      wire.Stamp(now.Micros()),
 	}
 	if s.cfg.Sync {
 		m.Flags |= wire.AnnounceSync
@@ -64,7 +64,7 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 	if s.sec != nil {
 		m.Enc, m.HasEnc = s.sec.enc, true
 	}
-	return m.Append(b)
+	return m.Append(s.version, b)
 }
 
 // Rounds of registration behind the first Robust ones, where it lasts longer: a second
@@ -302,7 +302,7 @@ const (
 
 // handleRegister takes a REGISTER of client i.
 func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseRegister(msg)
+	m, err := wire.ParseRegister(s.version, msg)
 	if err != nil {
 		return s.badRegister(now, from, s.roster.UID(i), wire.FuncRegister, err)
 	}
@@ -345,7 +345,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 
 // registerStranger takes a REGISTER of a UID that an open group does not know yet.
 func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.UID, msg []byte) machine.Drop {
-	m, err := wire.ParseRegister(msg)
+	m, err := wire.ParseRegister(s.version, msg)
 	if err != nil {
 		return s.badRegister(now, from, uid, wire.FuncRegister, err)
 	}

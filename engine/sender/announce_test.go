@@ -358,12 +358,12 @@ func TestAnnounceCarries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := wire.ParseAnnounce(msg)
+		m, err := wire.ParseAnnounce(wire.Version4, msg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if m.Flags != c.flags || m.Public.String() != c.pub || m.Private.String() != c.priv ||
-			m.Robust != 10 || m.BlockSize != 1000 || m.CC != wire.CCNone || m.HasEnc || m.Time.Sec != 1e9 {
+			m.Robust != 10 || m.BlockSize != 1000 || m.CC != wire.CCNone || m.HasEnc || m.Time/1e6 != 1e9 {
 			t.Errorf("%s: %+v", c.why, m)
 		}
 		if out.Packet.To != cfg.Public {
@@ -428,9 +428,9 @@ func TestGRTTForgetsPastFiles(t *testing.T) {
 func TestForeignStampsDoNotCount(t *testing.T) {
 	r := newRig(t, hosts(1, 2, 3))
 	r.advance(300 * ms)
-	for u, stamp := range map[wire.UID]wire.Stamp{1: {}, 2: r.now.Add(time.Minute).Stamp()} {
+	for u, stamp := range map[wire.UID]wire.Stamp{1: 0, 2: wire.Stamp(r.now.Add(time.Minute).Micros())} {
 		m := wire.Register{Time: stamp}
-		r.deliver(u, m.Append(message(u, wire.FuncRegister)))
+		r.deliver(u, m.Append(wire.Version4, message(u, wire.FuncRegister)))
 	}
 	r.register(3, 50*ms)
 	r.advance(40 * ms)
@@ -462,7 +462,7 @@ func TestRegisterThroughProxyIsRefused(t *testing.T) {
 		{"listed as a proxy", func(c *Config) { c.Hosts = []Host{{UID: 4, Name: "p", IsProxy: true}} }},
 	} {
 		r := newRig(t, c.set)
-		r.wantDrop(c.why, r.deliver(4, m.Append(message(4, wire.FuncRegister))), machine.DropFunction)
+		r.wantDrop(c.why, r.deliver(4, m.Append(wire.Version4, message(4, wire.FuncRegister))), machine.DropFunction)
 		if e := want[Refused](r, c.why); e.Reason != noProxies || e.UID != 4 || e.Func != wire.FuncRegister {
 			t.Errorf("%s: %+v", c.why, e)
 		}
@@ -511,7 +511,7 @@ func TestComingBack(t *testing.T) {
 		if got := r.sent(); len(got) != 1 || got[0] != c.asks {
 			t.Errorf("%s: the next round says %q, want %q", c.why, got, c.asks)
 		}
-		r.wantDrop("it registers again, from a new address", r.deliverFrom(elsewhere, (&wire.Register{Time: r.echo(0)}).Append(message(1, wire.FuncRegister))), machine.DropNone)
+		r.wantDrop("it registers again, from a new address", r.deliverFrom(elsewhere, (&wire.Register{Time: r.echo(0)}).Append(wire.Version4, message(1, wire.FuncRegister))), machine.DropNone)
 		r.wantState(c.why, 1, Active)
 		if h := want[Heard](r, c.why); h.Repeat {
 			t.Errorf("%s: that is no repetition: %+v", c.why, h)

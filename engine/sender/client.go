@@ -149,7 +149,7 @@ func (s *Sender) setCode() { s.grttCode = wire.EncodeGRTT(s.advertised().Seconds
 // roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least, 0
 // for a stamp that cannot be an echo of ours.
 func (s *Sender) roundTrip(now clock.Time, echo wire.Stamp) time.Duration {
-	sent := clock.FromStamp(echo, now)
+	sent := clock.FromMicros(uint64(s.version.Nearest(echo, wire.Stamp(now.Micros()))))
 	if sent.Add(time.Microsecond) < s.start || sent > now.Add(time.Second) {
 		return 0
 	}

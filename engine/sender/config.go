@@ -89,7 +89,7 @@ type File struct {
 	Name  string // on the wire, 1..300 bytes
 	Link  string // target of a TypeLink
 	Size  int64  // TypeFile only
-	MTime uint32 // TypeFile only, Unix seconds
+	MTime int64  // TypeFile only, Unix seconds
 }
 
 // Client names a client in events.

@@ -399,7 +399,7 @@ func (s *Sender) endFile(now clock.Time, err string) {
 
 // handleStatus takes a STATUS of client i.
 func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseStatus(msg)
+	m, err := wire.ParseStatus(s.version, msg)
 	if err != nil {
 		return machine.DropMalformed
 	}

@@ -719,7 +719,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	poll := func() machine.Kind { return s.Poll(now, &out) }
 	idle := func() { pollTo(t, s, now, &out, machine.Idle) }
 	idle()
-	s.Handle(now, arrived(addr(1), (&wire.Register{Time: now.Stamp()}).Append(message(1, wire.FuncRegister))))
+	s.Handle(now, arrived(addr(1), (&wire.Register{Time: wire.Stamp(now.Micros())}).Append(wire.Version4, message(1, wire.FuncRegister))))
 	for n := 0; s.phase == Announcing; n++ {
 		if n > 10_000 {
 			t.Fatal("registration does not end")
@@ -731,7 +731,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	idle()
-	s.Handle(now, arrived(addr(1), (&wire.FileInfoAck{FileID: 1, Time: now.Stamp()}).Append(message(1, wire.FuncFileInfoAck))))
+	s.Handle(now, arrived(addr(1), (&wire.FileInfoAck{FileID: 1, Time: wire.Stamp(now.Micros())}).Append(wire.Version4, message(1, wire.FuncFileInfoAck))))
 	pollTo(t, s, now, &out, machine.TrainKind)
 	trains := testing.AllocsPerRun(100, func() {
 		for poll() == machine.EventKind {

@@ -136,11 +136,11 @@ func (s *Sender) appendFileInfo(now clock.Time, b []byte) []byte {
 		Type:   s.file.Type,
 		Size:   s.file.Size,
 		MTime:  s.file.MTime,
-		Time:   now.Stamp(),
+		Time:   wire.Stamp(now.Micros()),
 		Name:   []byte(s.file.Name),
 		Link:   []byte(s.file.Link),
 	}
-	return m.Append(b)
+	return m.Append(s.version, b)
 }
 
 func (s *Sender) stepFileInfo(now clock.Time) progress {
@@ -195,7 +195,7 @@ func (s *Sender) dropAll(now clock.Time, exit Exit) {
 
 // handleFileInfoAck takes a FILEINFO_ACK of client i.
 func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseFileInfoAck(msg)
+	m, err := wire.ParseFileInfoAck(s.version, msg)
 	if err != nil {
 		return machine.DropMalformed
 	}

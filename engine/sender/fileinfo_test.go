@@ -79,7 +79,7 @@ func TestFileTypes(t *testing.T) {
 		}
 		pollTo(t, r.s, r.now, &r.out, machine.PacketKind)
 		_, msg, _ := wire.ParseHeader(r.out.Packet.Data)
-		m, err := wire.ParseFileInfo(msg)
+		m, err := wire.ParseFileInfo(wire.Version4, msg)
 		if err != nil {
 			t.Fatalf("%s: %v", c.why, err)
 		}
@@ -184,7 +184,7 @@ func TestFileInfoAnswers(t *testing.T) {
 	r.wantDrop("another file", r.ack(1, 2, 0, false), machine.DropFile)
 	r.wantDrop("a COMPLETE of another file", r.complete(1, 2, 0), machine.DropFile)
 	m := wire.FileInfoAck{FileID: 1, Clients: wire.AppendUID(nil, 2)}
-	r.wantDrop("in the name of others", r.deliver(1, m.Append(message(1, wire.FuncFileInfoAck))), machine.DropFunction)
+	r.wantDrop("in the name of others", r.deliver(1, m.Append(wire.Version4, message(1, wire.FuncFileInfoAck))), machine.DropFunction)
 	r.wantState("nothing of this counts", 1, Registered)
 	r.forget()
 	r.wantDrop("the right one", r.ack(1, 1, 4*ms, true), machine.DropNone)

@@ -171,7 +171,7 @@ func (r *rig) packet(p *machine.Packet) {
 	var line string
 	switch h.Func {
 	case wire.FuncAnnounce:
-		m, err := wire.ParseAnnounce(msg)
+		m, err := wire.ParseAnnounce(wire.Version4, msg)
 		r.check(err)
 		to = r.cfg.Public
 		line = "ANNOUNCE " + list(m.Hosts)
@@ -182,7 +182,7 @@ func (r *rig) packet(p *machine.Packet) {
 		r.check(err)
 		line = h.Func.String() + " " + list(m.Hosts)
 	case wire.FuncFileInfo:
-		m, err := wire.ParseFileInfo(msg)
+		m, err := wire.ParseFileInfo(wire.Version4, msg)
 		r.check(err)
 		line = fmt.Sprintf("FILEINFO f%d %s %s", m.FileID, m.Name, list(m.Hosts))
 	case wire.FuncDone:
@@ -323,6 +323,16 @@ func message(u wire.UID, fn wire.Func) []byte {
 	return wire.Header{Version: wire.Version4, Func: fn, Src: u, Group: testGroup}.Append(nil)
 }
 
+// appendTo appends message m of wire, whether its layout depends on the version or not.
+func appendTo(b []byte, m any) []byte {
+	if m, ok := m.(interface {
+		Append(wire.Version, []byte) []byte
+	}); ok {
+		return m.Append(wire.Version4, b)
+	}
+	return m.(interface{ Append([]byte) []byte }).Append(b)
+}
+
 // deliver hands one datagram in and returns what became of it.
 func (r *rig) deliver(u wire.UID, pkt []byte) machine.Drop {
 	r.t.Helper()
@@ -347,18 +357,18 @@ func arrived(from netip.AddrPort, pkt []byte) *machine.Datagram {
 
 // echo is the last stamp as a receiver that has held it sends it back now when
 // the round trip takes rtt.
-func (r *rig) echo(rtt time.Duration) wire.Stamp { return r.now.Add(-rtt).Stamp() }
+func (r *rig) echo(rtt time.Duration) wire.Stamp { return wire.Stamp(r.now.Add(-rtt).Micros()) }
 
 func (r *rig) register(u wire.UID, rtt time.Duration) machine.Drop {
 	r.t.Helper()
 	m := wire.Register{Time: r.echo(rtt)}
-	return r.deliver(u, m.Append(message(u, wire.FuncRegister)))
+	return r.deliver(u, m.Append(wire.Version4, message(u, wire.FuncRegister)))
 }
 
 func (r *rig) ack(u wire.UID, file uint16, rtt time.Duration, partial bool) machine.Drop {
 	r.t.Helper()
 	m := wire.FileInfoAck{FileID: file, Partial: partial, Time: r.echo(rtt)}
-	return r.deliver(u, m.Append(message(u, wire.FuncFileInfoAck)))
+	return r.deliver(u, m.Append(wire.Version4, message(u, wire.FuncFileInfoAck)))
 }
 
 // statusOf builds a STATUS that misses blocks of a section of the present file.
@@ -374,7 +384,7 @@ func (r *rig) statusOf(u wire.UID, file uint16, section int, missing ...int) []b
 		set.Add(first + b)
 	}
 	m := wire.Status{FileID: file, Section: uint16(section), NAKs: set.AppendBitmap(nil, first, n)}
-	return m.Append(message(u, wire.FuncStatus))
+	return m.Append(wire.Version4, message(u, wire.FuncStatus))
 }
 
 func (r *rig) status(u wire.UID, file uint16, section int, missing ...int) machine.Drop {

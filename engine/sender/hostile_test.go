@@ -64,13 +64,13 @@ func TestStatusOutOfRange(t *testing.T) {
 		{"no bitmap", wire.Status{FileID: 1}, machine.DropMalformed},
 	} {
 		r.events = nil
-		r.wantDrop(c.why, r.deliver(1, c.m.Append(message(1, wire.FuncStatus))), c.want)
+		r.wantDrop(c.why, r.deliver(1, c.m.Append(wire.Version4, message(1, wire.FuncStatus))), c.want)
 		want[Refused](r, c.why)
 		r.wantState(c.why, 1, Active)
 	}
 	// What a proxy appends is garbage: 41 blocks need 6 bytes.
 	m := wire.Status{FileID: 1, NAKs: []byte{0, 0, 0, 0, 0, 0xfe, 255, 255, 255}}
-	r.wantDrop("bits past the section", r.deliver(1, m.Append(message(1, wire.FuncStatus))), machine.DropNone)
+	r.wantDrop("bits past the section", r.deliver(1, m.Append(wire.Version4, message(1, wire.FuncStatus))), machine.DropNone)
 	if r.s.Stats().Left != 0 {
 		t.Errorf("%d blocks are needed, want none", r.s.Stats().Left)
 	}
@@ -96,7 +96,7 @@ func TestRegisterDoesNotMoveAClient(t *testing.T) {
 	r := newRig(t, nil)
 	r.register(1, 0)
 	reg, abort := wire.Register{Time: r.echo(0)}, wire.Abort{}
-	r.deliverFrom(addr(7), reg.Append(message(1, wire.FuncRegister)))
+	r.deliverFrom(addr(7), reg.Append(wire.Version4, message(1, wire.FuncRegister)))
 	r.wantDrop("the second one to register", r.deliverFrom(addr(7), abort.Append(message(1, wire.FuncAbort))), machine.DropSource)
 	r.wantDrop("the first one", r.deliver(1, abort.Append(message(1, wire.FuncAbort))), machine.DropNone)
 }
@@ -120,8 +120,8 @@ func TestFloodsAreBounded(t *testing.T) {
 	const n, step = 20_000, 50 * time.Microsecond // 1 s in all
 	for i := range n {
 		u := wire.UID(1000 + i)
-		r.s.Handle(r.now, arrived(addr(u), m.Append(message(u, wire.FuncFileInfoAck))))
-		r.s.Handle(r.now, arrived(addr(1), m.Append(message(1, wire.FuncFileInfoAck))))
+		r.s.Handle(r.now, arrived(addr(u), m.Append(wire.Version4, message(u, wire.FuncFileInfoAck))))
+		r.s.Handle(r.now, arrived(addr(1), m.Append(wire.Version4, message(1, wire.FuncFileInfoAck))))
 		if i%100 == 0 {
 			r.drain()
 		}
@@ -226,14 +226,14 @@ func TestTooManyClients(t *testing.T) {
 	now := clock.Time(1e18)
 	s := New(cfg, now)
 	var out machine.Out
-	reg := wire.Register{Time: now.Stamp()}
+	reg := wire.Register{Time: wire.Stamp(now.Micros())}
 	for i := range MaxClients {
-		if d := s.Handle(now, arrived(addr(wire.UID(i+1)), reg.Append(message(wire.UID(i+1), wire.FuncRegister)))).Drop; d != machine.DropNone {
+		if d := s.Handle(now, arrived(addr(wire.UID(i+1)), reg.Append(wire.Version4, message(wire.UID(i+1), wire.FuncRegister)))).Drop; d != machine.DropNone {
 			t.Fatalf("client %d was %q", i, d)
 		}
 	}
 	u := wire.UID(MaxClients + 1)
-	if d := s.Handle(now, arrived(addr(u), reg.Append(message(u, wire.FuncRegister)))).Drop; d != machine.DropLimit {
+	if d := s.Handle(now, arrived(addr(u), reg.Append(wire.Version4, message(u, wire.FuncRegister)))).Drop; d != machine.DropLimit {
 		t.Errorf("one more was %q", d)
 	}
 	heard, told := 0, false
@@ -267,8 +267,8 @@ func FuzzHandle(f *testing.F) {
 	ack := wire.FileInfoAck{FileID: 1}
 	abort := wire.Abort{Text: []byte("x")}
 	for phase := range byte(6) {
-		seed(phase, reg.Append(message(1, wire.FuncRegister)), ack.Append(message(1, wire.FuncFileInfoAck)),
-			status.Append(message(1, wire.FuncStatus)), complete.Append(message(2, wire.FuncComplete)),
+		seed(phase, reg.Append(wire.Version4, message(1, wire.FuncRegister)), ack.Append(wire.Version4, message(1, wire.FuncFileInfoAck)),
+			status.Append(wire.Version4, message(1, wire.FuncStatus)), complete.Append(message(2, wire.FuncComplete)),
 			abort.Append(message(2, wire.FuncAbort)))
 	}
 	f.Fuzz(func(t *testing.T, phase byte, data []byte) {

@@ -22,7 +22,7 @@ func (h *host) registerFrom(from netip.AddrPort, rtt time.Duration) machine.Drop
 	h.r.check(err)
 	random := h.client.Random()
 	m := wire.Register{Time: h.r.echo(rtt), Random: random[:], KeyInfo: info}
-	return h.r.deliverFrom(from, m.Append(message(h.uid, wire.FuncRegister)))
+	return h.r.deliverFrom(from, m.Append(wire.Version4, message(h.uid, wire.FuncRegister)))
 }
 
 func (h *host) clientKeyFrom(from netip.AddrPort) machine.Drop {
@@ -34,7 +34,7 @@ func (h *host) clientKeyFrom(from netip.AddrPort) machine.Drop {
 
 // missing reports whether the last KEYINFO has nothing that h can read.
 func (h *host) missing() bool {
-	m, err := wire.ParseKeyInfo(h.r.sec.keyInfos)
+	m, err := wire.ParseKeyInfo(wire.Version4, h.r.sec.keyInfos)
 	for i := range m.Len() {
 		if u, entry := m.At(i); err == nil && u == h.uid && h.client.OpenKeyInfo(testUID, m.Counter, entry) == nil {
 			return false
@@ -137,7 +137,7 @@ func TestRestartElsewhere(t *testing.T) {
 		verify, err := again.client.Ack()
 		r.check(err)
 		m := wire.KeyInfoAck{Verify: verify[:]}
-		pkt := again.sealed(m.Append(message(1, wire.FuncKeyInfoAck)))
+		pkt := again.sealed(m.Append(wire.Version4, message(1, wire.FuncKeyInfoAck)))
 		r.wantDrop("its proof", r.deliverFrom(elsewhere, pkt), machine.DropNone)
 		i, _ := r.s.roster.Find(1)
 		if got := r.s.roster.At(i).addr; got != elsewhere {

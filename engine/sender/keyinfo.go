@@ -370,7 +370,7 @@ func (s *Sender) appendKeyInfo(r *round, b []byte) []byte {
 		}
 		if m.Counter == 0 {
 			m.Counter = s.sec.take(1)
-			b = m.Append(b)
+			b = m.Append(s.version, b)
 		}
 		b = s.sec.server.AppendKeyInfoItem(b, &n.Peer, s.roster.UID(r.next), s.cfg.UID, m.Counter)
 		n.keyInfos++
@@ -419,7 +419,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 
 // handleKeyInfoAck takes a KEYINFO_ACK of client i, opened.
 func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, counter uint64, msg []byte) machine.Drop {
-	m, err := wire.ParseKeyInfoAck(msg)
+	m, err := wire.ParseKeyInfoAck(s.version, msg)
 	if err != nil {
 		return machine.DropMalformed
 	}

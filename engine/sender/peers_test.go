@@ -35,9 +35,9 @@ type world struct {
 
 func (w *world) lost() bool { return w.rng.Float64() < w.loss }
 
-func (w *world) answer(p *peer, fn wire.Func, m interface{ Append([]byte) []byte }) {
+func (w *world) answer(p *peer, fn wire.Func, m any) {
 	if !w.lost() {
-		w.s.Handle(w.now, arrived(addr(p.uid), m.Append(message(p.uid, fn))))
+		w.s.Handle(w.now, arrived(addr(p.uid), appendTo(message(p.uid, fn), m)))
 	}
 }
 
@@ -50,7 +50,7 @@ func (w *world) hear(data []byte) {
 		}
 		switch h.Func {
 		case wire.FuncAnnounce:
-			if m, _ := wire.ParseAnnounce(msg); !p.registered && p.again == 0 && (m.Hosts.Len() == 0 || m.Hosts.Contains(p.uid)) {
+			if m, _ := wire.ParseAnnounce(wire.Version4, msg); !p.registered && p.again == 0 && (m.Hosts.Len() == 0 || m.Hosts.Contains(p.uid)) {
 				p.again = w.now
 			}
 		case wire.FuncRegConf:
@@ -58,7 +58,7 @@ func (w *world) hear(data []byte) {
 				p.registered, p.again = true, clock.Never
 			}
 		case wire.FuncFileInfo:
-			m, _ := wire.ParseFileInfo(msg)
+			m, _ := wire.ParseFileInfo(wire.Version4, msg)
 			if !m.Hosts.Contains(p.uid) {
 				continue
 			}
@@ -108,7 +108,7 @@ func (w *world) tick() {
 			if p.registered {
 				w.answer(p, wire.FuncComplete, &wire.Complete{})
 			} else {
-				w.answer(p, wire.FuncRegister, &wire.Register{Time: w.now.Stamp()})
+				w.answer(p, wire.FuncRegister, &wire.Register{Time: wire.Stamp(w.now.Micros())})
 			}
 		}
 		if p.naks != 0 && p.naks <= w.now {

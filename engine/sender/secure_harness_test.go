@@ -127,7 +127,7 @@ func (r *rig) keyInfo(msg []byte) string {
 	if r.sec == nil {
 		r.t.Fatal("KEYINFO in a session in clear")
 	}
-	m, err := wire.ParseKeyInfo(msg)
+	m, err := wire.ParseKeyInfo(wire.Version4, msg)
 	r.check(err)
 	if m.Len() == 0 || m.Len() > r.cfg.BlockSize/wire.KeyInfoItemLen {
 		r.t.Fatalf("KEYINFO with %d entries", m.Len())
@@ -174,7 +174,7 @@ func (h *host) register() machine.Drop {
 	h.r.check(err)
 	random := h.client.Random()
 	m := wire.Register{Time: h.r.echo(0), Random: random[:], KeyInfo: info}
-	return h.send(m.Append(message(h.uid, wire.FuncRegister)))
+	return h.send(m.Append(wire.Version4, message(h.uid, wire.FuncRegister)))
 }
 
 func (h *host) clientKey() machine.Drop {
@@ -187,7 +187,7 @@ func (h *host) clientKey() machine.Drop {
 // keyed takes the keys out of the last KEYINFO.
 func (h *host) keyed() *host {
 	h.r.t.Helper()
-	m, err := wire.ParseKeyInfo(h.r.sec.keyInfos)
+	m, err := wire.ParseKeyInfo(wire.Version4, h.r.sec.keyInfos)
 	h.r.check(err)
 	for i := range m.Len() {
 		if u, entry := m.At(i); u == h.uid {
@@ -225,9 +225,9 @@ func (h *host) sealed(clear []byte) []byte {
 	return pkt
 }
 
-func (h *host) say(fn wire.Func, m interface{ Append([]byte) []byte }) machine.Drop {
+func (h *host) say(fn wire.Func, m any) machine.Drop {
 	h.r.t.Helper()
-	return h.send(h.sealed(m.Append(message(h.uid, fn))))
+	return h.send(h.sealed(appendTo(message(h.uid, fn), m)))
 }
 
 func (h *host) ack() machine.Drop {

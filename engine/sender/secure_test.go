@@ -166,7 +166,7 @@ func TestHostileHandshake(t *testing.T) {
 	r.wantDrop("sealed by a stranger", r.deliver(9, append(message(9, wire.FuncEncrypted), make([]byte, 40)...)), machine.DropUnknown)
 
 	bad := wire.Register{Time: r.echo(0), Random: make([]byte, 32), KeyInfo: make([]byte, 68)}
-	r.wantDrop("REGISTER without a point", r.deliver(1, bad.Append(message(1, wire.FuncRegister))), machine.DropSealed)
+	r.wantDrop("REGISTER without a point", r.deliver(1, bad.Append(wire.Version4, message(1, wire.FuncRegister))), machine.DropSealed)
 	a.register()
 	good := bytes.Clone(a.last)
 	for n := range len(good) {
@@ -197,7 +197,7 @@ func TestHostileHandshake(t *testing.T) {
 	r.wantDrop("verify data of another", a.say(wire.FuncKeyInfoAck, &wire.KeyInfoAck{Verify: verify[:]}), machine.DropSealed)
 	verify, _ = a.client.Ack()
 	m := wire.KeyInfoAck{Verify: verify[:]}
-	r.wantDrop("KEYINFO_ACK in clear", r.deliver(1, m.Append(message(1, wire.FuncKeyInfoAck))), machine.DropClear)
+	r.wantDrop("KEYINFO_ACK in clear", r.deliver(1, m.Append(wire.Version4, message(1, wire.FuncKeyInfoAck))), machine.DropClear)
 	r.wantDrop("something else before KEYINFO_ACK", a.complete(0), machine.DropPhase)
 	r.wantState("nothing changed", 1, Registered)
 
@@ -270,17 +270,17 @@ func TestHostileData(t *testing.T) {
 		r.wantDrop("a STATUS in clear", r.deliver(1, status), machine.DropClear)
 		for _, m := range []struct {
 			fn wire.Func
-			m  interface{ Append([]byte) []byte }
+			m  any
 		}{
 			{wire.FuncComplete, &wire.Complete{FileID: 1}},
 			{wire.FuncFileInfoAck, &wire.FileInfoAck{FileID: 1}},
 			{wire.FuncAbort, &wire.Abort{Text: []byte("bye")}},
 		} {
-			r.wantDrop("in clear: "+m.fn.String(), r.deliver(1, m.m.Append(message(1, m.fn))), machine.DropClear)
+			r.wantDrop("in clear: "+m.fn.String(), r.deliver(1, appendTo(message(1, m.fn), m.m)), machine.DropClear)
 			r.wantState("nothing changed", 1, Active)
 		}
 		reg := wire.Register{Time: r.echo(time.Minute), Random: make([]byte, 32), KeyInfo: make([]byte, 68)}
-		r.wantDrop("REGISTER when registration is over", r.deliver(1, reg.Append(message(1, wire.FuncRegister))), machine.DropPhase)
+		r.wantDrop("REGISTER when registration is over", r.deliver(1, reg.Append(wire.Version4, message(1, wire.FuncRegister))), machine.DropPhase)
 		r.wantDrop("REGISTER in a seal", a.say(wire.FuncRegister, &wire.Register{}), machine.DropPhase)
 		r.wantDrop("the STATUS itself", r.deliver(1, good), machine.DropNone)
 		r.wantDrop("the STATUS again", r.deliver(1, good), machine.DropReplay)
@@ -353,7 +353,7 @@ func TestReceiverRestarts(t *testing.T) {
 	m := wire.Register{Time: r.echo(10 * time.Second), Random: make([]byte, 32), KeyInfo: make([]byte, 68)}
 	random := again.client.Random()
 	copy(m.Random, random[:])
-	r.deliver(1, m.Append(message(1, wire.FuncRegister)))
+	r.deliver(1, m.Append(wire.Version4, message(1, wire.FuncRegister)))
 	r.advance(40 * ms)
 	again.keyed()
 	if g := r.s.Stats().GRTT; g > grtt {
@@ -376,7 +376,7 @@ func TestRegisterFlood(t *testing.T) {
 	m := wire.Register{Time: r.echo(0), Random: make([]byte, 32), KeyInfo: key.Public().AppendBlob(nil)}
 	taken := 0
 	for u := wire.UID(1); ; u++ {
-		d := r.deliver(u, m.Append(message(u, wire.FuncRegister)))
+		d := r.deliver(u, m.Append(wire.Version4, message(u, wire.FuncRegister)))
 		if d == machine.DropLimit {
 			break
 		}
@@ -389,7 +389,7 @@ func TestRegisterFlood(t *testing.T) {
 		t.Errorf("only %d hosts can register at once", taken)
 	}
 	r.advance(100 * ms)
-	r.wantDrop("a moment later", r.deliver(99_999, m.Append(message(99_999, wire.FuncRegister))), machine.DropNone)
+	r.wantDrop("a moment later", r.deliver(99_999, m.Append(wire.Version4, message(99_999, wire.FuncRegister))), machine.DropNone)
 }
 
 // Who floods us with bad signatures cannot keep us from sending.

@@ -143,7 +143,7 @@ func (s *Sender) lists(r *round, c *client) bool {
 
 func (s *Sender) header(fn wire.Func) wire.Header {
 	return wire.Header{
-		Version:   wire.Version4,
+		Version:   s.version,
 		Func:      fn,
 		Seq:       s.seq,
 		Src:       s.cfg.UID,

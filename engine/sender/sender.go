@@ -32,6 +32,7 @@ const (
 // goroutine at a time; New makes a usable one.
 type Sender struct {
 	cfg      Config
+	version  wire.Version
 	closed   bool          // group; only who is listed may register
 	interval time.Duration // one full data packet at Rate: I of the specification; 0 = unlimited
 	start    clock.Time
@@ -112,6 +113,7 @@ var _ machine.Machine = (*Sender)(nil)
 func New(cfg Config, now clock.Time) *Sender {
 	s := &Sender{
 		cfg:       cfg,
+		version:   wire.Version4,
 		closed:    cfg.Closed || len(cfg.Hosts) > 0,
 		start:     now,
 		roster:    group.NewRoster[client](MaxClients),

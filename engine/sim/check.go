@@ -61,7 +61,7 @@ func (s *Sender) checkSent(p *packet, at clock.Time) {
 		s.w.Fail("%s starts with number %d, stock receivers want 0", s, h.Seq)
 	}
 	s.seq, s.started = h.Seq+1, true
-	s.checkCounter(h.Func, p.data[wire.HeaderLen:])
+	s.checkCounter(&h, p.data[wire.HeaderLen:])
 	if (h.Func == wire.FuncAnnounce) != (p.to == s.Config.Public) && s.Config.Public != s.Config.Private && p.to.Addr().IsMulticast() {
 		s.w.Fail("%s sends %v to %v", s, h.Func, p.to)
 	}
@@ -69,23 +69,23 @@ func (s *Sender) checkSent(p *packet, at clock.Time) {
 
 // checkCounter wants that no counter of a key comes twice, and that they stand in
 // the order of the line. A killed sender may have taken some that never left.
-func (s *Sender) checkCounter(fn wire.Func, msg []byte) {
+func (s *Sender) checkCounter(h *wire.Header, msg []byte) {
 	sec := s.Config.Security
 	if sec == nil {
 		return
 	}
 	var counter uint64
-	switch fn {
+	switch h.Func {
 	case wire.FuncEncrypted:
 		m, _ := wire.ParseEncrypted(msg)
 		counter = m.Counter
 	case wire.FuncKeyInfo:
-		m, _ := wire.ParseKeyInfo(msg)
+		m, _ := wire.ParseKeyInfo(h.Version, msg)
 		counter = m.Counter
 	case wire.FuncAnnounce, wire.FuncAbort:
 		return
 	default:
-		s.w.Fail("%s says %v in clear", s, fn)
+		s.w.Fail("%s says %v in clear", s, h.Func)
 	}
 	if counter <= s.counter {
 		s.w.Fail("%s uses counter %d after %d", s, counter, s.counter)
@@ -154,7 +154,7 @@ func (r *Receiver) sections() int {
 func (w *World) checkPacket(p *packet, who string) wire.Header {
 	h, msg, err := wire.ParseHeader(p.data)
 	if err == nil {
-		err = parse(h.Func, msg)
+		err = parse(&h, msg)
 	}
 	if err != nil {
 		w.Fail("%s sends what does not parse: %v: %s", who, err, wire.Describe(p.data))
@@ -162,24 +162,24 @@ func (w *World) checkPacket(p *packet, who string) wire.Header {
 	return h
 }
 
-func parse(f wire.Func, msg []byte) (err error) {
-	switch f {
+func parse(h *wire.Header, msg []byte) (err error) {
+	switch h.Func {
 	case wire.FuncAnnounce:
-		_, err = wire.ParseAnnounce(msg)
+		_, err = wire.ParseAnnounce(h.Version, msg)
 	case wire.FuncRegister:
-		_, err = wire.ParseRegister(msg)
+		_, err = wire.ParseRegister(h.Version, msg)
 	case wire.FuncRegConf, wire.FuncDoneConf:
 		_, err = wire.ParseHostList(msg)
 	case wire.FuncFileInfo:
-		_, err = wire.ParseFileInfo(msg)
+		_, err = wire.ParseFileInfo(h.Version, msg)
 	case wire.FuncFileInfoAck:
-		_, err = wire.ParseFileInfoAck(msg)
+		_, err = wire.ParseFileInfoAck(h.Version, msg)
 	case wire.FuncFileSeg:
 		_, err = wire.ParseFileSeg(msg)
 	case wire.FuncDone:
 		_, err = wire.ParseDone(msg)
 	case wire.FuncStatus:
-		_, err = wire.ParseStatus(msg)
+		_, err = wire.ParseStatus(h.Version, msg)
 	case wire.FuncComplete:
 		_, err = wire.ParseComplete(msg)
 	case wire.FuncAbort:
@@ -187,7 +187,7 @@ func parse(f wire.Func, msg []byte) (err error) {
 	case wire.FuncClientKey:
 		_, err = wire.ParseClientKey(msg)
 	case wire.FuncKeyInfo:
-		_, err = wire.ParseKeyInfo(msg)
+		_, err = wire.ParseKeyInfo(h.Version, msg)
 	case wire.FuncEncrypted:
 		_, err = wire.ParseEncrypted(msg)
 	case wire.FuncHBReq:

@@ -13,7 +13,7 @@ type File struct {
 	Name  string
 	Link  string
 	Size  int64
-	MTime uint32
+	MTime int64
 	Seed  uint64
 
 	// FailAt is the first byte that cannot be read (0 = all can): a file that

@@ -95,7 +95,7 @@ func (p *packet) release() {
 
 type fileKey struct {
 	name  string
-	mtime uint32
+	mtime int64
 	size  int64
 }
 

@@ -80,7 +80,7 @@ var membership = []scenario{
 		e.got("f", e.A)
 		var sizes []int
 		for _, p := range e.packets(c).of(announce) {
-			x, err := wire.ParseAnnounce(p.Payload[wire.HeaderLen:])
+			x, err := wire.ParseAnnounce(wire.Version4, p.Payload[wire.HeaderLen:])
 			e.ok(err)
 			sizes = append(sizes, x.Hosts.Len())
 		}
@@ -91,7 +91,7 @@ var membership = []scenario{
 		e.file("f", 1000)
 		c := e.capture(e.S)
 		e.txCode(7, "-H", "12345678", "f")
-		x, err := wire.ParseAnnounce(e.packets(c).of(announce)[0].Payload[wire.HeaderLen:])
+		x, err := wire.ParseAnnounce(wire.Version4, e.packets(c).of(announce)[0].Payload[wire.HeaderLen:])
 		e.ok(err)
 		e.want(x.Hosts.Len() == 1 && x.Hosts.At(0) == 0xBC614E, "digits only are a decimal number, got %v", x.Hosts)
 	}},
@@ -105,8 +105,8 @@ var membership = []scenario{
 		e.ok(p.WaitUDP(5555, startMax))
 		group := e.groupOf(c)
 		h := wire.Header{Version: wire.Version4, Func: wire.FuncRegister, Src: 0x0A580003, Group: group}
-		m := wire.Register{Time: wire.Stamp{Sec: uint32(time.Now().Unix())}}
-		_, err := stranger.WriteToUDP(m.Append(h.Append(nil)), &net.UDPAddr{IP: net.IPv4(10, 88, 0, 100), Port: 5555})
+		m := wire.Register{Time: stamp()}
+		_, err := stranger.WriteToUDP(m.Append(wire.Version4, h.Append(nil)), &net.UDPAddr{IP: net.IPv4(10, 88, 0, 100), Port: 5555})
 		e.ok(err)
 		b := make([]byte, 2000)
 		e.ok(stranger.SetReadDeadline(time.Now().Add(soon)))

@@ -46,8 +46,7 @@ func (f *fakeSender) send(fn wire.Func, body func([]byte) []byte) {
 }
 
 func stamp() wire.Stamp {
-	now := time.Now()
-	return wire.Stamp{Sec: uint32(now.Unix()), Usec: uint32(now.Nanosecond() / 1000)}
+	return wire.Stamp(time.Now().UnixMicro())
 }
 
 // next returns the next message of type fn, without its header; ok is false if
@@ -93,7 +92,7 @@ func (f *fakeSender) announce() {
 	f.e.t.Helper()
 	public := netip.AddrFrom4([4]byte{230, 4, 4, 1})
 	a := wire.Announce{Robust: f.robust, BlockSize: f.bs, Time: stamp(), Public: public, Private: public}
-	f.send(wire.FuncAnnounce, a.Append)
+	f.send(wire.FuncAnnounce, func(b []byte) []byte { return a.Append(wire.Version4, b) })
 	f.must(wire.FuncRegister)
 	c := wire.HostList{Func: wire.FuncRegConf, Hosts: wire.AppendUID(nil, uidOfA)}
 	f.send(wire.FuncRegConf, c.Append)
@@ -103,7 +102,7 @@ func (f *fakeSender) announce() {
 func (f *fakeSender) offer(id uint16, typ wire.FileType, name string, size int64) {
 	f.e.t.Helper()
 	x := wire.FileInfo{FileID: id, Type: typ, Size: size, MTime: 1_600_000_000, Time: stamp(), Name: []byte(name), Hosts: wire.AppendUID(nil, uidOfA)}
-	f.send(wire.FuncFileInfo, x.Append)
+	f.send(wire.FuncFileInfo, func(b []byte) []byte { return x.Append(wire.Version4, b) })
 }
 
 func (f *fakeSender) seg(id, section, block uint16, data []byte) {
@@ -147,7 +146,7 @@ func (f *fakeSender) sections(quiet time.Duration) []int {
 		if !ok {
 			return list
 		}
-		s, err := wire.ParseStatus(msg)
+		s, err := wire.ParseStatus(wire.Version4, msg)
 		f.e.ok(err)
 		list = append(list, int(s.Section))
 	}

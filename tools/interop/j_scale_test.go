@@ -77,7 +77,7 @@ var scale = []scenario{
 			e.result(id, "f", "copy")
 		}
 		tr := e.packets(c)
-		x, err := wire.ParseAnnounce(tr.of(announce)[1].Payload[wire.HeaderLen:])
+		x, err := wire.ParseAnnounce(wire.Version4, tr.of(announce)[1].Payload[wire.HeaderLen:])
 		e.ok(err)
 		e.want(x.Hosts.Len() == n-128, "the second message of the list holds the rest, got %d", x.Hosts.Len())
 	}},

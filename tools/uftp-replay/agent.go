@@ -36,7 +36,7 @@ func (x *role) agreed(m *session.Message) {
 	}
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
-		a, err := wire.ParseAnnounce(m.Msg)
+		a, err := wire.ParseAnnounce(m.Head.Version, m.Msg)
 		if err != nil || !a.HasEnc {
 			return
 		}
@@ -45,7 +45,7 @@ func (x *role) agreed(m *session.Message) {
 		}
 		x.want.offer(offerText(m.Payload, &a.Enc, x.ring.speaksFor(x.offer)))
 	case wire.FuncKeyInfo:
-		k, err := wire.ParseKeyInfo(m.Msg)
+		k, err := wire.ParseKeyInfo(m.Head.Version, m.Msg)
 		if err != nil || x.offer == nil {
 			return
 		}
@@ -109,7 +109,7 @@ func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 	}
 	switch h.Func {
 	case wire.FuncAnnounce:
-		a, err := wire.ParseAnnounce(msg)
+		a, err := wire.ParseAnnounce(h.Version, msg)
 		if err != nil || !a.HasEnc {
 			return
 		}
@@ -120,7 +120,7 @@ func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 			}
 		}
 	case wire.FuncKeyInfo:
-		k, err := wire.ParseKeyInfo(msg)
+		k, err := wire.ParseKeyInfo(h.Version, msg)
 		if err != nil {
 			return
 		}
@@ -191,7 +191,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 		}
 		return append(h.Append(nil), msg...)
 	case h.Func == wire.FuncRegister:
-		m, err := wire.ParseRegister(msg)
+		m, err := wire.ParseRegister(h.Version, msg)
 		if err != nil {
 			return nil
 		}
@@ -200,7 +200,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 		if m.KeyInfo, err = a.client.AppendRegisterKeyInfo(nil); err != nil {
 			return nil // it has the keys: this is a repetition that came late
 		}
-		return m.Append(h.Append(nil))
+		return m.Append(h.Version, h.Append(nil))
 	case h.Func == wire.FuncClientKey:
 		m, err := a.client.ClientKey()
 		if err != nil {
@@ -213,7 +213,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 			return nil
 		}
 		m := wire.KeyInfoAck{Verify: verify[:]}
-		msg = m.Append(nil)
+		msg = m.Append(h.Version, nil)
 	}
 	if !sealed {
 		return append(h.Append(nil), msg...)

@@ -67,7 +67,7 @@ func (x *stage) checkDest(capture, dir string, p *played) (same bool, err error)
 
 // name1 learns which file of a name is the last one.
 func (c *destCheck) name1(m *session.Message) error {
-	if f, err := wire.ParseFileInfo(m.Msg); err == nil && c.x.speaks(m) && m.Head.Func == wire.FuncFileInfo {
+	if f, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil && c.x.speaks(m) && m.Head.Func == wire.FuncFileInfo {
 		of := fileOf{m.Session.ID, f.FileID}
 		if name := path.Clean(string(f.Name)); c.took[of] && (len(c.last) < destMax || c.last[name] != fileOf{}) {
 			c.last[name] = of
@@ -100,7 +100,7 @@ func (c *destCheck) message(m *session.Message) error {
 	}
 	switch m.Head.Func {
 	case wire.FuncFileInfo:
-		f, err := wire.ParseFileInfo(m.Msg)
+		f, err := wire.ParseFileInfo(m.Head.Version, m.Msg)
 		of := fileOf{m.Session.ID, f.FileID}
 		name := path.Clean(string(f.Name))
 		if err != nil || c.last[name] != of || c.found[of] {

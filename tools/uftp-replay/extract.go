@@ -133,7 +133,7 @@ func (x *extractor) message(m *session.Message) error {
 	}
 	switch m.Head.Func {
 	case wire.FuncFileInfo:
-		if f, err := wire.ParseFileInfo(m.Msg); err == nil {
+		if f, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil {
 			return x.fileInfo(m, &f)
 		}
 	case wire.FuncFileSeg:
@@ -179,7 +179,7 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 		tell("asks for %s, nothing is done", session.FileType(f.Type))
 		return nil
 	}
-	req := store.Request{FileID: f.FileID, Type: f.Type, Name: string(f.Name), Link: string(f.Link), Size: f.Size, MTime: f.MTime}
+	req := store.Request{FileID: f.FileID, Type: f.Type, Name: string(f.Name), Link: string(f.Link), Size: f.Size, MTime: uint32(f.MTime)}
 	if f.Type == wire.TypeFile {
 		l := s.Layout(f.FileID)
 		if l == nil {

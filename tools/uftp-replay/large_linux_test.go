@@ -51,11 +51,11 @@ func flood(w *os.File, sessions int, size int64, each func()) error {
 				err = werr
 			}
 		}
-		put(from, public, 1, (&wire.Announce{Robust: 20, BlockSize: blockSize, Public: public.Addr(), Private: private.Addr()}).Append(nil))
-		put(host, from, 2, (&wire.Register{}).Append(nil))
+		put(from, public, 1, (&wire.Announce{Robust: 20, BlockSize: blockSize, Public: public.Addr(), Private: private.Addr()}).Append(wire.Version4, nil))
+		put(host, from, 2, (&wire.Register{}).Append(wire.Version4, nil))
 		put(from, private, 1, (&wire.HostList{Func: wire.FuncRegConf, Hosts: hosts}).Append(nil))
-		put(from, private, 1, (&wire.FileInfo{FileID: 1, Size: size, Name: []byte("big"), Hosts: hosts}).Append(nil))
-		put(host, from, 2, (&wire.FileInfoAck{FileID: 1}).Append(nil))
+		put(from, private, 1, (&wire.FileInfo{FileID: 1, Size: size, Name: []byte("big"), Hosts: hosts}).Append(wire.Version4, nil))
+		put(host, from, 2, (&wire.FileInfoAck{FileID: 1}).Append(wire.Version4, nil))
 		for i := range layout.Blocks {
 			section, n := layout.Section(i)
 			put(from, private, 1, (&wire.FileSeg{FileID: 1, Section: uint16(section), Block: uint16(n), Data: data[:layout.Len(i)]}).Append(nil))

@@ -138,10 +138,10 @@ func gateOf(id session.ID, msg []byte) gate {
 	g := gate{id: id, fn: wire.Func(msg[0])}
 	switch g.fn {
 	case wire.FuncFileInfoAck:
-		x, _ := wire.ParseFileInfoAck(msg)
+		x, _ := wire.ParseFileInfoAck(wire.Version4, msg)
 		g.file = x.FileID
 	case wire.FuncStatus:
-		x, _ := wire.ParseStatus(msg)
+		x, _ := wire.ParseStatus(wire.Version4, msg)
 		g.file, g.section = x.FileID, x.Section
 	case wire.FuncComplete:
 		x, _ := wire.ParseComplete(msg)

@@ -13,12 +13,12 @@ import (
 func (x *summary) look(m *session.Message) {
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
-		a, _ := wire.ParseAnnounce(m.Msg)
+		a, _ := wire.ParseAnnounce(m.Head.Version, m.Msg)
 		x.stamped(m, a.Time)
 		x.listed(a.Hosts, false)
 		x.step(m, "ANNOUNCE")
 	case wire.FuncRegister:
-		r, _ := wire.ParseRegister(m.Msg)
+		r, _ := wire.ParseRegister(m.Head.Version, m.Msg)
 		x.step(m, "REGISTER")
 		x.each(m.Head.Src, r.Clients, func(h *member) { h.registered = true })
 		if h := x.host(m.Head.Src); h != nil {
@@ -35,7 +35,7 @@ func (x *summary) look(m *session.Message) {
 	case wire.FuncFileInfo:
 		x.fileInfo(m)
 	case wire.FuncFileInfoAck:
-		a, _ := wire.ParseFileInfoAck(m.Msg)
+		a, _ := wire.ParseFileInfoAck(m.Head.Version, m.Msg)
 		x.each(m.Head.Src, a.Clients, func(h *member) { h.acks++ })
 		if h := x.host(m.Head.Src); h != nil {
 			x.echoed(m, a.Time, h)
@@ -64,10 +64,10 @@ func (x *summary) look(m *session.Message) {
 	case wire.FuncAbort:
 		x.abort(m)
 	case wire.FuncCongCtrl:
-		c, _ := wire.ParseCongCtrl(m.Msg)
+		c, _ := wire.ParseCongCtrl(m.Head.Version, m.Msg)
 		x.stamped(m, c.Time)
 	case wire.FuncCCAck:
-		a, _ := wire.ParseCCAck(m.Msg)
+		a, _ := wire.ParseCCAck(m.Head.Version, m.Msg)
 		if h := x.host(m.Head.Src); h != nil {
 			h.heard = true
 			x.echoed(m, a.CC.Time, h)
@@ -84,7 +84,7 @@ func (x *summary) fileOf(id uint16) *fileStat {
 }
 
 func (x *summary) fileInfo(m *session.Message) {
-	f, _ := wire.ParseFileInfo(m.Msg)
+	f, _ := wire.ParseFileInfo(m.Head.Version, m.Msg)
 	x.stamped(m, f.Time)
 	x.listed(f.Hosts, true)
 	if x.fileOf(f.FileID) != nil {
@@ -139,7 +139,7 @@ func (x *summary) fileSeg(m *session.Message) {
 }
 
 func (x *summary) status(m *session.Message) {
-	s, _ := wire.ParseStatus(m.Msg)
+	s, _ := wire.ParseStatus(m.Head.Version, m.Msg)
 	n := session.NAKs(x.s, &s)
 	if h := x.host(m.Head.Src); h != nil {
 		h.heard = true

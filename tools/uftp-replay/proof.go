@@ -33,7 +33,7 @@ type proof struct {
 func (p *proof) heard(msg []byte) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncRegister:
-		if r, err := wire.ParseRegister(msg); err == nil && p.random == nil {
+		if r, err := wire.ParseRegister(wire.Version4, msg); err == nil && p.random == nil {
 			p.random, p.keyInfo = bytes.Clone(r.Random), bytes.Clone(r.KeyInfo)
 		}
 	case wire.FuncClientKey:
@@ -116,7 +116,7 @@ func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) s
 	text := ""
 	switch f {
 	case wire.FuncRegister:
-		r, err := wire.ParseRegister(msg)
+		r, err := wire.ParseRegister(wire.Version4, msg)
 		if err != nil {
 			return fmt.Sprintf("%v: %v", f, err)
 		}
@@ -139,7 +139,7 @@ func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) s
 			wrong = checkSignature(o, p, &k)
 		}
 	case wire.FuncKeyInfoAck:
-		k, err := wire.ParseKeyInfoAck(msg)
+		k, err := wire.ParseKeyInfoAck(wire.Version4, msg)
 		if err != nil {
 			return fmt.Sprintf("%v: %v", f, err)
 		}

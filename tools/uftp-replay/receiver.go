@@ -145,7 +145,7 @@ func (x *stage) collect(m *session.Message) error {
 		return fmt.Errorf("%s: more than %d answers in the capture: choose with --session or --uid", placeOf(m), answersMax)
 	}
 	p.addr = m.Src.Addr()
-	if r, err := wire.ParseRegister(m.Msg); err == nil && m.Head.Func == wire.FuncRegister && r.Clients.Len() > 0 {
+	if r, err := wire.ParseRegister(m.Head.Version, m.Msg); err == nil && m.Head.Func == wire.FuncRegister && r.Clients.Len() > 0 {
 		p.proxy = true
 	}
 	a := answer{
@@ -195,12 +195,12 @@ func (x *stage) handshake(m *session.Message) {
 	o := x.offers[id]
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
-		if a, err := wire.ParseAnnounce(m.Msg); err == nil && a.HasEnc && o == nil && len(x.offers) < sentMax {
+		if a, err := wire.ParseAnnounce(m.Head.Version, m.Msg); err == nil && a.HasEnc && o == nil && len(x.offers) < sentMax {
 			o = newOffer(m.Session, &a)
 			x.offers[id] = o
 		}
 	case wire.FuncKeyInfo:
-		k, err := wire.ParseKeyInfo(m.Msg)
+		k, err := wire.ParseKeyInfo(m.Head.Version, m.Msg)
 		if err != nil || o == nil {
 			return
 		}
@@ -269,7 +269,7 @@ func (x *stage) remember(m *session.Message) {
 		return
 	}
 	if m.Head.Func == wire.FuncFileInfo {
-		f, err := wire.ParseFileInfo(m.Msg)
+		f, err := wire.ParseFileInfo(m.Head.Version, m.Msg)
 		l := m.Session.Layout(f.FileID)
 		key := fileOf{m.Session.ID, f.FileID}
 		if err != nil || l == nil || x.sent[key] != nil || len(x.sent) >= sentMax || x.blocks+l.Blocks > sentBlocksMax {
@@ -378,7 +378,7 @@ func (x *stage) reportAnswers(uid wire.UID, want, got []answer, note string) boo
 func (p *played) resumed(of fileOf) bool {
 	for i := range p.want {
 		if a := &p.want[i]; a.fn == wire.FuncFileInfoAck && a.id == of.id {
-			if f, err := wire.ParseFileInfoAck(a.msg); err == nil && f.FileID == of.file && f.Partial {
+			if f, err := wire.ParseFileInfoAck(wire.Version4, a.msg); err == nil && f.FileID == of.file && f.Partial {
 				return true
 			}
 		}

@@ -295,7 +295,7 @@ func (p *played) lost(id session.ID, x *wire.FileSeg) bool {
 			if a.fn != wire.FuncStatus || a.id != id {
 				continue
 			}
-			if s, err := wire.ParseStatus(a.msg); err == nil && s.FileID == x.FileID && s.Section == x.Section {
+			if s, err := wire.ParseStatus(wire.Version4, a.msg); err == nil && s.FileID == x.FileID && s.Section == x.Section {
 				break
 			}
 		}
@@ -304,7 +304,7 @@ func (p *played) lost(id session.ID, x *wire.FileSeg) bool {
 	if i == len(p.want) {
 		return false
 	}
-	s, _ := wire.ParseStatus(p.want[i].msg)
+	s, _ := wire.ParseStatus(wire.Version4, p.want[i].msg)
 	return int(x.Block/8) < len(s.NAKs) && s.NAKs[x.Block/8]>>(x.Block%8)&1 != 0
 }
 
@@ -428,14 +428,14 @@ func (p *played) decide(of fileOf, l *block.Layout) receiver.Opened {
 			}
 			return receiver.Opened{Action: receiver.Abort, Text: string(x.Text)}
 		case wire.FuncFileInfoAck:
-			x, _ := wire.ParseFileInfoAck(a.msg)
+			x, _ := wire.ParseFileInfoAck(wire.Version4, a.msg)
 			if x.FileID == of.file && x.Partial {
 				o.Partial = true
 				missing.Reset(l.Blocks, false)
 				o.Missing = &missing
 			}
 		case wire.FuncStatus: // of a resumed file: the first of each section tells what was there
-			x, _ := wire.ParseStatus(a.msg)
+			x, _ := wire.ParseStatus(wire.Version4, a.msg)
 			if o.Partial && x.FileID == of.file && int(x.Section) < l.Sections && len(x.NAKs)*8 >= l.SectionBlocks(int(x.Section)) {
 				missing.Merge(x.NAKs, l.First(int(x.Section)), l.SectionBlocks(int(x.Section)))
 				return o
@@ -461,7 +461,7 @@ func (p *played) took(of fileOf) bool {
 		if a.fn != wire.FuncFileInfoAck || a.id != of.id {
 			return false
 		}
-		x, _ := wire.ParseFileInfoAck(a.msg)
+		x, _ := wire.ParseFileInfoAck(wire.Version4, a.msg)
 		return x.FileID == of.file
 	})
 }

@@ -185,13 +185,13 @@ func (x *rewriter) inside(m *session.Message) (n int, err error) {
 	b := m.Msg
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
-		if a, err := wire.ParseAnnounce(b); err == nil {
+		if a, err := wire.ParseAnnounce(m.Head.Version, b); err == nil {
 			n = x.list(a.Hosts)
-			k, err := x.announced(b, &a)
+			k, err := x.announced(m, &a)
 			return n + k, err
 		}
 	case wire.FuncRegister:
-		if a, err := wire.ParseRegister(b); err == nil {
+		if a, err := wire.ParseRegister(m.Head.Version, b); err == nil {
 			n = x.list(a.Clients)
 		}
 	case wire.FuncRegConf, wire.FuncDoneConf:
@@ -199,17 +199,17 @@ func (x *rewriter) inside(m *session.Message) (n int, err error) {
 			n = x.list(a.Hosts)
 		}
 	case wire.FuncKeyInfo:
-		if a, err := wire.ParseKeyInfo(b); err == nil {
+		if a, err := wire.ParseKeyInfo(m.Head.Version, b); err == nil {
 			for i := range a.Len() {
 				n += x.uid(a.Items[i*wire.KeyInfoItemLen:][:4])
 			}
 		}
 	case wire.FuncFileInfo:
-		if a, err := wire.ParseFileInfo(b); err == nil {
+		if a, err := wire.ParseFileInfo(m.Head.Version, b); err == nil {
 			n = x.list(a.Hosts)
 		}
 	case wire.FuncFileInfoAck:
-		if a, err := wire.ParseFileInfoAck(b); err == nil {
+		if a, err := wire.ParseFileInfoAck(m.Head.Version, b); err == nil {
 			n = x.list(a.Clients)
 		}
 	case wire.FuncDone:
@@ -228,23 +228,23 @@ func (x *rewriter) inside(m *session.Message) (n int, err error) {
 			}
 		}
 	case wire.FuncCongCtrl:
-		if a, err := wire.ParseCongCtrl(b); err == nil {
+		if a, err := wire.ParseCongCtrl(m.Head.Version, b); err == nil {
 			for i := range a.Len() {
 				n += x.uid(a.Items[i*wire.CCItemLen:][:4])
 			}
 		}
 	case wire.FuncStatus:
-		if a, err := wire.ParseStatus(b); err == nil && a.HasCC {
+		if a, err := wire.ParseStatus(m.Head.Version, b); err == nil && a.HasCC {
 			if u, ok := x.uids[a.CC.Client]; ok {
 				n, a.CC.Client = 1, u
-				copy(b, a.Append(nil))
+				copy(b, a.Append(m.Head.Version, nil))
 			}
 		}
 	case wire.FuncCCAck:
-		if a, err := wire.ParseCCAck(b); err == nil {
+		if a, err := wire.ParseCCAck(m.Head.Version, b); err == nil {
 			if u, ok := x.uids[a.CC.Client]; ok {
 				n, a.CC.Client = 1, u
-				copy(b, a.Append(nil))
+				copy(b, a.Append(m.Head.Version, nil))
 			}
 		}
 	}
@@ -253,7 +253,7 @@ func (x *rewriter) inside(m *session.Message) (n int, err error) {
 
 // announced changes the two addresses of an ANNOUNCE. They cannot change their
 // family, whose length is that of the message.
-func (x *rewriter) announced(b []byte, a *wire.Announce) (n int, err error) {
+func (x *rewriter) announced(m *session.Message, a *wire.Announce) (n int, err error) {
 	for _, p := range []*netip.Addr{&a.Public, &a.Private} {
 		if to, ok := x.addrs[*p]; ok {
 			if to.BitLen() != p.BitLen() {
@@ -264,7 +264,7 @@ func (x *rewriter) announced(b []byte, a *wire.Announce) (n int, err error) {
 		}
 	}
 	if n > 0 {
-		copy(b, a.Append(nil))
+		copy(m.Msg, a.Append(m.Head.Version, nil))
 	}
 	return n, nil
 }

@@ -134,11 +134,11 @@ func place(m *session.Message, key string) (int, bool) {
 	switch {
 	case m.Msg == nil:
 	case m.Head.Func == wire.FuncFileInfo:
-		if x, err := wire.ParseFileInfo(m.Msg); err == nil {
+		if x, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil {
 			file = int(x.FileID)
 		}
 	case m.Head.Func == wire.FuncFileInfoAck:
-		if x, err := wire.ParseFileInfoAck(m.Msg); err == nil {
+		if x, err := wire.ParseFileInfoAck(m.Head.Version, m.Msg); err == nil {
 			file = int(x.FileID)
 		}
 	case m.Head.Func == wire.FuncFileSeg:
@@ -150,7 +150,7 @@ func place(m *session.Message, key string) (int, bool) {
 			file, section = int(x.FileID), int(x.Section)
 		}
 	case m.Head.Func == wire.FuncStatus:
-		if x, err := wire.ParseStatus(m.Msg); err == nil {
+		if x, err := wire.ParseStatus(m.Head.Version, m.Msg); err == nil {
 			file, section = int(x.FileID), int(x.Section)
 		}
 	case m.Head.Func == wire.FuncComplete:

@@ -27,7 +27,7 @@ type reply struct {
 }
 
 func stampOf(s wire.Stamp) time.Duration {
-	return time.Duration(s.Sec)*time.Second + time.Duration(s.Usec)*time.Microsecond
+	return time.Duration(s) * time.Microsecond
 }
 
 // Bounds of a replay: answers played, files sent, steps compared, and ranges of
@@ -160,7 +160,7 @@ func (x *role) collect(m *session.Message) error {
 		}
 		return nil
 	case wire.FuncFileInfo:
-		if f, err := wire.ParseFileInfo(m.Msg); err == nil && int(f.FileID) > len(x.files) && len(x.files) < filesSent {
+		if f, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil && int(f.FileID) > len(x.files) && len(x.files) < filesSent {
 			if l := s.Layout(f.FileID); f.Type == wire.TypeFile && (l == nil || l.Blocks > replayBlocksMax) {
 				return fmt.Errorf("%s: file of %d bytes is too large for a replay", placeOf(m), f.Size)
 			}
@@ -177,7 +177,7 @@ func (x *role) collect(m *session.Message) error {
 // configure takes the settings of the sender from its first ANNOUNCE.
 func (x *role) configure(m *session.Message) {
 	s := m.Session
-	a, _ := wire.ParseAnnounce(m.Msg)
+	a, _ := wire.ParseAnnounce(m.Head.Version, m.Msg)
 	x.cfg = sender.Config{
 		UID: s.Sender, Group: s.Group, Instance: s.Instance,
 		Public: s.Public, Private: netip.AddrPortFrom(s.Private, s.Public.Port()),
@@ -216,7 +216,8 @@ func (x *role) collectReply(m *session.Message, at clock.Time) error {
 	r := reply{delay: at.Sub(x.lastAt), from: m.Src, head: m.Head, msg: slices.Clone(m.Msg), sealed: m.Sealed}
 	if i, ok := stampAt(m.Head.Func); ok && x.stamp != 0 && len(m.Msg) >= i+8 {
 		b := m.Msg[i:]
-		r.held = stampOf(wire.Stamp{Sec: binary.BigEndian.Uint32(b), Usec: binary.BigEndian.Uint32(b[4:])}) - x.stamp
+		sec, usec := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+		r.held = time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond - x.stamp
 	}
 	if m.Head.Func == wire.FuncKeyInfoAck {
 		if _, ok := x.acks[m.Head.Src]; !ok {

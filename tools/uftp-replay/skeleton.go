@@ -106,11 +106,11 @@ func (k *skeleton) sent(at clock.Time, h wire.Header, msg []byte, sealed bool) (
 	}
 	switch h.Func {
 	case wire.FuncAnnounce:
-		x, _ := wire.ParseAnnounce(msg)
+		x, _ := wire.ParseAnnounce(h.Version, msg)
 		stamp = stampOf(x.Time)
 	case wire.FuncKeyInfo:
 	case wire.FuncFileInfo:
-		x, _ := wire.ParseFileInfo(msg)
+		x, _ := wire.ParseFileInfo(h.Version, msg)
 		k.step(fmt.Sprintf("FILEINFO%s %d %s %q of %d bytes", cover, x.FileID, session.FileType(x.Type), x.Name, x.Size))
 		t.file, stamp = x.FileID, stampOf(x.Time)
 	case wire.FuncDone:

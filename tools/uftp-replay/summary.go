@@ -222,7 +222,7 @@ func (x *summary) stamped(m *session.Message, s wire.Stamp) {
 // echoed takes the round trip time of an answer: from where the capture was taken
 // to the host and back.
 func (x *summary) echoed(m *session.Message, s wire.Stamp, h *member) {
-	if !x.hasClock || s == (wire.Stamp{}) {
+	if !x.hasClock || s == 0 {
 		return
 	}
 	rtt := max(0, m.Time.Sub(stampTime(s))-x.clock)
@@ -237,7 +237,7 @@ func (x *summary) echoed(m *session.Message, s wire.Stamp, h *member) {
 	h.rtts++
 }
 
-func stampTime(s wire.Stamp) time.Time { return time.Unix(int64(s.Sec), int64(s.Usec)*1000) }
+func stampTime(s wire.Stamp) time.Time { return time.UnixMicro(int64(s)) }
 
 // ms writes a time in milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.3f ms", float64(d)/1e6) }

@@ -58,18 +58,18 @@ func (v *voice) say(m *session.Message) []byte {
 	h := m.Head
 	switch {
 	case h.Func == wire.FuncAnnounce && v.anew:
-		a, err := wire.ParseAnnounce(m.Msg)
+		a, err := wire.ParseAnnounce(m.Head.Version, m.Msg)
 		if err != nil {
 			return nil
 		}
 		a.Enc = v.server.EncInfo()
-		pkt := a.Append(h.Append(nil))
+		pkt := a.Append(h.Version, h.Append(nil))
 		if v.server.SignAnnounce(pkt) != nil {
 			return nil
 		}
 		return pkt
 	case h.Func == wire.FuncKeyInfo:
-		k, err := wire.ParseKeyInfo(m.Msg)
+		k, err := wire.ParseKeyInfo(m.Head.Version, m.Msg)
 		if err != nil {
 			return nil
 		}
@@ -83,7 +83,7 @@ func (v *voice) say(m *session.Message) []byte {
 		if len(own.Items) == 0 {
 			return nil
 		}
-		return own.Append(h.Append(nil))
+		return own.Append(h.Version, h.Append(nil))
 	case m.Sealed && v.sealer != nil:
 		return seal(v.sealer, h, m.Msg, m.Counter)
 	}
@@ -109,7 +109,7 @@ func (v *voice) hear(src wire.UID, msg []byte) error {
 	}
 	switch wire.Func(msg[0]) {
 	case wire.FuncRegister:
-		r, err := wire.ParseRegister(msg)
+		r, err := wire.ParseRegister(wire.Version4, msg)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (v *voice) hear(src wire.UID, msg []byte) error {
 		}
 		return v.server.ClientKey(p, k, nil)
 	case wire.FuncKeyInfoAck:
-		k, err := wire.ParseKeyInfoAck(msg)
+		k, err := wire.ParseKeyInfoAck(wire.Version4, msg)
 		if err != nil {
 			return err
 		}

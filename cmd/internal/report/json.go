@@ -135,22 +135,22 @@ type (
 	}
 	jsonFileStart struct {
 		head
-		FileID    uint16  `json:"file_id"`
-		File      string  `json:"file"`
-		NameBytes []byte  `json:"name_bytes,omitempty"`
-		Path      string  `json:"path,omitempty"`
-		PathBytes []byte  `json:"path_bytes,omitempty"`
-		Type      string  `json:"type"`
-		Link      string  `json:"link,omitempty"`
-		LinkBytes []byte  `json:"link_bytes,omitempty"`
-		Size      int64   `json:"size"`
-		Blocks    int     `json:"blocks"`
-		Sections  int     `json:"sections"`
-		Sender    string  `json:"sender,omitempty"`
-		Resume    bool    `json:"resume,omitempty"`
-		Sync      bool    `json:"sync,omitempty"`
-		Preview   bool    `json:"preview,omitempty"`
-		MTime     *uint32 `json:"mtime,omitempty"`
+		FileID    uint16 `json:"file_id"`
+		File      string `json:"file"`
+		NameBytes []byte `json:"name_bytes,omitempty"`
+		Path      string `json:"path,omitempty"`
+		PathBytes []byte `json:"path_bytes,omitempty"`
+		Type      string `json:"type"`
+		Link      string `json:"link,omitempty"`
+		LinkBytes []byte `json:"link_bytes,omitempty"`
+		Size      int64  `json:"size"`
+		Blocks    int    `json:"blocks"`
+		Sections  int    `json:"sections"`
+		Sender    string `json:"sender,omitempty"`
+		Resume    bool   `json:"resume,omitempty"`
+		Sync      bool   `json:"sync,omitempty"`
+		Preview   bool   `json:"preview,omitempty"`
+		MTime     *int64 `json:"mtime,omitempty"`
 	}
 	jsonPass struct {
 		head

@@ -6,17 +6,17 @@ import (
 )
 
 // body adds the fields of a message in clear and makes it anew of what was parsed.
-func body(f *Fields, msg []byte, s *Session) ([]byte, error) {
+func body(f *Fields, v wire.Version, msg []byte, s *Session) ([]byte, error) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncAnnounce:
-		x, err := wire.ParseAnnounce(msg)
+		x, err := wire.ParseAnnounce(v, msg)
 		if err != nil {
 			return nil, err
 		}
 		f.announce(&x)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncRegister:
-		x, err := wire.ParseRegister(msg)
+		x, err := wire.ParseRegister(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -24,7 +24,7 @@ func body(f *Fields, msg []byte, s *Session) ([]byte, error) {
 		key(f, "random", x.Random)
 		key(f, "key_info", x.KeyInfo)
 		f.add("clients", uids(x.Clients))
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncClientKey:
 		x, err := wire.ParseClientKey(msg)
 		if err != nil {
@@ -41,7 +41,7 @@ func body(f *Fields, msg []byte, s *Session) ([]byte, error) {
 		f.add("hosts", uids(x.Hosts))
 		return x.Append(nil), nil
 	case wire.FuncKeyInfo:
-		x, err := wire.ParseKeyInfo(msg)
+		x, err := wire.ParseKeyInfo(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -52,25 +52,25 @@ func body(f *Fields, msg []byte, s *Session) ([]byte, error) {
 			list[i] = u.String()
 		}
 		f.add("hosts", list)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncKeyInfoAck:
-		x, err := wire.ParseKeyInfoAck(msg)
+		x, err := wire.ParseKeyInfoAck(v, msg)
 		if err != nil {
 			return nil, err
 		}
 		key(f, "verify", x.Verify)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncFileInfo, wire.FuncFileInfoAck, wire.FuncFileSeg, wire.FuncDone, wire.FuncStatus, wire.FuncComplete:
-		return fileBody(f, msg, s)
+		return fileBody(f, v, msg, s)
 	}
-	return otherBody(f, msg)
+	return otherBody(f, v, msg)
 }
 
 // fileBody is body for the messages about files.
-func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
+func fileBody(f *Fields, v wire.Version, msg []byte, s *Session) ([]byte, error) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncFileInfo:
-		x, err := wire.ParseFileInfo(msg)
+		x, err := wire.ParseFileInfo(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -84,9 +84,9 @@ func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
 			f.add("link", string(x.Link))
 		}
 		f.add("hosts", uids(x.Hosts))
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncFileInfoAck:
-		x, err := wire.ParseFileInfoAck(msg)
+		x, err := wire.ParseFileInfoAck(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +94,7 @@ func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
 		f.add("partial", x.Partial)
 		f.add("stamp", x.Time.String())
 		f.add("clients", uids(x.Clients))
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncFileSeg:
 		x, err := wire.ParseFileSeg(msg)
 		if err != nil {
@@ -120,7 +120,7 @@ func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
 		f.add("hosts", uids(x.Hosts))
 		return x.Append(nil), nil
 	case wire.FuncStatus:
-		x, err := wire.ParseStatus(msg)
+		x, err := wire.ParseStatus(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
 		f.add("naks", count)
 		f.add("blocks", list)
 		f.add("bitmap_bytes", len(x.NAKs))
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	}
 	x, err := wire.ParseComplete(msg)
 	if err != nil {
@@ -150,7 +150,7 @@ func fileBody(f *Fields, msg []byte, s *Session) ([]byte, error) {
 }
 
 // otherBody is body for heartbeats, proxies, aborts and congestion control.
-func otherBody(f *Fields, msg []byte) ([]byte, error) {
+func otherBody(f *Fields, v wire.Version, msg []byte) ([]byte, error) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncHBReq:
 		x, err := wire.ParseHBReq(msg)
@@ -176,7 +176,7 @@ func otherBody(f *Fields, msg []byte) ([]byte, error) {
 		}
 		return x.Append(nil), nil
 	case wire.FuncProxyKey:
-		x, err := wire.ParseProxyKey(msg)
+		x, err := wire.ParseProxyKey(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func otherBody(f *Fields, msg []byte) ([]byte, error) {
 		key(f, "public_key", x.PublicKey)
 		key(f, "ecdh_key", x.ECDH)
 		key(f, "signature", x.Signature)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncAbort:
 		x, err := wire.ParseAbort(msg)
 		if err != nil {
@@ -196,7 +196,7 @@ func otherBody(f *Fields, msg []byte) ([]byte, error) {
 		f.add("text", string(x.Text))
 		return x.Append(nil), nil
 	case wire.FuncCongCtrl:
-		x, err := wire.ParseCongCtrl(msg)
+		x, err := wire.ParseCongCtrl(v, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -212,14 +212,14 @@ func otherBody(f *Fields, msg []byte) ([]byte, error) {
 		f.add("hosts", list)
 		f.add("host_flags", flags)
 		f.add("host_rtt_s", rtts)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	case wire.FuncCCAck:
-		x, err := wire.ParseCCAck(msg)
+		x, err := wire.ParseCCAck(v, msg)
 		if err != nil {
 			return nil, err
 		}
 		f.cc(&x.CC)
-		return x.Append(nil), nil
+		return x.Append(v, nil), nil
 	}
 	return nil, wire.ErrFunc
 }

@@ -146,11 +146,11 @@ func (d *Decoder) evict() {
 func (s *Session) learn(m *Message) {
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
-		if x, err := wire.ParseAnnounce(m.Msg); err == nil {
+		if x, err := wire.ParseAnnounce(m.Head.Version, m.Msg); err == nil {
 			s.announce(m, &x)
 		}
 	case wire.FuncRegister:
-		if x, err := wire.ParseRegister(m.Msg); err == nil {
+		if x, err := wire.ParseRegister(m.Head.Version, m.Msg); err == nil {
 			s.vault.register(m.Head.Src, &x)
 		}
 	case wire.FuncClientKey:
@@ -158,15 +158,15 @@ func (s *Session) learn(m *Message) {
 			s.vault.addPeer(m.Head.Src, x.PublicKey)
 		}
 	case wire.FuncProxyKey:
-		if x, err := wire.ParseProxyKey(m.Msg); err == nil {
+		if x, err := wire.ParseProxyKey(m.Head.Version, m.Msg); err == nil {
 			s.vault.addPeer(m.Head.Src, x.PublicKey)
 		}
 	case wire.FuncKeyInfo:
-		if x, err := wire.ParseKeyInfo(m.Msg); err == nil {
+		if x, err := wire.ParseKeyInfo(m.Head.Version, m.Msg); err == nil {
 			s.vault.keyInfo(m.Head.Src, &x)
 		}
 	case wire.FuncFileInfo:
-		if x, err := wire.ParseFileInfo(m.Msg); err == nil {
+		if x, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil {
 			s.fileInfo(&x)
 		}
 	}

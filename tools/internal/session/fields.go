@@ -128,7 +128,7 @@ func (m *Message) BodyFields() (f Fields, unknown int, err error) {
 		f.add("payload_bytes", len(x.Payload))
 		return f, differs(x.Append(nil), m.Payload[wire.HeaderLen:]), nil
 	}
-	again, err := body(&f, m.Msg, m.Session)
+	again, err := body(&f, m.Head.Version, m.Msg, m.Session)
 	if err != nil {
 		return nil, 0, err
 	}
