@@ -65,7 +65,7 @@ func ifi(text string) netio.Interface {
 type joinRun struct {
 	*receiveRun
 	t     *testing.T
-	host  *fakeHost
+	fake  *fakeHost
 	at    map[string]int // memberships by "group index"
 	fail  error          // of joining
 	drops []int          // what the kernel says it has dropped
@@ -74,8 +74,8 @@ type joinRun struct {
 	uids  []wire.UID
 }
 
-func newJoinRun(t *testing.T, cfg *ReceiveConfig, host *fakeHost) *joinRun {
-	j := &joinRun{t: t, host: host, at: map[string]int{}}
+func newJoinRun(t *testing.T, cfg *ReceiveConfig, fake *fakeHost) *joinRun {
+	j := &joinRun{t: t, fake: fake, at: map[string]int{}}
 	c := newFakeConn()
 	key := func(g netip.Addr, i netio.Interface) string { return fmt.Sprintf("%v %d", g, i.Index) }
 	c.join = func(g netip.Addr, i netio.Interface) error {
@@ -85,8 +85,8 @@ func newJoinRun(t *testing.T, cfg *ReceiveConfig, host *fakeHost) *joinRun {
 		return j.fail
 	}
 	c.leave = func(g netip.Addr, i netio.Interface) error { j.at[key(g, i)]--; return nil }
-	cfg.interfaces, cfg.watch = host.survey, j
-	j.receiveRun = &receiveRun{wall: newWall(), conn: c, cfg: cfg}
+	cfg.interfaces, cfg.watch = fake.survey, j
+	j.receiveRun = &receiveRun{host: &host{wall: newWall(), conn: c}, cfg: cfg}
 	cfg.Receiver.MaxSessions = 1
 	public := j.memberships.init(cfg, 0)
 	j.m = receiver.New(cfg.Receiver, 0)
@@ -122,7 +122,7 @@ func (j *joinRun) Gone() ([]int, bool) {
 
 // look lets the receiver look at interfaces that are now these.
 func (j *joinRun) look(list ...netio.Interface) {
-	j.host.set(list...)
+	j.fake.set(list...)
 	j.now += lookEvery
 	j.lookAtInterfaces(clock.Time(j.now))
 }
@@ -435,7 +435,7 @@ func TestWaitingIsTold(t *testing.T) {
 	for range 2 {
 		j.look()
 	}
-	j.host.links = []netio.Link{{Name: "e0", Index: 2}}
+	j.fake.links = []netio.Link{{Name: "e0", Index: 2}}
 	j.now += lookEvery
 	j.lookAtInterfaces(clock.Time(j.now))
 	j.look(ifi("e0 2 fe80::1"))

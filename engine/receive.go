@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -12,7 +10,6 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/store"
-	"uftp/pcap"
 	"uftp/wire"
 )
 
@@ -52,29 +49,21 @@ func listenAndReceive(ctx context.Context, cfg ReceiveConfig, report Reporter) e
 	return receiveOn(ctx, cfg, sink, conn, report)
 }
 
-// receiveRun is one running receiver. The core goroutine owns all fields but
-// conn, the rings and the mailboxes.
+// receiveRun is one running receiver. The core goroutine owns all fields but the rings and
+// the mailboxes.
 type receiveRun struct {
-	wall    wall
-	conn    netio.Conn
-	m       *receiver.Receiver
-	sink    *store.Sink
-	reports *reports
-	drops   dropTable
-	losses  lossMeter
-	cfg     *ReceiveConfig
-	nextTic clock.Time
-	stats   []receiver.Stats
+	*host
+	m        *receiver.Receiver
+	sink     *store.Sink
+	cfg      *ReceiveConfig
+	sessions []receiver.Stats // of the last tick
 
-	wake    chan struct{}
-	timer   *time.Timer
 	out     machine.Out
 	rx      *ring.Hand[rxSlot]
 	aside   *ring.Hand[rxSlot] // what rx reads while the first ring is full
 	reader  *reader
 	backlog backlog
 	tx      *ring.Hand[txSlot]
-	notes   *mailbox[machine.Event]
 	answers *mailbox[answer]
 	writer  writer
 
@@ -87,59 +76,46 @@ type receiveRun struct {
 	lastRef machine.FileRef // of the last block stored, and its file
 	last    *openFile
 	workers map[uint32]*worker // by group
-	busy    sync.WaitGroup     // workers, and those who make keys or write the key log
 	live    int                // sessions not ended
 
 	memberships
 
 	pending int // answers to come
-	end     ending
 }
 
 func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) error {
-	if report == nil {
-		report = func(time.Time, machine.Event) {}
-	}
-	w := newWall()
 	caps := conn.Caps()
 	r := &receiveRun{
-		wall: w, conn: conn, sink: sink, cfg: &cfg,
-		wake:    make(chan struct{}, 1),
-		timer:   time.NewTimer(time.Hour),
+		host: newHost(newWall(), conn, cfg.Net, cfg.Tick, cfg.Trace, report),
+		sink: sink, cfg: &cfg,
 		files:   map[machine.FileRef]*openFile{},
 		workers: map[uint32]*worker{},
+	}
+	r.stats = func() machine.Event {
+		r.sessions = r.m.Stats(r.sessions[:0])
+		return ReceiveTick{append([]receiver.Stats(nil), r.sessions...)}
 	}
 	if cfg.watch != nil {
 		defer cfg.watch.Close()
 	}
-	public := r.memberships.init(&cfg, w.now())
-	r.m = receiver.New(cfg.Receiver, w.now())
-	r.notes = newMailbox[machine.Event](r.wake)
+	public := r.memberships.init(&cfg, r.began)
+	r.m = receiver.New(cfg.Receiver, r.began)
 	r.answers = newMailbox[answer](r.wake)
-	r.reports = newReports(report)
-	r.losses = newLossMeter(conn, cfg.Net)
-	began := w.now()
 	err := r.survey()
 	for _, g := range public {
 		if err == nil {
 			err = r.joinAll(g, receiver.Session{})
 		}
 	}
+	var rxTap, txTap *tapLane
+	if err == nil {
+		r.chooseUID()
+		rxTap, txTap, err = r.capture(&cfg.Capture, cfg.Net, tapDataBytes, tapControlBytes)
+	}
 	if err != nil {
-		r.end.begin()
-		r.reports.close(&r.end)
+		r.finish("", nil, nil)
 		return err
 	}
-	r.chooseUID()
-
-	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
-	if err != nil {
-		r.end.begin()
-		r.reports.close(&r.end)
-		return err
-	}
-	rxTap, txTap := tap.lane(pcap.Inbound, tapDataBytes, 0), tap.lane(pcap.Outbound, tapControlBytes, cfg.Net.TOS)
-	tap.start()
 
 	// Memory: CacheBytes of slots, fixed from here on. A slot holds what the kernel
 	// joins, or one datagram when it does not.
@@ -174,32 +150,31 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.tx = out.Hand(0, 0)
 	r.tx.SetWake(r.wake)
 
-	quit := make(chan struct{})
+	quit := r.quit
 	for i := range cfg.Workers {
 		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), quit))
 	}
 	wake := make(chan struct{}, 1)
 	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit, hold: cfg.holdDisk}
 	r.writer.hand.SetWake(wake)
-	var wg sync.WaitGroup
-	wg.Go(func() { sink.Clean(ctx) })
+	r.run(func() { sink.Clean(ctx) })
 	if cfg.watch != nil {
-		wg.Go(r.watch)
+		r.run(r.watch)
 	}
 	if cfg.ResumeFor > 0 {
-		wg.Go(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
+		r.run(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
 	}
 	if cfg.Sink.Temp != "" {
-		wg.Go(func() { retryLoop(sink, r.notes, quit) })
+		r.run(func() { retryLoop(sink, r.notes, quit) })
 	}
-	r.reader = newReader(w, conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
-	wg.Go(r.reader.run)
+	r.reader = newReader(r.wall, conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
+	r.run(r.reader.run)
 	for _, w := range r.unsealers {
-		wg.Go(w.run)
+		r.run(w.run)
 	}
-	wg.Go(r.writer.run)
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
-	wg.Go(func() { t.run(out.Hand(1, 0)) })
+	r.run(r.writer.run)
+	t := &transmitter{wall: r.wall, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
+	r.run(func() { t.run(out.Hand(1, 0)) })
 
 	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	r.tellJoined()
@@ -217,24 +192,13 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	}
 	r.loop(ctx)
 	r.stopWorkers()
-	close(quit)
-	conn.Close()
 	if cfg.watch != nil {
 		cfg.watch.Close()
 	}
-	if !r.end.await(ended(func() {}, &wg, &r.busy)) {
-		r.put(LeftBehind{"the disk"})
-	}
-	r.m.Wipe()
-	r.drops.next = 0
-	r.drops.report(w.now(), r.put)
-	r.losses.look(r.put)
-	tap.close(&r.end)
-	for _, ev := range r.notes.take() {
-		r.put(ev)
-	}
-	r.put(Stopped{conn.Stats(), w.now().Sub(began)})
-	r.reports.close(&r.end)
+	r.finish("the disk", nil, func() {
+		r.m.Wipe()
+		r.put(Stopped{conn.Stats(), r.wall.now().Sub(r.began)})
+	})
 	return nil
 }
 
@@ -253,32 +217,21 @@ func (r *receiveRun) watch() {
 // disk has had its time.
 func (r *receiveRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
-	stopping, limit := false, clock.Never
+	stopping := false
 	for {
 		now := r.wall.now()
 		select {
 		case <-cancelled:
 			cancelled, stopping = nil, true
-			limit = now.Add(flushWait)
-			r.end.begin()
+			r.stop(now, flushWait)
 			r.m.Stop(now)
 		default:
-		}
-		if now >= limit {
-			// The way out is stuck: what is left to say cannot be said.
-			limit = clock.Never
-			r.conn.Close()
 		}
 		busy := r.handle(now)
 		r.watchDisk(now)
 		r.take(now)
 		busy = r.poll(now) || busy
-		for _, ev := range r.notes.take() {
-			r.put(ev)
-		}
-		r.drops.report(now, r.put)
-		r.losses.report(now, r.put)
-		r.ticks(now)
+		r.due(now)
 		if r.end.passed() {
 			return
 		}
@@ -289,7 +242,7 @@ func (r *receiveRun) loop(ctx context.Context) {
 			return
 		}
 		r.lookAtInterfaces(now)
-		r.sleep(clock.Min(r.m.Deadline(), clock.Min(limit, r.nextLook)), cancelled)
+		r.sleep(r.idle(r.wakeAt()), cancelled, nil)
 	}
 }
 
@@ -318,7 +271,7 @@ func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 		r.drops.add(machine.DropLimit)
 	}
 	pkts := r.pkts[:k]
-	if r.cfg.Trace {
+	if r.trace {
 		for _, pkt := range pkts {
 			r.put(Traced{In: true, Peer: s.head.From, Text: wire.Describe(pkt)})
 		}
@@ -367,9 +320,8 @@ func (r *receiveRun) take(now clock.Time) {
 			r.m.StoreFailed(now, a.ref, a.text)
 			continue // nobody asked for it
 		case answerEnded:
-			if r.live--; r.live == 0 {
-				r.losses.next = clock.Never
-			}
+			r.live--
+			r.active(now, r.live > 0)
 			w := r.workers[a.group]
 			if w.sessions--; w.sessions == 0 {
 				close(w.quit)
@@ -430,22 +382,22 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		return
 	case receiver.KeyWanted:
 		r.pending++
-		r.busy.Go(func() { r.answers.put(makeKey(ev.Spec)) })
+		r.run(func() { r.answers.put(makeKey(ev.Spec)) })
 		return
 	case receiver.Keyed:
 		r.shareKey(ev.Session.SessionID)
 		if secrets, ok := r.m.Secrets(ev.Session.SessionID); ok && r.cfg.KeyLog != nil {
-			r.busy.Go(func() { r.cfg.KeyLog(ev.Session, secrets) })
+			r.run(func() { r.cfg.KeyLog(ev.Session, secrets) })
 		}
 	case receiver.SessionStarted:
 		w := r.workers[ev.Session.Group]
 		if w == nil {
-			w = newWorker(r.wall, r.sink, r.answers, r.cfg.holdRequest, &r.busy)
+			w = newWorker(r.wall, r.sink, r.answers, r.cfg.holdRequest, &r.wg)
 			r.workers[ev.Session.Group] = w
 		}
 		w.sessions++
 		r.live++
-		r.losses.start(now)
+		r.active(now, true)
 	case receiver.Settle:
 		r.request(ev.Session, request{ev: ev})
 		return
@@ -489,40 +441,11 @@ func (r *receiveRun) stopWorkers() {
 	}
 }
 
-// sleep waits for work, for until, or for ctx to be cancelled.
-func (r *receiveRun) sleep(until clock.Time, cancelled <-chan struct{}) {
-	now := r.wall.now()
-	if until <= now && !r.tx.Ready() {
+// wakeAt is when there is something to do that nobody wakes us for.
+func (r *receiveRun) wakeAt() clock.Time {
+	until := clock.Min(r.m.Deadline(), r.nextLook)
+	if now := r.wall.now(); until <= now && !r.tx.Ready() {
 		until = now.Add(flushWait) // the way out is full; its end wakes us
 	}
-	if r.cfg.Tick > 0 && r.live > 0 {
-		until = clock.Min(until, r.nextTic)
-	}
-	if r.drops.dirty {
-		until = clock.Min(until, r.drops.next)
-	}
-	until = clock.Min(until, clock.Min(r.backlog.next, r.losses.next))
-	d := until.Sub(r.wall.now())
-	if r.end.begun() {
-		d = min(d, r.end.left())
-	}
-	if d <= 0 {
-		return
-	}
-	r.timer.Reset(d)
-	select {
-	case <-r.wake:
-	case <-r.timer.C:
-	case <-cancelled:
-	}
+	return clock.Min(until, r.backlog.next)
 }
-
-func (r *receiveRun) ticks(now clock.Time) {
-	if r.cfg.Tick > 0 && r.live > 0 && now >= r.nextTic {
-		r.nextTic = now.Add(r.cfg.Tick)
-		r.stats = r.m.Stats(r.stats[:0])
-		r.put(ReceiveTick{append([]receiver.Stats(nil), r.stats...)})
-	}
-}
-
-func (r *receiveRun) put(ev machine.Event) { r.reports.put(r.wall.time(r.wall.now()), ev) }

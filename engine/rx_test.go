@@ -22,7 +22,7 @@ func TestArrival(t *testing.T) {
 		}, 1, 1)
 		aside := ring.New(1, func(int, *rxSlot) {}, 1, 1)
 		r := &receiveRun{
-			wall: w, cfg: &ReceiveConfig{}, m: receiver.New(receiver.Config{MaxSessions: 1}, w.now()),
+			host: &host{wall: w}, cfg: &ReceiveConfig{}, m: receiver.New(receiver.Config{MaxSessions: 1}, w.now()),
 			rx: in.Hand(1, 0), aside: aside.Hand(1, 0),
 		}
 		go newReader(w, c, in.Hand(0, 0), aside.Hand(0, 0), newMailbox[machine.Event](make(chan struct{}, 1)), nil, quit).run()

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"uftp/crypto/aead"
@@ -16,7 +15,6 @@ import (
 	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/store"
-	"uftp/pcap"
 	"uftp/wire"
 )
 
@@ -82,21 +80,12 @@ func listenAndSend(ctx context.Context, cfg SendConfig, report Reporter) (SendRe
 	return sendOn(ctx, cfg, conn, report)
 }
 
-// sendRun is one running sender. The core goroutine owns all fields but conn, the
-// rings and the mailboxes.
+// sendRun is one running sender. The core goroutine owns all fields but the rings and the
+// mailboxes.
 type sendRun struct {
-	wall    wall
-	conn    netio.Conn
-	m       *sender.Sender
-	reports *reports
-	drops   dropTable
-	losses  lossMeter
-	tick    time.Duration
-	nextTic clock.Time
-	trace   bool
+	*host
+	m *sender.Sender
 
-	wake   chan struct{} // the core sleeps here
-	timer  *time.Timer
 	out    machine.Out
 	alive  machine.Packet     // what overtakes
 	tx     *ring.Hand[txSlot] // plans
@@ -104,7 +93,6 @@ type sendRun struct {
 	reaped uint64             // position up to which departures were told to the machine
 	trains int                // planned and not reaped
 	rx     *ring.Hand[rxSlot] // handles
-	notes  *mailbox[machine.Event]
 	failed *mailbox[fileFailure]
 
 	offers   chan offer
@@ -113,10 +101,8 @@ type sendRun struct {
 	current  *source       // of the file announced last
 	closes   *mailbox[*source]
 	ended    bool
-	hold     func()     // for tests: see source
-	stopping bool       // after a signal
-	killAt   clock.Time // then: when to end without telling anybody
-	end      ending
+	hold     func() // for tests: see source
+	stopping bool   // after a signal
 	result   SendResult
 }
 
@@ -128,14 +114,10 @@ type fileFailure struct {
 
 // sendOn is Send on a connection that is open already.
 func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporter) (SendResult, error) {
-	if report == nil {
-		report = func(time.Time, machine.Event) {}
-	}
 	w := newWall()
 	if cfg.shortSleep != nil {
 		w.shortSleep = cfg.shortSleep
 	}
-	began := w.now()
 	caps := conn.Caps()
 	sc := &cfg.Session
 	if sc.Group == 0 {
@@ -167,30 +149,22 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	}
 
 	r := &sendRun{
-		wall: w, conn: conn, tick: cfg.Tick, trace: cfg.Trace,
-		wake:   make(chan struct{}, 1),
-		timer:  time.NewTimer(time.Hour),
+		host:   newHost(w, conn, cfg.Net, cfg.Tick, cfg.Trace, report),
 		offers: make(chan offer, 1),
 		wants:  make(chan struct{}, 1),
 		closes: newMailbox[*source](make(chan struct{}, 1)),
-		killAt: clock.Never,
 		hold:   cfg.holdDisk,
 	}
-	r.m = sender.New(*sc, began)
-	r.losses = newLossMeter(conn, cfg.Net)
-	r.losses.start(began)
-	r.reports = newReports(report)
-	r.notes = newMailbox[machine.Event](r.wake)
+	r.m = sender.New(*sc, r.began)
+	r.stats = func() machine.Event { return SendTick{r.m.Stats()} }
+	r.active(r.began, true)
 	r.failed = newMailbox[fileFailure](r.wake)
 	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
-	tap, err := newTap(&cfg.Capture, cfg.Net, w, conn, r.notes)
+	rxTap, txTap, err := r.capture(&cfg.Capture, cfg.Net, tapControlBytes, tapDataBytes)
 	if err != nil {
-		r.end.begin()
-		r.reports.close(&r.end)
+		r.finish("", nil, nil)
 		return SendResult{}, err
 	}
-	rxTap, txTap := tap.lane(pcap.Inbound, tapControlBytes, 0), tap.lane(pcap.Outbound, tapDataBytes, cfg.Net.TOS)
-	tap.start()
 	r.put(Opened{
 		Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
 		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
@@ -212,16 +186,15 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.rx = in.Hand(1, 0)
 	r.rx.SetWake(r.wake)
 
-	quit := make(chan struct{})
-	var wg sync.WaitGroup
+	quit := r.quit
 	rd := &reader{wall: w, conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
-	wg.Go(rd.run)
+	r.run(rd.run)
 	// From here on the sealers belong to those who seal, which wipe them.
 	own := sealers
 	sealers = nil
 	if cfg.Workers > 0 {
 		for i := range workers {
-			wg.Go(func() {
+			r.run(func() {
 				defer wipe(own[i])
 				fillLoop(out.Hand(1, i), own[i], r.failed, quit)
 			})
@@ -229,17 +202,17 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	}
 	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: own[0], trace: cfg.Trace, quit: quit,
 		packet: sc.BlockSize + sc.Overhead, turn: make(chan struct{}, 1)}
-	wg.Go(func() {
+	r.run(func() {
 		if t.inline {
 			defer wipe(t.sealer)
 		}
 		t.run(out.Hand(len(stages)-1, 0))
 	})
-	wg.Go(func() { t.overtakeLoop(past.Hand(1, 0)) })
+	r.run(func() { t.overtakeLoop(past.Hand(1, 0)) })
 	cfg.Walk.Now = w.time(w.now())
 	walker := store.NewWalker(cfg.Walk)
-	wg.Go(func() { walkLoop(walker, cfg.Without, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
-	wg.Go(func() { closeLoop(r.closes, r.notes, quit) })
+	r.run(func() { walkLoop(walker, cfg.Without, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
+	r.run(func() { closeLoop(r.closes, r.notes, quit) })
 
 	r.loop(ctx, cfg.Begin)
 	if !r.stopping && r.result.Exit != sender.ExitNobody {
@@ -247,21 +220,10 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	}
 	r.end.begin()
 	r.flush()
-	close(quit)
-	conn.Close()
 	current := r.current
-	if !r.end.await(ended(func() { closeAll(current, r.offers, r.closes, r.notes) }, &wg)) {
-		r.put(LeftBehind{"the source disk"})
-	}
-	r.reap()
-	r.result.Elapsed = w.now().Sub(began)
+	r.finish("the source disk", func() { closeAll(current, r.offers, r.closes, r.notes) }, nil)
+	r.result.Elapsed = r.wall.now().Sub(r.began)
 	r.result.Net = conn.Stats()
-	r.drops.next = 0
-	r.drops.report(w.now(), r.put)
-	r.losses.look(r.put)
-	tap.close(&r.end)
-	r.tellNotes()
-	r.reports.close(&r.end)
 	return r.result, nil
 }
 
@@ -291,18 +253,12 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 		case <-cancelled:
 			cancelled = nil
 			r.stopping = true
-			r.killAt = now.Add(stopWait)
-			r.end.begin()
+			r.stop(now, stopWait)
 			r.result.Exit = sender.ExitSignal // should the machine not get to say it
 			r.m.Stop(now)
 		case <-begin:
 			r.m.Begin(now)
 		default:
-		}
-		if now >= r.killAt {
-			// The way out is stuck: nobody can be told any more.
-			r.killAt = clock.Never
-			r.conn.Close()
 		}
 		r.handle(now)
 		r.reap()
@@ -314,20 +270,16 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 			r.put(SourceFailed{f.src.path, f.err})
 			r.m.FileFailed(now, f.src.id, f.err.Error())
 		}
-		r.tellNotes()
+		r.due(now)
 		if r.wanting {
 			r.offer(now)
 		}
 		if r.past.Ready() && r.m.KeepAlive(now, &r.alive) {
 			r.overtake(&r.alive)
 		}
-		r.drops.report(now, r.put)
-		r.losses.report(now, r.put)
-		r.ticks(now)
-		if r.poll(now) {
-			continue
+		if !r.poll(now) {
+			r.rest(cancelled, begin)
 		}
-		r.sleep(r.m.Deadline(), cancelled, begin)
 	}
 }
 
@@ -519,56 +471,24 @@ func (r *sendRun) closeIfIdle(s *source) {
 	}
 }
 
-// sleep waits for work, for until, for ctx to be cancelled, or to be told to begin.
-func (r *sendRun) sleep(until clock.Time, cancelled, begin <-chan struct{}) {
+// rest sleeps until there is work, and begins when it hears so.
+func (r *sendRun) rest(cancelled, begin <-chan struct{}) {
+	until := r.m.Deadline()
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
-	until = clock.Min(until, clock.Min(r.killAt, r.losses.next))
 	if r.past.Ready() {
 		until = clock.Min(until, r.m.KeepAliveAt())
 	}
-	if r.tick > 0 {
-		until = clock.Min(until, r.nextTic)
-	}
-	if r.drops.dirty {
-		until = clock.Min(until, r.drops.next)
-	}
-	d := until.Sub(r.wall.now())
-	if r.end.begun() {
-		d = min(d, r.end.left())
-	}
-	if d <= 0 {
-		return
-	}
+	d := r.idle(until)
 	// Timers are good to a millisecond, which a small file would notice between its
 	// data and DONE. While data is on its way out there is no such hurry.
-	if d < shortWait && r.tx.Idle() {
+	if 0 < d && d < shortWait && r.tx.Idle() {
 		r.wall.shortSleep(d)
 		return
 	}
-	r.timer.Reset(d)
-	select {
-	case <-r.wake:
-	case <-r.timer.C:
-	case <-cancelled:
-	case <-begin:
+	if r.sleep(d, cancelled, begin) {
 		r.m.Begin(r.wall.now())
-	}
-}
-
-func (r *sendRun) ticks(now clock.Time) {
-	if r.tick > 0 && now >= r.nextTic {
-		r.nextTic = now.Add(r.tick)
-		r.put(SendTick{r.m.Stats()})
-	}
-}
-
-func (r *sendRun) put(ev machine.Event) { r.reports.put(r.wall.time(r.wall.now()), ev) }
-
-func (r *sendRun) tellNotes() {
-	for _, ev := range r.notes.take() {
-		r.put(ev)
 	}
 }
 
@@ -581,14 +501,11 @@ func (r *sendRun) flush() {
 		if d <= 0 || r.end.passed() {
 			break
 		}
-		r.timer.Reset(d)
-		select {
-		case <-r.wake:
-		case <-r.timer.C:
-		}
+		r.sleep(d, nil, nil)
 		r.reap()
 	}
-	r.tellNotes()
+	r.reap()
+	r.putNotes()
 }
 
 // randomGroup returns a group ID, not 0.

@@ -9,7 +9,7 @@ import (
 	"uftp/engine/machine"
 )
 
-// How a run ends.
+// How a run ends. The order of the steps is in host.finish.
 //
 // At the end a run waits for others: peers hear that it is over, files are closed, the
 // capture and the reports are written. Each of them may hang for good, in a disk, a dead
@@ -99,15 +99,16 @@ func (e *ending) await(done <-chan struct{}) bool {
 	}
 }
 
-// ended returns a channel that is closed when all of wg have ended and last has returned.
-func ended(last func(), wg ...*sync.WaitGroup) <-chan struct{} {
+// ended returns a channel that is closed when all of wg have ended and last, which may be
+// nil, has returned.
+func ended(last func(), wg *sync.WaitGroup) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, w := range wg {
-			w.Wait()
+		wg.Wait()
+		if last != nil {
+			last()
 		}
-		last()
 	}()
 	return done
 }
