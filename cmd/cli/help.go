@@ -23,7 +23,7 @@ func (c *Command) Usage(w io.Writer) {
 	for i := range c.Options {
 		o := &c.Options[i]
 		switch {
-		case o.Letter == 0:
+		case o.Letter == 0 || o.Help == "":
 		case o.Arg == "":
 			put(fmt.Sprintf("[ -%c ]", o.Letter))
 		default:
@@ -43,6 +43,9 @@ func (c *Command) Help(w io.Writer) {
 	group := ""
 	for i := range c.Options {
 		o := &c.Options[i]
+		if o.Help == "" {
+			continue
+		}
 		if o.Group != group {
 			group = o.Group
 			fmt.Fprintf(w, "\n%s\n", group)

@@ -23,9 +23,10 @@ type Option struct {
 	Name   string // long name, without dashes
 	Arg    string // what the value is called in help; empty = a flag
 	Group  string // heading in help; rows of one group stand together
-	Help   string // one or several lines: what it does, unit, range, default
+	Help   string // one or several lines: what it does, unit, range, default; empty: not listed
 	// Set takes the value ("" for a flag). It is called once for each time the
-	// option is given, so it decides whether repeats replace or add.
+	// option is given, so it decides whether repeats replace or add. ErrHelp and
+	// ErrVersion end the walk as --help and --version do.
 	Set func(value string) error
 }
 
@@ -163,8 +164,8 @@ func (c *Command) long(text string, rest []string) ([]string, error) {
 // set calls Set and puts the option as written into its error.
 func (o *Option) set(written, value string) error {
 	err := o.Set(value)
-	if err == nil {
-		return nil
+	if err == nil || err == ErrHelp || err == ErrVersion {
+		return err
 	}
 	if o.Arg != "" {
 		written += " " + value

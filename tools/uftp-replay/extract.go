@@ -67,33 +67,33 @@ type rebuilt struct {
 
 var errStopped = errors.New("stopped by a signal")
 
-func extract(t *tool, args []string) error {
-	f := t.flags("extract")
-	partial := f.Bool("partial", false, "keep files of which blocks never appeared, with zeros in their place")
-	names, err := t.parse(f, args, 2)
-	if err != nil {
-		return err
-	}
-	dir, err := filepath.Abs(names[1])
-	if err != nil {
-		return err
-	}
-	defer restrict(t.mode(names[0]))()
-	ctx, stop := cli.OnSignal(func(time.Time, int) {})
-	defer stop()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+func extract(t *tool) job {
 	x := &extractor{
-		t: t, root: root, dir: dir, partial: *partial, sinks: map[uint32]*store.Sink{}, current: map[session.ID]fileNow{},
+		t: t, sinks: map[uint32]*store.Sink{}, current: map[session.ID]fileNow{},
 		refused: map[session.ID]bool{}, whole: map[fileKey]bool{}, kinds: map[wire.FileType]int{},
 	}
-	rerr := t.read(names[0], nil, func(m *session.Message) error {
+	return job{
+		options: []cli.Option{{Name: "partial", Set: cli.Flag(&x.partial),
+			Help: "keep files of which blocks never appeared, with zeros\nin their place"}},
+		run: x.run,
+	}
+}
+
+func (x *extractor) run(names []string) (err error) {
+	if x.dir, err = filepath.Abs(names[1]); err != nil {
+		return err
+	}
+	defer restrict(x.t.mode(names[0]))()
+	ctx, stop := cli.OnSignal(func(time.Time, int) {})
+	defer stop()
+	if err := os.MkdirAll(x.dir, 0o755); err != nil {
+		return err
+	}
+	if x.root, err = os.OpenRoot(x.dir); err != nil {
+		return err
+	}
+	defer x.root.Close()
+	rerr := x.t.read(names[0], nil, func(m *session.Message) error {
 		if ctx.Err() != nil {
 			return errStopped // what is half done goes with the rest
 		}
@@ -104,7 +104,7 @@ func extract(t *tool, args []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(t.out, "%d files rebuilt, %d not, %d directories, %d links\n", x.done, x.bad, x.kinds[wire.TypeDir], x.kinds[wire.TypeLink])
+	fmt.Fprintf(x.t.out, "%d files rebuilt, %d not, %d directories, %d links\n", x.done, x.bad, x.kinds[wire.TypeDir], x.kinds[wire.TypeLink])
 	if rerr != nil {
 		return rerr
 	}

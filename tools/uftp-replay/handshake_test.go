@@ -68,9 +68,13 @@ func TestProofNeedsTheRightKeys(t *testing.T) {
 // verified.
 func TestHandshakeText(t *testing.T) {
 	const auth = "enc-aes128-gcm-sha256-ecdhecdsa-authenc-auth"
-	tl := &tool{}
-	f := tl.flags("receiver")
-	if _, err := tl.parse(f, append([]string{"--keylog", keyLog, "x"}, privateKeys(t)...), 1); err != nil {
+	tl := &tool{logs: []string{keyLog}}
+	for _, arg := range privateKeys(t) {
+		if arg != "--key" {
+			tl.pems = append(tl.pems, arg)
+		}
+	}
+	if err := tl.readKeys(); err != nil {
 		t.Fatal(err)
 	}
 	x := &stage{t: tl, byUID: map[wire.UID]*played{}, ring: keyRing{known: tl.keys.Private}, offers: map[session.ID]*offer{}, rows: map[session.ID]*row{}}

@@ -17,34 +17,41 @@ import (
 type inspector struct {
 	t        *tool
 	json     bool
-	lines    bool
+	quiet    bool   // no messages
+	plot     string // file of the drawing
 	start    time.Time
 	sums     map[*session.Session]*summary
-	done     []*summary // pushed out, to be plotted
-	plot     bool
+	done     []*summary // ended, to be drawn
 	guard    ivGuard
 	foreign  int // datagrams that are no UFTP
 	refused  int // super-packets that could not be split
 	anything bool
 }
 
-func inspect(t *tool, args []string) error {
-	f := t.flags("inspect")
-	asJSON := f.Bool("json", false, "one JSON object a line: messages, then sessions")
-	quiet := f.BoolP("summary", "s", false, "sessions only, no messages")
-	plot := f.String("plot", "", "draw rate, NAKs and passes over time to this file, FILE.svg or FILE.png")
-	names, err := t.parse(f, args, 1)
-	if err != nil {
-		return err
+func inspect(t *tool) job {
+	in := &inspector{t: t, sums: map[*session.Session]*summary{}}
+	return job{
+		options: []cli.Option{
+			{Name: "json", Set: cli.Flag(&in.json), Help: "write one JSON object a line: messages, then sessions"},
+			{Letter: 's', Name: "summary", Set: cli.Flag(&in.quiet), Help: "write sessions only, no messages"},
+			{Name: "plot", Arg: "FILE.svg", Set: in.setPlot, Help: "draw rate, NAKs and passes over time"},
+		},
+		run: in.run,
 	}
-	asSVG, asPNG := strings.HasSuffix(*plot, ".svg"), strings.HasSuffix(*plot, ".png")
-	if *plot != "" && !asSVG && !asPNG {
-		return fmt.Errorf("%w: --plot %s: only .svg and .png can be drawn", errUsage, *plot)
+}
+
+func (in *inspector) setPlot(name string) error {
+	if !strings.HasSuffix(name, ".svg") {
+		return &cli.Error{Text: "Only SVG can be drawn", Allowed: "FILE.svg; rsvg-convert or a browser makes other formats of it"}
 	}
-	in := &inspector{t: t, json: *asJSON, lines: !*quiet, sums: map[*session.Session]*summary{}, plot: *plot != ""}
+	in.plot = name
+	return nil
+}
+
+func (in *inspector) run(names []string) error {
 	var dec *session.Decoder
 	first := true
-	rerr := t.read(names[0], &dec, func(m *session.Message) error {
+	rerr := in.t.read(names[0], &dec, func(m *session.Message) error {
 		if first {
 			dec.Ended = func(s *session.Session) { in.end(s) }
 			first = false
@@ -62,22 +69,17 @@ func inspect(t *tool, args []string) error {
 	if err := in.total(dec); err != nil {
 		return err
 	}
-	if *plot != "" {
-		c := canvas(newSVG(panelW, drawingH(len(in.done))))
-		if asPNG {
-			c = newRaster(panelW, drawingH(len(in.done)))
-		}
-		drawAll(c, in.done)
-		if err := writeDrawing(*plot, c); err != nil {
+	if in.plot != "" {
+		if err := in.draw(); err != nil {
 			return err
 		}
 	}
 	return rerr
 }
 
-// writeDrawing writes a file of a drawing.
-func writeDrawing(name string, c canvas) (err error) {
-	f, err := outfile.Create(name, 0o644)
+// draw writes the drawing.
+func (in *inspector) draw() (err error) {
+	f, err := outfile.Create(in.plot, 0o644)
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func writeDrawing(name string, c canvas) (err error) {
 			err = cerr
 		}
 	}()
-	return c.writeTo(f)
+	return draw(in.done).writeTo(f)
 }
 
 // message shows one message and counts it.
@@ -110,7 +112,7 @@ func (in *inspector) message(m *session.Message) error {
 		}
 		sum.message(m, unknown, err)
 	}
-	if !in.lines {
+	if in.quiet {
 		return nil
 	}
 	head := m.HeadFields()
@@ -157,13 +159,13 @@ func (in *inspector) end(s *session.Session) error {
 	}
 	delete(in.sums, s)
 	sum.finish()
-	if in.plot && len(in.done) < plotsMax {
+	if in.plot != "" && len(in.done) < plotsMax {
 		in.done = append(in.done, sum)
 	}
 	if in.json {
 		return in.writeJSON(sum.picture())
 	}
-	if in.lines || in.anything {
+	if !in.quiet || in.anything {
 		fmt.Fprintln(in.t.out)
 	}
 	in.anything = true

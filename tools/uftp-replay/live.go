@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -10,8 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
+	"uftp/cmd/cli"
 	"uftp/engine/clock"
 	"uftp/engine/netio"
 	"uftp/tools/internal/session"
@@ -24,17 +24,15 @@ type liveOptions struct {
 	speed  float64
 	wait   time.Duration
 	ttl    int
-	to     string
+	to     netip.Addr
 	dest   string
 
-	toAddr netip.Addr
+	without string // the first option that --interface must go with
 }
 
-const liveHelp = `
-With --interface the sender's side of the capture is played to a real receiver, which
-has to run already and must have the UID of the captured one: uftpd -U UID. One
-receiver is tested at a time; --uid chooses it if the capture has several.
-`
+const liveHelp = `Playing the sender's side of the capture to a real receiver, which has to run already and
+must have the UID of the captured one: uftpd -U UID. One receiver is tested at a time; --uid
+chooses it if the capture has several`
 
 // Defaults and bounds of a replay on an interface.
 const (
@@ -47,37 +45,62 @@ const (
 	strangersMax = 10
 )
 
-func (o *liveOptions) add(f *pflag.FlagSet) {
-	f.StringVar(&o.ifName, "interface", "", "play to a real receiver on this interface, a name or an address of it")
-	f.Float64Var(&o.speed, "speed", 1, "with --interface: so many times as fast as captured")
-	f.DurationVar(&o.wait, "wait", waitDefault, "with --interface: how long the sender waits for a captured answer to come")
-	f.IntVar(&o.ttl, "ttl", 1, "with --interface: hops of multicast")
-	f.StringVar(&o.to, "to", "", "with --interface: address of the real receiver, for what was sent to the captured one alone")
-	f.StringVar(&o.dest, "dest", "", "with --interface: the receiver's destination directory, whose files are compared as well")
+var liveDefaults = liveOptions{speed: 1, wait: waitDefault, ttl: 1}
+
+func (o *liveOptions) options() []cli.Option {
+	rows := []cli.Option{
+		{Name: "interface", Arg: "NAME", Set: cli.String(&o.ifName), Help: "play on this interface, a name or an address of it"},
+		{Name: "speed", Arg: "N", Set: o.setSpeed, Help: "play N times as fast as captured (0.001 to 1000000;\ndefault: 1)"},
+		{Name: "wait", Arg: "TIME", Set: o.setWait, Help: "how long the sender waits for a captured answer to come\n(300ms, 1m; default: 10s)"},
+		{Name: "ttl", Arg: "N", Set: cli.AnyBase(&o.ttl, 1, 255, "Invalid TTL", ""), Help: "hops of multicast (1 to 255; default: 1)"},
+		{Name: "to", Arg: "ADDRESS", Set: o.setTo, Help: "send here what the captured sender sent to the receiver\nalone"},
+		{Name: "dest", Arg: "DIRECTORY", Set: cli.String(&o.dest), Help: "compare files with those in the receiver's destination"},
+	}
+	for i := range rows {
+		r := &rows[i]
+		r.Group = liveHelp
+		if r.Name == "interface" {
+			continue
+		}
+		set := r.Set
+		r.Set = func(v string) error {
+			o.without = cmp.Or(o.without, r.Name)
+			return set(v)
+		}
+	}
+	return rows
 }
 
-func (o *liveOptions) check(f *pflag.FlagSet) (err error) {
+func (o *liveOptions) setSpeed(v string) error {
+	f, ok := cli.Decimal(v)
+	if !ok || !(f >= speedMin && f <= speedMax) {
+		return &cli.Error{Text: "Invalid speed", Allowed: "0.001 to 1000000"}
+	}
+	o.speed = f
+	return nil
+}
+
+func (o *liveOptions) setWait(v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return &cli.Error{Text: "Invalid time to wait", Allowed: "0 or more, with a unit: 300ms, 10s"}
+	}
+	o.wait = d
+	return nil
+}
+
+func (o *liveOptions) setTo(v string) (err error) {
+	o.to, err = netip.ParseAddr(v)
+	return err
+}
+
+// check does what needs all options.
+func (o *liveOptions) check() error {
 	if o.ifName == "" {
-		for _, name := range []string{"speed", "wait", "ttl", "to", "dest"} {
-			if f.Changed(name) {
-				return fmt.Errorf("%w: --%s is for replays on an interface: --interface is missing", errUsage, name)
-			}
+		if o.without != "" {
+			return fmt.Errorf("%w: --%s is for replays on an interface: --interface is missing", errUsage, o.without)
 		}
 		return nil
-	}
-	if !(o.speed >= speedMin && o.speed <= speedMax) {
-		return fmt.Errorf("%w: --speed %v is outside %v to %v", errUsage, o.speed, speedMin, speedMax)
-	}
-	if o.wait < 0 {
-		return fmt.Errorf("%w: --wait %v is negative", errUsage, o.wait)
-	}
-	if o.ttl < 1 || o.ttl > 255 {
-		return fmt.Errorf("%w: --ttl %d is outside 1 to 255", errUsage, o.ttl)
-	}
-	if o.to != "" {
-		if o.toAddr, err = netip.ParseAddr(o.to); err != nil {
-			return fmt.Errorf("%w: --to: %v", errUsage, err)
-		}
 	}
 	if o.dest != "" {
 		if info, err := os.Stat(o.dest); err != nil {
@@ -96,7 +119,7 @@ func (o *liveOptions) check(f *pflag.FlagSet) (err error) {
 type live struct {
 	x    *stage
 	p    *played
-	o    *liveOptions
+	o    *liveOptions // of x
 	conn netio.Conn
 
 	heard    chan datagram
@@ -151,7 +174,7 @@ func gateOf(id session.ID, msg []byte) gate {
 }
 
 // playLive plays a capture to a real receiver and compares.
-func (x *stage) playLive(name string, o *liveOptions) error {
+func (x *stage) playLive(name string) error {
 	var p *played
 	var uids []string
 	for _, q := range x.order {
@@ -169,7 +192,7 @@ func (x *stage) playLive(name string, o *liveOptions) error {
 		fmt.Fprintln(x.t.out, "no receiver in the capture answers an ANNOUNCE")
 		return errNo
 	}
-	l := &live{x: x, p: p, o: o, heard: make(chan datagram, 1024), counts: map[gate]int{}, latest: map[gate]string{}}
+	l := &live{x: x, p: p, o: &x.o, heard: make(chan datagram, 1024), counts: map[gate]int{}, latest: map[gate]string{}}
 	if err := l.listen(); err != nil {
 		return err
 	}
@@ -186,8 +209,8 @@ func (x *stage) playLive(name string, o *liveOptions) error {
 		err = cerr
 	}
 	same := l.report()
-	if same && o.dest != "" && err == nil {
-		same, err = x.checkDest(name, o.dest, p)
+	if same && x.o.dest != "" && err == nil {
+		same, err = x.checkDest(name, x.o.dest, p)
 	}
 	if err == nil && !same {
 		err = errNo
@@ -294,8 +317,8 @@ func (l *live) message(m *session.Message) error {
 		}
 	}
 	to := m.Dst
-	if l.o.toAddr.IsValid() && !to.Addr().IsMulticast() {
-		to = netip.AddrPortFrom(l.o.toAddr, to.Port())
+	if l.o.to.IsValid() && !to.Addr().IsMulticast() {
+		to = netip.AddrPortFrom(l.o.to, to.Port())
 	}
 	if _, err := l.conn.WriteBatch([]netio.TxTrain{{Buf: pkt, To: to}}); err != nil {
 		return fmt.Errorf("%s: %w: %w", placeOf(m), errSend, err)

@@ -8,9 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
-
-	"github.com/spf13/pflag"
 
 	"uftp/cmd/cli"
 	"uftp/cmd/version"
@@ -34,18 +33,34 @@ var errUsage = errors.New("usage")
 // errNo says that the answer is no; what was wrong is printed already.
 var errNo = errors.New("no")
 
+// command is a row of the table of commands.
 type command struct {
 	name, args, what string
-	run              func(t *tool, args []string) error
+	examples         string
+	job              func(t *tool) job
+}
+
+// job is what a command does: options of its own, and run for the operands.
+type job struct {
+	options []cli.Option
+	run     func(operands []string) error
 }
 
 func commands() []command {
 	return []command{
-		{"inspect", "CAPTURE", "one line a message and a summary of every session", inspect},
-		{"extract", "CAPTURE DIRECTORY", "rebuild the files that were sent", extract},
-		{"rewrite", "CAPTURE CAPTURE", "change addresses and UIDs, drop and corrupt packets", rewrite},
-		{"receiver", "CAPTURE", "play the sender's side into our receiver, or to a real one, and compare its answers", replayReceiver},
-		{"sender", "CAPTURE", "play the receivers' answers into our sender and compare what it sends", replaySender},
+		{"inspect", "CAPTURE", "shows one line a message and a summary of every session", "" +
+			"  uftp-replay inspect session.pcap\n" +
+			"  uftp-replay inspect --summary --plot session.svg session.pcap\n", inspect},
+		{"extract", "CAPTURE DIRECTORY", "rebuilds the files that were sent",
+			"  uftp-replay extract --key server.pem session.pcap out\n", extract},
+		{"rewrite", "CAPTURE CAPTURE", "changes addresses and UIDs, drops and corrupts packets", "" +
+			"  uftp-replay rewrite --session 8b69467a/0 all.pcap one.pcap\n" +
+			"  uftp-replay rewrite --drop func=FILESEG,percent=2 in.pcap bad.pcap\n", rewrite},
+		{"receiver", "CAPTURE", "plays the sender's side into our receiver, or to a real one, and compares its answers", "" +
+			"  uftp-replay receiver --keylog keys session.pcap\n" +
+			"  uftp-replay receiver --interface eth0 --uid 0x0A50000B --dest /srv/dest session.pcap\n", replayReceiver},
+		{"sender", "CAPTURE", "plays the receivers' answers into our sender and compares what it sends",
+			"  uftp-replay sender --session 8b69467a/0 session.pcap\n", replaySender},
 	}
 }
 
@@ -54,7 +69,8 @@ type tool struct {
 	out  io.Writer // takes whole lines
 	err  io.Writer
 	keys session.Keys
-	from []string // the files that the keys come from
+	logs []string // names of key logs
+	pems []string // names of files with private keys
 
 	only    session.ID // of --session
 	hasOnly bool
@@ -72,7 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = ferr
 	}
 	switch {
-	case err == nil || errors.Is(err, pflag.ErrHelp):
+	case err == nil:
 		return exitYes
 	case errors.Is(err, errNo):
 		return exitNo
@@ -88,7 +104,7 @@ func (t *tool) dispatch(args []string) error {
 	if len(args) > 0 {
 		for _, c := range commands() {
 			if c.name == args[0] {
-				return c.run(t, args[1:])
+				return t.do(&c, args[1:])
 			}
 		}
 	}
@@ -116,47 +132,62 @@ func (t *tool) dispatch(args []string) error {
 	return fmt.Errorf("%w: no command %q", errUsage, args[0])
 }
 
-// flags makes the set of options of a command; parse completes it.
-func (t *tool) flags(name string) *pflag.FlagSet {
-	f := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.SortFlags = false
-	f.StringArray("keylog", nil, "key log with the secrets of encrypted sessions (docs/keylog.md); may be repeated")
-	f.StringArray("key", nil, "PEM file with private keys of hosts, long-term ones or those of an ECDH exchange; may be repeated")
-	f.String("session", "", "look at this session only: GROUP or GROUP/INSTANCE, such as 8b69467a/0")
-	return f
+const exits = "   0  yes\n   1  no: files not complete, answers that differ\n   2  wrong usage\n   3  a file cannot be read or written\n"
+
+// do parses the command line of a command, reads the keys it names, and runs it.
+func (t *tool) do(c *command, args []string) error {
+	const group = "Sessions and their keys"
+	j := c.job(t)
+	for i := range j.options {
+		if o := &j.options[i]; o.Group == "" {
+			o.Group = "What it does"
+		}
+	}
+	line := cli.Command{
+		Name: "uftp-replay " + c.name, Operands: c.args, Purpose: c.what, Version: version.Version, Exits: exits, Examples: c.examples,
+		Options: append(j.options, []cli.Option{
+			{Name: "keylog", Arg: "FILE", Group: group, Set: add(&t.logs),
+				Help: "key log with the secrets of encrypted sessions\n(docs/keylog.md); may be repeated"},
+			{Name: "key", Arg: "PEM", Group: group, Set: add(&t.pems),
+				Help: "file with private keys of hosts, long-term ones or those\nof an ECDH exchange; may be repeated"},
+			{Name: "session", Arg: "ID", Group: group, Set: t.setSession,
+				Help: "look at this session only: GROUP or GROUP/INSTANCE, such\nas 8b69467a/0"},
+			{Letter: 'h', Set: func(string) error { return cli.ErrHelp }},
+		}...),
+	}
+	names, err := line.Parse(args)
+	switch {
+	case err == cli.ErrHelp || err == cli.ErrVersion:
+		line.Finish(err, t.out, t.err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %s", errUsage, strings.TrimPrefix(err.Error(), line.Name+": "))
+	case len(names) != len(strings.Fields(c.args)):
+		return fmt.Errorf("%w: %s [options] %s", errUsage, line.Name, c.args)
+	}
+	if err := t.readKeys(); err != nil {
+		return err
+	}
+	return j.run(names)
 }
 
-// parse reads the command line and the keys it names; n operands are wanted.
-func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
-	var c command
-	for _, c = range commands() {
-		if c.name == f.Name() {
-			break
-		}
-	}
-	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintf(t.out, "Usage: uftp-replay %s [options] %s\n\n%s\n\n%s", c.name, c.args, c.what, f.FlagUsages())
-		return nil, err
-	} else if err != nil {
-		return nil, fmt.Errorf("%w: %v", errUsage, err)
-	}
-	if f.NArg() != n {
-		return nil, fmt.Errorf("%w: uftp-replay %s [options] %s", errUsage, c.name, c.args)
-	}
-	if text, _ := f.GetString("session"); text != "" {
-		var err error
-		if t.only, t.anyInst, err = session.ParseID(text); err != nil {
-			return nil, fmt.Errorf("%w: --session: %v", errUsage, err)
-		}
-		t.hasOnly = true
-	}
-	logs, _ := f.GetStringArray("keylog")
-	for _, name := range logs {
-		t.from = append(t.from, name)
+// add returns a Set that adds each value to a list.
+func add(list *[]string) func(string) error {
+	return func(v string) error { *list = append(*list, v); return nil }
+}
+
+func (t *tool) setSession(v string) (err error) {
+	t.only, t.anyInst, err = session.ParseID(v)
+	t.hasOnly = true
+	return err
+}
+
+// readKeys reads the key logs and private keys that the command line names.
+func (t *tool) readKeys() error {
+	for _, name := range t.logs {
 		r, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		err = t.keys.ReadLog(r)
 		r.Close()
@@ -165,23 +196,21 @@ func (t *tool) parse(f *pflag.FlagSet, args []string, n int) ([]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	pems, _ := f.GetStringArray("key")
-	for _, name := range pems {
-		t.from = append(t.from, name)
+	for _, name := range t.pems {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		list, err := parseKeys(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		t.keys.Private = append(t.keys.Private, list...)
 	}
-	return f.Args(), nil
+	return nil
 }
 
 // parsePEM reads one private key; tests that run often keep what it has read.
@@ -224,7 +253,7 @@ func placeOf(m *session.Message) string {
 // knows, so it stays with its owner.
 func (t *tool) mode(capture string) fs.FileMode {
 	mode := fs.FileMode(0o666)
-	for _, name := range append(t.from, capture) {
+	for _, name := range slices.Concat(t.logs, t.pems, []string{capture}) {
 		info, err := os.Stat(name)
 		if name == "-" {
 			info, err = os.Stdin.Stat()

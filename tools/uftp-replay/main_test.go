@@ -133,7 +133,7 @@ func TestUsage(t *testing.T) {
 		{"help", 0, "extract", []string{"--help"}},
 		{"version", 0, "uftp-replay ", []string{"--version"}},
 		{"help of a command", 0, "--keylog", []string{"inspect", "--help"}},
-		{"an unknown option", 2, "unknown flag", []string{"inspect", "--frob", one}},
+		{"an unknown option", 2, "unrecognized option '--frob'", []string{"inspect", "--frob", one}},
 		{"no capture", 2, "usage", []string{"inspect"}},
 		{"too many", 2, "usage", []string{"inspect", one, one}},
 		{"a capture that is not there", 3, "no such file", []string{"inspect", "nowhere.pcap"}},
@@ -141,7 +141,10 @@ func TestUsage(t *testing.T) {
 		{"a key log that is none", 3, "no such file", []string{"inspect", "--keylog", "nowhere", one}},
 		{"a key that is none", 3, "private key", []string{"inspect", "--key", empty, one}},
 		{"a session that is none", 2, "no session", []string{"inspect", "--session", "xyz", one}},
-		{"a picture of another kind", 2, "only .svg and .png", []string{"inspect", "--plot", "x.gif", one}},
+		{"a picture of another kind", 2, "Only SVG can be drawn: --plot x.png (allowed: FILE.svg;", []string{"inspect", "--plot", "x.png", one}},
+		{"a short option for help", 0, "--map-addr", []string{"rewrite", "-h"}},
+		{"an option of a replay on an interface", 2, "--interface is missing", []string{"receiver", "--ttl", "3", one}},
+		{"a real sender", 2, "cannot play to a real sender", []string{"sender", "--interface", "lo", one}},
 	} {
 		code, out, errs := replay(t, x.args...)
 		if code != x.code || !strings.Contains(out+errs, x.says) {

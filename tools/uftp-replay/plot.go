@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -16,62 +15,32 @@ const (
 	plotW, plotH   = 780, 190
 )
 
-// ink is a colour of the drawing.
-type ink uint8
-
+// Colours.
 const (
-	paper ink = iota
-	black
-	gridInk
-	rateInk
-	nakInk
-	nakFill // nakInk laid over paper
-	passInk
-	inks
+	paper   = "#ffffff"
+	black   = "#000000"
+	gridInk = "#dddddd"
+	rateInk = "#0066cc"
+	nakInk  = "#cc3300"
+	nakFill = "#e08566"
+	passInk = "#888888"
 )
 
-// inkRGB is what each ink looks like.
-var inkRGB = [inks][3]uint8{
-	paper: {0xff, 0xff, 0xff}, black: {0, 0, 0}, gridInk: {0xdd, 0xdd, 0xdd}, rateInk: {0, 0x66, 0xcc},
-	nakInk: {0xcc, 0x33, 0}, nakFill: {0xe0, 0x85, 0x66}, passInk: {0x88, 0x88, 0x88},
-}
-
-// anchor says which part of a text stands at its place.
-type anchor uint8
-
-const (
-	start anchor = iota
-	middle
-	end
-)
-
-// point is a place in units of the drawing, y downwards.
-type point struct{ x, y float64 }
-
-// canvas is what a drawing is drawn on. What is drawn later lies above.
-type canvas interface {
-	rect(at point, w, h float64, c ink)
-	line(points []point, c ink, dashed bool)
-	text(at point, a anchor, c ink, s string) // at is on the base line
-	writeTo(w io.Writer) error
-}
-
-// drawAll draws the sessions one below the other.
-func drawAll(c canvas, list []*summary) {
+// draw draws the sessions one below the other.
+func draw(list []*summary) *svg {
+	c := newSVG(panelW, panelH*max(1, len(list)))
 	if len(list) == 0 {
 		c.text(point{plotX, plotY}, start, black, "no session in the capture")
 	}
 	for i, x := range list {
 		drawPanel(c, x, float64(i*panelH))
 	}
+	return c
 }
-
-// drawingH is the height of a drawing of n sessions.
-func drawingH(n int) int { return panelH * max(1, n) }
 
 // drawPanel draws one session: rate as a line, NAKs as bars with a scale of their
 // own, the beginnings of passes as dashed lines. top is where the panel begins.
-func drawPanel(c canvas, x *summary, top float64) {
+func drawPanel(c *svg, x *summary, top float64) {
 	s := &x.series
 	var most bin
 	for _, v := range s.bins {

@@ -8,8 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/pflag"
-
+	"uftp/cmd/cli"
 	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/tools/internal/session"
@@ -30,6 +29,7 @@ const (
 // then for what the sender said.
 type stage struct {
 	t       *tool
+	o       liveOptions
 	byUID   map[wire.UID]*played
 	order   []*played
 	answers int
@@ -53,43 +53,38 @@ type sentFile struct {
 	sum  uint64
 }
 
-func replayReceiver(t *tool, args []string) error {
-	f := t.flags("receiver")
-	uid := f.String("uid", "", "take the place of this receiver only, such as 0x0A50000B")
-	var o liveOptions
-	o.add(f)
-	names, err := t.parse(f, args, 1)
-	if errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprint(t.out, liveHelp)
-	}
-	if err != nil {
-		return err
-	}
-	if err := o.check(f); err != nil {
-		return err
-	}
+func replayReceiver(t *tool) job {
 	x := &stage{
 		t: t, byUID: map[wire.UID]*played{}, sent: map[fileOf]*sentFile{},
-		ring: keyRing{known: t.keys.Private}, offers: map[session.ID]*offer{},
-		rows: map[session.ID]*row{},
+		offers: map[session.ID]*offer{}, rows: map[session.ID]*row{}, o: liveDefaults,
 	}
-	if *uid != "" {
-		if x.only, err = parseUID(*uid); err != nil {
-			return fmt.Errorf("%w: --uid: %v", errUsage, err)
-		}
-		x.hasOnly = true
+	options := []cli.Option{{Name: "uid", Arg: "UID", Set: x.setUID, Help: "replace this receiver only, such as 0x0A50000B"}}
+	return job{options: append(options, x.o.options()...), run: x.run}
+}
+
+func (x *stage) setUID(v string) (err error) {
+	x.only, err = parseUID(v)
+	x.hasOnly = true
+	return err
+}
+
+func (x *stage) run(names []string) error {
+	t := x.t
+	if err := x.o.check(); err != nil {
+		return err
 	}
+	x.ring.known = t.keys.Private
 	if info, err := os.Stat(names[0]); err == nil && !info.Mode().IsRegular() || names[0] == "-" {
 		return fmt.Errorf("%w: the capture is read twice, so it has to be a regular file", errUsage)
 	}
-	x.live = o.ifName != ""
+	x.live = x.o.ifName != ""
 	// Damage is told once, at the end, by the second reading.
 	if err := t.read(names[0], nil, x.collect, nil); err != nil && len(x.order) == 0 {
 		return err
 	}
 	x.settle()
 	if x.live {
-		return x.playLive(names[0], &o)
+		return x.playLive(names[0])
 	}
 	rerr := t.read(names[0], nil, x.play, nil)
 	if errors.Is(rerr, errUsage) {

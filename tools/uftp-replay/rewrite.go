@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,8 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
-
+	"uftp/cmd/cli"
 	"uftp/pcap"
 	"uftp/tools/internal/session"
 	"uftp/wire"
@@ -29,54 +29,46 @@ type rewriter struct {
 	ports         map[uint16]uint16
 	uids          map[wire.UID]wire.UID
 	drop, corrupt []*rule
+	seed          uint64
 	rnd           *rand.Rand
+	ng            bool
 
 	kept, dropped, corrupted int
 }
 
-func rewrite(t *tool, args []string) error {
-	f := t.flags("rewrite")
-	addrs := f.StringArray("map-addr", nil, "OLD=NEW: change an IP address, in ANNOUNCE too; may be repeated, as all that follow")
-	ports := f.StringArray("map-port", nil, "OLD=NEW: change a UDP port")
-	uids := f.StringArray("map-uid", nil, "OLD=NEW: change a UID wherever it stands, such as 0x0A500001=0x0A500002")
-	drop := f.StringArray("drop", nil, "RULE: leave packets out")
-	corrupt := f.StringArray("corrupt", nil, "RULE: change one byte behind the common header")
-	seed := f.Uint64("seed", 1, "what percent= and --corrupt make their choices of")
-	ng := f.Bool("pcapng", false, "write pcapng instead of classic pcap")
-	names, err := t.parse(f, args, 2)
-	if errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintf(t.out, "\n%s\nWhat is written is Ethernet; lengths and checksums are made anew.\n", ruleHelp)
+func rewrite(t *tool) job {
+	x := &rewriter{t: t, seed: 1, addrs: map[netip.Addr]netip.Addr{}, ports: map[uint16]uint16{}, uids: map[wire.UID]wire.UID{}}
+	const (
+		names   = "New names; each option may be repeated"
+		packets = "Packets; each RULE may be repeated"
+		output  = "The output is Ethernet; lengths and checksums are computed anew"
+	)
+	return job{
+		options: []cli.Option{
+			{Name: "map-addr", Arg: "OLD=NEW", Group: names, Set: pair(x.addrs, netip.ParseAddr), Help: "change an IP address, in ANNOUNCE too"},
+			{Name: "map-port", Arg: "OLD=NEW", Group: names, Set: pair(x.ports, parsePort), Help: "change a UDP port"},
+			{Name: "map-uid", Arg: "OLD=NEW", Group: names, Set: pair(x.uids, parseUID),
+				Help: "change a UID in all fields, such as\n0x0A500001=0x0A500002"},
+			{Name: "drop", Arg: "RULE", Group: packets, Set: addRule(&x.drop), Help: "leave packets out"},
+			{Name: "corrupt", Arg: "RULE", Group: packets, Set: addRule(&x.corrupt), Help: "change one byte behind the common header\n" + ruleHelp},
+			{Name: "seed", Arg: "N", Group: packets, Set: x.setSeed, Help: "seed of the choices by percent= and --corrupt; default: 1"},
+			{Name: "pcapng", Group: output, Set: cli.Flag(&x.ng), Help: "write pcapng instead of classic pcap"},
+		},
+		run: x.run,
 	}
-	if err != nil {
-		return err
+}
+
+func (x *rewriter) setSeed(v string) (err error) {
+	if x.seed, err = strconv.ParseUint(v, 0, 64); err != nil {
+		return &cli.Error{Text: "Invalid seed", Allowed: "0 to 18446744073709551615"}
 	}
-	x := &rewriter{t: t, rnd: rand.New(rand.NewPCG(*seed, 0))}
-	if x.addrs, err = pairs(*addrs, netip.ParseAddr); err != nil {
-		return err
-	}
-	if x.uids, err = pairs(*uids, parseUID); err != nil {
-		return err
-	}
-	if x.ports, err = pairs(*ports, parsePort); err != nil {
-		return err
-	}
-	for _, list := range []struct {
-		texts []string
-		rules *[]*rule
-	}{{*drop, &x.drop}, {*corrupt, &x.corrupt}} {
-		for _, text := range list.texts {
-			r, err := parseRule(text)
-			if err != nil {
-				return err
-			}
-			*list.rules = append(*list.rules, r)
-		}
-	}
-	return x.run(names[0], names[1], *ng)
+	return nil
 }
 
 // run rewrites one capture. What is written never replaces a file.
-func (x *rewriter) run(from, to string, ng bool) (err error) {
+func (x *rewriter) run(names []string) (err error) {
+	from, to := names[0], names[1]
+	x.rnd = rand.New(rand.NewPCG(x.seed, 0))
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, x.t.mode(from)&^0o022) // follows no link
 	if err != nil {
 		return err
@@ -88,7 +80,7 @@ func (x *rewriter) run(from, to string, ng bool) (err error) {
 	}()
 	b := bufio.NewWriterSize(out, 1<<20)
 	form := pcap.Classic
-	if ng {
+	if x.ng {
 		form = pcap.NG
 	}
 	if x.w, err = pcap.NewWriter(b, form); err != nil {
@@ -269,19 +261,21 @@ func (x *rewriter) announced(m *session.Message, a *wire.Announce) (n int, err e
 	return n, nil
 }
 
-// pairs reads a list of OLD=NEW.
-func pairs[T comparable](texts []string, parse func(string) (T, error)) (map[T]T, error) {
-	m := map[T]T{}
-	for _, text := range texts {
+// pair returns a Set that reads OLD=NEW into m.
+func pair[T comparable](m map[T]T, parse func(string) (T, error)) func(string) error {
+	return func(text string) error {
 		a, b, ok := strings.Cut(text, "=")
-		from, err1 := parse(a)
-		to, err2 := parse(b)
-		if err := errors.Join(err1, err2); err != nil || !ok {
-			return nil, fmt.Errorf("%w: %q is not OLD=NEW: %v", errUsage, text, err)
+		from, err := parse(a)
+		to, errTo := parse(b)
+		switch {
+		case !ok:
+			return fmt.Errorf("%q is not OLD=NEW", text)
+		case err != nil || errTo != nil:
+			return fmt.Errorf("%q is not OLD=NEW: %v", text, cmp.Or(err, errTo))
 		}
 		m[from] = to
+		return nil
 	}
-	return m, nil
 }
 
 func parsePort(text string) (uint16, error) {

@@ -19,15 +19,18 @@ type rule struct {
 	seen    int
 }
 
-const ruleHelp = `A RULE is a list of conditions, all of which must hold: KEY=VALUE,KEY=VALUE...
-  packet=A-B    numbers in the capture
-  func=NAME     message, such as FILESEG or STATUS; what was sealed counts if it can be opened
-  uid=UID       source UID, such as 0x0A500001
-  from=ADDRESS  source address         to=ADDRESS  destination address
-  file=N        section=A-B            block=A-B   of FILESEG, DONE, STATUS, ...
-  nth=N         every Nth of those     percent=P   so many of those by chance (--seed)
-A-B may be one number.
-`
+const ruleHelp = `A RULE is KEY=VALUE,KEY=VALUE...; all must hold:
+packet=A-B    numbers in the capture
+func=NAME     message, such as FILESEG or STATUS; a sealed
+              one counts if the keys open it
+uid=UID       source UID, such as 0x0A500001
+from=ADDRESS  source address
+to=ADDRESS    destination address
+file=N, section=A-B, block=A-B
+              of FILESEG, DONE, STATUS, ...
+nth=N         every Nth of the packets that match
+percent=P     P percent of them by chance (--seed)
+A-B may be one number.`
 
 // parseRule reads a rule.
 func parseRule(text string) (*rule, error) {
@@ -36,13 +39,24 @@ func parseRule(text string) (*rule, error) {
 		key, value, _ := strings.Cut(part, "=")
 		check, err := r.condition(key, value)
 		if err != nil {
-			return nil, fmt.Errorf("%w: rule %q: %v", errUsage, text, err)
+			return nil, fmt.Errorf("rule %q: %w", text, err)
 		}
 		if check != nil {
 			r.checks = append(r.checks, check)
 		}
 	}
 	return r, nil
+}
+
+// addRule returns a Set that adds a rule to a list.
+func addRule(list *[]*rule) func(string) error {
+	return func(text string) error {
+		r, err := parseRule(text)
+		if err == nil {
+			*list = append(*list, r)
+		}
+		return err
+	}
 }
 
 // condition reads one condition; nth and percent are kept and give no check.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"uftp/cmd/cli"
 	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -81,19 +82,16 @@ type due struct {
 	pkt  []byte
 }
 
-func replaySender(t *tool, args []string) error {
-	f := t.flags("sender")
-	live := f.String("interface", "", "")
-	if err := f.MarkHidden("interface"); err != nil {
-		return err
+func replaySender(t *tool) job {
+	return job{
+		options: []cli.Option{{Name: "interface", Arg: "NAME", Set: func(string) error {
+			return errors.New("sender cannot play to a real sender, only to ours in virtual time")
+		}}},
+		run: func(names []string) error { return runSender(t, names) },
 	}
-	names, err := t.parse(f, args, 1)
-	if err != nil {
-		return err
-	}
-	if *live != "" {
-		return fmt.Errorf("%w: sender --interface: nothing can be played to a real sender, only to ours in virtual time", errUsage)
-	}
+}
+
+func runSender(t *tool, names []string) error {
 	x := &role{t: t, want: newSkeleton(), got: newSkeleton(), replies: map[trigger][]reply{}}
 	x.ring.known = t.keys.Private
 	x.proofs, x.acks, x.agents = map[wire.UID]*proof{}, map[wire.UID]reply{}, map[wire.UID]*agent{}

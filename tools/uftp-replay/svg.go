@@ -7,8 +7,18 @@ import (
 	"io"
 )
 
-// svg is a canvas of lines and letters.
+// svg is a drawing. What is drawn later covers what was drawn before.
 type svg struct{ b bytes.Buffer }
+
+// point is a place in units of the drawing, y downwards.
+type point struct{ x, y float64 }
+
+// Which part of a text stands at its place.
+const (
+	start  = "start"
+	middle = "middle"
+	end    = "end"
+)
 
 func newSVG(w, h int) *svg {
 	s := &svg{}
@@ -17,22 +27,16 @@ func newSVG(w, h int) *svg {
 	return s
 }
 
-// String returns the ink as SVG writes it.
-func (c ink) String() string {
-	v := inkRGB[c]
-	return fmt.Sprintf("#%02x%02x%02x", v[0], v[1], v[2])
+func (s *svg) rect(at point, w, h float64, color string) {
+	fmt.Fprintf(&s.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`+"\n", at.x, at.y, w, h, color)
 }
 
-func (s *svg) rect(at point, w, h float64, c ink) {
-	fmt.Fprintf(&s.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%v"/>`+"\n", at.x, at.y, w, h, c)
-}
-
-func (s *svg) line(points []point, c ink, dashed bool) {
+func (s *svg) line(points []point, color string, dashed bool) {
 	dash := ""
 	if dashed {
 		dash = ` stroke-dasharray="4 3"`
 	}
-	fmt.Fprintf(&s.b, `<polyline fill="none" stroke="%v"%s points="`, c, dash)
+	fmt.Fprintf(&s.b, `<polyline fill="none" stroke="%s"%s points="`, color, dash)
 	for i, p := range points {
 		if i > 0 {
 			s.b.WriteByte(' ')
@@ -42,9 +46,10 @@ func (s *svg) line(points []point, c ink, dashed bool) {
 	s.b.WriteString("\"/>\n")
 }
 
-func (s *svg) text(at point, a anchor, c ink, text string) {
-	fmt.Fprintf(&s.b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%v">`, at.x, at.y, [...]string{start: "start", middle: "middle", end: "end"}[a], c)
-	xml.EscapeText(&s.b, []byte(text)) // a Buffer takes everything
+// text writes with its base line at a place.
+func (s *svg) text(at point, anchor, color, text string) {
+	fmt.Fprintf(&s.b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s">`, at.x, at.y, anchor, color)
+	_ = xml.EscapeText(&s.b, []byte(text)) // writing to a Buffer does not fail
 	s.b.WriteString("</text>\n")
 }
 
