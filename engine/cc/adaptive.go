@@ -1,207 +1,396 @@
 package cc
 
-import "math"
+import (
+	"time"
 
-// Adaptive looks for the highest rate at which receivers lose no more than a given
-// share. It learns from epochs: spans of one rate of which the receivers have told what
-// they lack. It raises the rate by half until something is lost, then falls a little
-// below what arrived, climbs back half the way at a time and feels above it in growing
-// steps: slow start, then the concave and convex growth of RFC 9438, with loss told
-// block by block in place of acknowledgements.
-//
-// Loss that does not shrink with the rate is the link's own: it is taken out of the
-// account, so that a link that loses 2 % of everything is not starved.
-//
-// Make it with NewAdaptive.
-type Adaptive struct {
-	rate    int64   // bytes/s; 0 = no limit
-	max     int64   // bytes/s; 0 = none
-	least   int64   // bytes/s
-	accept  float64 // share of blocks that may be lost
-	fresh   bool    // nothing was lost so far
-	ceiling int64   // bytes/s that arrived when too much was lost; 0 = not known
-	step    float64 // of the next climb above the ceiling
-
-	base     float64 // share that is lost at any rate
-	baseTop  float64 // as it was when it was found
-	falls    int     // since the last climb
-	arrived  float64 // bytes/s that arrived before the first of them
-	sent     int     // blocks since then
-	lost     int     // of these
-	good     int64   // bytes/s that were last sent without a fault
-	deaf     int     // epochs of which nobody told anything, in a row
-	answered [3]int  // of the epochs before
-}
-
-// The search.
-const (
-	MinRate = 16_000         // bytes/s; slower than any link this protocol is used on
-	MaxRate = 12_500_000_000 // bytes/s; faster than any port
-
-	relief    = 0.85 // of what arrived, so that queues on the way drain
-	nearby    = 0.97 // of the ceiling, to which the rate comes back by halves
-	stepFirst = 0.005
-	stepGrow  = 1.25
-	stepMax   = 0.15
-	steep     = 0.9  // of the rate may be lost in one fall
-	limited   = 0.75 // of the rate: who sends less does not learn from a clean epoch
-	baseMax   = 0.9
-	vain      = 2    // falls after which loss is the link's own
-	same      = 0.92 // of what arrived before is as much as before
+	"uftp/engine/block"
+	"uftp/engine/clock"
 )
 
-// Epoch is what is known about a span in which the rate did not change.
-type Epoch struct {
-	Rate      int64 // bytes/s at which blocks really left
-	Sent      int   // blocks
-	Lost      int   // of these, blocks that the receiver lacks that lacks most
-	Asked     bool  // receivers were asked; else those that lost nothing have not answered
-	Receivers int   // that could have told
-	Answered  int   // receivers that told what they lack
-	Idle      bool  // nothing was sent most of the time, or queues grow: no reason to go faster
+// Adaptive is a law that needs nothing but the messages that receivers of any make understand.
+//
+// It cuts the walk over a file into epochs of one rate. At the end of an epoch it has the
+// sender ask: a DONE for the present section that lists nobody. Receivers take it for the end
+// of a pass in which they have answered, and one GRTT later send a STATUS for that section.
+// What it lacks before the place of the question is loss; the rest has not been sent yet.
+// Sections that pass faster than answers come need no question: receivers report those by
+// themselves when they end, though only if they lack something.
+//
+// What a receiver lacks is sent again only up to the place of the question and to the last
+// block that has arrived. What comes after it may be on its way, in the queue of a slow link
+// even for seconds.
+//
+// An epoch is judged by the receiver that has lost most. Make an Adaptive with NewAdaptive.
+type Adaptive struct {
+	cfg    AdaptiveConfig
+	search search
+	loss   float64 // of the epoch that was judged last
+
+	layout *block.Layout
+	need   *block.Set
+	flying int // trains planned that have not left
+
+	// The epoch: the blocks of the walk from the place from on.
+	epoch  uint32
+	opened clock.Time    // when it began
+	began  clock.Time    // when its present walk began; 0 = none is under way
+	spent  time.Duration // in earlier walks
+	from   int
+	sent   int       // blocks planned
+	lost   int       // of these, what the receiver lacks that lacks most
+	walked block.Set // blocks planned in this walk
+	drains int       // trains of a faster epoch that have not left
+	queues bool      // answers of this epoch came late: queues grow
+
+	// The section of the walk.
+	section      int        // -1 before the first one
+	sectionFrom  clock.Time // when the walk came to it, in this or an earlier walk
+	sectionPlace int        // its first block, or that of the epoch if this began later
+	sectionAt    clock.Time // when the walk came to that block
+	sectionSent  int        // blocks of the epoch that were planned before
+
+	// The end of the epoch, while waits is set: it covers the blocks before the place upTo.
+	waits   bool
+	asked   bool // a question has been put; else receivers report by themselves
+	upTo    int
+	counted int           // blocks sent up to there
+	span    time.Duration // that they took
+	ahead   int           // trains planned before it that have not left
+	left    clock.Time    // when the last of them left, and with it the question
+	soonest clock.Time    // before then nobody can have answered
+	due     clock.Time    // when waiting ends
+
+	// The latest question.
+	question   uint32     // its number
+	about      int        // its section; -1 = none was put in this walk
+	aboutFrom  int        // first block of the epoch that it was for
+	leftBefore clock.Time // when the one before it left; 0 = there was none
+	answers    int        // receivers that have answered it
+	stopped    clock.Time // when the walk ended and DONE asked instead
 }
 
-// NewAdaptive starts at start bytes/s, 0 for no limit but most until too much is lost, and
-// stays within most bytes/s (0 = no limit). Receivers may lose share accept of the blocks, 0..1.
-func NewAdaptive(start, most int64, accept float64) Adaptive {
-	if most > 0 && (start == 0 || start > most) {
-		start = most
-	}
-	a := Adaptive{rate: start, least: MinRate, max: most, accept: accept, fresh: true, step: stepFirst}
-	if start > 0 {
-		a.least = min(MinRate, start)
-	}
-	return a
+// AdaptiveConfig is what an Adaptive starts with.
+type AdaptiveConfig struct {
+	Start     int64         // bytes/s; 0 = no limit but Most until too much is lost
+	Most      int64         // bytes/s that the rate never exceeds; 0 = no limit
+	MaxLoss   float64       // share of blocks, 0..1, that may be lost; after the first fall DefaultMaxLoss at most
+	Packet    int           // bytes of a whole IP packet with a full block
+	Lookahead time.Duration // how long before its departure a block may be planned
 }
 
-// Rate returns the rate that is right by what is known, bytes/s; 0 = no limit.
-func (a *Adaptive) Rate() int64 { return a.rate }
+var _ Controller = (*Adaptive)(nil)
 
-// Accept sets the share of blocks that may be lost from now on.
-func (a *Adaptive) Accept(share float64) { a.accept = share }
+// Epochs.
+const (
+	epochMin    = 20 * time.Millisecond
+	epochFirst  = 32  // blocks in the first climb, and at least: only a large loss matters
+	epochBlocks = 400 // blocks afterwards, or those of epochLong if they are fewer
+	epochLong   = time.Second
+	// idleShare: a sender that sends for less than one part in so many of the time cannot tell
+	// whether the rate is right.
+	idleShare = 8
+	// Answers may take one part in so many of the rate.
+	answerFirst = 10 // in the first climb
+	answerShare = 100
+	answerExtra = 100 // bytes about, of headers around the bitmap of a STATUS
+	// lateAnswers is the delay that queues may add. Later answers raise the GRTT.
+	lateAnswers = 100 * time.Millisecond
+	// unlimitedWait is how long data may take to leave the system when only the port limits it:
+	// 4 MiB of socket buffer at 64 Mbit/s.
+	unlimitedWait = 500 * time.Millisecond
+)
 
-// Climbing reports whether no loss has ended the first climb yet.
-func (a *Adaptive) Climbing() bool { return a.fresh && a.rate > 0 }
+// NewAdaptive returns the law of a session that has sent nothing yet.
+func NewAdaptive(cfg AdaptiveConfig) *Adaptive {
+	return &Adaptive{cfg: cfg, search: newSearch(cfg.Start, cfg.Most, cfg.MaxLoss), section: -1, about: -1}
+}
 
-// Update learns from an epoch. It reports whether that had too much loss.
-func (a *Adaptive) Update(e Epoch) (tooMuch bool) {
-	heard := a.hears(e)
-	if e.Sent == 0 {
+// Rate implements [Controller].
+func (a *Adaptive) Rate() int64 { return a.search.rate }
+
+// Loss implements [Controller].
+func (a *Adaptive) Loss() float64 { return a.loss }
+
+// Start implements [Controller]. The present epoch goes on in the new walk, or ends: what
+// receivers lacked of the last walk they have reported by now.
+func (a *Adaptive) Start(now clock.Time, g Group, layout *block.Layout, need *block.Set) {
+	a.layout, a.need = layout, need
+	a.section, a.about, a.waits = -1, -1, false
+	a.walked.Reset(layout.Blocks, false)
+	switch {
+	case a.began != 0: // the walk was broken off: its time is not known
+		a.next(now)
+	case a.sent >= a.enough() && a.spent >= epochMin:
+		a.judge(now, epoch{
+			sent: a.sent, lost: a.lost, rate: a.bytesPerSecond(a.sent, a.spent), receivers: g.Open,
+			idle: a.spent*idleShare < now.Sub(a.opened),
+		})
+	}
+	a.open(now, 0)
+}
+
+// Planned implements [Controller].
+func (a *Adaptive) Planned(blocks []uint32) {
+	a.flying++
+	a.sent += len(blocks)
+	for _, i := range blocks {
+		a.walked.Add(int(i))
+	}
+}
+
+// Stop implements [Controller]. The clock of the epoch stands while nothing is sent.
+func (a *Adaptive) Stop(now clock.Time) {
+	a.spent += now.Sub(a.began)
+	a.began, a.stopped = 0, now
+	a.waits = false // DONE asks all receivers now
+}
+
+// open starts the part of an epoch that begins at block from.
+func (a *Adaptive) open(now clock.Time, from int) {
+	a.began, a.from = now, from
+	a.sectionPlace, a.sectionAt, a.sectionSent = from, now, a.sent
+}
+
+// enter notes that the walk has come to another section, at block first.
+func (a *Adaptive) enter(now clock.Time, first, section int) {
+	a.section, a.sectionFrom = section, now
+	a.sectionPlace, a.sectionAt, a.sectionSent = first, now, a.sent
+}
+
+// enough returns how many blocks make an epoch.
+func (a *Adaptive) enough() int {
+	if a.search.climbing() {
+		return epochFirst
+	}
+	if rate := a.Rate(); rate > 0 {
+		if interval := time.Duration(int64(a.cfg.Packet) * 1e9 / rate); interval > 0 {
+			return min(max(int(epochLong/interval), epochFirst), epochBlocks)
+		}
+	}
+	return epochBlocks
+}
+
+// Ask implements [Controller]. It ends the epoch when there is enough to judge it by.
+func (a *Adaptive) Ask(now clock.Time, g Group, next, section int) bool {
+	if section < 0 {
 		return false
 	}
-	loss := float64(e.Lost) / float64(e.Sent)
+	if section != a.section {
+		a.enter(now, next, section)
+	}
 	switch {
-	case a.TooMuch(e):
-		a.fall(e, loss)
-		return true
-	case e.Asked && e.Answered == 0:
-		// Answers may have been lost, or nothing arrives any more.
-		if a.deaf >= 2 {
-			a.ceiling = max(a.ceiling, a.good) // where it was well before: back there fast
-			a.fresh = a.ceiling == 0
-			a.set(a.sentAt(e) / 2)
-		}
-	default:
-		a.sent, a.lost = a.sent+e.Sent, a.lost+e.Lost
-		a.base = min(0.95*a.base+0.05*loss, a.baseTop)
-		if heard && !e.Idle && a.clean(e) {
-			a.falls = 0
-			a.good = e.Rate
-			a.climb(e)
-		}
-	}
-	return false
-}
-
-// hears reports whether nearly all of those that answered lately have told.
-func (a *Adaptive) hears(e Epoch) bool {
-	if !e.Asked {
-		return true
-	}
-	if e.Answered == 0 {
-		a.deaf++
+	case a.waits:
+		a.awaitAnswers(now, g, next)
+		return false
+	case a.drains > 0:
+		a.next(now)
+		a.open(now, next)
 		return false
 	}
-	a.deaf = 0
-	most := max(a.answered[0], a.answered[1], a.answered[2])
-	a.answered[0], a.answered[1], a.answered[2] = a.answered[1], a.answered[2], e.Answered
-	return 10*e.Answered >= 9*most
-}
-
-// TooMuch reports whether more was lost than is accepted, and more than chance would
-// explain: by two standard deviations and one block, and what the worst of many has more.
-func (a *Adaptive) TooMuch(e Epoch) bool {
-	expected := (a.base + a.accept) * float64(e.Sent)
-	return float64(e.Lost) > expected+(2+e.worst())*math.Sqrt(expected)+1
-}
-
-// clean reports whether so little was lost that the rate may rise.
-func (a *Adaptive) clean(e Epoch) bool {
-	expected := (a.base + a.accept) * float64(e.Sent)
-	return float64(e.Lost) <= expected+e.worst()*math.Sqrt(expected)+math.Sqrt(a.base*float64(e.Sent))
-}
-
-// worst is how many standard deviations the one of all receivers that loses most by mere
-// chance is above the mean, about.
-func (e Epoch) worst() float64 { return math.Sqrt(2 * math.Log(float64(max(e.Receivers, 1)))) }
-
-// fall goes below what arrived. When even that did not help, several times, and less and less
-// arrives, it is not the rate: the link is like that.
-func (a *Adaptive) fall(e Epoch, loss float64) {
-	rate := a.sentAt(e)
-	arrived := float64(rate) * (1 - max(0, loss-a.base))
-	if a.falls > 0 {
-		a.sent, a.lost = a.sent+e.Sent, a.lost+e.Lost
+	span := a.spent + now.Sub(a.began)
+	enough := a.enough()
+	if a.sent < enough || span < epochMin {
+		return false
 	}
+	rate := a.bytesPerSecond(a.sent, span)
+	if a.ending(g, next, rate) {
+		if a.sectionPlace > a.from && a.sectionSent >= enough { // a section has ended in this epoch
+			a.wait(now, g, false, a.sectionPlace, a.sectionSent, a.sectionSpan())
+		}
+		return false
+	}
+	if now < a.sectionFrom.Add(2*g.GRTT) {
+		return false // receivers whose timer still runs for the section before do not listen
+	}
+	if span.Seconds() < a.answerSeconds(g, rate) {
+		return false
+	}
+	a.question++
+	a.about, a.aboutFrom, a.leftBefore, a.answers = section, a.from, a.left, 0
+	a.wait(now, g, true, next, a.sent, span)
+	return true
+}
+
+// ending reports whether the section may be over before a question for it arrives.
+func (a *Adaptive) ending(g Group, next int, rate int64) bool {
+	passing := (2*g.GRTT + a.cfg.Lookahead).Seconds() * float64(rate) / float64(a.cfg.Packet)
+	end := a.layout.First(a.section + 1)
+	return float64(a.need.CountRange(next, end-next)) <= passing
+}
+
+// answerSeconds returns how long an epoch must last so that the answers to a question take no
+// more of the rate than their share.
+func (a *Adaptive) answerSeconds(g Group, rate int64) float64 {
+	share := answerShare
+	if a.search.climbing() {
+		share = answerFirst
+	}
+	status := block.NAKBytes(a.layout.SectionBlocks(a.section)) + answerExtra
+	return float64(g.Open) * float64(status*share) / float64(max(rate, 1))
+}
+
+// sectionSpan returns what the epoch took up to the present section.
+func (a *Adaptive) sectionSpan() time.Duration { return a.spent + a.sectionAt.Sub(a.began) }
+
+// wait ends the epoch at block upTo, before which sent blocks have gone in a time of span.
+func (a *Adaptive) wait(now clock.Time, g Group, asked bool, upTo, sent int, span time.Duration) {
+	a.waits, a.asked, a.upTo = true, asked, upTo
+	a.counted, a.span = sent, span
+	a.ahead = a.flying
+	a.soonest, a.due, a.left = now.Add(g.GRTT), clock.Never, now
+	if a.ahead == 0 {
+		a.leave(now, g)
+	}
+}
+
+// leave notes that the question has left, and all data before it.
+func (a *Adaptive) leave(now clock.Time, g Group) {
+	a.ahead, a.left = 0, now
+	a.due = now.Add(a.answerTime(g))
+}
+
+// answerTime is how long answers may take: the receivers' timer of one GRTT, the way there and
+// back, and some time of theirs. The law waits so long only if somebody does not answer.
+func (a *Adaptive) answerTime(g Group) time.Duration {
+	d := 4*g.GRTT + lateAnswers
+	if a.Rate() == 0 {
+		d += unlimitedWait
+	}
+	return d
+}
+
+// awaitAnswers judges the epoch when all answers are there, when no more are expected, or when
+// they leave no doubt.
+func (a *Adaptive) awaitAnswers(now clock.Time, g Group, next int) {
+	if !a.asked && a.sectionPlace > a.upTo {
+		a.upTo, a.counted, a.span = a.sectionPlace, a.sectionSent, a.sectionSpan()
+	}
+	e := epoch{sent: a.counted, lost: a.lost, asked: a.asked, receivers: g.Open}
+	if a.asked {
+		e.answered = a.answers
+	}
+	if now < a.due && !(a.asked && a.answers >= g.Open) && !a.search.tooMuch(e) {
+		return
+	}
+	e.rate = a.bytesPerSecond(a.counted, a.span)
+	a.waits = false
+	a.judge(now, e)
+	a.open(now, next)
+}
+
+// Departed implements [Controller].
+func (a *Adaptive) Departed(now clock.Time, g Group, trains int) {
+	a.flying -= trains
+	a.drains = max(a.drains-trains, 0)
+	if a.ahead == 0 {
+		return
+	}
+	if a.ahead -= trains; a.ahead <= 0 {
+		a.leave(now, g)
+	}
+}
+
+// Answer implements [Controller]. A STATUS answers the question if it is the first one of r
+// since then for that section, and if something has arrived since the epoch began. One that
+// comes so late that the section has ended meanwhile still says nothing about its end.
+//
+// Once the walk is over, DONE has asked. A STATUS that comes when DONE can have been answered
+// answers DONE, and so does one that lacks all of the epoch, as when the end of the pass was
+// lost: it says what is missing, and nothing about the time that the question took.
+// Nor does a STATUS of a section that the walk has left: receivers send those unasked.
+func (a *Adaptive) Answer(now clock.Time, g Group, r *Receiver, s Status) (v Verdict) {
+	walking := a.began != 0
 	switch {
-	case a.falls == 0 || arrived > same*a.arrived:
-		// The first one; or as much arrives as before, which only a link that is full does.
-		a.falls, a.sent, a.lost = 0, 0, 0
-		a.arrived = arrived
-	case a.falls >= vain:
-		if since := float64(a.lost) / float64(a.sent); since <= baseMax {
-			a.base = since + math.Sqrt(since*(1-since)/float64(a.sent))
-			a.baseTop = a.base
-			a.falls = 0
-			a.ceiling = int64(a.arrived)
-			return
+	case s.Section != a.about || r.answered == a.question || now < a.soonest:
+		return v
+	case !walking && (now >= a.due || now >= a.stopped.Add(g.GRTT)):
+		return v
+	}
+	first := a.layout.First(s.Section)
+	most := min(a.upTo-first, a.layout.SectionBlocks(s.Section))
+	n := block.LastUnnamed(s.NAKs, most) + 1
+	if first+n <= a.aboutFrom {
+		// It answers an earlier question, or has lost all of the epoch.
+		switch {
+		case !walking:
+			return v
+		case s.Sending && r.answered != 0 && r.answered+1 == a.question:
+			n = most // it has answered the earlier one
+		default:
+			if a.leftBefore > 0 && s.Sending {
+				v.RTT = a.lateBy(g, now.Sub(a.leftBefore))
+			}
+			v.Taken = !s.Sending
+			return v
 		}
 	}
-	a.falls++
-	a.ceiling = int64(max(arrived, (1-steep)*float64(rate)))
-	a.fresh = false
-	a.step = stepFirst
-	a.set(int64(relief * float64(a.ceiling)))
+	r.answered = a.question
+	a.answers++
+	a.count(r, s, n)
+	if a.ahead == 0 && s.Sending {
+		v.RTT = a.lateBy(g, now.Sub(a.left))
+	}
+	v.Taken, v.Blocks = true, n
+	return v
 }
 
-// sentAt is the rate of an epoch, which may come out a little above that in force.
-func (a *Adaptive) sentAt(e Epoch) int64 {
-	if a.rate > 0 {
-		return min(e.Rate, a.rate)
+// lateBy returns the round trip time that an answer after took shows, 0 if it was not late. A
+// late one had queues in its way that were not there when the round trip was measured.
+func (a *Adaptive) lateBy(g Group, took time.Duration) time.Duration {
+	rtt := took - g.GRTT
+	if rtt <= g.GRTT {
+		return 0
 	}
-	return e.Rate
+	a.queues = true
+	return rtt
 }
 
-// climb goes up after an epoch without a fault.
-func (a *Adaptive) climb(e Epoch) {
-	switch top := int64(nearby * float64(a.ceiling)); {
-	case a.rate == 0:
-	case float64(e.Rate) < limited*float64(a.rate):
-		a.set(min(a.rate, 2*e.Rate)) // sender or port is the limit: a leap later would not be felt in time
-	case a.fresh:
-		a.set(a.rate + a.rate/2)
-	case top-a.rate > a.rate/50:
-		a.set(a.rate + (top-a.rate+1)/2)
-	default:
-		a.set(a.rate + max(1, int64(a.step*float64(a.rate))))
-		a.step = min(stepGrow*a.step, stepMax)
-	}
+// Lacks implements [Controller].
+func (a *Adaptive) Lacks(r *Receiver, s Status) {
+	a.count(r, s, a.layout.SectionBlocks(s.Section))
 }
 
-func (a *Adaptive) set(rate int64) {
-	rate = min(max(rate, a.least), MaxRate)
-	if a.max > 0 {
-		rate = min(rate, a.max)
+// count counts what r has lost in the present epoch, by the first n blocks of a section's
+// bitmap, once for each section.
+func (a *Adaptive) count(r *Receiver, s Status, n int) {
+	if r.epoch != a.epoch {
+		r.epoch, r.lost, r.lostIn = a.epoch, 0, -1
 	}
-	a.rate = rate
+	first := a.layout.First(s.Section)
+	lo, hi := max(a.from-first, 0), n
+	if a.waits {
+		hi = min(a.upTo-first, n)
+	}
+	lo = (lo + 7) &^ 7 // in whole bytes of the bitmap: up to 7 blocks do not count
+	if lo >= hi || r.lostIn == s.Section {
+		return
+	}
+	r.lostIn = s.Section
+	r.lost += a.walked.CountNamed(s.NAKs[lo/8:], first+lo, hi-lo)
+	a.lost = max(a.lost, r.lost)
+}
+
+// judge has the search learn from an epoch and starts the next one.
+func (a *Adaptive) judge(now clock.Time, e epoch) {
+	before := a.Rate()
+	e.idle = e.idle || a.queues
+	if a.search.update(e) {
+		a.drains = a.flying
+	}
+	if a.Rate() != before {
+		a.loss = float64(e.lost) / float64(e.sent)
+	}
+	a.next(now)
+}
+
+// next begins an epoch that nothing is known of.
+func (a *Adaptive) next(now clock.Time) {
+	a.epoch++
+	a.opened = now
+	a.sent, a.lost, a.spent, a.queues = 0, 0, 0, false
+}
+
+// bytesPerSecond is the rate of so many full blocks in a time, with their headers.
+func (a *Adaptive) bytesPerSecond(blocks int, d time.Duration) int64 {
+	return int64(float64(blocks) * float64(a.cfg.Packet) / max(d.Seconds(), 1e-9))
 }

@@ -1,236 +1,194 @@
 package cc
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"testing"
+	"time"
+
+	"uftp/engine/block"
+	"uftp/engine/clock"
 )
 
-// path is what an epoch goes through: a link that carries capacity bytes/s, loses share
-// noise of what is left, behind a sender that can do no more than source bytes/s.
-type path struct {
-	capacity, source int64
-	noise            float64
+// session walks over a file of one section with an Adaptive, in invented time.
+type session struct {
+	t         *testing.T
+	a         *Adaptive
+	now       clock.Time
+	layout    block.Layout
+	need      block.Set
+	next      int
+	group     Group
+	receivers []Receiver
+	asked     []int // the place of each question
 }
 
-// try sends one epoch of n blocks at the rate of a.
-func (p path) try(a *Adaptive, rng *rand.Rand, n int) Epoch {
-	rate := a.Rate()
-	if rate == 0 || rate > p.source {
-		rate = p.source
+const ms = time.Millisecond
+
+// newSession begins a walk over n blocks that starts at 1000 blocks/s.
+func newSession(t *testing.T, n, receivers int) *session {
+	t.Helper()
+	s := &session{t: t, now: begin, group: Group{GRTT: 10 * ms, Open: receivers}, receivers: make([]Receiver, receivers)}
+	s.a = NewAdaptive(AdaptiveConfig{Start: 1_000_000, MaxLoss: DefaultMaxLoss, Packet: 1000})
+	var err error
+	if s.layout, err = block.NewLayout(int64(n)*8000, 8000); err != nil || s.layout.Sections != 1 {
+		t.Fatalf("%d sections, %v", s.layout.Sections, err)
 	}
-	loss := p.noise
-	if rate > p.capacity {
-		loss += (1 - p.noise) * float64(rate-p.capacity) / float64(rate)
+	s.need.Reset(n, true)
+	s.a.Start(s.now, s.group, &s.layout, &s.need)
+	return s
+}
+
+// send lets d pass.
+func (s *session) send(d time.Duration) {
+	for end := s.now.Add(d); s.now < end && s.next < s.layout.Blocks; {
+		section := 0
+		if s.next == 0 {
+			section = -1
+		}
+		if s.a.Ask(s.now, s.group, s.next, section) {
+			s.asked = append(s.asked, s.next)
+		}
+		s.need.Remove(s.next)
+		s.a.Planned([]uint32{uint32(s.next)})
+		s.next++
+		s.now = s.now.Add(time.Duration(1e12 / s.a.Rate()))
+		s.a.Departed(s.now, s.group, 1)
 	}
-	e := Epoch{Rate: rate, Sent: n, Asked: true, Answered: 1}
-	for range n {
-		if rng.Float64() < loss {
-			e.Lost++
+}
+
+// question sends until the law has asked, and until that can have been answered. It returns
+// the place of the question.
+func (s *session) question() int {
+	s.t.Helper()
+	n := len(s.asked)
+	for range 1000 {
+		if s.send(ms); len(s.asked) > n {
+			s.send(12 * ms)
+			return s.asked[n]
 		}
 	}
-	return e
+	s.t.Fatal("no question in a second")
+	return 0
 }
 
-func TestAdaptiveFindsTheCapacity(t *testing.T) {
-	const mbit = 125_000
+// lacks is a STATUS that lacks the blocks for which f is true, and all from upTo on.
+func (s *session) lacks(upTo int, f func(i int) bool) Status {
+	naks := make([]byte, block.NAKBytes(s.layout.Blocks))
+	for i := range s.layout.Blocks {
+		if i >= upTo || f(i) {
+			naks[i/8] |= 1 << (i % 8)
+		}
+	}
+	return Status{NAKs: naks, Sending: true}
+}
+
+func (s *session) answer(i int, st Status) Verdict {
+	return s.a.Answer(s.now, s.group, &s.receivers[i], st)
+}
+
+func none(int) bool   { return false }
+func half(i int) bool { return i%2 == 1 }
+
+func TestAdaptiveFollowsAnswers(t *testing.T) {
+	s := newSession(t, 20_000, 2)
+	upTo := s.question()
+	if v := s.answer(0, s.lacks(upTo, none)); !v.Taken || v.Blocks != upTo || v.RTT != 0 {
+		t.Errorf("the answer to the question at %d gives %+v", upTo, v)
+	}
+	if s.send(2 * ms); s.a.Rate() != 1_000_000 {
+		t.Errorf("rate %d before everybody has answered", s.a.Rate())
+	}
+	s.answer(1, s.lacks(upTo, none))
+	if s.send(2 * ms); s.a.Rate() != 1_500_000 || s.a.Loss() != 0 {
+		t.Errorf("rate %d, loss %.2f after nothing was lost, want half more", s.a.Rate(), s.a.Loss())
+	}
+	upTo = s.question()
+	// One answer that leaves no doubt is enough, from the receiver that has lost most.
+	if v := s.answer(0, s.lacks(upTo, half)); !v.Taken || v.Blocks != (upTo-1)&^1+1 {
+		t.Errorf("the answer to the question at %d gives %+v, want it to reach to the last block that came", upTo, v)
+	}
+	if s.send(2 * ms); s.a.Rate() > 750_000 || s.a.Rate() < 375_000 || s.a.Loss() < 0.4 {
+		t.Errorf("rate %d, loss %.2f after half was lost at 1500000, want a little less than half", s.a.Rate(), s.a.Loss())
+	}
+}
+
+func TestAdaptiveIgnores(t *testing.T) {
 	for _, c := range []struct {
-		why        string
-		path       path
-		start      int64
-		least, sum float64 // of the capacity at the end; of blocks lost in the second half
+		why string
+		do  func(s *session, upTo int) Verdict
 	}{
-		{"a fast link from a gentle start", path{capacity: 10_000 * mbit, source: 1 << 50}, 10 * mbit, 0.85, 0.01},
-		{"a thin link, slower than the start", path{capacity: 1 * mbit, source: 1 << 50}, 10 * mbit, 0.85, 0.01},
-		{"a link that loses one in 50 at any rate", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.02}, 10 * mbit, 0.7, 0.035},
-		{"a link that loses a quarter at any rate", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.25}, 10 * mbit, 0.5, 0.33},
-		{"a link that loses half", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.5}, 10 * mbit, 0.4, 0.6},
-		{"a link that loses a little", path{capacity: 1000 * mbit, source: 1 << 50, noise: 0.003}, 10 * mbit, 0.85, 0.013},
-		{"no limit to begin with", path{capacity: 1000 * mbit, source: 20_000 * mbit}, 0, 0.85, 0.01},
+		{"a STATUS of another section", func(s *session, upTo int) Verdict {
+			st := s.lacks(upTo, half)
+			st.Section = 1
+			return s.answer(0, st)
+		}},
+		{"a STATUS before anybody can have answered", func(s *session, upTo int) Verdict {
+			s.now = s.now.Add(-10 * ms)
+			return s.answer(0, s.lacks(upTo, half))
+		}},
+		{"the second one of a receiver", func(s *session, upTo int) Verdict {
+			s.answer(0, s.lacks(upTo, none))
+			return s.answer(0, s.lacks(upTo, half))
+		}},
+		{"one of a receiver that nothing of the epoch has reached", func(s *session, upTo int) Verdict {
+			return s.answer(0, s.lacks(0, none))
+		}},
 	} {
-		for seed := range uint64(100) {
-			t.Run(fmt.Sprintf("%s/%d", c.why, seed), func(t *testing.T) {
-				rng := rand.New(rand.NewPCG(seed, 1))
-				accept := 0.01
-				if c.start == 0 {
-					accept = 0.2
-				}
-				a := NewAdaptive(c.start, 0, accept)
-				const epochs = 400
-				sent, lost := 0, 0
-				var rates int64
-				for i := range epochs {
-					e := c.path.try(&a, rng, 500)
-					if a.Update(e) {
-						a.Accept(0.01)
-					}
-					if i >= epochs/2 {
-						sent, lost = sent+e.Sent, lost+e.Lost
-						rates += e.Rate
-					}
-				}
-				mean := float64(rates) / (epochs / 2)
-				if mean < c.least*float64(c.path.capacity) {
-					t.Errorf("mean rate is %.3f of the capacity, want %.2f at least", mean/float64(c.path.capacity), c.least)
-				}
-				if share := float64(lost) / float64(sent); share > c.sum {
-					t.Errorf("%.4f of the blocks were lost, want %.4f at most", share, c.sum)
-				}
-			})
+		t.Run(c.why, func(t *testing.T) {
+			s := newSession(t, 20_000, 2)
+			if v := c.do(s, s.question()); v != (Verdict{}) || s.a.lost > 0 {
+				t.Errorf("it gives %+v, %d blocks count as lost", v, s.a.lost)
+			}
+		})
+	}
+}
+
+// TestAdaptiveLateAnswer: an answer that takes longer than two GRTT had queues in its way.
+func TestAdaptiveLateAnswer(t *testing.T) {
+	for _, c := range []struct {
+		took time.Duration
+		want time.Duration
+	}{{20 * ms, 0}, {21 * ms, 11 * ms}} {
+		s := newSession(t, 20_000, 1)
+		upTo := s.question()
+		s.now = s.a.left.Add(c.took)
+		if v := s.answer(0, s.lacks(upTo, none)); v.RTT != c.want || s.a.queues != (c.want > 0) {
+			t.Errorf("an answer after %v gives a round trip time of %v, want %v", c.took, v.RTT, c.want)
 		}
 	}
 }
 
-func TestAdaptiveFollows(t *testing.T) {
-	const mbit = 125_000
-	rng := rand.New(rand.NewPCG(1, 2))
-	a := NewAdaptive(10*mbit, 0, 0.01)
-	p := path{capacity: 1000 * mbit, source: 1 << 50}
-	for _, step := range []struct {
-		why      string
-		capacity int64
-		epochs   int
-	}{
-		{"a full link", 1000 * mbit, 100},
-		{"nine tenths of it are gone", 100 * mbit, 60},
-		{"all of it is back", 1000 * mbit, 60},
-	} {
-		p.capacity = step.capacity
-		for range step.epochs {
-			a.Update(p.try(&a, rng, 500))
+// TestLossOfAnOddEpoch: an epoch may begin at any block; what was lost before it does not count
+// as lost in it.
+func TestLossOfAnOddEpoch(t *testing.T) {
+	for _, from := range []int{8, 9, 13, 15} {
+		s := newSession(t, 400, 1)
+		for i := range 64 {
+			s.a.walked.Add(i)
 		}
-		if r := float64(a.Rate()) / float64(p.capacity); r < 0.7 || r > 1.3 {
-			t.Errorf("%s: rate is %.2f of the capacity after %d epochs, want about 1", step.why, r, step.epochs)
+		s.a.epoch++
+		s.a.from = from
+		s.a.Lacks(&s.receivers[0], s.lacks(400, func(i int) bool { return i < from || i == 20 || i == 21 }))
+		if s.a.lost != 2 {
+			t.Errorf("from block %d: %d blocks count as lost, want 2", from, s.a.lost)
 		}
 	}
 }
 
-func TestAdaptiveLimits(t *testing.T) {
-	clean := func(a *Adaptive) Epoch {
-		return Epoch{Rate: a.Rate(), Sent: 1000, Asked: true, Answered: 10}
+func TestAdaptiveAllocatesNothing(t *testing.T) {
+	s := newSession(t, 60_000, 1)
+	upTo := s.question()
+	st, blocks := s.lacks(upTo, half), []uint32{1, 2, 3}
+	var law Controller = s.a
+	if n := testing.AllocsPerRun(100, func() {
+		s.receivers[0] = Receiver{}
+		if !law.Answer(s.now, s.group, &s.receivers[0], st).Taken {
+			t.Fatal("an answer was not taken")
+		}
+		law.Planned(blocks)
+		law.Departed(s.now, s.group, 1)
+		law.Ask(s.now, s.group, s.next, 0)
+		law.Lacks(&s.receivers[0], st)
+	}); n != 0 {
+		t.Errorf("a law allocates %v times, want 0", n)
 	}
-	t.Run("it stays within its limit", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 5_000_000, 0.01)
-		for range 20 {
-			a.Update(clean(&a))
-		}
-		if a.Rate() != 5_000_000 {
-			t.Errorf("rate %d, want the limit of 5000000", a.Rate())
-		}
-	})
-	t.Run("it never stands still", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		for range 100 {
-			e := clean(&a)
-			e.Lost = e.Sent
-			a.Update(e)
-		}
-		if a.Rate() != MinRate {
-			t.Errorf("rate %d when everything is lost, want %d", a.Rate(), MinRate)
-		}
-	})
-	t.Run("a sender that is the limit does not run away from itself", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		for range 50 {
-			e := clean(&a)
-			e.Rate = min(e.Rate, 3_000_000)
-			a.Update(e)
-		}
-		if a.Rate() > 6_000_000 {
-			t.Errorf("rate %d while 3000000 leave, want twice that at most", a.Rate())
-		}
-	})
-	t.Run("nobody answers: not up, and down the second time", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		for i, want := range []int64{1000_000, 500_000, 250_000} {
-			e := clean(&a)
-			e.Answered = 0
-			if a.Update(e); a.Rate() != want {
-				t.Errorf("rate %d after %d silent epochs, want %d", a.Rate(), i+1, want)
-			}
-		}
-	})
-	t.Run("some that answered before do not: not up", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		a.Update(clean(&a))
-		before := a.Rate()
-		e := clean(&a)
-		e.Answered = 5
-		if a.Update(e); a.Rate() != before {
-			t.Errorf("rate went from %d to %d on half of the answers", before, a.Rate())
-		}
-	})
-	t.Run("who was lost does not hold the others up for ever", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		a.Update(clean(&a))
-		before := a.Rate()
-		for range 5 {
-			e := clean(&a)
-			e.Answered = 5
-			a.Update(e)
-		}
-		if a.Rate() <= before {
-			t.Errorf("rate stays at %d though the rest answers", a.Rate())
-		}
-	})
-	t.Run("deafness that passes is forgotten soon", func(t *testing.T) {
-		for _, heard := range []int{0, 10} {
-			a := NewAdaptive(1000_000, 0, 0.01)
-			for range heard {
-				a.Update(clean(&a))
-			}
-			before := a.Rate()
-			for range 4 {
-				e := clean(&a)
-				e.Answered = 0
-				a.Update(e)
-			}
-			if a.Rate() >= before/2 {
-				t.Errorf("rate %d after four silent epochs at %d", a.Rate(), before)
-			}
-			for range 20 {
-				a.Update(clean(&a))
-			}
-			if a.Rate() < before*9/10 {
-				t.Errorf("rate %d after 20 clean epochs, want about the %d of before", a.Rate(), before)
-			}
-		}
-	})
-	t.Run("who sends little does not climb", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		for range 10 {
-			e := clean(&a)
-			e.Idle = true
-			a.Update(e)
-		}
-		if a.Rate() != 1000_000 {
-			t.Errorf("rate went to %d on nothing", a.Rate())
-		}
-	})
-	t.Run("a fall never goes up", func(t *testing.T) {
-		a := NewAdaptive(10_000, 0, 0.01)
-		e := clean(&a)
-		e.Rate, e.Lost = e.Rate*5/4, e.Sent/20
-		if a.Update(e); a.Rate() > 10_000 {
-			t.Errorf("rate %d after a loss at 10000", a.Rate())
-		}
-	})
-	t.Run("one block of a small epoch proves nothing", func(t *testing.T) {
-		a := NewAdaptive(1000_000, 0, 0.01)
-		e := clean(&a)
-		e.Sent, e.Lost = 32, 1
-		if a.Update(e) || a.Rate() < 1000_000 {
-			t.Errorf("rate fell to %d for one block", a.Rate())
-		}
-	})
-	t.Run("no limit stays none while little is lost", func(t *testing.T) {
-		a := NewAdaptive(0, 0, 0.2)
-		for range 10 {
-			e := Epoch{Rate: 1 << 30, Sent: 1000, Lost: 100, Asked: true, Answered: 1}
-			a.Update(e)
-		}
-		if a.Rate() != 0 {
-			t.Errorf("rate is limited to %d at a tenth of loss, a fifth is accepted", a.Rate())
-		}
-	})
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"uftp/engine/cc"
+	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -18,10 +20,10 @@ func adaptive(c *Config) {
 // asked advances to the next question of an adaptive sender and returns its place.
 func (r *rig) asked() (upTo int) {
 	r.t.Helper()
-	before := r.s.adapt.question
+	n := len(r.questions)
 	for range 5000 {
-		if r.s.adapt.question != before && r.s.adapt.due < r.now.Add(time.Hour) {
-			return r.s.adapt.upTo
+		if len(r.questions) > n {
+			return r.questions[n]
 		}
 		r.advance(ms)
 	}
@@ -37,6 +39,12 @@ func (r *rig) lacks(u wire.UID, from int, blocks ...int) []byte {
 	return r.statusOf(u, 1, 0, blocks...)
 }
 
+// rate returns the rate that trains leave at.
+func (r *rig) rate() int64 { return r.s.Stats().Rate }
+
+// due returns until when answers to a question that leaves now are awaited.
+func (r *rig) due() clock.Time { return r.now.Add(4*r.s.advertised() + 100*ms) }
+
 func every(n, of int) (list []int) {
 	for i := 0; i < of; i += n {
 		list = append(list, i)
@@ -51,14 +59,14 @@ func TestRateFollowsAnswers(t *testing.T) {
 		t.Errorf("said %q, want a question that lists nobody at the end", said)
 	}
 	r.advance(12 * ms)
-	start := r.s.rate()
+	start := r.rate()
 	r.wantDrop("the answer of one", r.deliver(1, r.lacks(1, upTo)), machine.DropNone)
-	if r.s.rate() != start {
+	if r.rate() != start {
 		t.Error("the rate changed before everybody has answered")
 	}
 	r.deliver(2, r.lacks(2, upTo))
 	r.advance(2 * ms)
-	if got := r.s.rate(); got != start*3/2 {
+	if got := r.rate(); got != start*3/2 {
 		t.Errorf("rate %d after nothing was lost at %d, want half more", got, start)
 	}
 	r.wantState("who has answered is asked again at the end of the pass", 1, Active)
@@ -66,17 +74,16 @@ func TestRateFollowsAnswers(t *testing.T) {
 		t.Errorf("told %+v", e)
 	}
 
-	from := r.s.adapt.from
 	upTo = r.asked()
 	r.advance(12 * ms)
-	before := r.s.rate()
+	before := r.rate()
 	lost := every(2, upTo)
 	r.deliver(1, r.lacks(1, upTo, lost...))
 	r.advance(2 * ms)
-	if got := r.s.rate(); got >= before/2 || got < before/4 {
+	if got := r.rate(); got >= before/2 || got < before/4 {
 		t.Errorf("rate %d after half was lost at %d, want a little less than half", got, before)
 	}
-	if !r.s.pass.need.Has(from+from%2) || r.s.pass.need.Has(1) {
+	if !r.s.pass.need.Has(lost[len(lost)-1]) || r.s.pass.need.Has(1) {
 		t.Error("what was lost, and no more, is to be sent again")
 	}
 	if !r.s.pass.need.Has(upTo+50) || r.s.pass.need.CountRange(0, r.s.pass.next) != len(lost) {
@@ -109,16 +116,16 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 		t.Run(c.why, func(t *testing.T) {
 			r := begin(t, adaptive, 4_000_000, 1, 2)
 			upTo := r.asked()
-			rate := r.s.rate()
+			rate := r.rate()
 			if d := c.do(r, upTo); d != machine.DropPhase && d != machine.DropSource {
 				t.Errorf("it was %q", d)
 			}
-			if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 || r.s.adapt.lost > 0 {
-				t.Errorf("%d blocks are sent again, %d count as lost", n, r.s.adapt.lost)
+			if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 {
+				t.Errorf("%d blocks are sent again", n)
 			}
 			r.advance(2 * ms)
-			if r.s.rate() < rate {
-				t.Errorf("rate fell from %d to %d", rate, r.s.rate())
+			if r.rate() < rate {
+				t.Errorf("rate fell from %d to %d", rate, r.rate())
 			}
 		})
 	}
@@ -134,8 +141,8 @@ func TestOldAnswerTellsOfQueues(t *testing.T) {
 	before := r.s.advertised()
 	r.advance(20 * ms)
 	r.deliver(1, r.lacks(1, first))
-	if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 || r.s.adapt.lost > 0 {
-		t.Errorf("%d blocks that are in a queue are sent again, %d count as lost", n, r.s.adapt.lost)
+	if n := r.s.pass.need.CountRange(0, r.s.pass.next); n > 0 {
+		t.Errorf("%d blocks that are in a queue are sent again", n)
 	}
 	if got := r.s.advertised(); got < 4*before {
 		t.Errorf("GRTT %v after an answer that took more than 100 ms, want it to grow from %v", got, before)
@@ -145,8 +152,9 @@ func TestOldAnswerTellsOfQueues(t *testing.T) {
 func TestLateAnswerAtTheEndOfThePass(t *testing.T) {
 	r := begin(t, adaptive, 1_500_000, 1)
 	r.asked()
+	due := r.due()
 	r.untilPassEnds()
-	r.until("answers are late", func() bool { return r.now > r.s.adapt.due })
+	r.until("answers are late", func() bool { return r.now > due })
 	r.wantDrop("the answer to DONE", r.deliver(1, r.lacks(1, 1490)), machine.DropNone)
 	r.wantState("it counts", 1, ActiveNAK)
 	if got := r.s.pass.need.Count(); got != 10 {
@@ -174,13 +182,15 @@ func TestAnswersToTheEndOfThePass(t *testing.T) {
 			upTo := r.asked()
 			r.advance(12 * ms)
 			r.deliver(1, r.lacks(1, upTo))
+			asking := r.place // with the last answer the next epoch begins
 			r.deliver(2, r.lacks(2, upTo))
-			r.asked()
+			upTo = r.asked()
+			due := r.due()
 			r.untilPassEnds()
-			from := c.from(r.s.adapt.asking, r.s.adapt.upTo)
+			from := c.from(asking, upTo)
 			r.advance(c.wait)
 			before := r.s.advertised()
-			if due := r.s.adapt.due; r.now >= due {
+			if r.now >= due {
 				t.Fatalf("%v is too late to be taken for the answer to the question", r.now.Sub(due))
 			}
 			r.wantDrop("the answer to DONE", r.deliver(1, r.lacks(1, from)), machine.DropNone)
@@ -207,15 +217,15 @@ func TestTotalLossIsNoQueue(t *testing.T) {
 	r.advance(12 * ms)
 	r.deliver(1, r.lacks(1, upTo))
 	next := r.asked()
-	before, rate := r.s.advertised(), r.s.rate()
+	before, rate := r.s.advertised(), r.rate()
 	r.advance(12 * ms)
 	r.wantDrop("the answer", r.deliver(1, r.lacks(1, upTo)), machine.DropNone)
 	r.advance(2 * ms)
 	if got := r.s.advertised(); got != before {
 		t.Errorf("GRTT %v, want it to stay %v", got, before)
 	}
-	if r.s.rate() >= rate {
-		t.Errorf("rate %d after everything was lost at %d", r.s.rate(), rate)
+	if r.rate() >= rate {
+		t.Errorf("rate %d after everything was lost at %d", r.rate(), rate)
 	}
 	if n := r.s.pass.need.CountRange(0, next); n != next-upTo {
 		t.Errorf("%d blocks before the question are sent again, want the %d lost ones", n, next-upTo)
@@ -229,34 +239,12 @@ func TestAdaptAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := true
+	c := r.s.roster.At(0)
+	taken, before := true, c.cc
 	if n := testing.AllocsPerRun(100, func() {
-		r.s.roster.At(0).answered--
-		taken = taken && r.s.adapt.answer(r.s, r.now.Add(20*ms), addr(1), 0, 0, m.NAKs)
+		c.cc = before
+		taken = taken && r.s.answersLaw(r.now.Add(20*ms), c, cc.Status{NAKs: m.NAKs})
 	}); n != 0 || !taken {
 		t.Errorf("an answer, taken %v, allocates %v times, want 0", taken, n)
-	}
-}
-
-// TestLossOfAnOddEpoch: an epoch may begin at any block; what was lost before it does not count
-// as lost in it.
-func TestLossOfAnOddEpoch(t *testing.T) {
-	for _, from := range []int{8, 9, 13, 15} {
-		r := begin(t, adaptive, 400_000, 1)
-		a := &r.s.adapt
-		a.walked.Reset(r.s.layout.Blocks, false)
-		for i := range 64 {
-			a.walked.Add(i)
-		}
-		a.epoch++
-		a.from, a.waits, a.lost = from, false, 0
-		m, err := wire.ParseStatus(wire.Version4, r.statusOf(1, 1, 0, append(upTo(from), 20, 21)...)[wire.HeaderLen:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.count(r.s, addr(1), 0, 0, m.NAKs, 64)
-		if a.lost != 2 {
-			t.Errorf("from block %d: %d blocks count as lost, want 2", from, a.lost)
-		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"uftp/crypto/identity"
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/group"
 	"uftp/wire"
@@ -36,10 +37,7 @@ type client struct {
 	lacks      bool   // a file that was given up
 	retold     int    // round of FILEINFO in which it was told so again
 	excess     int    // STATUS messages above MaxNAKPct in this session
-	answered   uint32 // number of the latest question in mid-pass that it answered
-	epoch      uint32 // in which it last told of a loss
-	lost       int    // blocks that it lost in it
-	lostIn     int    // section of the latest of them
+	cc         cc.Receiver
 
 	bareTold bool // that it gets no blocks at all was reported
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"uftp/crypto/identity"
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -71,7 +72,7 @@ type Adapt struct {
 }
 
 // DefaultMaxLoss is the share of loss up to which sending faster is worth it.
-const DefaultMaxLoss = 0.01
+const DefaultMaxLoss = cc.DefaultMaxLoss
 
 // Host is one entry of a closed group.
 type Host struct {

@@ -30,6 +30,7 @@ type flight struct{ section, seq uint16 }
 
 // passState is the walk over the blocks of the file.
 type passState struct {
+	rate   int64 // in force, bytes/s; 0 = no limit
 	bucket cc.Bucket
 	train  int // most blocks of one train
 
@@ -64,6 +65,7 @@ func (p *passState) init(cfg *Config, rate int64) {
 // setRate has trains leave at rate bytes/s, 0 = as fast as the way out takes them. A
 // train is no longer than 1 ms of it, or one packet.
 func (p *passState) setRate(cfg *Config, rate int64) {
+	p.rate = rate
 	p.train = min(cfg.TrainBlocks, machine.MaxTrainBlocks)
 	interval := packetInterval(cfg, rate)
 	if interval > 0 {
@@ -103,7 +105,8 @@ func (s *Sender) startPass(now clock.Time) {
 	p.wakeAt = clock.Never
 	p.began, p.packets, p.bytes = now, 0, 0
 	p.bucket.Reset(now)
-	s.adapt.startPass(s, now)
+	s.law.Start(now, s.ccGroup(), s.layout, &p.need)
+	s.followRate()
 	s.timers.Stop(timerCycle)
 	s.reports.must(PassStarted{p.number})
 }
@@ -173,9 +176,11 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	if p.inFlight == maxFlight {
 		return waiting
 	}
-	if s.adapt.walk(s, now, first) {
+	if s.law.Ask(now, s.ccGroup(), first, p.section) {
+		s.queue(round{fn: wire.FuncDone, bare: true, probe: true, section: p.section})
 		return moved
 	}
+	s.followRate()
 	depart := p.bucket.Next(now)
 	if depart > now.Add(s.cfg.Lookahead) {
 		p.wakeAt = depart.Add(-s.cfg.Lookahead)
@@ -183,7 +188,6 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	}
 	section, _ := s.layout.Section(first)
 	if section != p.section {
-		s.adapt.enter(now, first)
 		p.section = section
 		s.mayReport(report{client: -1, place: section})
 		return moved
@@ -206,11 +210,11 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 			s.counters.RepairPackets++
 			s.counters.RepairBytes += size
 		}
-		s.adapt.plan(i)
 		t.Block[n] = uint32(i)
 		last = i
 		n++
 	}
+	s.law.Planned(t.Block[:n])
 	p.next = last + 1
 	p.packets += int64(n)
 	p.bytes += bytes
@@ -228,7 +232,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.FileID = s.fileID
 	t.Layout = s.layout
 	t.N = n
-	t.Rate = s.rate()
+	t.Rate = p.rate
 	s.seq += uint16(n)
 	if s.sec != nil {
 		t.Counter = s.sec.take(n)
@@ -244,7 +248,7 @@ func (s *Sender) Departed(now clock.Time, trains int) {
 	p.flightHead = (p.flightHead + n) % maxFlight
 	p.inFlight -= n
 	p.aliveAt = now.Add(s.lifeGap(4))
-	s.adapt.departed(s, now, n)
+	s.law.Departed(now, s.ccGroup(), n)
 	s.last, s.pollNow = now, true
 }
 
@@ -265,7 +269,7 @@ func (s *Sender) sending(section int) bool {
 func (s *Sender) endPass(now clock.Time) {
 	p := &s.pass
 	p.walking, p.asked = false, now
-	s.adapt.endPass(now)
+	s.law.Stop(now)
 	s.reports.must(PassEnded{
 		FileID: s.fileID, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
 	})
@@ -421,12 +425,13 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 		s.refuse(now, wire.FuncStatus, i, "bitmap too short")
 		return machine.DropMalformed
 	}
-	// Nothing is lost by dropping it: its client stays among those that DONE asks.
-	switch {
-	case s.adapt.answer(s, now, from, i, section, m.NAKs):
+	st := cc.Status{Section: section, NAKs: m.NAKs, Sending: s.sending(section)}
+	own := s.fromClient(from, c)
+	if own && s.answersLaw(now, c, st) {
 		return machine.DropNone
-	case s.sending(section):
-		return machine.DropPhase
+	}
+	if st.Sending {
+		return machine.DropPhase // its client stays among those that DONE asks
 	}
 
 	naks := block.CountNAKs(m.NAKs, blocks)
@@ -449,7 +454,9 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 		return machine.DropNone
 	}
 	s.lacks(c, section, naks, m.NAKs[(blocks-1)/8]>>((blocks-1)%8)&1 != 0)
-	s.adapt.count(s, from, i, section, m.NAKs, blocks)
+	if own {
+		s.law.Lacks(&c.cc, st)
+	}
 	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
 	s.pass.naks = true
 	if s.pass.hurried && !s.pass.walking {
@@ -459,6 +466,36 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 		s.setState(c, ActiveNAK)
 	}
 	return machine.DropNone
+}
+
+// answersLaw hands a STATUS of client c to the law of congestion. It reports whether the
+// STATUS answers a question of the law. Such an answer is not that of the client for this pass:
+// DONE asks it again at the end.
+func (s *Sender) answersLaw(now clock.Time, c *client, st cc.Status) bool {
+	v := s.law.Answer(now, s.ccGroup(), &c.cc, st)
+	s.pass.need.Merge(st.NAKs, s.layout.First(st.Section), v.Blocks)
+	if v.RTT > 0 { // everybody's patience depends on it
+		c.sample = s.grtt.Measure(v.RTT)
+		s.updateGRTT()
+	}
+	return v.Taken
+}
+
+// ccGroup returns what the law of congestion may know of the clients.
+func (s *Sender) ccGroup() cc.Group { return cc.Group{GRTT: s.advertised(), Open: s.unfinished()} }
+
+// followRate puts the rate of the law in force, if it has changed.
+func (s *Sender) followRate() {
+	rate := s.law.Rate()
+	if rate == s.pass.rate {
+		return
+	}
+	patience := s.patience()
+	s.interval = packetInterval(&s.cfg, rate)
+	s.setCode()
+	s.sayLonger(patience)
+	s.pass.setRate(&s.cfg, rate)
+	s.report(RateChanged{Rate: rate, Loss: s.law.Loss()})
 }
 
 // handleComplete takes a COMPLETE of client i, for a file or for the group.

@@ -68,7 +68,7 @@
 //   - The next pass does not wait for 3·G when everybody has answered, unless passes are
 //     counted (MaxPasses).
 //   - With Adapt, on at a Rate of 0 too, a DONE that lists nobody leaves in mid-pass and
-//     the rate follows what receivers answer (adapt.go).
+//     the rate follows what receivers answer (package cc).
 //   - A client that comes no closer to a file in StallPasses passes is aborted (stall.go).
 //   - When all NAKs of a pass were served within it, no empty pass follows.
 //   - Parts of long lists are spaced by their size at Rate, and a list is cut so that

@@ -45,6 +45,10 @@ type rig struct {
 	events  []machine.Event
 	planned []machine.Train
 	headers []wire.Header
+
+	// Of an adaptive sender.
+	place     int   // behind the last block planned
+	questions []int // place of each question in mid-pass
 }
 
 // newRig starts a session: one packet interval is 1 ms.
@@ -189,6 +193,9 @@ func (r *rig) packet(p *machine.Packet) {
 		m, err := wire.ParseDone(msg)
 		r.check(err)
 		line = fmt.Sprintf("DONE f%d s%d %s", m.FileID, m.Section, list(m.Hosts))
+		if r.walking() && m.Hosts.Len() == 0 {
+			r.questions = append(r.questions, r.place)
+		}
 	case wire.FuncAbort:
 		m, err := wire.ParseAbort(msg)
 		r.check(err)
@@ -231,6 +238,7 @@ func (r *rig) train(t *machine.Train) {
 	r.header(t.Head, t.N)
 	r.counters(t.Counter, t.N)
 	r.planned = append(r.planned, *t)
+	r.place = int(t.Block[t.N-1]) + 1
 	r.wire = append(r.wire, fmt.Sprintf("%sTRAIN f%d %s", r.at(t.Depart), t.FileID, ranges(t.Block[:t.N])))
 	r.depart = append(r.depart, t.Depart)
 	r.leave()

@@ -19,15 +19,16 @@ const (
 // round is one message to everybody it concerns, in as many parts as the list of
 // hosts needs. Who is on the list is decided when a part is built.
 type round struct {
-	fn     wire.Func
-	number int
-	part   int  // sent so far
-	next   int  // place in the roster to go on from
-	bare   bool // has no list, or is sent even if the list is empty
-	all    bool // DONE_CONF: also who was confirmed before
-	first  bool // KEYINFO: only who had none yet
-	probe  bool // DONE in mid-pass that lists nobody
-	quiet  bool // is no round of its own: not reported
+	fn      wire.Func
+	number  int
+	part    int  // sent so far
+	next    int  // place in the roster to go on from
+	bare    bool // has no list, or is sent even if the list is empty
+	all     bool // DONE_CONF: also who was confirmed before
+	first   bool // KEYINFO: only who had none yet
+	probe   bool // DONE in mid-pass that lists nobody: a question about section
+	section int
+	quiet   bool // is no round of its own: not reported
 }
 
 // queue puts a round behind those that wait.
@@ -76,7 +77,7 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		case Data:
 			m = wire.Done{FileID: s.fileID, Section: uint16(max(s.layout.Sections-1, 0))}
 			if r.probe {
-				m.Section = uint16(s.adapt.section)
+				m.Section = uint16(r.section)
 			}
 		case Announcing, BetweenFiles:
 			m.FileID = max(s.fileID, 1) // 0 would mean the end of the session
@@ -116,7 +117,7 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 	s.commit(p, to, b, sealed)
 	s.saidAt = now
 	r.part++
-	if rate := s.rate(); rate > 0 {
+	if rate := s.pass.rate; rate > 0 {
 		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / rate))
 	}
 	if r.probe || r.quiet {

@@ -104,7 +104,7 @@ type Sender struct {
 	began    clock.Time // of the data phase
 	lastDone clock.Time // latest COMPLETE that says the file was received
 	pass     passState
-	adapt    adaptState
+	law      cc.Controller
 }
 
 var _ machine.Machine = (*Sender)(nil)
@@ -132,8 +132,8 @@ func New(cfg Config, now clock.Time) *Sender {
 		s.sec.hear(s.verifierOf)
 	}
 	s.interval = packetInterval(&cfg, cfg.Rate)
-	s.adapt.init(&cfg)
-	s.pass.init(&cfg, s.rate())
+	s.law = newLaw(&cfg)
+	s.pass.init(&cfg, s.law.Rate())
 	for i := range cfg.Hosts {
 		s.list(&cfg.Hosts[i])
 	}
@@ -141,6 +141,17 @@ func New(cfg Config, now clock.Time) *Sender {
 	s.enter(now, Announcing)
 	s.last, s.pollNow = now, true
 	return s
+}
+
+// newLaw returns the law of congestion that cfg asks for.
+func newLaw(cfg *Config) cc.Controller {
+	if !cfg.Adapt.On {
+		return cc.Fixed(cfg.Rate)
+	}
+	return cc.NewAdaptive(cc.AdaptiveConfig{
+		Start: cfg.Rate, Most: cfg.Adapt.Most, MaxLoss: cfg.Adapt.MaxLoss,
+		Packet: cfg.BlockSize + cfg.Overhead, Lookahead: cfg.Lookahead,
+	})
 }
 
 // list puts a host on the list of a closed group. One listed twice is one host, with
@@ -440,7 +451,7 @@ func (s *Sender) Stats() Stats {
 		Blocks:    s.layout.Blocks,
 		Left:      s.pass.need.Count(),
 		GRTT:      s.grtt.Value(),
-		Rate:      s.rate(),
+		Rate:      s.pass.rate,
 		Counters:  s.counters,
 		FileStart: s.began,
 	}
