@@ -142,3 +142,33 @@ func TestTimers(t *testing.T) {
 		t.Error("StopAll leaves none")
 	}
 }
+
+func TestTimersThatWaitForSent(t *testing.T) {
+	var ts Timers
+	for i := range 4 {
+		ts.SetWhenSent(i)
+	}
+	if ts.Next() != clock.Never || ts.Armed(2) {
+		t.Error("a timer runs before Sent")
+	}
+	ts.Stop(1)
+	length := func(i int) time.Duration { return time.Duration(10 * i) }
+	ts.Sent(100, length)
+	for i, want := range []bool{true, false, true, true} {
+		if ts.Armed(i) != want {
+			t.Errorf("timer %d is armed: %v, want %v", i, !want, want)
+		}
+	}
+	if ts.Due(3, 129) || !ts.Due(3, 130) {
+		t.Error("a timer runs for its length from Sent on")
+	}
+	ts.Sent(200, length)
+	if ts.Armed(3) {
+		t.Error("Sent arms a timer once")
+	}
+	ts.SetWhenSent(3)
+	ts.StopAll()
+	if ts.Sent(300, length); ts.Armed(3) {
+		t.Error("StopAll stops those that wait, too")
+	}
+}

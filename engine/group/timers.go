@@ -2,6 +2,7 @@ package group
 
 import (
 	"math/bits"
+	"time"
 
 	"uftp/engine/clock"
 )
@@ -9,11 +10,12 @@ import (
 // MaxTimers is the number of timers in one table.
 const MaxTimers = 16
 
-// Timers is a table of one-shot timers, named 0..MaxTimers-1 by who owns it. The
-// zero table has none armed. Nothing fires: the owner asks which are due.
+// Timers is a table of one-shot timers; its owner names them 0..MaxTimers-1. The zero table has
+// none armed. Nothing fires: the owner asks which are due.
 type Timers struct {
 	at    [MaxTimers]clock.Time
-	armed uint16
+	armed uint16 // one bit a timer
+	later uint16 // those that Sent arms
 }
 
 // Set arms timer t for the moment at, whatever it was set to before.
@@ -29,11 +31,26 @@ func (ts *Timers) Hasten(t int, at clock.Time) {
 	}
 }
 
-// Stop disarms timer t.
-func (ts *Timers) Stop(t int) { ts.armed &^= 1 << t }
+// SetWhenSent arms timer t at the next Sent: it runs from the moment at which the messages
+// that wait now have left.
+func (ts *Timers) SetWhenSent(t int) { ts.later |= 1 << t }
+
+// Sent says that all messages have left. length returns how long a timer runs.
+func (ts *Timers) Sent(now clock.Time, length func(t int) time.Duration) {
+	for ; ts.later != 0; ts.later &= ts.later - 1 {
+		t := bits.TrailingZeros16(ts.later)
+		ts.Set(t, now.Add(length(t)))
+	}
+}
+
+// Stop disarms timer t, also at the next Sent.
+func (ts *Timers) Stop(t int) {
+	ts.armed &^= 1 << t
+	ts.later &^= 1 << t
+}
 
 // StopAll disarms every timer.
-func (ts *Timers) StopAll() { ts.armed = 0 }
+func (ts *Timers) StopAll() { ts.armed, ts.later = 0, 0 }
 
 // Armed reports whether timer t waits for its moment.
 func (ts *Timers) Armed(t int) bool { return ts.armed&(1<<t) != 0 }
@@ -43,7 +60,7 @@ func (ts *Timers) Due(t int, now clock.Time) bool {
 	if !ts.Armed(t) || ts.at[t] > now {
 		return false
 	}
-	ts.Stop(t)
+	ts.armed &^= 1 << t
 	return true
 }
 

@@ -33,11 +33,9 @@ func (s *Sender) KeepAlive(now clock.Time, p *machine.Packet) bool {
 		return false
 	}
 	s.pass.aliveAt = now.Add(s.lifeGap(4))
-	seq := s.seq
-	s.seq = s.pass.flight[s.pass.flightHead].seq - 1
 	sealed := s.sealed(wire.FuncFileInfo)
-	s.commit(p, s.cfg.Private, s.appendFileInfo(now, s.begin(p, wire.FuncFileInfo, sealed)), sealed)
-	s.seq = seq
+	b := s.begin(p, wire.FuncFileInfo, s.pass.flight[s.pass.flightHead].seq-1, sealed)
+	s.finish(p, s.cfg.Private, s.appendFileInfo(now, b), sealed)
 	return true
 }
 

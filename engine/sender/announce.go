@@ -24,9 +24,9 @@ func (s *Sender) announceRound() {
 	if !s.closed || s.in(Mute) > 0 {
 		s.announce()
 	}
-	s.armWhenSent(timerCycle)
+	s.timers.SetWhenSent(timerCycle)
 	if s.sec != nil && s.prompt() {
-		s.armWhenSent(timerKeys)
+		s.timers.SetWhenSent(timerKeys)
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *Sender) stepAnnounce(now clock.Time) progress {
 // keyInfoAgain repeats KEYINFO to all that wait for it, when no round is due yet.
 func (s *Sender) keyInfoAgain() {
 	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
-	s.armWhenSent(timerKeys)
+	s.timers.SetWhenSent(timerKeys)
 }
 
 // sayAlive lets clients hear from us that are in and wait for others. They count with
@@ -198,7 +198,7 @@ func (s *Sender) stepOver(now clock.Time) progress {
 		s.attempt++
 		s.updateGRTT()
 		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
-		s.armWhenSent(timerCycle)
+		s.timers.SetWhenSent(timerCycle)
 		return moved
 	}
 	s.endAnnounce(now)
@@ -219,7 +219,6 @@ func (s *Sender) Begin(now clock.Time) {
 	default:
 		s.begun = true
 		s.reports.must(Notice{BegunByUser})
-		s.arm &= 1 << timerWord
 		s.endTime(now)
 	}
 }
@@ -233,21 +232,21 @@ func (s *Sender) stepAllIn(now clock.Time) progress {
 		if s.closed {
 			s.report(Notice{LateRegisters})
 		}
-		s.armWhenSent(timerLate)
+		s.timers.SetWhenSent(timerLate)
 		s.confirmRegisters(s.attempt + 1)
 		return moved
 	}
 	switch {
 	case s.confirmsLate(now):
 		s.updateGRTT()
-		s.armWhenSent(timerLate)
+		s.timers.SetWhenSent(timerLate)
 		s.confirmRegisters(s.attempt + 1)
 		return moved
 	case s.hurry && s.lates < s.cfg.Robust:
 		// A client was started again.
 		s.lates++
 		s.keyInfoNow(now)
-		s.armWhenSent(timerLate)
+		s.timers.SetWhenSent(timerLate)
 		return moved
 	case s.in(Active) == 0 || s.timers.Due(timerLate, now):
 		if !s.closed || s.in(Mute) > 0 {

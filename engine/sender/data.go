@@ -223,7 +223,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 
 	t.Depart = max(p.bucket.Take(now, n*(s.cfg.BlockSize+s.cfg.Overhead)), now)
 	t.To = s.cfg.Private
-	t.Head = s.header(wire.FuncFileSeg)
+	t.Head = s.header(wire.FuncFileSeg, s.seq)
 	if p.inFlight == 0 {
 		p.aliveAt = t.Depart.Add(s.lifeGap(4))
 	}
@@ -283,7 +283,7 @@ func (s *Sender) endPass(now clock.Time) {
 func (s *Sender) doneRound() {
 	s.attempt++
 	s.queue(round{fn: wire.FuncDone, number: s.attempt, bare: true})
-	s.armWhenSent(timerCycle)
+	s.timers.SetWhenSent(timerCycle)
 }
 
 func (s *Sender) forgetNAKs() {

@@ -127,7 +127,7 @@ func checkFile(f *File) error {
 func (s *Sender) fileInfoRound() {
 	s.attempt++
 	s.queue(round{fn: wire.FuncFileInfo, number: s.attempt})
-	s.armWhenSent(timerCycle)
+	s.timers.SetWhenSent(timerCycle)
 }
 
 func (s *Sender) appendFileInfo(now clock.Time, b []byte) []byte {

@@ -35,7 +35,7 @@ func (s *Sender) finishRound() {
 		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt})
 	}
 	s.queue(round{fn: wire.FuncDone, number: s.attempt})
-	s.armWhenSent(timerCycle)
+	s.timers.SetWhenSent(timerCycle)
 }
 
 func (s *Sender) stepFinishing(now clock.Time) progress {
@@ -64,7 +64,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 		if s.in(Done) > 0 {
 			s.report(Notice{LateCompletions})
 			s.confirmCompletions()
-			s.armWhenSent(timerAgain)
+			s.timers.SetWhenSent(timerAgain)
 		}
 		return moved
 	}
@@ -84,7 +84,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 
 func (s *Sender) confirmCompletions() {
 	s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1})
-	s.armWhenSent(timerLinger)
+	s.timers.SetWhenSent(timerLinger)
 }
 
 // handleGroupComplete takes a COMPLETE of client i in the completion phase.

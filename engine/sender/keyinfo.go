@@ -350,7 +350,7 @@ func (s *Sender) keyInfoNow(now clock.Time) {
 	case !s.prompt():
 		s.timers.Hasten(timerCycle, now.Add(s.length(timerCycle)))
 	case !s.timers.Armed(timerKeys):
-		s.armWhenSent(timerKeys)
+		s.timers.SetWhenSent(timerKeys)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
 // sendPart builds one datagram of r, if there is anything to say.
 func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 	sealed := s.sealed(r.fn)
-	b := s.begin(p, r.fn, sealed)
+	b := s.begin(p, r.fn, s.seq, sealed)
 	to := s.cfg.Private
 	fixed := len(b)
 	switch r.fn {
@@ -142,11 +142,12 @@ func (s *Sender) lists(r *round, c *client) bool {
 	return c.state == Done && (r.all || !c.confirmed)
 }
 
-func (s *Sender) header(fn wire.Func) wire.Header {
+// header returns the header of a message with sequence number seq.
+func (s *Sender) header(fn wire.Func, seq uint16) wire.Header {
 	return wire.Header{
 		Version:   s.version,
 		Func:      fn,
-		Seq:       s.seq,
+		Seq:       seq,
 		Src:       s.cfg.UID,
 		Group:     s.cfg.Group,
 		Instance:  s.cfg.Instance,
@@ -157,8 +158,8 @@ func (s *Sender) header(fn wire.Func) wire.Header {
 
 // begin starts a datagram: its header and, when it is to be sealed, the room that
 // the seal needs before the message.
-func (s *Sender) begin(p *machine.Packet, fn wire.Func, sealed bool) []byte {
-	b := s.header(fn).Append(p.Buffer())
+func (s *Sender) begin(p *machine.Packet, fn wire.Func, seq uint16, sealed bool) []byte {
+	b := s.header(fn, seq).Append(p.Buffer())
 	if sealed {
 		b = b[:s.sec.sealer.Lead()]
 	}
@@ -174,13 +175,18 @@ func (s *Sender) longest(sealed bool) int {
 	return wire.MaxDatagram
 }
 
-// commit makes b, started with begin, the datagram that leaves next.
+// commit makes b, started with begin and s.seq, the datagram that leaves next.
 func (s *Sender) commit(p *machine.Packet, to netip.AddrPort, b []byte, sealed bool) {
+	s.finish(p, to, b, sealed)
+	s.seq++
+}
+
+// finish makes b, started with begin, a whole datagram.
+func (s *Sender) finish(p *machine.Packet, to netip.AddrPort, b []byte, sealed bool) {
 	if sealed {
 		b = s.sec.seal(b)
 	}
 	p.To, p.Data = to, b
-	s.seq++
 	s.counters.Control++
 }
 
@@ -286,7 +292,8 @@ func (s *Sender) sendAbort(now clock.Time, p *machine.Packet) bool {
 		return false
 	}
 	m := wire.Abort{Flags: a.flags, Host: a.uid, Text: []byte(a.text)}
-	s.commit(p, a.to, m.Append(s.begin(p, wire.FuncAbort, a.form == inSeal)), a.form == inSeal)
+	sealed := a.form == inSeal
+	s.commit(p, a.to, m.Append(s.begin(p, wire.FuncAbort, s.seq, sealed)), sealed)
 	if a.form != bothWays {
 		s.report(SentAbort{UID: a.uid, Text: a.text})
 	}

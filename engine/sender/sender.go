@@ -62,7 +62,6 @@ type Sender struct {
 	// What a phase repeats.
 	timers  group.Timers
 	attempt int        // rounds of this phase so far
-	arm     uint16     // timers to start when all rounds have left
 	late    bool       // everybody is in (Announcing) or done (Finishing)
 	lates   int        // confirmations sent since then
 	over    bool       // the time for registration is over
@@ -180,7 +179,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	}
 	s.phase = p
 	s.timers.StopAll()
-	s.arm, s.attempt, s.late, s.lates = 0, 0, false, 0
+	s.attempt, s.late, s.lates = 0, false, 0
 	s.armWord()
 	s.reports.must(PhaseStarted{p})
 	switch p {
@@ -248,12 +247,7 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 	if s.numRounds > 0 {
 		return waiting // decisions count from the moment a round has left
 	}
-	for i := 0; s.arm != 0; i++ {
-		if s.arm&(1<<i) != 0 {
-			s.arm &^= 1 << i
-			s.timers.Set(i, now.Add(s.length(i)))
-		}
-	}
+	s.timers.Sent(now, s.length)
 	if s.timers.Due(timerWord, now) {
 		s.sayWord()
 		return moved
@@ -307,12 +301,9 @@ func (s *Sender) confirmsLate(now clock.Time) bool {
 		return false
 	}
 	s.lates++
-	s.armWhenSent(timerGap)
+	s.timers.SetWhenSent(timerGap)
 	return true
 }
-
-// armWhenSent starts timer t as soon as all rounds have left.
-func (s *Sender) armWhenSent(t int) { s.arm |= 1 << t }
 
 // Deadline implements [machine.Machine].
 func (s *Sender) Deadline() clock.Time {

@@ -45,7 +45,7 @@ func (s *Sender) patience() time.Duration {
 // phase says now: that carries the value too.
 func (s *Sender) armWord() {
 	if s.words.left > 0 {
-		s.armWhenSent(timerWord)
+		s.timers.SetWhenSent(timerWord)
 	}
 }
 
