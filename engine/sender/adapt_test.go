@@ -33,7 +33,7 @@ func (r *rig) asked() (upTo int) {
 
 // lacks is a STATUS for section 0 that lacks some blocks, and all from number from on.
 func (r *rig) lacks(u wire.UID, from int, blocks ...int) []byte {
-	for i := from; i < r.s.layout.SectionBlocks(0); i++ {
+	for i := from; i < r.s.file.layout.SectionBlocks(0); i++ {
 		blocks = append(blocks, i)
 	}
 	return r.statusOf(u, 1, 0, blocks...)

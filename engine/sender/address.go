@@ -55,7 +55,7 @@ func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i in
 	case from.Port() == c.addr.Port():
 		if c.otherPort != 0 && !c.sharesAddr {
 			c.sharesAddr = true
-			s.reportTwin(i, netip.AddrPortFrom(c.addr.Addr(), c.otherPort))
+			s.reportShared(i, netip.AddrPortFrom(c.addr.Addr(), c.otherPort))
 		}
 		return false
 	case !c.sharesAddr:
@@ -66,15 +66,15 @@ func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i in
 		s.refuse(now, fn, i, "not from the address it registered from")
 		return true
 	}
-	s.sendOff(now, from, i)
+	s.rejectOther(now, from, i)
 	return true
 }
 
-// echoed notes what client i has said last and reports when the same number comes again
+// checkRepeat notes what client i has said last and reports when the same number comes again
 // with another message. A host that was started again begins at 0, so that number tells
 // nothing; two hosts that share address and port, as those that share a port do, count
 // alike. They cannot be kept apart, but the user should know.
-func (s *Sender) echoed(from netip.AddrPort, i int, seq uint16, msg []byte) {
+func (s *Sender) checkRepeat(from netip.AddrPort, i int, seq uint16, msg []byte) {
 	c := s.roster.At(i)
 	const head = 24 // of a message: what distinguishes it
 	sum := uint32(2166136261)
@@ -82,25 +82,25 @@ func (s *Sender) echoed(from netip.AddrPort, i int, seq uint16, msg []byte) {
 		sum = (sum ^ uint32(b)) * 16777619 // FNV-1a
 	}
 	if seq != 0 && c.heardSeq == seq && c.heardSum != sum && !s.cfg.Roaming {
-		s.reportTwin(i, from)
+		s.reportShared(i, from)
 	}
 	c.heardSeq, c.heardSum = seq, sum
 }
 
-// sendOff tells a host that another one has its UID, and the user. It does so in clear
+// rejectOther tells a host that another one has its UID, and the user. It does so in clear
 // only: a sealed ABORT is as good for the first, and whoever gets it could hand it on.
-func (s *Sender) sendOff(now clock.Time, other netip.AddrPort, i int) {
-	s.reportTwin(i, other)
-	s.deny(now, other, s.roster.UID(i), sharedUID)
+func (s *Sender) rejectOther(now clock.Time, other netip.AddrPort, i int) {
+	s.reportShared(i, other)
+	s.rejectHost(now, other, s.roster.UID(i), sharedUID)
 }
 
-// reportTwin reports once that another host answers as client i.
-func (s *Sender) reportTwin(i int, other netip.AddrPort) {
+// reportShared reports once that another host answers as client i.
+func (s *Sender) reportShared(i int, other netip.AddrPort) {
 	c := s.roster.At(i)
-	if c.twin {
+	if c.sharedReported {
 		return
 	}
-	c.twin = true
+	c.sharedReported = true
 	s.reports.must(SharedUID{Client: s.client(i), First: c.addr, Second: other})
 }
 
@@ -109,19 +109,21 @@ func (c *client) settleAt(from netip.AddrPort) {
 	c.addr, c.otherPort, c.sharesAddr = from, 0, false
 }
 
-// mayCome reports whether one more client may register from there, in an open group.
-func (s *Sender) mayCome(from netip.AddrPort) bool { return s.crowd[home(from)] < maxPerAddress }
-
-// came counts a client that registered from there.
-func (s *Sender) came(from netip.AddrPort) {
-	if s.crowd == nil {
-		s.crowd = make(map[netip.Prefix]int) // never ranged over
-	}
-	s.crowd[home(from)]++
+// hasRoom reports whether one more client may register from there, in an open group.
+func (s *Sender) hasRoom(from netip.AddrPort) bool {
+	return s.perAddress[addressBlock(from)] < maxPerAddress
 }
 
-// home is what one host can give itself as many addresses of as it likes.
-func home(from netip.AddrPort) netip.Prefix {
+// countAddress counts a client that registered from there.
+func (s *Sender) countAddress(from netip.AddrPort) {
+	if s.perAddress == nil {
+		s.perAddress = make(map[netip.Prefix]int) // never ranged over
+	}
+	s.perAddress[addressBlock(from)]++
+}
+
+// addressBlock is what one host can give itself as many addresses of as it likes.
+func addressBlock(from netip.AddrPort) netip.Prefix {
 	a := from.Addr().Unmap().WithZone("")
 	bits := 32
 	if a.Is6() {

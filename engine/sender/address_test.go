@@ -114,7 +114,7 @@ func TestForeignAddresses(t *testing.T) {
 				}
 				r.wantDrop(why, d, machine.DropSource)
 				after := *r.s.roster.At(i)
-				before.twin = after.twin // told
+				before.sharedReported = after.sharedReported // told
 				if after != before {
 					t.Errorf("%s: the client was %+v and is %+v", why, before, after)
 				}
@@ -194,9 +194,9 @@ func TestSharedUIDAndPort(t *testing.T) {
 		ago time.Duration // what its stamp says
 	}
 	for _, c := range []struct {
-		name string
-		said []said
-		twin bool
+		name           string
+		said           []said
+		sharedReported bool
 	}{
 		{"one", []said{{0, 0}, {1, ms}, {2, 2 * ms}}, false},
 		{"datagrams come twice", []said{{0, 0}, {0, 0}, {1, ms}, {1, ms}}, false},
@@ -210,7 +210,7 @@ func TestSharedUIDAndPort(t *testing.T) {
 			r.deliver(1, (&wire.Register{Time: r.echo(x.ago)}).Append(wire.Version4, h.Append(nil)))
 		}
 		e, ok := got[SharedUID](r)
-		if ok != c.twin || ok && (e.First != addr(1) || e.Second != addr(1)) {
+		if ok != c.sharedReported || ok && (e.First != addr(1) || e.Second != addr(1)) {
 			t.Errorf("%s: told %v, %+v", c.name, ok, e)
 		}
 	}

@@ -15,24 +15,24 @@ import (
 
 // announceRound sends the set of one cycle.
 func (s *Sender) announceRound() {
-	s.attempt++
+	s.cycle.attempt++
 	if s.sec != nil {
-		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
-		s.hurry = false
+		s.queue(round{fn: wire.FuncKeyInfo, number: s.cycle.attempt})
+		s.reg.keysSoon = false
 	}
-	s.confirmRegisters(s.attempt)
+	s.confirmRegisters(s.cycle.attempt)
 	if !s.closed || s.in(Mute) > 0 {
 		s.announce()
 	}
 	s.timers.SetWhenSent(timerCycle)
-	if s.sec != nil && s.prompt() {
+	if s.sec != nil && s.answersAtOnce() {
 		s.timers.SetWhenSent(timerKeys)
 	}
 }
 
 func (s *Sender) announce() {
-	quiet := s.attempt > s.cfg.Robust && s.attempt%longRoundTold != 0
-	s.queue(round{fn: wire.FuncAnnounce, number: s.attempt, bare: !s.closed, quiet: quiet})
+	quiet := s.cycle.attempt > s.cfg.Robust && s.cycle.attempt%longRoundReported != 0
+	s.queue(round{fn: wire.FuncAnnounce, number: s.cycle.attempt, bare: !s.closed, quiet: quiet})
 }
 
 // confirmRegisters answers those that registered since the last time.
@@ -70,9 +70,9 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 // Rounds of registration behind the first Robust ones, where it lasts longer: a second
 // apart, and so that the list of those who are missing takes little of the rate.
 const (
-	longRound     = time.Second
-	longRoundEach = time.Millisecond // for each host on the list
-	longRoundTold = 60               // one in so many is reported
+	longRound         = time.Second
+	longRoundEach     = time.Millisecond // for each host on the list
+	longRoundReported = 60               // one in so many is reported
 )
 
 // aliveShare is the part of their patience after which clients hear from us that have
@@ -80,9 +80,9 @@ const (
 // words in a row must do no harm.
 const aliveShare = 8
 
-// prompt reports whether whoever registers is answered at once instead of with the next
+// answersAtOnce reports whether whoever registers is answered at once instead of with the next
 // round: registration may end before its rounds are used up, or long after.
-func (s *Sender) prompt() bool {
+func (s *Sender) answersAtOnce() bool {
 	return s.cfg.RegisterWait > 0 || s.cfg.RegisterCount > 0 || s.cfg.RegisterQuiet > 0
 }
 
@@ -94,50 +94,50 @@ func (s *Sender) allIn() bool {
 	}
 	// The keys may be under way. Where registration may last for hours, it does not
 	// wait for those who do not answer.
-	return s.in(Registered) == 0 || s.prompt() && !s.keying()
+	return s.in(Registered) == 0 || s.answersAtOnce() && !s.keying()
 }
 
-// untimed reports whether a timer ends registration, and not the number of rounds.
-func (s *Sender) untimed() bool {
+// endsByTimer reports whether a timer ends registration, and not the number of rounds.
+func (s *Sender) endsByTimer() bool {
 	return s.cfg.RegisterWait > 0 || s.timers.Armed(timerQuiet)
 }
 
 func (s *Sender) stepAnnounce(now clock.Time) progress {
-	if s.prompt() && s.in(Active) > 0 && !s.late && !s.over {
-		s.timers.Set(timerAlive, s.saidAt.Add(s.lifeGap(aliveShare)))
+	if s.answersAtOnce() && s.in(Active) > 0 && !s.cycle.late && !s.reg.over {
+		s.timers.Set(timerAlive, s.rounds.sentAt.Add(s.lifeGap(aliveShare)))
 	}
 	switch {
-	case s.late || s.allIn():
+	case s.cycle.late || s.allIn():
 		return s.stepAllIn(now)
-	case s.over:
+	case s.reg.over:
 		return s.stepOver(now)
 	case s.timers.Due(timerWait, now): // time first: nobody's messages can stop it
 		s.endTime(now)
 	case s.timers.Due(timerQuiet, now):
-		if s.attempt <= s.cfg.Robust {
+		if s.cycle.attempt <= s.cfg.Robust {
 			s.reports.must(Notice{RegistrationCut})
 		}
 		s.endTime(now)
 	case s.timers.Due(timerCycle, now):
 		s.updateGRTT()
-		if s.attempt < s.cfg.Robust || s.untimed() {
+		if s.cycle.attempt < s.cfg.Robust || s.endsByTimer() {
 			s.announceRound()
 		} else {
 			s.endTime(now)
 		}
 	case s.keysNow():
 		s.keyInfoNow(now)
-	case s.prompt() && s.unconfirmed > 0:
+	case s.answersAtOnce() && s.unconfirmed > 0:
 		// With the measured GRTT, and at once.
 		s.updateGRTT()
-		s.confirmRegisters(s.attempt + 1)
+		s.confirmRegisters(s.cycle.attempt + 1)
 	case s.timers.Due(timerKeys, now):
 		if s.keying() {
 			s.updateGRTT()
 			s.keyInfoAgain()
 		}
 	case s.timers.Due(timerAlive, now):
-		s.sayAlive()
+		s.sendAlive()
 	default:
 		return waiting
 	}
@@ -146,16 +146,16 @@ func (s *Sender) stepAnnounce(now clock.Time) progress {
 
 // keyInfoAgain repeats KEYINFO to all that wait for it, when no round is due yet.
 func (s *Sender) keyInfoAgain() {
-	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+	s.queue(round{fn: wire.FuncKeyInfo, number: s.cycle.attempt})
 	s.timers.SetWhenSent(timerKeys)
 }
 
-// sayAlive lets clients hear from us that are in and wait for others. They count with
+// sendAlive lets clients hear from us that are in and wait for others. They count with
 // the GRTT that was measured, so what they wait for can be over long before the next
 // round. As long as rounds are numbered it is an ANNOUNCE: who came late need not wait
 // for the next round either.
-func (s *Sender) sayAlive() {
-	canAnnounce := s.attempt <= s.cfg.Robust && (!s.closed || s.in(Mute) > 0)
+func (s *Sender) sendAlive() {
+	canAnnounce := s.cycle.attempt <= s.cfg.Robust && (!s.closed || s.in(Mute) > 0)
 	if canAnnounce {
 		s.queue(round{fn: wire.FuncAnnounce, bare: !s.closed, quiet: true})
 	}
@@ -173,7 +173,7 @@ func (s *Sender) stopRounds() {
 
 // endTime ends the time for registration.
 func (s *Sender) endTime(now clock.Time) {
-	s.over, s.lates, s.extra = true, 0, 0
+	s.reg.over, s.cycle.lateConfirms, s.reg.extraKeyInfos = true, 0, 0
 	s.stopRounds()
 	s.timers.Set(timerCycle, now)
 }
@@ -182,22 +182,22 @@ func (s *Sender) endTime(now clock.Time) {
 // keys are under way still as many chances as the others had.
 func (s *Sender) stepOver(now clock.Time) progress {
 	extra := s.cfg.Robust
-	if s.begun {
+	if s.reg.begun {
 		extra = 1
 	}
 	switch {
-	case s.unconfirmed > 0 && s.lates < s.cfg.Robust:
-		s.lates++
+	case s.unconfirmed > 0 && s.cycle.lateConfirms < s.cfg.Robust:
+		s.cycle.lateConfirms++
 		s.updateGRTT()
-		s.confirmRegisters(s.attempt + 1)
+		s.confirmRegisters(s.cycle.attempt + 1)
 		return moved
 	case !s.timers.Due(timerCycle, now):
 		return waiting
-	case s.extra < extra && s.keying():
-		s.extra++
-		s.attempt++
+	case s.reg.extraKeyInfos < extra && s.keying():
+		s.reg.extraKeyInfos++
+		s.cycle.attempt++
 		s.updateGRTT()
-		s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt})
+		s.queue(round{fn: wire.FuncKeyInfo, number: s.cycle.attempt})
 		s.timers.SetWhenSent(timerCycle)
 		return moved
 	}
@@ -210,14 +210,14 @@ func (s *Sender) Begin(now clock.Time) {
 	if s.phase == Ended || s.quit.wanted {
 		return
 	}
-	s.last, s.pollNow = now, true
+	s.input(now)
 	switch {
-	case s.phase != Announcing || s.over || s.late:
+	case s.phase != Announcing || s.reg.over || s.cycle.late:
 		s.report(Notice{BegunAlready})
 	case s.in(Active)+s.in(Registered) == 0:
 		s.report(Notice{NobodyToBegin})
 	default:
-		s.begun = true
+		s.reg.begun = true
 		s.reports.must(Notice{BegunByUser})
 		s.endTime(now)
 	}
@@ -225,26 +225,26 @@ func (s *Sender) Begin(now clock.Time) {
 
 // stepAllIn confirms at once and then waits 1·G for those that did not hear it.
 func (s *Sender) stepAllIn(now clock.Time) progress {
-	if !s.late {
-		s.late, s.lates = true, 0
+	if !s.cycle.late {
+		s.cycle.late, s.cycle.lateConfirms = true, 0
 		s.stopRounds()
 		s.updateGRTT()
 		if s.closed {
 			s.report(Notice{LateRegisters})
 		}
 		s.timers.SetWhenSent(timerLate)
-		s.confirmRegisters(s.attempt + 1)
+		s.confirmRegisters(s.cycle.attempt + 1)
 		return moved
 	}
 	switch {
 	case s.confirmsLate(now):
 		s.updateGRTT()
 		s.timers.SetWhenSent(timerLate)
-		s.confirmRegisters(s.attempt + 1)
+		s.confirmRegisters(s.cycle.attempt + 1)
 		return moved
-	case s.hurry && s.lates < s.cfg.Robust:
+	case s.reg.keysSoon && s.cycle.lateConfirms < s.cfg.Robust:
 		// A client was started again.
-		s.lates++
+		s.cycle.lateConfirms++
 		s.keyInfoNow(now)
 		s.timers.SetWhenSent(timerLate)
 		return moved
@@ -265,7 +265,7 @@ func (s *Sender) endAnnounce(now clock.Time) {
 	nobody := s.in(Active) == 0
 	dropped := s.cfg.QuitOnError && s.failed() > 0
 	if dropped && !nobody {
-		s.shoutAbort(0, "A client dropped out, aborting all")
+		s.abortAll(0, "A client dropped out, aborting all")
 		s.failUnfinished(Aborted)
 	}
 	e := Connected{}
@@ -323,7 +323,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		s.unconfirm(c)
 	case c.state == Mute:
 		s.refuseOnce(now, wire.FuncRegister, i, "registration is over")
-		s.deny(now, from, s.roster.UID(i), "Registration is over")
+		s.rejectHost(now, from, s.roster.UID(i), "Registration is over")
 		return machine.DropPhase
 	case c.state.Failed():
 		// It goes on until its own time is up: like the stock sender we do not answer,
@@ -350,17 +350,17 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	}
 	if len(m.Clients) > 0 {
 		s.refuseStranger(now, wire.FuncRegister, uid, noProxies)
-		s.deny(now, from, uid, noProxies)
+		s.rejectHost(now, from, uid, noProxies)
 		return machine.DropFunction
 	}
-	if !s.mayCome(from) {
+	if !s.hasRoom(from) {
 		s.refuseStranger(now, wire.FuncRegister, uid, tooManyOne)
-		s.deny(now, from, uid, "Max destinations exceeded")
+		s.rejectHost(now, from, uid, "Max destinations exceeded")
 		return machine.DropLimit
 	}
 	n := new(start)
 	if s.sec != nil && s.roster.Len() < MaxClients {
-		if d := s.agree(now, from, n, &m); d != machine.DropNone {
+		if d := s.deriveKeys(now, from, n, &m); d != machine.DropNone {
 			s.refuseStranger(now, wire.FuncRegister, uid, badPremaster(d))
 			return d
 		}
@@ -368,10 +368,10 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	i, err := s.roster.Add(uid, client{confirmed: true})
 	if err == group.ErrFull {
 		s.refuseStranger(now, wire.FuncRegister, uid, "too many clients")
-		s.deny(now, from, uid, "Max destinations exceeded")
+		s.rejectHost(now, from, uid, "Max destinations exceeded")
 		return machine.DropLimit
 	}
-	s.came(from)
+	s.countAddress(from)
 	c := s.roster.At(i)
 	c.name = uid.String()
 	s.count[kind(c)][Mute]++
@@ -379,7 +379,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		s.register(now, from, i, &m)
 	} else {
 		c.keys = newMember()
-		s.quietFrom(now, c)
+		s.restartQuiet(now, c)
 		rtt := s.registerRTT(now, from, c, s.takePeer(c, n), &m)
 		s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: rtt})
 		s.checkReady(c)
@@ -387,9 +387,9 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	return machine.DropNone
 }
 
-// quietFrom begins the wait for others anew: c has come.
-func (s *Sender) quietFrom(now clock.Time, c *client) {
-	if s.cfg.RegisterQuiet > 0 && c.returns == 0 && !s.over {
+// restartQuiet begins the wait for others anew: c has come.
+func (s *Sender) restartQuiet(now clock.Time, c *client) {
+	if s.cfg.RegisterQuiet > 0 && c.returns == 0 && !s.reg.over {
 		s.timers.Set(timerQuiet, now.Add(s.cfg.RegisterQuiet))
 	}
 }
@@ -399,7 +399,7 @@ func (s *Sender) register(now clock.Time, from netip.AddrPort, i int, m *wire.Re
 	c := s.roster.At(i)
 	c.settleAt(from)
 	c.left = false
-	s.quietFrom(now, c)
+	s.restartQuiet(now, c)
 	s.setState(c, Active)
 	s.unconfirm(c)
 	s.reports.must(Heard{Func: wire.FuncRegister, Client: s.client(i), RTT: s.measure(now, c, m.Time)})
@@ -409,7 +409,7 @@ func (s *Sender) register(now clock.Time, from netip.AddrPort, i int, m *wire.Re
 func (s *Sender) badRegister(now clock.Time, from netip.AddrPort, uid wire.UID, fn wire.Func, err error) machine.Drop {
 	if err != wire.ErrFunc {
 		s.refuseStranger(now, fn, uid, "invalid message size")
-		s.deny(now, from, uid, badMessage)
+		s.rejectHost(now, from, uid, badMessage)
 	}
 	return machine.DropMalformed
 }

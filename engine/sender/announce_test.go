@@ -261,7 +261,7 @@ func TestSmallFileIsQuick(t *testing.T) {
 		r.ack(1, 1, 2*half, false)
 		for range 40 {
 			r.advance(ms)
-			if r.s.attempt == 1 && !r.s.pass.walking {
+			if r.s.cycle.attempt == 1 && !r.s.pass.walking {
 				break
 			}
 		}

@@ -40,8 +40,8 @@ func benchStatus(b *testing.B, receivers, blockSize, section int) {
 		r.ack(u, 1, 0, false)
 	}
 	r.advance(parts)
-	if r.s.phase != Data || r.s.layout.Sections != 1 {
-		b.Fatalf("phase %v, %d sections, want the data of one section", r.s.phase, r.s.layout.Sections)
+	if r.s.phase != Data || r.s.file.layout.Sections != 1 {
+		b.Fatalf("phase %v, %d sections, want the data of one section", r.s.phase, r.s.file.layout.Sections)
 	}
 	// The pass is over, everything was sent once.
 	r.s.pass.walking, r.s.pass.inFlight = false, 0

@@ -16,30 +16,30 @@ const numStates = int(Aborted) + 1
 // client is one host of the session. Lost, Aborted and, once registration is
 // over, Mute are final.
 type client struct {
-	name       string
-	proxy      bool
-	state      State
-	confirmed  bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
-	addr       netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
-	want       *identity.Fingerprint
-	keys       *member // of an encrypted session, nil before its first REGISTER
-	sample     group.Sample
-	left       bool   // it was in and has aborted, and may come back: registration is not over
-	returns    int    // how often it came back
-	otherPort  uint16 // the latest other port at addr that it spoke from, 0 = none
-	sharesAddr bool   // there are two of it, at different ports of addr
-	heardSeq   uint16 // number of what it has said last in clear, and a sum over that
-	heardSum   uint32
-	twin       bool   // it was reported that there are two of it
-	refused    string // why it was not let in, as reported last
-	took       bool   // it has accepted a file
-	givenUp    bool   // a file was given up while it received that, and it was not heard since
-	lacks      bool   // a file that was given up
-	retold     int    // round of FILEINFO in which it was told so again
-	excess     int    // STATUS messages above MaxNAKPct in this session
-	cc         cc.Receiver
+	name           string
+	proxy          bool
+	state          State
+	confirmed      bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
+	addr           netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
+	want           *identity.Fingerprint
+	keys           *member // of an encrypted session, nil before its first REGISTER
+	sample         group.Sample
+	left           bool   // it was in and has aborted, and may come back: registration is not over
+	returns        int    // how often it came back
+	otherPort      uint16 // the latest other port at addr that it spoke from, 0 = none
+	sharesAddr     bool   // there are two of it, at different ports of addr
+	heardSeq       uint16 // number of what it has said last in clear, and a sum over that
+	heardSum       uint32
+	sharedReported bool   // it was reported that there are two of it
+	refused        string // why it was not let in, as reported last
+	took           bool   // it has accepted a file
+	givenUp        bool   // a file was given up while it received that, and it was not heard since
+	lacks          bool   // a file that was given up
+	abortedAgain   int    // round of FILEINFO in which it was told so again
+	excess         int    // STATUS messages above MaxNAKPct in this session
+	cc             cc.Receiver
 
-	bareTold bool // that it gets no blocks at all was reported
+	noDataReported bool // that it gets no blocks at all was reported
 
 	// Of the present file.
 	stall    stall
@@ -65,7 +65,7 @@ func (s *Sender) setState(c *client, st State) {
 	c.state = st
 	if st.Failed() {
 		s.confirm(c)
-		s.recount = true
+		s.grtt.recount = true
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *Sender) lose(st State, in LostIn) {
 		s.setState(c, Lost)
 		s.reports.must(ClientLost{Client: s.client(i), In: in})
 		if in != LostComplete {
-			s.tell(i, "Lost connection")
+			s.abortClient(i, "Lost connection")
 		}
 	}
 }
@@ -140,9 +140,9 @@ func (s *Sender) client(i int) Client {
 // advertised returns the round trip time that we put into headers and that our
 // timers run by. It is never below one packet interval: receivers that were told
 // less would give up while a low rate holds our messages back.
-func (s *Sender) advertised() time.Duration { return max(s.grtt.Value(), s.interval) }
+func (s *Sender) advertised() time.Duration { return max(s.grtt.Value(), s.grtt.interval) }
 
-func (s *Sender) setCode() { s.grttCode = wire.EncodeGRTT(s.advertised().Seconds()) }
+func (s *Sender) setCode() { s.grtt.code = wire.EncodeGRTT(s.advertised().Seconds()) }
 
 // roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least, 0
 // for a stamp that cannot be an echo of ours.
@@ -165,8 +165,8 @@ func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Durati
 
 // updateGRTT takes the measurements of this phase over.
 func (s *Sender) updateGRTT() {
-	if s.recount {
-		s.recount = false
+	if s.grtt.recount {
+		s.grtt.recount = false
 		s.grtt.Recount()
 		for i := range s.roster.Len() {
 			if c := s.roster.At(i); !c.state.Failed() {
@@ -179,14 +179,14 @@ func (s *Sender) updateGRTT() {
 		s.setCode()
 		s.reports.must(GRTTChanged{s.grtt.Value()})
 	}
-	s.sayLonger(patience)
+	s.repeatLonger(patience)
 }
 
-// sayLonger has the advertised time repeated if receivers wait much longer with it than
+// repeatLonger has the advertised time repeated if receivers wait much longer with it than
 // before, which was patience.
-func (s *Sender) sayLonger(patience time.Duration) {
-	if s.patience() > patience+patience/wordFrom {
-		s.words.begin(patience)
-		s.armWord()
+func (s *Sender) repeatLonger(patience time.Duration) {
+	if s.patience() > patience+patience/repeatFrom {
+		s.grtt.repeats.begin(patience)
+		s.armRepeat()
 	}
 }

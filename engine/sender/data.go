@@ -39,9 +39,8 @@ type passState struct {
 	next    int        // block to go on from
 	section int        // of the last train planned in this pass; -1 before it
 	wakeAt  clock.Time // when the walk goes on
-	asked   clock.Time // when the first DONE behind this pass was planned
 	naks    bool       // some were taken since the last rewind
-	hurried bool       // the next pass comes early
+	early   bool       // the next pass comes early
 
 	need block.Set // blocks to send: by somebody not there yet, or lost
 	sent block.Set // blocks that were sent before
@@ -85,9 +84,9 @@ func packetInterval(cfg *Config, rate int64) time.Duration {
 
 func (s *Sender) startData(now clock.Time) {
 	// Only when everybody has a part of it, what is missing is asked for first.
-	s.pass.need.Reset(s.layout.Blocks, s.fresh || !s.acked)
-	s.pass.sent.Reset(s.layout.Blocks, false)
-	s.began = now
+	s.pass.need.Reset(s.file.layout.Blocks, s.file.fresh || !s.file.acked)
+	s.pass.sent.Reset(s.file.layout.Blocks, false)
+	s.file.began = now
 	if s.cfg.TxWeight > 0 && s.cfg.Rate > 0 && !s.cfg.Adapt.On {
 		ideal := float64(s.file.Size) / float64(s.cfg.Rate)
 		if limit := math.Floor(float64(s.cfg.TxWeight) / 100 * ideal); limit > 0 {
@@ -100,12 +99,12 @@ func (s *Sender) startData(now clock.Time) {
 func (s *Sender) startPass(now clock.Time) {
 	p := &s.pass
 	p.number++
-	p.walking, p.naks, p.hurried = true, false, false
+	p.walking, p.naks, p.early = true, false, false
 	p.next, p.section = 0, -1
 	p.wakeAt = clock.Never
 	p.began, p.packets, p.bytes = now, 0, 0
 	p.bucket.Reset(now)
-	s.law.Start(now, s.ccGroup(), s.layout, &p.need)
+	s.law.Start(now, s.ccGroup(), s.file.layout, &p.need)
 	s.followRate()
 	s.timers.Stop(timerCycle)
 	s.reports.must(PassStarted{p.number})
@@ -122,14 +121,14 @@ func (s *Sender) stepData(now clock.Time, t *machine.Train) progress {
 		return s.walk(now, t)
 	case s.timers.Due(timerRewind, now):
 		s.rewind(now)
-	case s.pass.naks && s.in(Active) == 0 && !s.pass.hurried && s.cfg.MaxPasses >= maxPassesAny:
-		s.pass.hurried = true
+	case s.pass.naks && s.in(Active) == 0 && !s.pass.early && s.cfg.MaxPasses >= maxPassesAny:
+		s.pass.early = true
 		s.armRewind(now)
 	case s.pass.naks && !s.timers.Armed(timerRewind):
 		s.armRewind(now)
 	case s.timers.Due(timerCycle, now):
 		switch {
-		case s.attempt < s.cfg.Robust:
+		case s.cycle.attempt < s.cfg.Robust:
 			s.doneRound()
 		case !s.timers.Armed(timerRewind):
 			s.timeOutData(now)
@@ -149,8 +148,8 @@ func (s *Sender) armRewind(now clock.Time) {
 	if !s.timers.Armed(timerRewind) {
 		s.report(Notice{RewindStarted})
 	}
-	wait := s.length(timerRewind)
-	if s.pass.hurried {
+	wait := s.timerLength(timerRewind)
+	if s.pass.early {
 		wait = s.advertised() / 4
 	}
 	s.timers.Set(timerRewind, now.Add(wait))
@@ -161,7 +160,7 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	p := &s.pass
 	p.wakeAt = clock.Never
 	first := p.need.Next(p.next)
-	if first == s.layout.Blocks {
+	if first == s.file.layout.Blocks {
 		p.next = first
 		if p.inFlight > 0 {
 			return waiting // DONE's timers run from the moment the data is out
@@ -186,7 +185,7 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 		p.wakeAt = depart.Add(-s.cfg.Lookahead)
 		return waiting
 	}
-	section, _ := s.layout.Section(first)
+	section, _ := s.file.layout.Section(first)
 	if section != p.section {
 		p.section = section
 		s.mayReport(report{client: -1, place: section})
@@ -199,12 +198,12 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 // plan fills t with the needed blocks of a section, from first on.
 func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	p := &s.pass
-	end := s.layout.First(section + 1)
+	end := s.file.layout.First(section + 1)
 	n, last := 0, first
 	var bytes int64
 	for i := first; i < end && n < p.train; i = p.need.Next(i + 1) {
 		p.need.Remove(i)
-		size := int64(s.layout.Len(i))
+		size := int64(s.file.layout.Len(i))
 		bytes += size
 		if !p.sent.Add(i) {
 			s.counters.RepairPackets++
@@ -229,16 +228,16 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	}
 	p.flight[(p.flightHead+p.inFlight)%maxFlight] = flight{uint16(section), s.seq}
 	p.inFlight++
-	t.FileID = s.fileID
-	t.Layout = s.layout
+	t.FileID = s.file.id
+	t.Layout = s.file.layout
 	t.N = n
 	t.Rate = p.rate
 	s.seq += uint16(n)
 	if s.sec != nil {
-		t.Counter = s.sec.take(n)
+		t.Counter = s.sec.nextCounters(n)
 	}
 
-	s.attempt = 0 // data asks for answers anew
+	s.cycle.attempt = 0 // data asks for answers anew
 }
 
 // Departed tells that the oldest trains that Poll gave have left the machine.
@@ -249,7 +248,7 @@ func (s *Sender) Departed(now clock.Time, trains int) {
 	p.inFlight -= n
 	p.aliveAt = now.Add(s.lifeGap(4))
 	s.law.Departed(now, s.ccGroup(), n)
-	s.last, s.pollNow = now, true
+	s.input(now)
 }
 
 // sending reports whether section is between the oldest train that has not left
@@ -268,10 +267,10 @@ func (s *Sender) sending(section int) bool {
 
 func (s *Sender) endPass(now clock.Time) {
 	p := &s.pass
-	p.walking, p.asked = false, now
+	p.walking = false
 	s.law.Stop(now)
 	s.reports.must(PassEnded{
-		FileID: s.fileID, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
+		FileID: s.file.id, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
 	})
 	if p.naks && p.need.Count() == 0 {
 		s.forgetNAKs() // all of them were ahead of the walk and are served
@@ -281,8 +280,8 @@ func (s *Sender) endPass(now clock.Time) {
 
 // doneRound asks those that have not answered since the last rewind.
 func (s *Sender) doneRound() {
-	s.attempt++
-	s.queue(round{fn: wire.FuncDone, number: s.attempt, bare: true})
+	s.cycle.attempt++
+	s.queue(round{fn: wire.FuncDone, number: s.cycle.attempt, bare: true})
 	s.timers.SetWhenSent(timerCycle)
 }
 
@@ -302,7 +301,7 @@ func (s *Sender) rewind(now clock.Time) {
 		for i := range s.roster.Len() {
 			if c := s.roster.At(i); c.state == Active || c.state == ActiveNAK {
 				s.setState(c, Aborted)
-				s.tell(i, "Max passes exceeded")
+				s.abortClient(i, "Max passes exceeded")
 			}
 		}
 		return // nobody is unfinished now
@@ -312,7 +311,7 @@ func (s *Sender) rewind(now clock.Time) {
 			return
 		}
 		// What they lacked stands among what the others lack: these are asked again.
-		s.pass.need.Reset(s.layout.Blocks, false)
+		s.pass.need.Reset(s.file.layout.Blocks, false)
 	}
 	s.forgetNAKs()
 	s.startPass(now)
@@ -328,7 +327,7 @@ func (s *Sender) timeOutData(now clock.Time) {
 // clients that have it stay in the session, and so do our receivers that do not. Stock
 // ones leave it then, which shows when they do not answer for what follows.
 func (s *Sender) giveUpFile(now clock.Time, text string) {
-	s.shoutAbort(wire.AbortCurrentFile, text)
+	s.abortAll(wire.AbortCurrentFile, text)
 	s.undelivered = s.undelivered || s.in(Done) == 0
 	var stay []int
 	for i := range s.roster.Len() {
@@ -347,7 +346,7 @@ func (s *Sender) giveUpFile(now clock.Time, text string) {
 	for _, i := range stay {
 		c := s.roster.At(i)
 		s.setState(c, Active)
-		c.givenUp, c.lacks, c.retold = true, true, 0
+		c.givenUp, c.lacks, c.abortedAgain = true, true, 0
 	}
 	s.enter(now, BetweenFiles)
 }
@@ -355,11 +354,11 @@ func (s *Sender) giveUpFile(now clock.Time, text string) {
 // FileFailed tells that a file cannot be read to its end, and why. It matters only
 // while that file is the present one.
 func (s *Sender) FileFailed(now clock.Time, fileID uint16, reason string) {
-	if s.phase != FileInfo && s.phase != Data || fileID != s.fileID || s.quit.wanted {
+	if s.phase != FileInfo && s.phase != Data || fileID != s.file.id || s.quit.wanted {
 		return
 	}
-	s.last, s.pollNow = now, true
-	s.numRounds = 0
+	s.input(now)
+	s.rounds.n = 0
 	s.giveUpFile(now, "Cannot read file: "+reason)
 }
 
@@ -379,7 +378,7 @@ func (s *Sender) endData(now clock.Time, err string) {
 
 // endFile reports what became of the file.
 func (s *Sender) endFile(now clock.Time, err string) {
-	e := FileEnded{FileID: s.fileID, File: s.file, Passes: s.pass.number, Err: err, GivenUp: s.givingUp}
+	e := FileEnded{FileID: s.file.id, File: s.file.File, Passes: s.pass.number, Err: err, GivenUp: s.givingUp}
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
 		if c.proxy {
@@ -389,15 +388,15 @@ func (s *Sender) endFile(now clock.Time, err string) {
 		if c.state == Done {
 			r.Status = c.status
 			if c.done != 0 {
-				r.Elapsed = c.done.Sub(s.began)
+				r.Elapsed = c.done.Sub(s.file.began)
 			}
 		}
 		e.Results = append(e.Results, r)
 	}
-	if s.lastDone != 0 {
-		e.Elapsed = s.lastDone.Sub(s.began)
+	if s.file.lastDone != 0 {
+		e.Elapsed = s.file.lastDone.Sub(s.file.began)
 	}
-	s.reports.must(CloseFile{s.fileID})
+	s.reports.must(CloseFile{s.file.id})
 	s.reports.must(e)
 }
 
@@ -411,16 +410,16 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 	if s.phase != Data || c.state != Active && c.state != ActiveNAK {
 		return machine.DropPhase
 	}
-	if m.FileID != s.fileID {
-		s.refuse(now, wire.FuncStatus, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
+	if m.FileID != s.file.id {
+		s.refuse(now, wire.FuncStatus, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.file.id))
 		return machine.DropFile
 	}
 	section := int(m.Section)
-	if section >= s.layout.Sections {
+	if section >= s.file.layout.Sections {
 		s.refuse(now, wire.FuncStatus, i, "no such section")
 		return machine.DropRange
 	}
-	blocks := s.layout.SectionBlocks(section)
+	blocks := s.file.layout.SectionBlocks(section)
 	if len(m.NAKs) < block.NAKBytes(blocks) {
 		s.refuse(now, wire.FuncStatus, i, "bitmap too short")
 		return machine.DropMalformed
@@ -450,16 +449,16 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 	s.mayReport(report{client: int32(i), place: section, count: naks, excess: excess})
 	if excess {
 		s.setState(c, Aborted)
-		s.tell(i, "Excessive NAKs received")
+		s.abortClient(i, "Excessive NAKs received")
 		return machine.DropNone
 	}
 	s.lacks(c, section, naks, m.NAKs[(blocks-1)/8]>>((blocks-1)%8)&1 != 0)
 	if own {
 		s.law.Lacks(&c.cc, st)
 	}
-	s.pass.need.Merge(m.NAKs, s.layout.First(section), blocks)
+	s.pass.need.Merge(m.NAKs, s.file.layout.First(section), blocks)
 	s.pass.naks = true
-	if s.pass.hurried && !s.pass.walking {
+	if s.pass.early && !s.pass.walking {
 		s.armRewind(now)
 	}
 	if c.state == Active {
@@ -473,7 +472,7 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 // DONE asks it again at the end.
 func (s *Sender) answersLaw(now clock.Time, c *client, st cc.Status) bool {
 	v := s.law.Answer(now, s.ccGroup(), &c.cc, st)
-	s.pass.need.Merge(st.NAKs, s.layout.First(st.Section), v.Blocks)
+	s.pass.need.Merge(st.NAKs, s.file.layout.First(st.Section), v.Blocks)
 	if v.RTT > 0 { // everybody's patience depends on it
 		c.sample = s.grtt.Measure(v.RTT)
 		s.updateGRTT()
@@ -491,9 +490,9 @@ func (s *Sender) followRate() {
 		return
 	}
 	patience := s.patience()
-	s.interval = packetInterval(&s.cfg, rate)
+	s.grtt.interval = packetInterval(&s.cfg, rate)
 	s.setCode()
-	s.sayLonger(patience)
+	s.repeatLonger(patience)
 	s.pass.setRate(&s.cfg, rate)
 	s.report(RateChanged{Rate: rate, Loss: s.law.Loss()})
 }
@@ -518,8 +517,8 @@ func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop 
 	if s.phase != FileInfo && s.phase != Data {
 		return machine.DropPhase
 	}
-	if m.FileID != s.fileID {
-		s.refuse(now, wire.FuncComplete, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
+	if m.FileID != s.file.id {
+		s.refuse(now, wire.FuncComplete, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.file.id))
 		return machine.DropFile
 	}
 	repeat := c.state == Done
@@ -533,7 +532,7 @@ func (s *Sender) handleComplete(now clock.Time, i int, msg []byte) machine.Drop 
 	if s.phase == Data {
 		c.done = now
 		if c.status == wire.StatusNormal || c.status == wire.StatusOverwrite {
-			s.lastDone = now
+			s.file.lastDone = now
 		}
 	}
 	s.reportHeard(Heard{

@@ -26,7 +26,7 @@ var (
 // offered. [ErrNotAsked] says that the session does not wait for a file, for
 // example because it was stopped.
 func (s *Sender) Offer(now clock.Time, f File) error {
-	if !s.asked || s.phase != BetweenFiles || s.quit.wanted {
+	if !s.file.asked || s.phase != BetweenFiles || s.quit.wanted {
 		return ErrNotAsked
 	}
 	if err := checkFile(&f); err != nil {
@@ -36,15 +36,15 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	if err != nil {
 		return err
 	}
-	if s.fileID++; s.fileID == 0 {
-		s.fileID = 1 // 0 is the session itself
+	if s.file.id++; s.file.id == 0 {
+		s.file.id = 1 // 0 is the session itself
 	}
-	s.last, s.pollNow = now, true
-	s.asked = false
-	s.file = f
-	s.layout = &layout // trains of the last file may still hold the old one
-	s.fresh, s.acked = false, false
-	s.began, s.lastDone = 0, 0
+	s.input(now)
+	s.file.asked = false
+	s.file.File = f
+	s.file.layout = &layout // trains of the last file may still hold the old one
+	s.file.fresh, s.file.acked = false, false
+	s.file.began, s.file.lastDone = 0, 0
 	s.pass.number = 0
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
@@ -58,7 +58,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 			s.setState(c, Registered)
 		}
 	}
-	s.reports.must(FileStarted{FileID: s.fileID, File: f, Layout: layout})
+	s.reports.must(FileStarted{FileID: s.file.id, File: f, Layout: layout})
 	s.enter(now, FileInfo)
 	return nil
 }
@@ -67,7 +67,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 // to offer yet. Stock has no such thing; there a slow disk ends the session.
 func (s *Sender) stepBetweenFiles(now clock.Time) progress {
 	if s.confirmsLate(now) {
-		s.confirmRegisters(s.lates)
+		s.confirmRegisters(s.cycle.lateConfirms)
 		return moved
 	}
 	if !s.timers.Due(timerCycle, now) {
@@ -84,11 +84,11 @@ func (s *Sender) keepAlive() { s.queue(round{fn: wire.FuncDone, bare: true}) }
 
 // EndOfFiles answers NeedFile: there is no more.
 func (s *Sender) EndOfFiles(now clock.Time) {
-	if !s.asked || s.phase != BetweenFiles || s.quit.wanted {
+	if !s.file.asked || s.phase != BetweenFiles || s.quit.wanted {
 		return
 	}
-	s.asked = false
-	s.last, s.pollNow = now, true
+	s.file.asked = false
+	s.input(now)
 	s.enter(now, Finishing)
 }
 
@@ -125,14 +125,14 @@ func checkFile(f *File) error {
 }
 
 func (s *Sender) fileInfoRound() {
-	s.attempt++
-	s.queue(round{fn: wire.FuncFileInfo, number: s.attempt})
+	s.cycle.attempt++
+	s.queue(round{fn: wire.FuncFileInfo, number: s.cycle.attempt})
 	s.timers.SetWhenSent(timerCycle)
 }
 
 func (s *Sender) appendFileInfo(now clock.Time, b []byte) []byte {
 	m := wire.FileInfo{
-		FileID: s.fileID,
+		FileID: s.file.id,
 		Type:   s.file.Type,
 		Size:   s.file.Size,
 		MTime:  s.file.MTime,
@@ -148,7 +148,7 @@ func (s *Sender) stepFileInfo(now clock.Time) progress {
 	case s.in(Registered) == 0:
 		s.endFileInfo(now)
 	case s.timers.Due(timerCycle, now):
-		if s.attempt >= s.cfg.Robust {
+		if s.cycle.attempt >= s.cfg.Robust {
 			s.endFileInfo(now)
 			break
 		}
@@ -182,7 +182,7 @@ func (s *Sender) endFileInfo(now clock.Time) {
 // dropAll ends a session with QuitOnError in the middle of a file because a client failed.
 func (s *Sender) dropAll(now clock.Time, exit Exit) {
 	const text = "A client dropped out, aborting all"
-	s.shoutAbort(0, text)
+	s.abortAll(0, text)
 	s.failUnfinished(Aborted)
 	s.endFile(now, text)
 	for i := range s.roster.Len() {
@@ -209,13 +209,13 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 			s.refuse(now, wire.FuncFileInfoAck, i, "invalid message")
 		}
 		return machine.DropPhase
-	case m.FileID != s.fileID && c.givenUp && c.retold != s.attempt:
+	case m.FileID != s.file.id && c.givenUp && c.abortedAgain != s.cycle.attempt:
 		// It has not heard that its file is given up.
-		c.retold = s.attempt
-		s.tellOf(i, wire.AbortCurrentFile, "The file was given up")
+		c.abortedAgain = s.cycle.attempt
+		s.abortClientWith(i, wire.AbortCurrentFile, "The file was given up")
 		return machine.DropFile
-	case m.FileID != s.fileID:
-		s.refuse(now, wire.FuncFileInfoAck, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.fileID))
+	case m.FileID != s.file.id:
+		s.refuse(now, wire.FuncFileInfoAck, i, fmt.Sprintf("invalid file ID %04X, expected %04X", m.FileID, s.file.id))
 		return machine.DropFile
 	}
 	repeat := c.state != Registered
@@ -223,8 +223,8 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 	if !repeat {
 		s.setState(c, Active)
 	}
-	s.acked = true
-	s.fresh = s.fresh || !m.Partial
+	s.file.acked = true
+	s.file.fresh = s.file.fresh || !m.Partial
 	s.reportHeard(Heard{
 		Func: wire.FuncFileInfoAck, Client: s.client(i), Repeat: repeat, Partial: m.Partial,
 		RTT: s.measure(now, c, m.Time), FileID: m.FileID,

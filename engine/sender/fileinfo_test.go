@@ -167,11 +167,11 @@ func TestNoFiles(t *testing.T) {
 
 func TestFileIDWraps(t *testing.T) {
 	r := join(t, nothing, 1)
-	r.s.fileID = 65534
+	r.s.file.id = 65534
 	for _, want := range []uint16{65535, 1, 2} {
 		r.offer("f", 1)
-		if r.s.fileID != want {
-			t.Fatalf("file ID %d, want %d: 0 is the session itself", r.s.fileID, want)
+		if r.s.file.id != want {
+			t.Fatalf("file ID %d, want %d: 0 is the session itself", r.s.file.id, want)
 		}
 		r.complete(1, want, wire.StatusSkipped)
 		r.advance(ms)

@@ -30,11 +30,11 @@ func (s *Sender) startFinishing(now clock.Time) {
 
 // finishRound confirms those that have completed and asks the others.
 func (s *Sender) finishRound() {
-	s.attempt++
+	s.cycle.attempt++
 	if s.unconfirmed > 0 {
-		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt})
+		s.queue(round{fn: wire.FuncDoneConf, number: s.cycle.attempt})
 	}
-	s.queue(round{fn: wire.FuncDone, number: s.attempt})
+	s.queue(round{fn: wire.FuncDone, number: s.cycle.attempt})
 	s.timers.SetWhenSent(timerCycle)
 }
 
@@ -44,7 +44,7 @@ func (s *Sender) stepFinishing(now clock.Time) progress {
 		return s.stepLinger(now)
 	case s.timers.Due(timerCycle, now):
 		s.updateGRTT()
-		if s.attempt < s.cfg.Robust || now < s.finishFrom.Add(finishLeast) {
+		if s.cycle.attempt < s.cfg.Robust || now < s.finishFrom.Add(finishLeast) {
 			s.finishRound()
 		} else {
 			s.lose(Active, LostComplete)
@@ -58,8 +58,8 @@ func (s *Sender) stepFinishing(now clock.Time) progress {
 // hear DONE_CONF asks again every 4·G; and DONE_CONF is sent twice, because one
 // that waits in vain puts its files in place only much later.
 func (s *Sender) stepLinger(now clock.Time) progress {
-	if !s.late {
-		s.late = true
+	if !s.cycle.late {
+		s.cycle.late = true
 		s.timers.Stop(timerCycle)
 		if s.in(Done) > 0 {
 			s.report(Notice{LateCompletions})
@@ -72,7 +72,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 	case s.confirmsLate(now):
 		s.confirmCompletions()
 	case s.timers.Due(timerAgain, now):
-		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 2, all: true})
+		s.queue(round{fn: wire.FuncDoneConf, number: s.cycle.attempt + 2, all: true})
 	case s.in(Done) == 0 || s.timers.Due(timerLinger, now):
 		s.reports.must(Notice{GroupComplete})
 		s.end(now, s.doneExit())
@@ -83,7 +83,7 @@ func (s *Sender) stepLinger(now clock.Time) progress {
 }
 
 func (s *Sender) confirmCompletions() {
-	s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1})
+	s.queue(round{fn: wire.FuncDoneConf, number: s.cycle.attempt + 1})
 	s.timers.SetWhenSent(timerLinger)
 }
 

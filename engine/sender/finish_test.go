@@ -300,10 +300,10 @@ func TestPaceOfABORTs(t *testing.T) {
 			uids[i] = wire.UID(i + 1)
 		}
 		r := join(t, nothing, uids...)
-		r.s.interval = packetInterval(&r.s.cfg, c.rate)
+		r.s.grtt.interval = packetInterval(&r.s.cfg, c.rate)
 		began := r.now
 		for i := range uids {
-			r.s.tell(i, "gone")
+			r.s.abortClient(i, "gone")
 		}
 		r.s.pollNow = true
 		r.advance(time.Duration(len(uids)-1)*c.gap - 1)

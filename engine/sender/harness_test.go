@@ -141,8 +141,8 @@ func checkSane(t *testing.T, s *Sender) {
 	if bits != s.pass.need.Count() {
 		t.Fatalf("%d blocks are needed, the set counts %d", bits, s.pass.need.Count())
 	}
-	if s.numRounds > len(s.rounds) || s.pass.inFlight > maxFlight {
-		t.Fatalf("%d rounds, %d trains under way", s.numRounds, s.pass.inFlight)
+	if s.rounds.n > len(s.rounds.list) || s.pass.inFlight > maxFlight {
+		t.Fatalf("%d rounds, %d trains under way", s.rounds.n, s.pass.inFlight)
 	}
 }
 
@@ -381,7 +381,7 @@ func (r *rig) ack(u wire.UID, file uint16, rtt time.Duration, partial bool) mach
 
 // statusOf builds a STATUS that misses blocks of a section of the present file.
 func (r *rig) statusOf(u wire.UID, file uint16, section int, missing ...int) []byte {
-	l := r.s.layout
+	l := r.s.file.layout
 	var set block.Set
 	set.Reset(max(l.Blocks, 8), false)
 	first, n := 0, 8
@@ -416,8 +416,8 @@ func (r *rig) abort(u wire.UID, text string) machine.Drop {
 func (r *rig) refuse(u wire.UID, text string) machine.Drop {
 	r.t.Helper()
 	m := wire.Abort{Text: []byte(text)}
-	home := netip.AddrFrom4([4]byte{byte(u >> 24), byte(u >> 16), byte(u >> 8), byte(u)})
-	return r.deliverFrom(netip.AddrPortFrom(home, 1044), m.Append(message(u, wire.FuncAbort)))
+	addressBlock := netip.AddrFrom4([4]byte{byte(u >> 24), byte(u >> 16), byte(u >> 8), byte(u)})
+	return r.deliverFrom(netip.AddrPortFrom(addressBlock, 1044), m.Append(message(u, wire.FuncAbort)))
 }
 
 func (r *rig) offer(name string, size int64) {
@@ -560,7 +560,7 @@ func (r *rig) until(what string, cond func() bool) {
 		}
 		r.advance(ms)
 	}
-	r.t.Fatalf("in 100 s it does not come to this: %s (phase %q, pass %d, round %d)", what, r.s.phase, r.s.pass.number, r.s.attempt)
+	r.t.Fatalf("in 100 s it does not come to this: %s (phase %q, pass %d, round %d)", what, r.s.phase, r.s.pass.number, r.s.cycle.attempt)
 }
 
 // pollTo polls s until it gives something of a kind.

@@ -303,11 +303,11 @@ func FuzzHandle(f *testing.F) {
 				r.advance(7 * ms)
 			}
 		}
-		if r.s.phase == BetweenFiles && r.s.asked {
+		if r.s.phase == BetweenFiles && r.s.file.asked {
 			r.s.EndOfFiles(r.now)
 		}
 		r.advance(20 * time.Second)
-		if r.s.asked && r.s.phase == BetweenFiles {
+		if r.s.file.asked && r.s.phase == BetweenFiles {
 			r.s.EndOfFiles(r.now)
 			r.advance(20 * time.Second)
 		}

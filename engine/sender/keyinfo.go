@@ -86,15 +86,15 @@ func (k *member) promote() {
 
 // mayWork books a public-key operation of so many µs, if there is time for it.
 func (s *Sender) mayWork(now clock.Time, us int) bool {
-	if s.keyRate.Next(now) > now {
+	if s.budgets.keys.Next(now) > now {
 		return false
 	}
-	s.keyRate.Take(now, us)
+	s.budgets.keys.Take(now, us)
 	return true
 }
 
-// agree computes the keys of a host that comes with a new REGISTER.
-func (s *Sender) agree(now clock.Time, from netip.AddrPort, n *start, m *wire.Register) machine.Drop {
+// deriveKeys computes the keys of a host that comes with a new REGISTER.
+func (s *Sender) deriveKeys(now clock.Time, from netip.AddrPort, n *start, m *wire.Register) machine.Drop {
 	if !s.mayWork(now, s.sec.server.RegisterCostUs()) {
 		return machine.DropLimit
 	}
@@ -110,13 +110,13 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 	c := s.roster.At(i)
 	// Who shows no key cannot prove to be the client that has the keys already; and two
 	// with one key would take each other's place for ever.
-	taken := c.twin || c.keys != nil && c.keys.acked && !s.sec.server.ClientAuth()
+	taken := c.sharedReported || c.keys != nil && c.keys.acked && !s.sec.server.ClientAuth()
 	if taken && s.foreign(now, from, wire.FuncRegister, i) {
 		return machine.DropSource
 	}
 	if c.keys == nil {
 		c.keys = newMember()
-		s.quietFrom(now, c)
+		s.restartQuiet(now, c)
 	}
 	known := c.keys.peer.Registered()
 	n := s.startOf(c.keys, m)
@@ -125,7 +125,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 			return machine.DropLimit
 		}
 		n = new(start)
-		if d := s.agree(now, from, n, m); d != machine.DropNone {
+		if d := s.deriveKeys(now, from, n, m); d != machine.DropNone {
 			s.refuseOnce(now, wire.FuncRegister, i, badPremaster(d))
 			return d
 		}
@@ -200,7 +200,7 @@ func (s *Sender) takePeer(c *client, n *start) *start {
 	}
 	k.settle(n)
 	if c.state == Registered {
-		s.hurry = true
+		s.reg.keysSoon = true
 	}
 	return &k.peer
 }
@@ -211,9 +211,9 @@ func (s *Sender) checkReady(c *client) {
 	switch {
 	case c.state == Mute && srv.Ready(&k.peer.Peer):
 		s.setState(c, Registered)
-		s.hurry = true
+		s.reg.keysSoon = true
 	case k.acked && k.next != nil && k.next.keyInfos == 0 && srv.Ready(&k.next.Peer):
-		s.hurry = true
+		s.reg.keysSoon = true
 	}
 }
 
@@ -251,21 +251,21 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 	if err != nil {
 		s.refuseOnce(now, wire.FuncClientKey, i, refusal(err))
 		if err == handshake.ErrOtherKey && from != c.addr {
-			s.sendOff(now, from, i)
+			s.rejectOther(now, from, i)
 		}
 		return machine.DropSealed
 	}
 	if !repeat {
-		s.proved(i, from, p)
+		s.keyShown(i, from, p)
 	}
 	s.reportHeard(Heard{Func: wire.FuncClientKey, Client: s.client(i), Repeat: repeat || shown != nil})
 	s.checkReady(c)
 	return machine.DropNone
 }
 
-// proved takes note that start p of client i has shown the client's key. One that
+// keyShown takes note that start p of client i has shown the client's key. One that
 // has acknowledged stays, since CLIENT_KEY can be replayed and KEYINFO_ACK cannot.
-func (s *Sender) proved(i int, from netip.AddrPort, p *start) {
+func (s *Sender) keyShown(i int, from netip.AddrPort, p *start) {
 	c := s.roster.At(i)
 	k := c.keys
 	if level, reason := p.Key().Strength(); level < identity.Medium && !k.warned {
@@ -277,7 +277,7 @@ func (s *Sender) proved(i int, from netip.AddrPort, p *start) {
 	}
 	if p == k.next {
 		k.promote()
-		s.hurry = true
+		s.reg.keysSoon = true
 	}
 	c.settleAt(from)
 }
@@ -295,9 +295,9 @@ func refusal(err error) string {
 	return "key or signature is not valid"
 }
 
-// keyless returns with whom the group's keys are still to be shared as client c,
+// awaitingKeys returns with whom the group's keys are still to be shared as client c,
 // nil if with nobody.
-func (s *Sender) keyless(c *client) *start {
+func (s *Sender) awaitingKeys(c *client) *start {
 	k := c.keys
 	switch {
 	case k == nil || s.phase != Announcing:
@@ -309,9 +309,9 @@ func (s *Sender) keyless(c *client) *start {
 	return nil
 }
 
-// giveWay lets a newcomer have the place of one that does not answer. It must wait
+// replaceSilentPeer lets a newcomer have the place of one that does not answer. It must wait
 // for that: a stock receiver that is sent what is for another one gives up.
-func (s *Sender) giveWay(c *client) {
+func (s *Sender) replaceSilentPeer(c *client) {
 	k := c.keys
 	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.sec.server.Ready(&k.next.Peer) {
 		k.promote()
@@ -326,7 +326,7 @@ func (s *Sender) keying() bool {
 		return false
 	}
 	for i := range s.roster.Len() {
-		if n := s.keyless(s.roster.At(i)); n != nil && n.keyInfos < s.cfg.Robust {
+		if n := s.awaitingKeys(s.roster.At(i)); n != nil && n.keyInfos < s.cfg.Robust {
 			return true
 		}
 	}
@@ -337,18 +337,18 @@ func (s *Sender) keying() bool {
 // last one of a closed group has registered, or whoever waits for few wants them
 // soon.
 func (s *Sender) keysNow() bool {
-	return s.hurry && (s.prompt() || s.closed && s.in(Mute) == 0)
+	return s.reg.keysSoon && (s.answersAtOnce() || s.closed && s.in(Mute) == 0)
 }
 
 // keyInfoNow sends KEYINFO and has it repeated by the clock of the round trip time
 // measured by now. Where others are waited for, their time keeps its length.
 func (s *Sender) keyInfoNow(now clock.Time) {
-	s.hurry = false
+	s.reg.keysSoon = false
 	s.updateGRTT()
-	s.queue(round{fn: wire.FuncKeyInfo, number: s.attempt, first: s.prompt()})
+	s.queue(round{fn: wire.FuncKeyInfo, number: s.cycle.attempt, first: s.answersAtOnce()})
 	switch {
-	case !s.prompt():
-		s.timers.Hasten(timerCycle, now.Add(s.length(timerCycle)))
+	case !s.answersAtOnce():
+		s.timers.Hasten(timerCycle, now.Add(s.timerLength(timerCycle)))
 	case !s.timers.Armed(timerKeys):
 		s.timers.SetWhenSent(timerKeys)
 	}
@@ -360,16 +360,16 @@ func (s *Sender) appendKeyInfo(r *round, b []byte) []byte {
 	m := wire.KeyInfo{}
 	for ; r.next < s.roster.Len() && room > 0; r.next++ {
 		c := s.roster.At(r.next)
-		if s.keyless(c) == nil {
+		if s.awaitingKeys(c) == nil {
 			continue
 		}
-		s.giveWay(c)
-		n := s.keyless(c)
+		s.replaceSilentPeer(c)
+		n := s.awaitingKeys(c)
 		if r.first && n.keyInfos > 0 {
 			continue
 		}
 		if m.Counter == 0 {
-			m.Counter = s.sec.take(1)
+			m.Counter = s.sec.nextCounters(1)
 			b = m.Append(s.version, b)
 		}
 		b = s.sec.server.AppendKeyInfoItem(b, &n.Peer, s.roster.UID(r.next), s.cfg.UID, m.Counter)
@@ -460,13 +460,13 @@ func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool 
 	if s.sec.sigLen == 0 {
 		return true
 	}
-	if s.failRate.Next(now) > now {
+	if s.budgets.failed.Next(now) > now {
 		return false
 	}
 	if sameHost(from, c.addr) {
 		return c.keys.failRate.Next(now) <= now
 	}
-	return s.farFailRate.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
+	return s.budgets.failedFar.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
 }
 
 // bookFailure counts the time of a verification of pkt that came to nothing, if
@@ -480,12 +480,12 @@ func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, pkt
 		return
 	}
 	us := s.sec.server.ClientKeyCostUs(key.AppendBlob(nil))
-	s.failRate.Take(now, us)
+	s.budgets.failed.Take(now, us)
 	if sameHost(from, c.addr) {
 		c.keys.failRate.Take(now, us)
 		return
 	}
-	s.farFailRate.Take(now, us)
+	s.budgets.failedFar.Take(now, us)
 	c.keys.farFailRate.Take(now, us)
 }
 

@@ -10,16 +10,16 @@ import (
 
 // Handle implements [machine.Machine]. It never asks to store anything.
 func (s *Sender) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
-	s.last, s.pollNow = now, true
-	drop := s.take(now, d.From, d.Data)
+	s.input(now)
+	drop := s.check(now, d.From, d.Data)
 	if drop != machine.DropNone {
 		s.counters.Drops[drop]++
 	}
 	return machine.Verdict{Drop: drop}
 }
 
-// take makes the checks that concern every message (v4-wire.md section 11).
-func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.Drop {
+// check makes the checks that concern every message (v4-wire.md section 11).
+func (s *Sender) check(now clock.Time, from netip.AddrPort, pkt []byte) machine.Drop {
 	h, msg, err := wire.ParseHeader(pkt)
 	switch {
 	case err == wire.ErrVersion:
@@ -49,7 +49,7 @@ func (s *Sender) take(now clock.Time, from netip.AddrPort, pkt []byte) machine.D
 		return machine.DropSource
 	}
 	if s.sec == nil {
-		s.echoed(from, i, h.Seq, msg)
+		s.checkRepeat(from, i, h.Seq, msg)
 	}
 	return s.dispatch(now, from, h.Func, i, msg)
 }
@@ -125,7 +125,7 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 	}
 	if !open {
 		s.refuseStranger(now, h.Func, h.Src, "not in host list")
-		s.deny(now, from, h.Src, notInList)
+		s.rejectHost(now, from, h.Src, notInList)
 	}
 	return machine.DropUnknown
 }
@@ -164,7 +164,7 @@ func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []b
 	s.reports.must(GotAbort{Client: s.client(i), Known: true, Text: string(m.Text)})
 	if s.cfg.QuitOnError {
 		s.quit = quit{wanted: true, text: "A client aborted, aborting all"}
-		s.numRounds = 0
+		s.rounds.n = 0
 	}
 	return machine.DropNone
 }

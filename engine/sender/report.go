@@ -3,6 +3,7 @@ package sender
 import (
 	"time"
 
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -18,8 +19,9 @@ const (
 // reportQueue holds the events for the host. What changes the session (must) is
 // never dropped: there is at most one such event for each client and phase.
 type reportQueue struct {
-	list []report
-	head int
+	list     []report
+	head     int
+	refusals cc.Bucket // reports of what others do wrong
 }
 
 // report is one event. Those that go with data packets and STATUS messages are
@@ -108,10 +110,10 @@ func (s *Sender) refuseStranger(now clock.Time, fn wire.Func, uid wire.UID, reas
 
 // mayRefuse books one report of something somebody else did wrong.
 func (s *Sender) mayRefuse(now clock.Time) bool {
-	if s.eventRate.Next(now) > now {
+	if s.reports.refusals.Next(now) > now {
 		s.counters.ReportsLost++
 		return false
 	}
-	s.eventRate.Take(now, 1)
+	s.reports.refusals.Take(now, 1)
 	return true
 }

@@ -96,7 +96,7 @@ func TestOpenGroupKeys(t *testing.T) {
 	r.wantWire("an open group", "0 ANNOUNCE []", "1500 KEYINFO [1]", "1500.1 ANNOUNCE []")
 	a.keyed()
 	a.ack()
-	r.until("the last round", func() bool { return r.s.attempt == r.cfg.Robust })
+	r.until("the last round", func() bool { return r.s.cycle.attempt == r.cfg.Robust })
 	b := r.host(2)
 	r.wantDrop("REGISTER in the last cycle", b.register(), machine.DropNone)
 	r.advance(40 * ms)

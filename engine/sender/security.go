@@ -112,8 +112,8 @@ func (x *Security) Wipe() {
 	x.keys.Wipe()
 }
 
-// take takes n counters and returns the first.
-func (x *Security) take(n int) uint64 {
+// nextCounters takes n counters and returns the first.
+func (x *Security) nextCounters(n int) uint64 {
 	first, err := x.counter.Take(n)
 	if err != nil {
 		panic(err) // 2^63 datagrams take centuries
@@ -124,7 +124,7 @@ func (x *Security) take(n int) uint64 {
 // seal seals a control packet of which b holds everything but the seal, Lead
 // bytes and the message, and returns the datagram.
 func (x *Security) seal(b []byte) []byte {
-	total, err := x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.take(1))
+	total, err := x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.nextCounters(1))
 	if err != nil {
 		panic(err) // signing does not depend on what is signed: the key itself is broken
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -13,7 +14,7 @@ import (
 const (
 	repliesPerSecond = 50 // to hosts that are not in the session
 	replyBurst       = 500 * time.Millisecond
-	maxTellGap       = time.Millisecond // between those to clients
+	abortGapMax      = time.Millisecond // between those to clients
 )
 
 // round is one message to everybody it concerns, in as many parts as the list of
@@ -31,26 +32,35 @@ type round struct {
 	quiet   bool // is no round of its own: not reported
 }
 
+// rounds are those that wait. A phase queues three at most in one decision, and takes the next
+// decision when they have left.
+type rounds struct {
+	list   [3]round // the first n, in order
+	n      int
+	partAt clock.Time // earliest moment of the next part of a round
+	sentAt clock.Time // when the group was last sent something
+}
+
 // queue puts a round behind those that wait.
 func (s *Sender) queue(r round) {
-	if s.numRounds == len(s.rounds) {
+	if s.rounds.n == len(s.rounds.list) {
 		panic("sender: a phase plans more rounds than there is room for")
 	}
-	s.rounds[s.numRounds] = r
-	s.numRounds++
+	s.rounds.list[s.rounds.n] = r
+	s.rounds.n++
 }
 
 // sendRound builds the next part of the first round that has one.
 func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
-	for s.numRounds > 0 {
-		if now < s.partAt {
+	for s.rounds.n > 0 {
+		if now < s.rounds.partAt {
 			return false
 		}
-		r := &s.rounds[0]
+		r := &s.rounds.list[0]
 		sent := s.sendPart(now, r, p)
 		if !sent || r.next == s.roster.Len() || r.fn == wire.FuncAnnounce && !s.closed {
-			copy(s.rounds[:], s.rounds[1:s.numRounds])
-			s.numRounds--
+			copy(s.rounds.list[:], s.rounds.list[1:s.rounds.n])
+			s.rounds.n--
 		}
 		if sent {
 			return true
@@ -75,12 +85,12 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		m := wire.Done{}
 		switch s.phase {
 		case Data:
-			m = wire.Done{FileID: s.fileID, Section: uint16(max(s.layout.Sections-1, 0))}
+			m = wire.Done{FileID: s.file.id, Section: uint16(max(s.file.layout.Sections-1, 0))}
 			if r.probe {
 				m.Section = uint16(r.section)
 			}
 		case Announcing, BetweenFiles:
-			m.FileID = max(s.fileID, 1) // 0 would mean the end of the session
+			m.FileID = max(s.file.id, 1) // 0 would mean the end of the session
 		}
 		b = m.Append(b)
 	case wire.FuncKeyInfo:
@@ -115,10 +125,10 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 		s.sec.sign(b)
 	}
 	s.commit(p, to, b, sealed)
-	s.saidAt = now
+	s.rounds.sentAt = now
 	r.part++
 	if rate := s.pass.rate; rate > 0 {
-		s.partAt = now.Add(time.Duration(int64(len(p.Data)+s.around) * 1e9 / rate))
+		s.rounds.partAt = now.Add(time.Duration(int64(len(p.Data)+s.lowerLayers) * 1e9 / rate))
 	}
 	if r.probe || r.quiet {
 		return true
@@ -151,7 +161,7 @@ func (s *Sender) header(fn wire.Func, seq uint16) wire.Header {
 		Src:       s.cfg.UID,
 		Group:     s.cfg.Group,
 		Instance:  s.cfg.Instance,
-		GRTT:      s.grttCode,
+		GRTT:      s.grtt.code,
 		GroupSize: wire.EncodeGroupSize(s.roster.Len()),
 	}
 }
@@ -210,6 +220,15 @@ const (
 	inSeal
 )
 
+// aborts are the ABORTs that wait, in order of precedence.
+type aborts struct {
+	toAll     abort      // text "" = none
+	replies   abortRing  // to hosts that are not in the session
+	replyRate cc.Bucket  // of those
+	toClients abortRing  // that are out of the session
+	nextAt    clock.Time // of the next one to a client
+}
+
 // abortRing holds aborts in order. Full, it takes no more: whoever is not told
 // runs into its own time limit.
 type abortRing struct {
@@ -239,10 +258,10 @@ func (r *abortRing) pop() abort {
 	return a
 }
 
-// shoutAbort tells everybody, before anything else is sent. What concerns a file
+// abortAll tells everybody, before anything else is sent. What concerns a file
 // does not concern those without keys.
-func (s *Sender) shoutAbort(flags uint8, text string) {
-	s.shout = abort{to: s.cfg.Private, flags: flags, form: s.form(flags&wire.AbortCurrentFile != 0), text: text}
+func (s *Sender) abortAll(flags uint8, text string) {
+	s.aborts.toAll = abort{to: s.cfg.Private, flags: flags, form: s.form(flags&wire.AbortCurrentFile != 0), text: text}
 }
 
 // form returns how an ABORT travels to hosts that all have the keys, or may have not.
@@ -256,38 +275,38 @@ func (s *Sender) form(keyed bool) form {
 	return bothWays
 }
 
-// tell aborts client i.
-func (s *Sender) tell(i int, text string) { s.tellOf(i, 0, text) }
+// abortClient aborts client i.
+func (s *Sender) abortClient(i int, text string) { s.abortClientWith(i, 0, text) }
 
-// tellOf is tell with flags.
-func (s *Sender) tellOf(i int, flags uint8, text string) {
+// abortClientWith is tell with flags.
+func (s *Sender) abortClientWith(i int, flags uint8, text string) {
 	k := s.roster.At(i).keys
-	s.tells.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: s.form(k != nil && k.acked), text: text})
+	s.aborts.toClients.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: s.form(k != nil && k.acked), text: text})
 }
 
-// deny aborts a host that has no place here, at the address it wrote from.
-func (s *Sender) deny(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
-	if s.replyRate.Next(now) > now {
+// rejectHost aborts a host that has no place here, at the address it wrote from.
+func (s *Sender) rejectHost(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
+	if s.aborts.replyRate.Next(now) > now {
 		return
 	}
-	s.replyRate.Take(now, 1)
-	s.replies.push(abort{to: to, uid: uid, text: text})
+	s.aborts.replyRate.Take(now, 1)
+	s.aborts.replies.push(abort{to: to, uid: uid, text: text})
 }
 
 // sendAbort builds the next ABORT that may leave.
 func (s *Sender) sendAbort(now clock.Time, p *machine.Packet) bool {
 	var a abort
 	switch {
-	case s.shout.text != "":
-		a = s.shout
-		if s.shout.form = inSeal; a.form != bothWays {
-			s.shout = abort{}
+	case s.aborts.toAll.text != "":
+		a = s.aborts.toAll
+		if s.aborts.toAll.form = inSeal; a.form != bothWays {
+			s.aborts.toAll = abort{}
 		}
-	case s.replies.n > 0:
-		a = s.replies.pop()
-	case s.tells.n > 0 && now >= s.tellAt:
-		a = s.tells.pop()
-		s.tellAt = now.Add(min(s.interval, maxTellGap))
+	case s.aborts.replies.n > 0:
+		a = s.aborts.replies.pop()
+	case s.aborts.toClients.n > 0 && now >= s.aborts.nextAt:
+		a = s.aborts.toClients.pop()
+		s.aborts.nextAt = now.Add(min(s.grtt.interval, abortGapMax))
 	default:
 		return false
 	}

@@ -22,7 +22,7 @@ const (
 	timerAgain         // the second DONE_CONF
 	timerGap           // confirmations wait so long to be gathered
 	timerLinger        // the end of the session
-	timerWord          // the next word of a longer GRTT
+	timerRepeat        // the next word of a longer GRTT
 	timerWait          // the time for registration is over
 	timerKeys          // KEYINFO again, before the next round
 	timerAlive         // clients would hear nothing for too long (Announcing)
@@ -31,79 +31,95 @@ const (
 // Sender is the machine of one session. Its methods may be called from one
 // goroutine at a time; New makes a usable one.
 type Sender struct {
-	cfg      Config
-	version  wire.Version
-	closed   bool          // group; only who is listed may register
-	interval time.Duration // one full data packet at Rate: I of the specification; 0 = unlimited
-	start    clock.Time
+	cfg         Config
+	version     wire.Version
+	closed      bool // group: only listed hosts may register
+	lowerLayers int  // bytes of UDP and IP around a datagram
+	start       clock.Time
 
-	phase       Phase
-	exit        Exit
-	quit        quit
-	ended       bool       // SessionEnded was reported
-	complete    bool       // the completion phase was run
-	givingUp    bool       // the outcome of a file is being told that is given up
-	undelivered bool       // a file was given up that nobody had
-	last        clock.Time // the latest moment we were told of
-	pollNow     bool       // something may be ready for Poll
-	wakeAt      clock.Time // when to Poll otherwise
+	phase Phase
+	cycle cycle
 
-	// The group.
+	// When to Poll: at last, if pollNow is set, else at wakeAt.
+	last    clock.Time // the latest moment that a method was told
+	pollNow bool       // something may be ready
+	wakeAt  clock.Time
+
+	// The clients. count and unconfirmed are kept by setState, confirm and unconfirm.
 	roster      *group.Roster[client]
-	count       [2][numStates]int // clients by kind (0 client, 1 proxy) and state
-	unconfirmed int               // clients whose REGISTER or COMPLETE still wants its confirmation
-	grtt        group.GRTT
-	recount     bool  // a client of which GRTT has a sample has failed
-	grttCode    uint8 // of the advertised value
-	words       words // of a longer one, still to be said
+	count       [2][numStates]int    // clients by kind (0 client, 1 proxy) and state
+	unconfirmed int                  // clients whose REGISTER or COMPLETE still wants its confirmation
+	perAddress  map[netip.Prefix]int // clients of an open group by where they came from
+	grtt        grtt
 
-	finishFrom clock.Time // when the completion phase began
+	// What is sent besides data. Aborts leave before rounds; while rounds wait, nothing is
+	// decided and no data is planned.
+	seq    uint16 // of the next datagram, whatever it is
+	aborts aborts
+	rounds rounds
+	timers group.Timers // StopAll when a phase begins
 
-	// What a phase repeats.
-	timers  group.Timers
-	attempt int        // rounds of this phase so far
-	late    bool       // everybody is in (Announcing) or done (Finishing)
-	lates   int        // confirmations sent since then
-	over    bool       // the time for registration is over
-	begun   bool       // by Begin
-	extra   int        // rounds of KEYINFO since it is over
-	saidAt  clock.Time // when the group was last sent something
+	reg     registration
+	sec     *Security // nil in clear
+	budgets budgets
 
-	// What is to be sent, in order of precedence.
-	seq       uint16
-	shout     abort     // to everybody
-	replies   abortRing // to hosts that are not in the session
-	tells     abortRing // to clients that are out of it
-	tellAt    clock.Time
-	rounds    [3]round
-	numRounds int
-	partAt    clock.Time // earliest moment of the next part of a round
-	sec       *Security
-	around    int                  // bytes of lower layers around a datagram
-	crowd     map[netip.Prefix]int // clients of an open group by where they came from
-	replyRate cc.Bucket            // replies
-	eventRate cc.Bucket            // Refused and GotAbort
+	file file
+	pass passState
+	law  cc.Controller
 
-	// Public-key operations, in µs.
-	keyRate     cc.Bucket
-	failRate    cc.Bucket
-	farFailRate cc.Bucket
-	hurry       bool // somebody has become ready for KEYINFO
+	quit        quit
+	exit        Exit
+	complete    bool       // the completion phase was run
+	finishFrom  clock.Time // when the completion phase began
+	givingUp    bool       // endFile reports a file that is given up
+	undelivered bool       // a file was given up that nobody had
+	ended       bool       // SessionEnded was reported
 
 	reports  reportQueue
 	counters Counters
+}
 
-	// The file.
+// cycle is what the present phase has sent to clients that it waits for.
+type cycle struct {
+	attempt      int  // rounds
+	late         bool // everybody is in (Announcing) or done (Finishing)
+	lateConfirms int  // confirmations sent since then
+}
+
+// grtt is the group round trip time and what follows from it.
+type grtt struct {
+	group.GRTT
+	recount  bool          // a client of which GRTT has a sample has failed
+	interval time.Duration // one full data packet at the rate in force: I of the specification; 0 = unlimited
+	code     uint8         // of the advertised value, the larger one of both
+	repeats  repeats
+}
+
+// registration is what only the announce phase needs.
+type registration struct {
+	over          bool // its time is
+	begun         bool // by Begin
+	extraKeyInfos int  // rounds of KEYINFO since it is over
+	keysSoon      bool // somebody has become ready for KEYINFO
+}
+
+// budgets limit public-key operations, in µs of work.
+type budgets struct {
+	keys      cc.Bucket // of hosts that register
+	failed    cc.Bucket // verifications that failed
+	failedFar cc.Bucket // those of packets that came from elsewhere than their client
+}
+
+// file is the present file.
+type file struct {
+	File
 	asked    bool // NeedFile was given and not answered
-	fileID   uint16
-	file     File
-	layout   *block.Layout
-	fresh    bool       // some FILEINFO_ACK of it was without PARTIAL
-	acked    bool       // there was a FILEINFO_ACK
-	began    clock.Time // of the data phase
-	lastDone clock.Time // latest COMPLETE that says the file was received
-	pass     passState
-	law      cc.Controller
+	id       uint16
+	layout   *block.Layout // never changed: trains under way hold it
+	fresh    bool          // some FILEINFO_ACK of it was without PARTIAL
+	acked    bool          // there was a FILEINFO_ACK
+	began    clock.Time    // of the data phase
+	lastDone clock.Time    // latest COMPLETE that says the file was received
 }
 
 var _ machine.Machine = (*Sender)(nil)
@@ -111,34 +127,34 @@ var _ machine.Machine = (*Sender)(nil)
 // New returns the machine of a session that starts at now.
 func New(cfg Config, now clock.Time) *Sender {
 	s := &Sender{
-		cfg:       cfg,
-		version:   wire.Version4,
-		closed:    cfg.Closed || len(cfg.Hosts) > 0,
-		start:     now,
-		roster:    group.NewRoster[client](MaxClients),
-		grtt:      group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT),
-		layout:    new(block.Layout),
-		replyRate: cc.NewBucket(repliesPerSecond, replyBurst),
-		eventRate: cc.NewBucket(refusalsPerSecond, refusalBurst),
-
+		cfg:         cfg,
+		version:     wire.Version4,
+		closed:      cfg.Closed || len(cfg.Hosts) > 0,
+		lowerLayers: cfg.Overhead - cfg.Security.Overhead() - wire.HeaderLen - wire.FileSegLen,
+		start:       now,
+		roster:      group.NewRoster[client](MaxClients),
+		grtt:        grtt{GRTT: group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT), interval: packetInterval(&cfg, cfg.Rate)},
+		aborts:      aborts{replyRate: cc.NewBucket(repliesPerSecond, replyBurst)},
 		sec:         cfg.Security,
-		around:      cfg.Overhead - cfg.Security.Overhead() - wire.HeaderLen - wire.FileSegLen,
-		keyRate:     cc.NewBucket(keyWork, keyWorkBurst),
-		failRate:    cc.NewBucket(failWork, failWorkBurst),
-		farFailRate: cc.NewBucket(farFailWork, failWorkBurst),
+		budgets: budgets{
+			keys:      cc.NewBucket(keyWork, keyWorkBurst),
+			failed:    cc.NewBucket(failWork, failWorkBurst),
+			failedFar: cc.NewBucket(farFailWork, failWorkBurst),
+		},
+		file:    file{layout: new(block.Layout)},
+		law:     newLaw(&cfg),
+		reports: reportQueue{refusals: cc.NewBucket(refusalsPerSecond, refusalBurst)},
 	}
 	if s.sec != nil {
 		s.sec.hear(s.verifierOf)
 	}
-	s.interval = packetInterval(&cfg, cfg.Rate)
-	s.law = newLaw(&cfg)
 	s.pass.init(&cfg, s.law.Rate())
 	for i := range cfg.Hosts {
 		s.list(&cfg.Hosts[i])
 	}
 	s.setCode()
 	s.enter(now, Announcing)
-	s.last, s.pollNow = now, true
+	s.input(now)
 	return s
 }
 
@@ -179,8 +195,8 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	}
 	s.phase = p
 	s.timers.StopAll()
-	s.attempt, s.late, s.lates = 0, false, 0
-	s.armWord()
+	s.cycle = cycle{}
+	s.armRepeat()
 	s.reports.must(PhaseStarted{p})
 	switch p {
 	case Announcing:
@@ -189,7 +205,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 		}
 		s.announceRound()
 	case BetweenFiles:
-		s.asked = true
+		s.file.asked = true
 		s.reports.must(NeedFile{})
 		s.timers.Set(timerCycle, now.Add(s.lifeGap(aliveShare)))
 	case FileInfo:
@@ -199,7 +215,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case Finishing:
 		s.startFinishing(now)
 	case Ended:
-		s.numRounds = 0
+		s.rounds.n = 0
 	}
 }
 
@@ -208,6 +224,9 @@ func (s *Sender) end(now clock.Time, exit Exit) {
 	s.exit = exit
 	s.enter(now, Ended)
 }
+
+// input notes that something has come in at now, for Poll to look at.
+func (s *Sender) input(now clock.Time) { s.last, s.pollNow = now, true }
 
 // Poll implements [machine.Machine].
 func (s *Sender) Poll(now clock.Time, out *machine.Out) machine.Kind {
@@ -244,12 +263,12 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 	if s.quit.wanted && s.phase != Ended {
 		return s.stepQuit(now)
 	}
-	if s.numRounds > 0 {
+	if s.rounds.n > 0 {
 		return waiting // decisions count from the moment a round has left
 	}
-	s.timers.Sent(now, s.length)
-	if s.timers.Due(timerWord, now) {
-		s.sayWord()
+	s.timers.Sent(now, s.timerLength)
+	if s.timers.Due(timerRepeat, now) {
+		s.repeatGRTT()
 		return moved
 	}
 	switch s.phase {
@@ -269,8 +288,8 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 	return waiting
 }
 
-// length returns how long timer t runs in this session (v4-sender.md sections 4 to 8).
-func (s *Sender) length(t int) time.Duration {
+// timerLength returns how long timer t runs in this session (v4-sender.md sections 4 to 8).
+func (s *Sender) timerLength(t int) time.Duration {
 	g := s.advertised()
 	switch t {
 	case timerLate, timerGap:
@@ -279,13 +298,13 @@ func (s *Sender) length(t int) time.Duration {
 		return 2 * g
 	case timerLinger:
 		return 5 * g
-	case timerWord:
-		return s.words.gap
+	case timerRepeat:
+		return s.grtt.repeats.gap
 	case timerCycle:
-		if s.phase == Announcing && s.attempt > s.cfg.Robust && !s.over {
+		if s.phase == Announcing && s.cycle.attempt > s.cfg.Robust && !s.reg.over {
 			return max(3*g, longRound, time.Duration(s.in(Mute))*longRoundEach)
 		}
-		if s.phase == Finishing && s.attempt >= s.cfg.Robust {
+		if s.phase == Finishing && s.cycle.attempt >= s.cfg.Robust {
 			return max(3*g, finishGap)
 		}
 	}
@@ -297,10 +316,10 @@ func (s *Sender) length(t int) time.Duration {
 // then once in 1·G, Robust times in all, so that nobody keeps the session for ever.
 func (s *Sender) confirmsLate(now clock.Time) bool {
 	s.timers.Due(timerGap, now)
-	if s.unconfirmed == 0 || s.lates >= s.cfg.Robust || s.timers.Armed(timerGap) {
+	if s.unconfirmed == 0 || s.cycle.lateConfirms >= s.cfg.Robust || s.timers.Armed(timerGap) {
 		return false
 	}
-	s.lates++
+	s.cycle.lateConfirms++
 	s.timers.SetWhenSent(timerGap)
 	return true
 }
@@ -316,11 +335,11 @@ func (s *Sender) Deadline() clock.Time {
 // nextWake returns when something happens without input.
 func (s *Sender) nextWake() clock.Time {
 	next := clock.Never
-	if s.tells.n > 0 {
-		next = s.tellAt
+	if s.aborts.toClients.n > 0 {
+		next = s.aborts.nextAt
 	}
-	if s.numRounds > 0 { // no decision is taken before they have left
-		return clock.Min(next, s.partAt)
+	if s.rounds.n > 0 { // no decision is taken before they have left
+		return clock.Min(next, s.rounds.partAt)
 	}
 	next = clock.Min(next, s.timers.Next())
 	if s.phase == Data {
@@ -343,7 +362,7 @@ func (s *Sender) Stop(now clock.Time) {
 	}
 	s.last = now
 	s.quit = quit{wanted: true, signal: true, text: "Server quit, aborting all"}
-	s.numRounds = 0
+	s.rounds.n = 0
 	s.pollNow = true
 }
 
@@ -351,15 +370,15 @@ func (s *Sender) Stop(now clock.Time) {
 // peace first: an ABORT would make it throw away what it has.
 func (s *Sender) stepQuit(now clock.Time) progress {
 	finishing := s.phase == Finishing
-	if finishing && s.numRounds > 0 {
+	if finishing && s.rounds.n > 0 {
 		return waiting
 	}
 	if finishing && s.unconfirmed > 0 {
-		s.queue(round{fn: wire.FuncDoneConf, number: s.attempt + 1})
+		s.queue(round{fn: wire.FuncDoneConf, number: s.cycle.attempt + 1})
 		return moved
 	}
 	if !finishing || s.unfinished() > 0 {
-		s.shoutAbort(0, s.quit.text)
+		s.abortAll(0, s.quit.text)
 	}
 
 	if s.phase == FileInfo || s.phase == Data {
@@ -413,7 +432,7 @@ func (s *Sender) doneExit() Exit {
 
 // stepEnded reports the end when the last words are out.
 func (s *Sender) stepEnded() progress {
-	if s.ended || s.shout.text != "" || s.replies.n > 0 || s.tells.n > 0 {
+	if s.ended || s.aborts.toAll.text != "" || s.aborts.replies.n > 0 || s.aborts.toClients.n > 0 {
 		return waiting
 	}
 	s.ended = true
@@ -437,14 +456,14 @@ func (s *Sender) stepEnded() progress {
 func (s *Sender) Stats() Stats {
 	st := Stats{
 		Phase:     s.phase,
-		FileID:    s.fileID,
+		FileID:    s.file.id,
 		Pass:      s.pass.number,
-		Blocks:    s.layout.Blocks,
+		Blocks:    s.file.layout.Blocks,
 		Left:      s.pass.need.Count(),
 		GRTT:      s.grtt.Value(),
 		Rate:      s.pass.rate,
 		Counters:  s.counters,
-		FileStart: s.began,
+		FileStart: s.file.began,
 	}
 	copy(st.States[:], s.count[0][:])
 	return st

@@ -51,7 +51,7 @@ func (s *Sender) lacks(c *client, section, naks int, last bool) {
 	}
 	x.section = section
 	x.lacks += naks
-	x.closing = last && x.lacks == 1 && section == s.layout.Sections-1 && s.attempt >= max(1, s.cfg.Robust/4)
+	x.closing = last && x.lacks == 1 && section == s.file.layout.Sections-1 && s.cycle.attempt >= max(1, s.cfg.Robust/4)
 }
 
 // dropStalled takes stock of a pass: it reports the clients that lack all of the file and
@@ -63,10 +63,10 @@ func (s *Sender) dropStalled(now clock.Time) (dropped int) {
 		if c.state != ActiveNAK || x.pass != s.pass.number {
 			continue
 		}
-		if x.lacks < s.layout.Blocks {
+		if x.lacks < s.file.layout.Blocks {
 			x.bare = 0
-		} else if x.bare++; x.bare >= barePasses && x.bare*s.layout.Blocks >= bareBlocks && !c.bareTold {
-			c.bareTold = true
+		} else if x.bare++; x.bare >= barePasses && x.bare*s.file.layout.Blocks >= bareBlocks && !c.noDataReported {
+			c.noDataReported = true
 			s.reports.must(NoData{Client: s.client(i), Passes: x.bare, PacketBytes: s.cfg.BlockSize + s.cfg.Overhead})
 		}
 		if x.best == 0 || x.lacks <= x.best-max(1, x.best/progressShare) {
@@ -84,7 +84,7 @@ func (s *Sender) dropStalled(now clock.Time) (dropped int) {
 		dropped++
 		s.setState(c, Aborted)
 		s.reports.must(Stalled{Client: s.client(i), Passes: x.since, Lacks: x.lacks})
-		s.tell(i, "No progress in too many passes")
+		s.abortClient(i, "No progress in too many passes")
 	}
 	return dropped
 }

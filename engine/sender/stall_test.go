@@ -117,7 +117,7 @@ func TestClosingIsNoStall(t *testing.T) {
 	start := r.now
 	for r.s.phase == Data && r.now.Sub(start) < time.Hour {
 		r.untilPassEnds()
-		for r.s.attempt < max(1, r.cfg.Robust/4) {
+		for r.s.cycle.attempt < max(1, r.cfg.Robust/4) {
 			r.advance(ms)
 		}
 		r.status(1, 1, 0, 199)

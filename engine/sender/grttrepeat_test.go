@@ -85,12 +85,12 @@ func TestWordOfLongerGRTT(t *testing.T) {
 		r.wantWire("receivers that wait for 1 s hear enough of rounds every 0.36 s", "1890.1 ANNOUNCE []")
 	})
 	t.Run("twice", func(t *testing.T) {
-		var w words
+		var w repeats
 		w.begin(2 * time.Second)
 		w.left--
 		w.begin(40 * time.Second)
-		if w.left != wordCount || w.gap != 500*ms {
-			t.Errorf("after a second rise %d words %v apart are left, want %d for those that missed the first, 500ms apart", w.left, w.gap, wordCount)
+		if w.left != repeatCount || w.gap != 500*ms {
+			t.Errorf("after a second rise %d words %v apart are left, want %d for those that missed the first, 500ms apart", w.left, w.gap, repeatCount)
 		}
 	})
 }

@@ -15,25 +15,25 @@ import (
 const (
 	// wordCount is how often a longer GRTT is repeated. All of them leave in the
 	// first half of the time that receivers wait.
-	wordCount = 2
+	repeatCount = 2
 	// wordFrom is the part by which that time must have grown. Up to there two
 	// rounds fit into the old one, since R is 10 at least.
-	wordFrom = 4
+	repeatFrom = 4
 )
 
 // words is what is still to be said of a longer GRTT.
-type words struct {
+type repeats struct {
 	left int
 	gap  time.Duration
 }
 
 // begin has a GRTT repeated that has grown, to receivers with so much patience.
-func (w *words) begin(patience time.Duration) {
+func (w *repeats) begin(patience time.Duration) {
 	gap := patience / 4
 	if w.left > 0 { // some may not even have heard the value before
 		gap = min(gap, w.gap)
 	}
-	w.left, w.gap = wordCount, gap
+	w.left, w.gap = repeatCount, gap
 }
 
 // patience is how long receivers may hear nothing before they give up.
@@ -41,23 +41,23 @@ func (s *Sender) patience() time.Duration {
 	return max(time.Second, time.Duration(s.cfg.Robust)*s.advertised())
 }
 
-// armWord starts the wait for the next word, if there is one, behind what the
+// armRepeat starts the wait for the next word, if there is one, behind what the
 // phase says now: that carries the value too.
-func (s *Sender) armWord() {
-	if s.words.left > 0 {
-		s.timers.SetWhenSent(timerWord)
+func (s *Sender) armRepeat() {
+	if s.grtt.repeats.left > 0 {
+		s.timers.SetWhenSent(timerRepeat)
 	}
 }
 
-// sayWord says the present GRTT again with what the phase has to say anyway. While
+// repeatGRTT says the present GRTT again with what the phase has to say anyway. While
 // data flows every packet does.
-func (s *Sender) sayWord() {
-	s.words.left--
-	s.armWord()
+func (s *Sender) repeatGRTT() {
+	s.grtt.repeats.left--
+	s.armRepeat()
 	switch s.phase {
 	case Announcing:
 		// Who has keys believes only what is sealed.
-		if s.sec == nil && !s.late && (!s.closed || s.in(Mute) > 0) {
+		if s.sec == nil && !s.cycle.late && (!s.closed || s.in(Mute) > 0) {
 			s.announce()
 		} else {
 			s.keepAlive()
@@ -65,12 +65,12 @@ func (s *Sender) sayWord() {
 	case BetweenFiles:
 		s.keepAlive()
 	case FileInfo:
-		s.queue(round{fn: wire.FuncFileInfo, number: s.attempt})
+		s.queue(round{fn: wire.FuncFileInfo, number: s.cycle.attempt})
 	case Data:
 		if !s.pass.walking {
-			s.queue(round{fn: wire.FuncDone, number: s.attempt, bare: true})
+			s.queue(round{fn: wire.FuncDone, number: s.cycle.attempt, bare: true})
 		}
 	case Finishing:
-		s.queue(round{fn: wire.FuncDone, number: s.attempt})
+		s.queue(round{fn: wire.FuncDone, number: s.cycle.attempt})
 	}
 }
