@@ -7,6 +7,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/ring"
+	"uftp/engine/tap"
 )
 
 // A receiver whose disk is behind.
@@ -99,7 +100,7 @@ func (b *backlog) look(now clock.Time, held int, pos uint64, patience time.Durat
 }
 
 // newReader returns the first stage of a receiver.
-func newReader(w wall, conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tapLane, quit <-chan struct{}) *reader {
+func newReader(w wall, conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tap.Lane, quit <-chan struct{}) *reader {
 	wake := make(chan struct{}, 1)
 	hand.SetWake(wake)
 	aside.SetWake(wake)

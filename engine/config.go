@@ -9,6 +9,7 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -27,14 +28,15 @@ type SendConfig struct {
 	Workers int           // goroutines that read and seal blocks; 0 = the transmitting one does it
 	Tick    time.Duration // how often a SendTick is reported; 0 = never
 	Trace   bool          // report every datagram as a Traced
-	Capture CaptureConfig
+	Capture tap.Config
 	// Begin is sent to when the session should begin now with those that are registered.
 	Begin <-chan struct{}
 
 	// For tests; nil: nothing special.
-	holdDisk   func()              // called before each read
-	holdWalk   func()              // called before each step of the walk
-	shortSleep func(time.Duration) // see wall
+	holdDisk    func()              // called before each read
+	holdWalk    func()              // called before each step of the walk
+	holdCapture func()              // called before files of the capture are opened and written to
+	shortSleep  func(time.Duration) // see wall
 }
 
 // SendResult is how a session ended.
@@ -58,7 +60,7 @@ type ReceiveConfig struct {
 	ResumeFor  time.Duration // how long what an interrupted session left in Sink.Temp is kept; 0 = for ever
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
-	Capture    CaptureConfig
+	Capture    tap.Config
 	Ready      func() // called once, when the receiver listens
 	// KeyLog is given what opens the packets of each encrypted session, once; nil =
 	// nobody is. It is called from goroutines of its own, several at a time.
@@ -67,6 +69,7 @@ type ReceiveConfig struct {
 	// For tests; nil: nothing special.
 	holdDisk    func()                                          // called before each write
 	holdRequest func()                                          // called before each opening, closing, moving
+	holdCapture func()                                          // called before files of the capture are opened and written to
 	interfaces  func() ([]netio.Link, []netio.Interface, error) // instead of those of the host
 	watch       newsOfInterfaces
 }

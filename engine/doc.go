@@ -18,8 +18,8 @@
 //
 // W may be 0: then the transmitter fills, and the core opens. See DefaultWorkers.
 //
-// Who wants a capture of what passes the socket gets copies of it from rx and from
-// transmit, on a way of their own that never holds up the others (tap.go).
+// With a capture, rx and transmit copy each datagram into a lane that never blocks the data
+// path (package tap).
 //
 // What receivers that were killed left in the destinations is removed beside all this,
 // by a goroutine of its own: nobody waits for it.

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/tap"
 	"uftp/pcap"
 )
 
@@ -31,7 +33,7 @@ type host struct {
 	notes   *mailbox[machine.Event] // what other goroutines have to report
 	drops   dropTable
 	losses  lossMeter
-	tap     *tap // nil: nothing is captured
+	tap     *tap.Tap // nil: nothing is captured
 
 	wake  chan struct{} // the core sleeps here
 	timer *time.Timer
@@ -64,14 +66,20 @@ func newHost(w wall, conn netio.Conn, net netio.Config, tick time.Duration, trac
 }
 
 // capture opens the capture, if there should be one. It returns the lanes for what comes
-// in and what goes out, with so many bytes of memory.
-func (h *host) capture(cfg *CaptureConfig, net netio.Config, inBytes, outBytes int) (in, out *tapLane, err error) {
-	h.tap, err = newTap(cfg, net, h.wall, h.conn, h.notes)
+// in and what goes out. hold is for tests and may be nil.
+func (h *host) capture(cfg tap.Config, net netio.Config, inSize, outSize tap.Size, hold func()) (in, out *tap.Lane, err error) {
+	clock := h.wall
+	h.tap, err = tap.Open(cfg, tap.Host{
+		Now: clock.now, Time: clock.time, Report: h.notes.put,
+		Source: func(to netip.AddrPort) (netip.Addr, error) { return netio.Source(net, to) },
+		Port:   h.conn.LocalPort(), TTL: net.TTL,
+		Hold: hold,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	in, out = h.tap.lane(pcap.Inbound, inBytes, 0), h.tap.lane(pcap.Outbound, outBytes, net.TOS)
-	h.tap.start()
+	in, out = h.tap.Lane(pcap.Inbound, inSize, 0), h.tap.Lane(pcap.Outbound, outSize, net.TOS)
+	go h.tap.Run()
 	return in, out, nil
 }
 
@@ -171,7 +179,7 @@ func (h *host) finish(hangs string, last, final func()) {
 	h.drops.next = 0
 	h.drops.report(h.wall.now(), h.put)
 	h.losses.look(h.put)
-	h.tap.close(&h.end)
+	h.tap.Close(h.end.await)
 	h.putNotes()
 	if final != nil {
 		final()

@@ -10,6 +10,7 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -107,10 +108,10 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 			err = r.joinAll(g, receiver.Session{})
 		}
 	}
-	var rxTap, txTap *tapLane
+	var rxTap, txTap *tap.Lane
 	if err == nil {
 		r.chooseUID()
-		rxTap, txTap, err = r.capture(&cfg.Capture, cfg.Net, tapDataBytes, tapControlBytes)
+		rxTap, txTap, err = r.capture(cfg.Capture, cfg.Net, tap.Data, tap.Control, cfg.holdCapture)
 	}
 	if err != nil {
 		r.finish("", nil, nil)

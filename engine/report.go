@@ -7,6 +7,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
+	"uftp/engine/tap"
 )
 
 // How many reports may wait for a slow reporter before unimportant ones are lost,
@@ -123,7 +124,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, CaptureFailed, CaptureLost, Disk, LeftBehind, Losses, Stopped:
+		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, tap.Failed, tap.Lost, Disk, LeftBehind, Losses, Stopped:
 		return true
 	}
 	return false

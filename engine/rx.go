@@ -10,6 +10,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/tap"
 )
 
 // rxSlot is one receive buffer of a ring: a datagram, or several of seg bytes from one
@@ -62,7 +63,7 @@ type reader struct {
 	conn  netio.Conn
 	hand  *ring.Hand[rxSlot]
 	notes *mailbox[machine.Event]
-	tap   *tapLane // nil: nothing is captured
+	tap   *tap.Lane // nil: nothing is captured
 	quit  <-chan struct{}
 
 	// Receiver: slots of a second ring, for what comes while the first is full and
@@ -111,7 +112,7 @@ func (d *reader) run() {
 		}
 		retry = 0
 		at := d.wall.now()
-		d.tap.received(d.batch[:n])
+		d.tap.Received(d.batch[:n])
 		for i := range n {
 			s, b := h.Peek(i), &d.batch[i]
 			s.after, s.n, s.seg = d.hand.Pos(), b.N, b.Seg

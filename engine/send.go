@@ -15,6 +15,7 @@ import (
 	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -160,7 +161,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.active(r.began, true)
 	r.failed = newMailbox[fileFailure](r.wake)
 	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
-	rxTap, txTap, err := r.capture(&cfg.Capture, cfg.Net, tapControlBytes, tapDataBytes)
+	rxTap, txTap, err := r.capture(cfg.Capture, cfg.Net, tap.Control, tap.Data, cfg.holdCapture)
 	if err != nil {
 		r.finish("", nil, nil)
 		return SendResult{}, err

@@ -15,6 +15,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
+	"uftp/engine/tap"
 )
 
 // hang is something that does not return until the test lets it go.
@@ -71,8 +72,8 @@ func TestStopSenderWhileSomethingHangs(t *testing.T) {
 		{what: "a read in the middle", after: 10, place: func(cfg *SendConfig, h *hang) { cfg.holdDisk = h.call }},
 		{what: "the walk, at its start", place: func(cfg *SendConfig, h *hang) { cfg.holdWalk = h.call }, mute: true},
 		{what: "the walk, at the next file", after: 2, place: func(cfg *SendConfig, h *hang) { cfg.holdWalk = h.call }},
-		{what: "opening the capture", place: func(cfg *SendConfig, h *hang) { cfg.Capture.hold = h.call }, mute: true, deaf: true},
-		{what: "writing the capture", after: 1, place: func(cfg *SendConfig, h *hang) { cfg.Capture.hold = h.call }},
+		{what: "opening the capture", place: func(cfg *SendConfig, h *hang) { cfg.holdCapture = h.call }, mute: true, deaf: true},
+		{what: "writing the capture", after: 1, place: func(cfg *SendConfig, h *hang) { cfg.holdCapture = h.call }},
 		{what: "the reporter", after: 10, deaf: true},
 	} {
 		for _, workers := range []int{0, 2} {
@@ -96,7 +97,7 @@ func TestStopSenderWhileSomethingHangs(t *testing.T) {
 					var left atomic.Bool
 					report := func(_ time.Time, ev machine.Event) {
 						switch ev.(type) {
-						case LeftBehind, CaptureFailed:
+						case LeftBehind, tap.Failed:
 							left.Store(true)
 						}
 						if c.place == nil {
@@ -152,8 +153,8 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 		{what: "the key log", sealed: true, place: func(cfg *ReceiveConfig, h *hang) {
 			cfg.KeyLog = func(receiver.Session, receiver.Secrets) { h.call() }
 		}},
-		{what: "opening the capture", place: func(cfg *ReceiveConfig, h *hang) { cfg.Capture.hold = h.call }, mute: true, deaf: true},
-		{what: "writing the capture", after: 1, place: func(cfg *ReceiveConfig, h *hang) { cfg.Capture.hold = h.call }},
+		{what: "opening the capture", place: func(cfg *ReceiveConfig, h *hang) { cfg.holdCapture = h.call }, mute: true, deaf: true},
+		{what: "writing the capture", after: 1, place: func(cfg *ReceiveConfig, h *hang) { cfg.holdCapture = h.call }},
 		{what: "getting ready", place: func(cfg *ReceiveConfig, h *hang) { cfg.Ready = h.call }, mute: true, deaf: true},
 		{what: "the reporter", after: 3, deaf: true},
 	} {
@@ -174,7 +175,7 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 					}
 				}, func(_ time.Time, ev machine.Event) {
 					switch ev.(type) {
-					case LeftBehind, CaptureFailed:
+					case LeftBehind, tap.Failed:
 						left.Store(true)
 					}
 					if c.place == nil {

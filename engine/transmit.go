@@ -13,6 +13,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/ring"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -182,7 +183,7 @@ type transmitter struct {
 	wall   wall
 	conn   netio.Conn
 	notes  *mailbox[machine.Event]
-	tap    *tapLane // nil: nothing is captured
+	tap    *tap.Lane // nil: nothing is captured
 	failed *mailbox[fileFailure]
 	inline bool // read blocks here, and seal them
 	sealer *aead.Sealer
@@ -330,9 +331,9 @@ func (t *transmitter) send(trains []netio.TxTrain) {
 		defer func() { <-t.turn }()
 	}
 	for len(trains) > 0 {
-		t.tap.begin()
+		t.tap.Begin()
 		sent, err := t.conn.WriteBatch(trains)
-		t.tap.sent(trains[:sent])
+		t.tap.Sent(trains[:sent])
 		if err == nil {
 			t.lastErr = ""
 			return

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"path/filepath"
 
-	"uftp/engine"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 )
 
 // CaptureOptions are --pcap, --pcap-size and --pcap-files.
@@ -81,9 +81,9 @@ func (o *CaptureOptions) Within(dir string) bool {
 }
 
 // Config returns what the engine needs; application is named in the files.
-func (o *CaptureOptions) Config(application string) engine.CaptureConfig {
+func (o *CaptureOptions) Config(application string) tap.Config {
 	if o.Path == "" {
-		return engine.CaptureConfig{}
+		return tap.Config{}
 	}
 	size, files := o.SizeMB, o.Files
 	if size == 0 {
@@ -92,7 +92,7 @@ func (o *CaptureOptions) Config(application string) engine.CaptureConfig {
 	if files == 0 {
 		files = captureFiles
 	}
-	return engine.CaptureConfig{
+	return tap.Config{
 		Files:       store.CaptureConfig{Path: o.Path, FileBytes: int64(size) * 1_000_000, Files: files},
 		Application: application,
 	}
@@ -101,7 +101,7 @@ func (o *CaptureOptions) Config(application string) engine.CaptureConfig {
 // CaptureError turns the error of an engine that could not open the capture into
 // one for the user; nil if it is another.
 func (o *CaptureOptions) CaptureError(err error) *Error {
-	var e *engine.CaptureError
+	var e *tap.OpenError
 	if !errors.As(err, &e) {
 		return nil
 	}

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"uftp/engine"
+	"uftp/engine/tap"
 )
 
 func TestCaptureDefaults(t *testing.T) {
@@ -64,7 +64,7 @@ func TestCaptureWithin(t *testing.T) {
 
 func TestCaptureError(t *testing.T) {
 	o := CaptureOptions{Path: "/x"}
-	err := fmt.Errorf("setting up: %w", &engine.CaptureError{Err: syscall.EACCES})
+	err := fmt.Errorf("setting up: %w", &tap.OpenError{Err: syscall.EACCES})
 	if e := o.CaptureError(err); e == nil || e.Code != ExitLog || e.Error() != "Can't open capture: Permission denied (--pcap /x)" {
 		t.Errorf("%v, want the system's text and the code of log files", e)
 	}

@@ -18,6 +18,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -131,7 +132,7 @@ func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, aga
 	defer stop()
 	cfg.Capture = o.capture.Config("uftp " + version.Version)
 	res, err := engine.Send(ctx, cfg, func(at time.Time, ev machine.Event) {
-		if e, ok := ev.(engine.CaptureFailed); ok {
+		if e, ok := ev.(tap.Failed); ok {
 			out.all.Fail(cli.ExitLog, "capture "+e.Path, e.Err)
 		}
 		lost.hear(ev)

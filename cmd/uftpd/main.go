@@ -20,6 +20,7 @@ import (
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
+	"uftp/engine/tap"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -172,7 +173,7 @@ func (o *options) serve(cfg engine.ReceiveConfig, child *handoff, left []int, ha
 	})
 	defer stop()
 	tell := engine.Reporter(func(at time.Time, ev machine.Event) {
-		if e, ok := ev.(engine.CaptureFailed); ok {
+		if e, ok := ev.(tap.Failed); ok {
 			d.all.Fail(cli.ExitLog, "capture "+e.Path, e.Err)
 		}
 		rep.Report(at, ev)

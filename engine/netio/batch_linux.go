@@ -216,7 +216,7 @@ func (c *batch) decode(slots []RxSlot) {
 		if s.Truncated {
 			cut++
 		}
-		total += uint64(datagrams(s.N, s.Seg))
+		total += uint64(Datagrams(s.N, s.Seg))
 		bytes += uint64(s.N)
 	}
 	c.count.rxDatagrams.Add(total)
@@ -331,7 +331,7 @@ func (c *batch) fill(trains []TxTrain, t, off int) error {
 			b.size, b.segs = min(seg, len(rest)), 1
 			controllen := 0
 			if gso && len(rest) > seg {
-				b.size, b.segs = len(rest), datagrams(len(rest), seg)
+				b.size, b.segs = len(rest), Datagrams(len(rest), seg)
 				*(*uint16)(unsafe.Pointer(uintptr(unsafe.Pointer(&b.control)) + uintptr(unix.CmsgLen(0)))) = uint16(seg)
 				controllen = unix.CmsgSpace(2)
 			}

@@ -181,8 +181,8 @@ func Listen(cfg Config) (Conn, error) {
 	return c, nil
 }
 
-// datagrams returns how many datagrams of seg bytes n bytes make; seg 0 means one.
-func datagrams(n, seg int) int {
+// Datagrams returns how many datagrams of seg bytes n bytes make; seg 0 means one.
+func Datagrams(n, seg int) int {
 	if seg <= 0 || seg >= n {
 		return 1
 	}
@@ -195,7 +195,7 @@ func (t *TxTrain) check() (seg int, err error) {
 	if t.Seg <= 0 || t.Seg >= n {
 		return n, nil
 	}
-	if n > MaxTrainBytes || datagrams(n, t.Seg) > MaxTrainSegs {
+	if n > MaxTrainBytes || Datagrams(n, t.Seg) > MaxTrainSegs {
 		return 0, ErrTrain
 	}
 	return t.Seg, nil

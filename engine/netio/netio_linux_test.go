@@ -81,7 +81,7 @@ func TestBatching(t *testing.T) {
 					t.Fatal(err)
 				}
 				for i := range s[:n] {
-					got += datagrams(s[i].N, s[i].Seg)
+					got += Datagrams(s[i].N, s[i].Seg)
 				}
 			}
 			in = rx.Stats().RxSyscalls

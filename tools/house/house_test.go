@@ -29,6 +29,7 @@ var floor = map[string]int{
 	"uftp/crypto/handshake": 2,
 	"uftp/engine/sender":    4,
 	"uftp/engine/receiver":  4,
+	"uftp/engine/tap":       4,
 	"uftp/engine/sim":       5,
 	"uftp/engine":           5,
 	"uftp/cmd/version":      6,
@@ -123,7 +124,7 @@ func isMachine(path string) bool {
 // clock, and a test hands it another.
 func isStage(path string) bool {
 	switch path {
-	case "uftp/engine/netio":
+	case "uftp/engine/netio", "uftp/engine/tap":
 		return true
 	}
 	return false

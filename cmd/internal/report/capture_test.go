@@ -6,16 +6,16 @@ import (
 	"syscall"
 	"testing"
 
-	"uftp/engine"
 	"uftp/engine/machine"
+	"uftp/engine/tap"
 )
 
 // TestCaptureLines: both commands tell what goes wrong with a capture, at the level
 // that fits, and in JSON.
 func TestCaptureLines(t *testing.T) {
 	events := []machine.Event{
-		engine.CaptureFailed{Path: "/var/cap\n", Err: syscall.ENOSPC},
-		engine.CaptureLost{Count: 77},
+		tap.Failed{Path: "/var/cap\n", Err: syscall.ENOSPC},
+		tap.Lost{Count: 77},
 	}
 	failed := "Can't write capture, trying again: No space left on device (/var/cap?)\n"
 	lost := "Warning: the capture lacks 77 datagrams\n"

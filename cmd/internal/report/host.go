@@ -7,6 +7,7 @@ import (
 	"uftp/cmd/cli"
 	"uftp/engine"
 	"uftp/engine/machine"
+	"uftp/engine/tap"
 )
 
 // hostEvent tells what happens to a program of either role: its socket, its
@@ -16,10 +17,10 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 	case engine.ReadFailed:
 		l.Printf(Errors, at, in, "Error receiving: %s", cli.ErrText(e.Err))
 		j.write(jsonText{head: newHead(at, "read_failed", in), Text: cli.ErrText(e.Err)})
-	case engine.CaptureFailed:
+	case tap.Failed:
 		l.Printf(Errors, at, in, "Can't write capture, trying again: %s (%s)", cli.ErrText(e.Err), e.Path)
 		j.write(jsonText{head: newHead(at, "capture_failed", in), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
-	case engine.CaptureLost:
+	case tap.Lost:
 		l.Printf(Warnings, at, in, "Warning: the capture lacks %s", cli.Count(e.Count, "datagram"))
 		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
 	case engine.Expired:

@@ -20,6 +20,7 @@ import (
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
 	"uftp/engine/store"
+	"uftp/engine/tap"
 	"uftp/wire"
 )
 
@@ -49,7 +50,7 @@ func TestHostileTexts(t *testing.T) {
 		err := &fs.PathError{Op: x, Path: x, Err: errors.New(x)}
 		q := receiver.Request{Type: wire.TypeFile, Name: x, Link: x}
 		events := []machine.Event{
-			engine.CaptureFailed{Path: x, Err: err}, engine.Expired{Expired: store.Expired{Path: x}}, engine.Expired{Expired: store.Expired{Path: x, Err: err}}, engine.Traced{Text: x, In: true},
+			tap.Failed{Path: x, Err: err}, engine.Expired{Expired: store.Expired{Path: x}}, engine.Expired{Expired: store.Expired{Path: x, Err: err}}, engine.Traced{Text: x, In: true},
 			engine.Skipped{Skip: store.Skip{Path: x, Reason: x}}, engine.SourceFailed{Path: x, Err: err}, engine.Offered{}, engine.Entered{Path: x},
 			sender.Connected{Clients: []sender.Client{c}, OK: []bool{true}},
 			sender.FileStarted{FileID: 1, File: sender.File{Name: x, Link: x, Type: wire.TypeLink}},

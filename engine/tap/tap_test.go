@@ -1,4 +1,4 @@
-package engine
+package tap
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/store"
 	"uftp/pcap"
 )
 
@@ -74,7 +75,7 @@ func (m *memoryFiles) fail(err error) {
 }
 
 // readFile returns the datagrams of a capture and the losses that its packets and
-// its end tell.
+// its end state.
 func readFile(t testing.TB, b []byte) (list []pcap.Datagram, marked, lost uint64) {
 	t.Helper()
 	r, err := pcap.NewReader(bytes.NewReader(b))
@@ -109,21 +110,54 @@ func readFile(t testing.TB, b []byte) (list []pcap.Datagram, marked, lost uint64
 	return list, marked, lost
 }
 
-// newTestTap makes a tap that writes to memory. It does not run yet.
-func newTestTap() (*tap, *memoryFiles) {
-	t := &tap{
-		wall: newWall(), notes: newMailbox[machine.Event](make(chan struct{}, 1)), port: 1044, ttl: 9,
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		path: "memory", max: 1 << 40, enc: pcap.Encoder{Format: pcap.NG, Raw: true},
-		source:  func(netip.AddrPort) (netip.Addr, error) { return tapOwn, nil },
-		sources: map[netip.Addr]knownSource{},
-		buf:     make([]byte, 0, tapFlushBytes+pcap.RecordMax),
-		hold:    func() {},
+// testTap is a Tap that writes to memory. It does not run unless started.
+type testTap struct {
+	*Tap
+	files  *memoryFiles
+	events []machine.Event
+}
+
+func newTestTap() *testTap {
+	x := &testTap{}
+	x.Tap = newTap(Config{Files: store.CaptureConfig{Path: "memory", FileBytes: 1 << 40}}, Host{
+		Now:    func() clock.Time { return clock.Time(time.Now().UnixNano()) },
+		Time:   func(t clock.Time) time.Time { return time.Unix(0, int64(t)) },
+		Report: func(ev machine.Event) { x.events = append(x.events, ev) },
+		Source: func(netip.AddrPort) (netip.Addr, error) { return tapOwn, nil },
+		Port:   1044, TTL: 9,
+	})
+	x.files = &memoryFiles{head: x.enc.AppendHead(nil)}
+	x.files.files = [][]byte{bytes.Clone(x.files.head)}
+	x.Tap.files = x.files
+	return x
+}
+
+// start lets the Tap run on a goroutine of its own. Until stop returns, events belong to it.
+func (x *testTap) start() { go x.Run() }
+
+func (x *testTap) stop() { x.Close(func(ended <-chan struct{}) bool { <-ended; return true }) }
+
+// reports returns how many failures and how many losses the events report.
+func (x *testTap) reports() (failed int, lost uint64) {
+	for _, ev := range x.events {
+		switch ev := ev.(type) {
+		case Failed:
+			failed++
+		case Lost:
+			lost += ev.Count
+		}
 	}
-	m := &memoryFiles{head: t.enc.AppendHead(nil)}
-	m.files = [][]byte{bytes.Clone(m.head)}
-	t.files = m
-	return t, m
+	return failed, lost
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("timeout: want that %s", what)
+		}
+	}
 }
 
 // trains makes random trains of equal datagrams with a shorter last one.
@@ -143,14 +177,14 @@ func trains(rng *rand.Rand, n int) (list []netio.TxTrain) {
 }
 
 // sentAt is a train that left at some time.
-func sentAt(l *tapLane, at clock.Time, trains ...netio.TxTrain) {
+func sentAt(l *Lane, at clock.Time, trains ...netio.TxTrain) {
 	l.begun.Store(int64(at))
-	l.sent(trains)
+	l.Sent(trains)
 }
 
 // split is what a train is on the wire.
 func split(buf []byte, seg int) (list [][]byte) {
-	for n := datagramsOf(len(buf), seg); n > 1; n-- {
+	for n := netio.Datagrams(len(buf), seg); n > 1; n-- {
 		list = append(list, buf[:seg])
 		buf = buf[seg:]
 	}
@@ -158,9 +192,9 @@ func split(buf []byte, seg int) (list [][]byte) {
 }
 
 func TestTapSplitsTrains(t *testing.T) {
-	x, files := newTestTap()
-	tx := x.lane(pcap.Outbound, 1<<20, 0xb8)
-	rx := x.lane(pcap.Inbound, 1<<20, 0)
+	x := newTestTap()
+	tx := x.Lane(pcap.Outbound, Size{1 << 20, 4096}, 0xb8)
+	rx := x.Lane(pcap.Inbound, Size{1 << 20, 4096}, 0)
 	rng := rand.New(rand.NewPCG(1, 1))
 	x.start()
 	type want struct {
@@ -175,28 +209,28 @@ func TestTapSplitsTrains(t *testing.T) {
 			s := netio.RxSlot{Buf: b.Buf, N: len(b.Buf), Seg: b.Seg, From: tapPeer, To: tapGroup.Addr()}
 			dst := tapGroup
 			if i%2 == 0 {
-				s.To, dst = netip.Addr{}, own // a system that does not tell
+				s.To, dst = netip.Addr{}, own // a system that does not report it
 			}
-			rx.received([]netio.RxSlot{s})
+			rx.Received([]netio.RxSlot{s})
 			for _, p := range split(b.Buf, b.Seg) {
 				wants = append(wants, want{tapPeer, dst, p})
 			}
 			continue
 		}
 		list := trains(rng, 1+rng.IntN(3))
-		tx.begin()
-		tx.sent(list)
+		tx.Begin()
+		tx.Sent(list)
 		for _, b := range list {
 			for _, p := range split(b.Buf, b.Seg) {
 				wants = append(wants, want{own, tapGroup, p})
 			}
 		}
 		if i%10 == 0 {
-			eventually(t, "the lanes are empty, there is room for what comes", x.empty)
+			eventually(t, "the lanes are empty, there is room for what comes", func() bool { return tx.in.Idle() && rx.in.Idle() })
 		}
 	}
-	x.close(newEnding())
-	got, marked, lost := readFile(t, files.files[0])
+	x.stop()
+	got, marked, lost := readFile(t, x.files.files[0])
 	if marked != 0 || lost != 0 {
 		t.Errorf("%d and %d datagrams lost, want none", marked, lost)
 	}
@@ -216,82 +250,78 @@ func TestTapSplitsTrains(t *testing.T) {
 // TestAnswersDoNotOvertake: sending takes long, and the answer is there before it has
 // ended. The capture waits with the answer, unless that costs packets.
 func TestAnswersDoNotOvertake(t *testing.T) {
-	x, files := newTestTap()
-	tx, rx := x.lane(pcap.Outbound, 1<<20, 0), x.lane(pcap.Inbound, 64<<10, 0)
+	x := newTestTap()
+	tx, rx := x.Lane(pcap.Outbound, Size{1 << 20, 4096}, 0), x.Lane(pcap.Inbound, Size{64 << 10, 4096}, 0)
 	answer := []netio.RxSlot{{Buf: []byte("answer"), N: 6, From: tapPeer, To: tapOwn}}
-	tx.begin()
-	rx.received(answer)
-	late := x.wall.now().Add(time.Minute)
-	x.drain(x.safe(late))
-	if rx.peek() == nil {
+	tx.Begin()
+	rx.Received(answer)
+	late := x.host.Now().Add(time.Minute)
+	x.drain(x.complete(late))
+	if rx.oldest() == nil {
 		t.Fatal("the answer was taken while its question is being sent")
 	}
-	tx.sent([]netio.TxTrain{{Buf: []byte("question"), To: tapGroup}})
-	x.drain(x.safe(late))
+	tx.Sent([]netio.TxTrain{{Buf: []byte("question"), To: tapGroup}})
+	x.drain(x.complete(late))
 	x.flush()
-	got, _, _ := readFile(t, files.files[0])
+	got, _, _ := readFile(t, x.files.files[0])
 	if len(got) != 2 || string(got[0].Payload) != "question" || string(got[1].Payload) != "answer" {
 		t.Errorf("%d datagrams, %v, want the question first", len(got), got)
 	}
 
-	tx.begin()
-	for !rx.crowded() {
-		rx.received(answer)
+	tx.Begin()
+	for !rx.halfFull() {
+		rx.Received(answer)
 	}
-	x.drain(x.safe(late))
-	if rx.peek() != nil || rx.lost.Load() != 0 {
+	x.drain(x.complete(late))
+	if rx.oldest() != nil || rx.refused.Load() != 0 {
 		t.Error("want a lane that fills up to be emptied, whatever is being sent")
 	}
 }
 
-// TestFullLaneCounts stops the disk: what does not fit is counted and told in the
+// TestFullLaneCounts stops the disk: what does not fit is counted and reported in the
 // events, in the packet behind the gap, and at the end of the file; nobody waits.
 func TestFullLaneCounts(t *testing.T) {
-	x, files := newTestTap()
-	files.stuck = make(chan struct{})
-	tx := x.lane(pcap.Outbound, 64<<10, 0)
+	x := newTestTap()
+	x.files.stuck = make(chan struct{})
+	tx := x.Lane(pcap.Outbound, Size{64 << 10, 4096}, 0)
 	x.start()
 	b := make([]byte, 13*100)
 	total := 0
 	put := func(n int) {
 		for range n {
 			binary.LittleEndian.PutUint32(b, uint32(total))
-			tx.begin()
-			tx.sent([]netio.TxTrain{{Buf: b, Seg: 100, To: tapGroup}})
+			tx.Begin()
+			tx.Sent([]netio.TxTrain{{Buf: b, Seg: 100, To: tapGroup}})
 			total += 13
 		}
 	}
 	put(1000)
-	if tx.lost.Load() == 0 {
+	if tx.refused.Load() == 0 {
 		t.Fatal("nothing was lost, want a full lane")
 	}
-	close(files.stuck)
-	eventually(t, "the lane is empty again", x.empty)
+	close(x.files.stuck)
+	eventually(t, "the lane is empty again", tx.in.Idle)
 	put(1)
-	x.close(newEnding())
-	got, marked, lost := readFile(t, files.files[0])
-	if len(got)+int(lost) != total || marked != lost || lost != tx.lost.Load() {
-		t.Errorf("%d in the file, %d lost by its packets, %d by its end, %d by the lane; want %d together", len(got), marked, lost, tx.lost.Load(), total)
+	x.stop()
+	got, marked, lost := readFile(t, x.files.files[0])
+	if len(got)+int(lost) != total || marked != lost || lost != tx.refused.Load() {
+		t.Errorf("%d in the file, %d lost by its packets, %d by its end, %d by the lane; want %d together", len(got), marked, lost, tx.refused.Load(), total)
 	}
 	if g := got[len(got)-13].Payload; binary.LittleEndian.Uint32(g) != uint32(total-13) {
 		t.Errorf("the last train is not the one sent after the gap")
 	}
-	var told uint64
-	for _, ev := range x.notes.take() {
-		told += ev.(CaptureLost).Count
-	}
-	if told != lost {
-		t.Errorf("told of %d lost datagrams, want %d", told, lost)
+	if failed, counted := x.reports(); counted != lost || failed != 0 {
+		t.Errorf("%d lost datagrams and %d failures reported, want %d and none", counted, failed, lost)
 	}
 }
 
-// TestFilesFail lets writes fail for a while: the failure is told once, what is lost
+// TestFilesFail lets writes fail for a while: the failure is reported once, what is lost
 // meanwhile is counted, and it goes on afterwards.
 func TestFilesFail(t *testing.T) {
 	for _, shut := range []bool{false, true} {
-		x, files := newTestTap()
-		tx := x.lane(pcap.Outbound, 1<<20, 0)
-		total, at := 0, x.wall.now()
+		x := newTestTap()
+		tx := x.Lane(pcap.Outbound, Size{1 << 20, 4096}, 0)
+		total, at := 0, x.host.Now()
 		put := func(n int) {
 			for range n {
 				sentAt(tx, at, netio.TxTrain{Buf: make([]byte, 1300), Seg: 100, To: tapGroup})
@@ -303,13 +333,13 @@ func TestFilesFail(t *testing.T) {
 			x.flush()
 		}
 		put(10)
-		files.fail(errors.New("no space left"))
+		x.files.fail(errors.New("no space left"))
 		put(10)
-		if files.shut = shut; shut {
+		if x.files.shut = shut; shut {
 			at = x.retryAt
 			put(10) // now the file cannot be opened either
 		}
-		files.fail(nil)
+		x.files.fail(nil)
 		at = x.retryAt.Add(-time.Second)
 		put(10) // too early
 		at = x.retryAt
@@ -317,24 +347,16 @@ func TestFilesFail(t *testing.T) {
 		x.finish()
 		in := 0
 		var marked, lost uint64
-		for _, f := range files.files {
+		for _, f := range x.files.files {
 			got, m, l := readFile(t, f)
 			in, marked, lost = in+len(got), marked+m, max(lost, l)
 		}
 		if in != 20*13 || in+int(lost) != total || marked != lost {
 			t.Errorf("shut %v: %d in the files, %d lost by packets, %d by the end; want %d of %d in the files", shut, in, marked, lost, 20*13, total)
 		}
-		failed, told := 0, uint64(0)
-		for _, ev := range x.notes.take() {
-			switch ev := ev.(type) {
-			case CaptureFailed:
-				failed++
-			case CaptureLost:
-				told += ev.Count
-			}
-		}
-		if failed != 1 || told != lost {
-			t.Errorf("shut %v: %d failures told, want 1; %d losses told, want %d", shut, failed, told, lost)
+		failed, counted := x.reports()
+		if failed != 1 || counted != lost {
+			t.Errorf("shut %v: %d failures reported, want 1; %d losses reported, want %d", shut, failed, counted, lost)
 		}
 	}
 }
@@ -342,9 +364,9 @@ func TestFilesFail(t *testing.T) {
 // TestFilesRotate: no file is longer than it may be, every one is good by itself, and
 // together they hold everything.
 func TestFilesRotate(t *testing.T) {
-	x, files := newTestTap()
+	x := newTestTap()
 	x.max = 300_000
-	tx := x.lane(pcap.Outbound, 1<<20, 0)
+	tx := x.Lane(pcap.Outbound, Size{1 << 20, 4096}, 0)
 	var want []byte
 	for i := range 100 {
 		b := bytes.Repeat([]byte{byte(i)}, 20_000)
@@ -358,12 +380,12 @@ func TestFilesRotate(t *testing.T) {
 		}
 	}
 	x.finish()
-	if len(files.files) < 8 {
-		t.Errorf("%d files, want several", len(files.files))
+	if len(x.files.files) < 8 {
+		t.Errorf("%d files, want several", len(x.files.files))
 	}
 	var all []byte
-	for i, f := range files.files {
-		if len(f) > 300_000 || i < len(files.files)-1 && len(f) < 300_000-2*pcap.RecordMax {
+	for i, f := range x.files.files {
+		if len(f) > 300_000 || i < len(x.files.files)-1 && len(f) < 300_000-2*pcap.RecordMax {
 			t.Errorf("file %d of %d bytes, want nearly 300000", i, len(f))
 		}
 		got, _, _ := readFile(t, f)
@@ -379,8 +401,8 @@ func TestFilesRotate(t *testing.T) {
 // TestLaneWraps puts records of all lengths through a small lane from one goroutine
 // to another: they come out as they went in, or are counted.
 func TestLaneWraps(t *testing.T) {
-	x, files := newTestTap()
-	rx := x.lane(pcap.Inbound, 16<<10, 0)
+	x := newTestTap()
+	rx := x.Lane(pcap.Inbound, Size{16 << 10, 4096}, 0)
 	x.start()
 	rng := rand.New(rand.NewPCG(2, 2))
 	offered := 0
@@ -389,16 +411,16 @@ func TestLaneWraps(t *testing.T) {
 		for j := range b {
 			b[j] = byte(i)
 		}
-		rx.received([]netio.RxSlot{{Buf: b, N: len(b), From: tapPeer, To: tapOwn}})
+		rx.Received([]netio.RxSlot{{Buf: b, N: len(b), From: tapPeer, To: tapOwn}})
 		offered++
 		if i%50 == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
 	}
-	rx.received([]netio.RxSlot{{Truncated: true}})
+	rx.Received([]netio.RxSlot{{Truncated: true}})
 	offered++
-	x.close(newEnding())
-	got, _, lost := readFile(t, files.files[0])
+	x.stop()
+	got, _, lost := readFile(t, x.files.files[0])
 	if len(got) == 0 || len(got)+int(lost) != offered || lost == 0 {
 		t.Errorf("%d captured and %d lost, want %d together and some of both", len(got), lost, offered)
 	}
@@ -411,21 +433,73 @@ func TestLaneWraps(t *testing.T) {
 	}
 }
 
+// TestRecordsRunOut: a lane that has bytes left but no records refuses and counts, too, and
+// asks to be emptied before that.
+func TestRecordsRunOut(t *testing.T) {
+	x := newTestTap()
+	tx := x.Lane(pcap.Outbound, Size{1 << 20, 8}, 0)
+	for i := range 10 {
+		if want := i > 4; tx.halfFull() != want {
+			t.Errorf("%d of 8 records: half full is %v, want %v", i, !want, want)
+		}
+		sentAt(tx, clock.Time(i), netio.TxTrain{Buf: []byte{byte(i)}, To: tapGroup})
+		if poked := len(x.wake) > 0; poked != (i >= 4) {
+			t.Errorf("Run was woken with %d of 8 records: %v, want that from the fifth on", i+1, poked)
+		}
+	}
+	for x.drain(clock.Never) {
+	}
+	sentAt(tx, 10, netio.TxTrain{Buf: []byte{10}, To: tapGroup})
+	x.finish()
+	got, marked, lost := readFile(t, x.files.files[0])
+	if len(got) != 9 || got[8].Payload[0] != 10 || marked != 2 || lost != 2 {
+		t.Errorf("%d datagrams, %d lost by packets, %d by the end; want the first 8 and the last, and 2 lost", len(got), marked, lost)
+	}
+}
+
+// TestFilesHang: Close does not wait for a file longer than its caller, and reports that.
+func TestFilesHang(t *testing.T) {
+	x := newTestTap()
+	x.files.stuck = make(chan struct{})
+	sentAt(x.Lane(pcap.Outbound, Size{1 << 20, 8}, 0), 1, netio.TxTrain{Buf: []byte("x"), To: tapGroup})
+	x.start()
+	x.Close(func(<-chan struct{}) bool { return false })
+	if failed, _ := x.reports(); failed != 1 {
+		t.Errorf("%d failures reported, want 1", failed)
+	}
+	close(x.files.stuck)
+	<-x.ended
+}
+
+// TestNil: a role without a capture makes the same calls.
+func TestNil(t *testing.T) {
+	x, err := Open(Config{}, Host{})
+	if x != nil || err != nil {
+		t.Fatalf("%v, %v: want no Tap without a path", x, err)
+	}
+	l := x.Lane(pcap.Inbound, Data, 0)
+	x.Run()
+	l.Begin()
+	l.Sent(make([]netio.TxTrain, 1))
+	l.Received(make([]netio.RxSlot, 1))
+	x.Close(nil)
+}
+
 // TestUnknownSource: a datagram whose own address the system does not tell is
 // captured all the same, and the system is not asked for every one.
 func TestUnknownSource(t *testing.T) {
-	x, files := newTestTap()
+	x := newTestTap()
 	asked := 0
-	x.source = func(netip.AddrPort) (netip.Addr, error) { asked++; return netip.Addr{}, io.ErrUnexpectedEOF }
-	tx := x.lane(pcap.Outbound, 1<<20, 0)
+	x.host.Source = func(netip.AddrPort) (netip.Addr, error) { asked++; return netip.Addr{}, io.ErrUnexpectedEOF }
+	tx := x.Lane(pcap.Outbound, Size{1 << 20, 4096}, 0)
 	six := netip.MustParseAddrPort("[ff12::1%eth7]:1044")
-	at := x.wall.now()
+	at := x.host.Now()
 	for range 100 {
 		sentAt(tx, at, netio.TxTrain{Buf: []byte("x"), To: tapGroup}, netio.TxTrain{Buf: []byte("y"), To: six})
 	}
 	sentAt(tx, at.Add(2*sourceFor), netio.TxTrain{Buf: []byte("x"), To: tapGroup})
 	x.finish()
-	got, _, _ := readFile(t, files.files[0])
+	got, _, _ := readFile(t, x.files.files[0])
 	if len(got) != 201 || got[0].Src.Addr() != netip.IPv4Unspecified() || got[1].Src.Addr() != netip.IPv6Unspecified() {
 		t.Errorf("%d datagrams, from %v and %v; want 201 from the unspecified addresses", len(got), got[0].Src, got[1].Src)
 	}
@@ -438,16 +512,16 @@ func TestUnknownSource(t *testing.T) {
 }
 
 func TestTapAllocatesNothing(t *testing.T) {
-	x, files := newTestTap()
-	tx, rx := x.lane(pcap.Outbound, 4<<20, 0), x.lane(pcap.Inbound, 4<<20, 0)
-	files.files[0] = make([]byte, 0, 64<<20)
+	x := newTestTap()
+	tx, rx := x.Lane(pcap.Outbound, Size{4 << 20, 4096}, 0), x.Lane(pcap.Inbound, Size{4 << 20, 4096}, 0)
+	x.files.files[0] = make([]byte, 0, 64<<20)
 	b := make([]byte, 20*1324)
 	out := []netio.TxTrain{{Buf: b, Seg: 1324, To: tapGroup}}
 	in := []netio.RxSlot{{Buf: b, N: len(b), Seg: 1324, From: tapPeer}}
 	if n := testing.AllocsPerRun(500, func() {
-		tx.begin()
-		tx.sent(out)
-		rx.received(in)
+		tx.Begin()
+		tx.Sent(out)
+		rx.Received(in)
 		x.drain(clock.Never)
 		x.flush()
 	}); n != 0 {
@@ -463,58 +537,58 @@ func BenchmarkTap(b *testing.B) {
 	buf := make([]byte, 45*1324)
 	out := []netio.TxTrain{{Buf: buf, Seg: 1324, To: tapGroup}}
 	b.Run("off", func(b *testing.B) {
-		var lane *tapLane
+		var lane *Lane
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.begin()
-			lane.sent(out)
+			lane.Begin()
+			lane.Sent(out)
 		}
 	})
 	b.Run("on", func(b *testing.B) {
-		x, _ := newTestTap()
-		lane := x.lane(pcap.Outbound, tapDataBytes, 0)
+		x := newTestTap()
+		lane := x.Lane(pcap.Outbound, Data, 0)
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.begin()
-			lane.sent(out)
-			lane.tail.Store(lane.head.Load()) // the tap keeps up
+			lane.Begin()
+			lane.Sent(out)
+			lane.drop(lane.oldest()) // Run keeps up
 		}
 	})
 	b.Run("full", func(b *testing.B) {
-		x, _ := newTestTap()
-		lane := x.lane(pcap.Outbound, 64<<10, 0)
-		lane.begin()
-		lane.sent(out)
+		x := newTestTap()
+		lane := x.Lane(pcap.Outbound, Size{64 << 10, 4096}, 0)
+		lane.Begin()
+		lane.Sent(out)
 		b.SetBytes(int64(len(buf)))
 		for b.Loop() {
-			lane.begin()
-			lane.sent(out)
+			lane.Begin()
+			lane.Sent(out)
 		}
 	})
 }
 
-// A file that was moved away is followed by a new one when somebody says so, not
+// A file that was moved away is followed by a new one when somebody asks for it, not
 // before, and one that is still there goes on.
 func TestTapReopens(t *testing.T) {
 	for _, tt := range []struct {
 		asked, moved bool
 		files        int
 	}{{false, true, 1}, {true, false, 1}, {true, true, 2}} {
-		tap, m := newTestTap()
+		x := newTestTap()
 		reopen := make(chan struct{}, 1)
-		tap.reopen, m.moved = reopen, tt.moved
+		x.reopen, x.files.moved = reopen, tt.moved
 		if tt.asked {
 			reopen <- struct{}{}
 		}
-		tap.start()
+		x.start()
 		if tt.asked {
 			for len(reopen) > 0 {
 				time.Sleep(time.Millisecond)
 			}
 		}
-		tap.close(newEnding())
-		if len(m.files) != tt.files {
-			t.Errorf("asked %v, moved %v: %d files, want %d", tt.asked, tt.moved, len(m.files), tt.files)
+		x.stop()
+		if len(x.files.files) != tt.files {
+			t.Errorf("asked %v, moved %v: %d files, want %d", tt.asked, tt.moved, len(x.files.files), tt.files)
 		}
 	}
 }
