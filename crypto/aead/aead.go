@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/sha512"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,14 +13,14 @@ import (
 	"uftp/wire"
 )
 
-// What Open says. Both mean: drop, count, answer nothing. There is one value for
-// everything that only the holder of a key can find out.
+// Errors of Open. The caller drops and counts the datagram and answers nothing. One
+// value stands for everything that only the holder of a key can find out.
 var (
 	ErrMalformed = errors.New("aead: lengths of the sealed datagram contradict each other")
 	ErrAuth      = errors.New("aead: datagram is not authentic")
 )
 
-// What the others say.
+// Errors of the other functions.
 var (
 	ErrKeys      = errors.New("aead: cipher, signature type, hash or key length do not go together")
 	ErrSign      = errors.New("aead: signing failed")
@@ -34,15 +35,25 @@ const (
 	maxSum    = 64  // SHA-512
 )
 
-// Keys is what a Sealer or an Opener is made of. It borrows: the slices can be
-// wiped once all Sealers and Openers of the session are made.
+// Offsets in a sealed datagram, bytes.
+const (
+	counterAt    = wire.HeaderLen
+	sigLenAt     = counterAt + 8
+	payloadLenAt = sigLenAt + 2
+)
+
+const _ = uint(headLen - (payloadLenAt + 2))
+const _ = uint(maxSum - sha512.Size)
+
+// Keys holds what a Sealer or an Opener is made from. The caller may wipe the slices
+// once all Sealers and Openers of the session exist.
 type Keys struct {
 	Cipher  uint8  // wire.CipherDES … wire.CipherAES256CCM
 	SigType uint8  // wire.SigAuthEnc with GCM and CCM, else wire.SigHMAC or wire.SigKeyExch
 	Hash    uint8  // wire.HashSHA1 …, of SigHMAC and SigKeyExch
 	Key     []byte // KeyLen(Cipher) bytes
 	Salt    []byte // 4 bytes in version 4, 12 in version 5, which has GCM and CCM only
-	HMACKey []byte // SigHMAC: as many bytes as the hash has
+	HMACKey []byte // SigHMAC: as long as the hash
 }
 
 // Wipe clears the keys.
@@ -60,7 +71,7 @@ const (
 	modeCCM
 )
 
-// ciphers is the table of v4-crypto.md section 1; lengths in bytes.
+// ciphers is the table of docs/protocol.md, "Algorithms"; lengths in bytes.
 var ciphers = [...]struct {
 	key, iv int
 	mode    modeKind
@@ -103,7 +114,7 @@ func HashFunc(hash uint8) crypto.Hash {
 	return hashes[hash]
 }
 
-// check says whether the parts of k go together.
+// check reports the first part of k that does not fit the others.
 func (k *Keys) check() error {
 	if KeyLen(k.Cipher) == 0 {
 		return fmt.Errorf("%w: no cipher %d", ErrKeys, k.Cipher)
@@ -135,10 +146,10 @@ func (k *Keys) check() error {
 }
 
 // PutIV writes the initialisation vector of a datagram from src with a counter.
-// len(iv) is that of the cipher: 8, 12 or 16 bytes. A salt of 4 bytes is one of
-// version 4 (v4-crypto.md 4.6), a salt of 12 bytes one of version 5, where src
-// does not enter (v5-crypto.md 4.5). Either way it is a base, fixed per source,
-// with the counter XORed into its last 8 bytes.
+// len(iv) is that of the cipher: 8, 12 or 16 bytes. A salt of 4 bytes belongs to
+// version 4 (docs/protocol.md, "Key schedule"), a salt of 12 bytes to version 5, which
+// does not use src. Both give a base per source; the counter is XORed into its last 8
+// bytes.
 func PutIV(iv, salt []byte, src wire.UID, counter uint64) {
 	clear(iv[copy(iv, salt):])
 	if len(salt) == 4 {
@@ -157,17 +168,17 @@ func PutIV(iv, salt []byte, src wire.UID, counter uint64) {
 type mode interface {
 	// trailer is how many bytes sealing adds behind n bytes.
 	trailer(n int) int
-	// seal makes body[:n+trailer(n)] ciphertext of the plaintext body[:n]. head is
-	// authenticated too if the mode can.
+	// seal makes body[:n+trailer(n)] ciphertext of the plaintext body[:n]. It also
+	// authenticates head if the mode can.
 	seal(iv, head, body []byte, n int)
-	// open is the reverse. It returns how many bytes of body are plaintext. On
-	// failure body holds no plaintext that was not authentic.
+	// open reverses seal and returns how many bytes of body are plaintext. After a
+	// failure body holds no plaintext.
 	open(iv, head, body []byte) (n int, ok bool)
 	wipe()
 }
 
-// newMode expects keys that were checked. hardware false is for tests: it makes
-// CCM do without our own assembly.
+// newMode expects checked keys. Tests set hardware to false to run CCM without the
+// assembly.
 func newMode(k *Keys, hardware bool) (mode, error) {
 	row := &ciphers[k.Cipher]
 	if row.mode == modeCCM {

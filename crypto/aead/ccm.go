@@ -7,11 +7,20 @@ import (
 	"fmt"
 )
 
-// lanesMax is how many datagrams CCM does side by side. Each needs two blocks at
-// a time, one of the chain and one of the key stream. Eight blocks under way hide
-// the latency of an AES round (3 or 4 cycles, 1 or 2 started per cycle) on every
-// processor that has the instruction, and fit the 16 registers of amd64.
+// lanesMax is how many datagrams CCM works on at once. Each needs two blocks at a
+// time, one of the chain and one of the key stream. Eight blocks under way hide the
+// latency of an AES round (3 or 4 cycles, 1 or 2 started per cycle) on every processor
+// that has the instruction, and they fit the 16 registers of amd64.
 const lanesMax = 4
+
+// The assembly has exactly four lanes, and start puts the head into two blocks behind
+// its length.
+const (
+	_ = uint(lanesMax - 4)
+	_ = uint(4 - lanesMax)
+	_ = uint(2*16 - 2 - headLen)
+	_ = uint(headLen - 14)
+)
 
 type block [16]byte
 
@@ -22,35 +31,35 @@ func (b *block) xor(c *block) {
 	binary.NativeEndian.PutUint64(b[8:], hi)
 }
 
-// lane is one of the datagrams that are sealed or opened side by side.
+// lane is one of the datagrams that are sealed or opened at once.
 type lane struct {
 	iv   [12]byte
 	head []byte // headLen bytes
 	body []byte // plaintext or ciphertext, and the tag
 }
 
-// state is that of up to lanesMax datagrams between two blocks. The assembly
-// knows its layout.
+// state is the state of up to lanesMax datagrams between two blocks. The assembly
+// depends on its layout.
 type state struct {
 	mac     [lanesMax]block // the chain
 	key     [lanesMax]block // key stream for the next block
 	counter [lanesMax]block // counter block number 0
-	idle    [lanesMax]block // what lanes without a datagram work on
-	next    uint64          // number of the counter block behind that of key
+	idle    [lanesMax]block // data of lanes without a datagram
+	next    uint64          // number of the counter block after that of key
 }
 
 // ccm is AES-CCM (NIST SP 800-38C, RFC 3610) with a tag of 16 bytes, a nonce of
 // 12 and headLen bytes of associated data (M = 16, L = 3).
 //
-// The chain of one datagram is a sequence of AES blocks that each wait for the
-// one before, so one datagram alone leaves the AES unit idle most of the time:
-// the key stream comes for free, and so do three more datagrams.
+// The chain of one datagram is a sequence of AES blocks, each of which needs the one
+// before. So one datagram alone leaves the AES unit idle most of the time, and the key
+// stream and three more datagrams cost no extra time.
 type ccm struct {
 	lane   [lanesMax]lane
 	state  state
 	work   [2 * lanesMax]block
-	mask   [lanesMax]block // key stream of block 0: what hides the tag
-	rounds int             // 10 or 14; 0: soft does the work
+	mask   [lanesMax]block // key stream of block 0, which hides the tag
+	rounds int             // 10 or 14; 0: soft encrypts
 	keys   roundKeys
 	soft   cipher.Block
 }
@@ -96,8 +105,8 @@ func (c *ccm) sealLanes(k, n int) {
 	}
 }
 
-// openLanes opens the datagrams of the first k lanes, whose bodies are of one
-// length, and says which were authentic. The others are cleared.
+// openLanes opens the datagrams of the first k lanes, whose bodies have one length,
+// and reports which were authentic. It clears the others.
 func (c *ccm) openLanes(k int) (good [lanesMax]bool) {
 	n := len(c.lane[0].body) - tagLen
 	c.start(k, n)
@@ -113,13 +122,13 @@ func (c *ccm) openLanes(k int) (good [lanesMax]bool) {
 	return good
 }
 
-// start brings the lanes to where the first block of the plaintext comes in.
+// start runs the chain over B_0 and the head, so that the plaintext comes next.
 func (c *ccm) start(k, n int) {
 	s := &c.state
 	for j := range k {
 		l := &c.lane[j]
 
-		// B_0 says: associated data, M = 16, L = 3; nonce; length.
+		// B_0 holds the flags (associated data, M = 16, L = 3), the nonce, the length.
 		b := &c.work[j]
 		b[0] = 1<<6 | (tagLen-2)/2<<3 | (3 - 1)
 		copy(b[1:], l.iv[:])
@@ -152,7 +161,7 @@ func (c *ccm) start(k, n int) {
 	s.next = 2
 }
 
-// crypt works off so many whole blocks of each lane.
+// crypt encrypts or decrypts so many whole blocks of each of the first k lanes.
 func (c *ccm) crypt(k, blocks int, opening bool) {
 	switch {
 	case blocks == 0:
@@ -185,7 +194,7 @@ func (c *ccm) crypt(k, blocks int, opening bool) {
 	}
 }
 
-// cryptSoft is crypt for lane j without our own assembly.
+// cryptSoft is crypt for lane j without the assembly.
 func (c *ccm) cryptSoft(j, blocks int, opening bool) {
 	s := &c.state
 	mac, key, a := &s.mac[j], &s.key[j], &s.counter[j]
@@ -207,7 +216,7 @@ func (c *ccm) cryptSoft(j, blocks int, opening bool) {
 	}
 }
 
-// finish works off what is behind the last whole block and leaves the tags in work.
+// finish handles the bytes after the last whole block and leaves the tags in work.
 func (c *ccm) finish(k, n int, opening bool) {
 	s := &c.state
 	if r := n % 16; r > 0 {

@@ -2,8 +2,8 @@
 
 package aead
 
-// Assembly on the AES instructions; to be called only if haveAES. keys and
-// rounds come from roundKeys.expand.
+// Assembly with the AES instructions. Callers check haveAES first; keys and rounds
+// come from roundKeys.expand.
 
 // substitute applies the S-box to the four bytes of w, in constant time.
 func substitute(w uint32) uint32
@@ -13,8 +13,8 @@ func substitute(w uint32) uint32
 //go:noescape
 func encryptEight(keys *roundKeys, rounds int, work *[2 * lanesMax]block)
 
-// sealOne encrypts 16*blocks bytes at p, which are lane 0, blocks >= 1, and takes
-// s from before them to behind them. openOne decrypts.
+// sealOne encrypts 16*blocks bytes at p, the data of lane 0, blocks >= 1, and updates s
+// to the state after them. openOne decrypts.
 //
 //go:noescape
 func sealOne(keys *roundKeys, rounds int, s *state, p *byte, blocks int)
@@ -22,8 +22,8 @@ func sealOne(keys *roundKeys, rounds int, s *state, p *byte, blocks int)
 //go:noescape
 func openOne(keys *roundKeys, rounds int, s *state, p *byte, blocks int)
 
-// sealFour does the same with 2 <= k <= 4 lanes. The pointers of the others point
-// to one block each that may be written to.
+// sealFour does the same with 2 <= k <= 4 lanes. The pointers of the others point to
+// one block each, which the assembly overwrites.
 //
 //go:noescape
 func sealFour(keys *roundKeys, rounds int, s *state, p0, p1, p2, p3 *byte, k, blocks int)

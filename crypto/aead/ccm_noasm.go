@@ -2,8 +2,8 @@
 
 package aead
 
-// CCM uses the block cipher of the standard library. That library has assembly
-// for a few more processors (ppc64, s390x); we do not know theirs.
+// CCM uses the block cipher of the standard library here. That library has assembly for
+// a few more processors (ppc64, s390x), which this package does not detect.
 const (
 	haveAES = false
 	haveGCM = false

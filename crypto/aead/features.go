@@ -6,11 +6,11 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// Accelerated reports whether a cipher runs on instructions made for it. One that
-// does not is 10 to 100 times slower, and AES without instructions works with
-// tables, whose use of the cache can betray the key to others on the machine. DES
-// is never accelerated. On processors other than amd64 and arm64 the answer is no
-// although the standard library may know better.
+// Accelerated reports whether a cipher runs on instructions made for it. Others are 10
+// to 100 times slower, and AES without instructions uses tables, whose use of the cache
+// can reveal the key to other programs on the machine. DES is never accelerated. On
+// processors other than amd64 and arm64 the answer is no, although the standard library
+// may use such instructions there.
 func Accelerated(cipher uint8) bool {
 	switch {
 	case KeyLen(cipher) == 0 || cipher == 0:
@@ -21,8 +21,8 @@ func Accelerated(cipher uint8) bool {
 	return haveAES && ciphers[cipher].iv != 8
 }
 
-// Features lists what the processor offers to ciphers, separated by spaces, for
-// people to read; "none" if nothing.
+// Features lists the instructions of the processor that help ciphers, separated by
+// spaces, for people to read; "none" if there are none.
 func Features() string {
 	var list []string
 	for _, f := range []struct {

@@ -21,8 +21,8 @@ func (g *gcm) open(iv, head, body []byte) (int, bool) {
 
 func (g *gcm) wipe() { g.aead = nil }
 
-// resettable is a CBC mode of the standard library, which can begin anew with
-// another vector without being made anew.
+// resettable is a CBC mode of the standard library, which can start with another
+// vector without a new allocation.
 type resettable interface {
 	cipher.BlockMode
 	SetIV([]byte)

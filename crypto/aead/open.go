@@ -19,17 +19,16 @@ type Opener struct {
 	iv    [16]byte
 }
 
-// Opened is what became of one datagram of a batch.
+// Opened is the result for one datagram of a batch.
 type Opened struct {
 	Msg     []byte // the message from its function byte on, within the datagram; nil if Err is set
 	Counter uint64 // 0 if Err is set
 	Err     error
 }
 
-// NewOpener makes an Opener. peer returns the key of a source for datagrams of
-// type SigKeyExch, nil if there is none (a nil interface, not a nil pointer in
-// one); it is called from Open. For the other types peer is nil. It fails with
-// ErrKeys, wrapped.
+// NewOpener makes an Opener. For datagrams of type SigKeyExch, Open calls peer, which
+// returns the key of a source, or a nil interface (not a nil pointer in one) if it has
+// none. For the other types peer is nil. NewOpener fails with ErrKeys, wrapped.
 func NewOpener(k Keys, peer func(src wire.UID) Verifier) (*Opener, error) {
 	return newOpener(k, peer, true)
 }
@@ -51,13 +50,13 @@ func newOpener(k Keys, peer func(wire.UID) Verifier, hardware bool) (*Opener, er
 	return o, nil
 }
 
-// Open opens an ENCRYPTED datagram in place and returns the message in it, from
-// its function byte on, and its counter. Version byte and group are the caller's
-// to check, and so is, afterwards, whether the counter came before: see Window.
+// Open opens an ENCRYPTED datagram in place and returns the message in it, from its
+// function byte on, and its counter. The caller checks version byte and group before,
+// and afterwards whether the counter is new (see Window).
 //
-// It fails with ErrMalformed when lengths do not fit each other or the cipher,
-// and with ErrAuth. Nothing of the Opener changes then, and pkt holds nothing
-// that was not authentic, but its ciphertext may be gone.
+// It fails with ErrMalformed when lengths do not fit each other or the cipher, and with
+// ErrAuth. A failure does not change the Opener. pkt then holds no plaintext, and its
+// ciphertext may be gone.
 func (o *Opener) Open(pkt []byte) (msg []byte, counter uint64, err error) {
 	x, err := o.split(pkt)
 	if err != nil {
@@ -74,9 +73,9 @@ func (o *Opener) Open(pkt []byte) (msg []byte, counter uint64, err error) {
 	return x.Payload[:n:n], x.Counter, nil
 }
 
-// OpenBatch opens any number of datagrams and writes what became of pkts[i] to
-// out[i]. It is what as many calls of Open do, but CCM does neighbours of equal
-// length side by side, four at once. len(out) must be at least len(pkts).
+// OpenBatch opens any number of datagrams and writes the result of pkts[i] to out[i].
+// The results are those of as many calls of Open, but CCM opens up to four neighbours
+// of equal length at once. len(out) must be at least len(pkts).
 func (o *Opener) OpenBatch(pkts [][]byte, out []Opened) {
 	out = out[:len(pkts)]
 	if o.ccm == nil {
@@ -87,7 +86,7 @@ func (o *Opener) OpenBatch(pkts [][]byte, out []Opened) {
 		return
 	}
 	waiting := 0            // lanes filled
-	var index [lanesMax]int // which datagram is in which
+	var index [lanesMax]int // the datagram in each lane
 	for i, pkt := range pkts {
 		x, err := o.split(pkt)
 		out[i] = Opened{Counter: x.Counter, Err: err}
@@ -127,7 +126,7 @@ func (o *Opener) flush(k int, index *[lanesMax]int, out []Opened) {
 	}
 }
 
-// split takes a datagram apart and checks all of its lengths but that of a
+// split takes a datagram apart and checks all of its lengths, except that of a
 // signature of type KEYEX.
 func (o *Opener) split(pkt []byte) (x wire.Encrypted, err error) {
 	if len(pkt) < headLen || pkt[1] != byte(wire.FuncEncrypted) {
@@ -164,7 +163,7 @@ func (o *Opener) verify(pkt, sig []byte) bool {
 	return key.Verify(o.dig.id, o.dig.digest(pkt, len(sig)), sig) == nil
 }
 
-// Wipe clears the keys as far as they are within reach. The Opener is of no use
+// Wipe clears the keys as far as this package holds them. The Opener must not be used
 // afterwards.
 func (o *Opener) Wipe() {
 	o.mode.wipe()

@@ -7,18 +7,18 @@ import (
 	"uftp/wire"
 )
 
-// Sealer makes ENCRYPTED datagrams of one key. It belongs to one goroutine;
-// several Sealers of the same keys may work at the same time as long as no two
-// are handed the same counter for the same source.
+// Sealer makes ENCRYPTED datagrams of one key. It belongs to one goroutine. Several
+// Sealers of the same keys may work at the same time if no two of them get the same
+// counter for the same source.
 //
-// The datagram to be sealed lies in the buffer like this:
+// The datagram lies in the buffer like this:
 //
 //	0        16                28       Lead()      Lead()+n   Size(n)
 //	| common | counter, lengths | signature | plaintext | trailer |
 //	| header |         written by Seal      |  n bytes  | by Seal |
 type Sealer struct {
 	mode   mode
-	ccm    *ccm // the mode, if it is that one: it does four datagrams at once
+	ccm    *ccm // mode, if that is CCM: it seals four datagrams at once
 	dig    *digester
 	signer Signer
 	salt   [12]byte
@@ -64,21 +64,14 @@ func (s *Sealer) Trailer(n int) int { return s.mode.trailer(n) }
 // Size is the length of the datagram that n bytes of plaintext become.
 func (s *Sealer) Size(n int) int { return s.Lead() + n + s.mode.trailer(n) }
 
-// Overhead is by how many bytes a sealed datagram is longer than the same
-// message in clear, at most.
-func (s *Sealer) Overhead() int {
-	// n = 0 draws a whole block of padding.
-	return s.Lead() - wire.HeaderLen + s.mode.trailer(0)
-}
-
 // Seal seals the n bytes of plaintext that stand at pkt[Lead():] behind a common
-// header, in place, and returns the length of the datagram, Size(n). Of the
-// common header it sets the function byte and takes the source UID; everything
-// else in it must be final. No counter may ever come twice for a key and a
-// source: see Counter. len(pkt) must be at least Size(n); anything else is a bug
-// of the caller and panics, as does a message that the length field cannot tell.
+// header, in place, and returns the length of the datagram, Size(n). It sets the
+// function byte of the common header and reads the source UID from it; the caller has
+// set the rest. A counter must never come twice for a key and a source: see Counter.
+// len(pkt) must be at least Size(n). A shorter one is a bug of the caller and panics, as
+// does a message that is too long for the length field.
 //
-// It fails with ErrSign, wrapped, if the Signer fails; the plaintext is gone then.
+// If the Signer fails, Seal fails with ErrSign, wrapped; the plaintext is gone then.
 func (s *Sealer) Seal(pkt []byte, n int, counter uint64) (total int, err error) {
 	pkt = pkt[:s.Size(n)]
 	s.head(pkt, counter)
@@ -89,8 +82,8 @@ func (s *Sealer) Seal(pkt []byte, n int, counter uint64) (total int, err error) 
 
 // SealBatch seals a train: count datagrams one behind the other, datagram i at
 // train[i*Size(n):] with n bytes of plaintext and counter+i; the last one has
-// last bytes, at most n. It is what count calls of Seal do, but CCM does four at once, which
-// is several times as fast. It returns the length of the train.
+// last bytes, at most n. The result is that of count calls of Seal, but CCM seals four
+// at once, which is several times as fast. It returns the length of the train.
 func (s *Sealer) SealBatch(train []byte, count, n, last int, counter uint64) (total int, err error) {
 	if count < 1 {
 		return 0, nil
@@ -134,12 +127,12 @@ func (s *Sealer) head(pkt []byte, counter uint64) {
 		panic("aead: message too long for the payload length field")
 	}
 	pkt[1] = byte(wire.FuncEncrypted)
-	binary.BigEndian.PutUint64(pkt[16:], counter)
-	binary.BigEndian.PutUint16(pkt[24:], uint16(s.sigLen))
-	binary.BigEndian.PutUint16(pkt[26:], uint16(payload))
+	binary.BigEndian.PutUint64(pkt[counterAt:], counter)
+	binary.BigEndian.PutUint16(pkt[sigLenAt:], uint16(s.sigLen))
+	binary.BigEndian.PutUint16(pkt[payloadLenAt:], uint16(payload))
 }
 
-// sign fills the signature field of a datagram that is complete save for it.
+// sign fills the signature field of a datagram that is otherwise complete.
 func (s *Sealer) sign(pkt []byte) error {
 	if s.dig == nil {
 		return nil
@@ -159,7 +152,7 @@ func (s *Sealer) sign(pkt []byte) error {
 	return nil
 }
 
-// Wipe clears the keys as far as they are within reach. The Sealer is of no use
+// Wipe clears the keys as far as this package holds them. The Sealer must not be used
 // afterwards.
 func (s *Sealer) Wipe() {
 	s.mode.wipe()

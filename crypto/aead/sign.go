@@ -14,31 +14,31 @@ import (
 	"uftp/wire"
 )
 
-// Signer is a private key that signs datagrams (SigKeyExch). It must bear use by
-// several goroutines. Every signature is as long as NewSealer was told.
+// Signer is a private key that signs datagrams (SigKeyExch). Several goroutines may use
+// it at once. Every signature has the length that NewSealer was given.
 type Signer interface {
 	AppendSignature(b []byte, h crypto.Hash, digest []byte) ([]byte, error)
 }
 
-// Verifier is the public key of a source of signed datagrams. It must bear use by
-// several goroutines.
+// Verifier is the public key of a source of signed datagrams. Several goroutines may
+// use it at once.
 type Verifier interface {
 	SignatureLen() int // bytes, of every signature
 	Verify(h crypto.Hash, digest, sig []byte) error
 }
 
-// noSignature stands in for the signature in what is signed.
+// noSignature replaces the signature in the bytes that are signed.
 var noSignature [maxSigLen]byte
 
-// digester computes what a signature of type HMAC or KEYEX is made of: a keyed or
-// a plain hash over the datagram with the signature zeroed.
+// digester computes what a signature of type HMAC or KEYEX is made from: a keyed or a
+// plain hash over the datagram with the signature zeroed.
 type digester struct {
 	id  crypto.Hash
 	h   hash.Hash
 	sum [maxSum]byte
 }
 
-// newDigester expects keys that were checked. It returns nil for SigAuthEnc.
+// newDigester expects checked keys. It returns nil for SigAuthEnc.
 func newDigester(k *Keys) *digester {
 	if k.SigType == wire.SigAuthEnc {
 		return nil
@@ -52,7 +52,7 @@ func newDigester(k *Keys) *digester {
 	return d
 }
 
-// digest is good until the next call.
+// digest returns the hash of pkt. It is valid until the next call.
 func (d *digester) digest(pkt []byte, sigLen int) []byte {
 	d.h.Reset()
 	d.h.Write(pkt[:headLen])

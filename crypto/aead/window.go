@@ -1,21 +1,21 @@
 package aead
 
-// WindowLen is how far a datagram may stay behind the newest one of its source.
-// The sender's ring holds fewer datagrams (package engine checks that), so even a path
-// that turned all of it around loses nothing; at 10 Gbit/s and 1300 bytes it is 8 ms.
+// WindowLen is how far a datagram may be behind the newest one of its source. The
+// sender's ring holds fewer datagrams (package engine checks that), so even a path
+// that reverses all of it loses nothing. At 10 Gbit/s and 1300 bytes it is 8 ms.
 const WindowLen = 64 * (windowWords - 1)
 
 const windowWords = 128
 
-// Window remembers which counters of one source came already: a bitmap that
-// slides, as in RFC 6479. The word that the newest counter lies in is filled
-// bit by bit, hence one word less than there are. 1 KiB, no allocation, and no
-// call does more than clear the bitmap. The zero Window has seen nothing.
+// Window remembers which counters of one source have come. It is a sliding bitmap as
+// in RFC 6479. The word of the newest counter is filled bit by bit, so one word less
+// than windowWords counts. It takes 1 KiB and allocates nothing; no call does more than
+// clear the bitmap. The zero Window has seen nothing.
 //
-// It is asked with counters of datagrams that Opener.Open has accepted: a
-// stranger could otherwise push it ahead and shut the source out. A member of the
-// group can, since all of them have the key; there is no cure for that but
-// signatures of type KEYEX.
+// The caller marks only counters of datagrams that Opener.Open has accepted. Otherwise
+// a stranger could push the window ahead and so exclude the source. A member of the
+// group still can, since all members have the key; only signatures of type KEYEX
+// prevent that.
 type Window struct {
 	newest uint64
 	seen   [windowWords]uint64
@@ -34,8 +34,8 @@ func (w *Window) Check(counter uint64) bool {
 	return w.seen[counter/64%windowWords]&(1<<(counter%64)) == 0
 }
 
-// Mark reports whether counter is new, and remembers it. A counter that is too
-// far behind to tell is not new.
+// Mark reports whether counter is new, and remembers it. A counter behind the window
+// counts as old.
 func (w *Window) Mark(counter uint64) bool {
 	if !w.Check(counter) {
 		return false
@@ -51,6 +51,6 @@ func (w *Window) Mark(counter uint64) bool {
 	return true
 }
 
-// Reset forgets everything. It is for a source that was keyed anew; done for any
-// less reason it lets old datagrams in again.
+// Reset forgets everything. Only a source with new keys may have its window reset:
+// otherwise old datagrams would count again.
 func (w *Window) Reset() { *w = Window{} }

@@ -8,13 +8,14 @@ import (
 	"uftp/wire"
 )
 
-// ErrClear says that an ANNOUNCE is that of a session in clear.
+// ErrClear reports an ANNOUNCE of a session in clear.
 var ErrClear = errors.New("handshake: ANNOUNCE offers no encryption")
 
-// Fixed parts of messages, bytes (v4-wire.md 5.1, 5.3).
+// Fixed parts of messages, bytes (docs/protocol.md, "ANNOUNCE", "ENC_INFO",
+// "CLIENT_KEY").
 const (
 	announceFixed  = wire.HeaderLen + 16 // of the datagram, before the addresses
-	encInfoFixed   = 44
+	encInfoFixed   = 12 + wire.RandomLen
 	clientKeyFixed = 8
 	headerMax      = 255 * 4 // longest message header
 )
@@ -25,11 +26,11 @@ type offer struct {
 	flags     uint8
 	enc       wire.EncInfo
 	pkt       []byte
-	signature int // where it starts in pkt
+	signature int // its offset in pkt
 }
 
-// parseOffer takes a whole UDP payload apart. Besides [ErrClear] it returns
-// errors of wire.ParseHeader and wire.ParseAnnounce.
+// parseOffer parses a whole UDP payload. Besides [ErrClear] it returns errors of
+// wire.ParseHeader and wire.ParseAnnounce.
 func parseOffer(pkt []byte) (o offer, err error) {
 	h, msg, err := wire.ParseHeader(pkt)
 	if err != nil {
@@ -56,7 +57,7 @@ func parseOffer(pkt []byte) (o offer, err error) {
 	}, nil
 }
 
-// zeros stands for a signature while it is made and checked.
+// zeros replaces a signature in the bytes that are signed.
 var zeros [headerMax]byte
 
 // digest returns the digest of the whole datagram with the signature zeroed.
@@ -68,9 +69,9 @@ func (o *offer) digest(h crypto.Hash) []byte {
 	return d.Sum(nil)
 }
 
-// CheckAnnounce verifies the signature of a whole ANNOUNCE datagram with the key
-// of its sender (v4-crypto.md 4.3). The packet is not changed. There is none with
-// the RSA exchange; asking for it all the same is [ErrSignature].
+// CheckAnnounce verifies the signature of a whole ANNOUNCE datagram with the key of its
+// sender (docs/protocol.md, "Signatures") and does not change the packet. ANNOUNCE has no
+// signature with the RSA exchange, so that is [ErrSignature].
 func CheckAnnounce(pkt []byte, key *identity.PublicKey) error {
 	o, err := parseOffer(pkt)
 	if err != nil {

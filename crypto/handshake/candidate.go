@@ -6,8 +6,8 @@ import (
 	"uftp/wire"
 )
 
-// Candidate is what a KEYINFO says the keys of the session are. Nothing in KEYINFO
-// proves who made it: a changed one mostly opens too, to keys that fit nothing. The
+// Candidate holds the keys of the session that a KEYINFO gives. Nothing in KEYINFO proves
+// who made it: a modified one usually decrypts too, to keys that open nothing. The first
 // packet that a candidate opens proves it.
 type Candidate struct {
 	groupMaster [MasterLen]byte
@@ -15,9 +15,9 @@ type Candidate struct {
 	verify      [wire.VerifyLen]byte
 }
 
-// TryKeyInfo opens the client's entry of a KEYINFO with counter ctr from src and
-// leaves the client as it was, so that it can be called again with others. It fails
-// with [ErrGroupMaster], and with [ErrOver] once Settle was called.
+// TryKeyInfo decrypts the client's entry of a KEYINFO with counter ctr from src. It does
+// not change the client, so it may be called for several of them. It fails with
+// [ErrGroupMaster], and with [ErrOver] after Settle.
 func (k *Client) TryKeyInfo(src wire.UID, ctr uint64, entry []byte) (*Candidate, error) {
 	if k.over {
 		return nil, ErrOver
@@ -37,8 +37,8 @@ func (k *Client) TryKeyInfo(src wire.UID, ctr uint64, entry []byte) (*Candidate,
 	return c, nil
 }
 
-// Settle makes the keys of a candidate those of the session, and wipes what the
-// handshake needed. The candidate must not be used any more.
+// Settle makes the keys of a candidate those of the session and wipes the secrets of the
+// handshake. The candidate must not be used any more.
 func (k *Client) Settle(c *Candidate) {
 	k.groupMaster, k.group, k.verify = c.groupMaster, c.group, c.verify
 	clear(c.groupMaster[:])
@@ -47,7 +47,7 @@ func (k *Client) Settle(c *Candidate) {
 	k.forget()
 }
 
-// Group returns the keys of the session's packets; they stay good after Settle.
+// Group returns the keys of the session's packets; they remain valid after Settle.
 func (c *Candidate) Group() *KeyBlock { return &c.group }
 
 // Ack returns the verify data for KEYINFO_ACK.
@@ -58,7 +58,7 @@ func (c *Candidate) Equal(o *Candidate) bool {
 	return subtle.ConstantTimeCompare(c.groupMaster[:], o.groupMaster[:]) == 1
 }
 
-// Wipe clears the secrets of a candidate that was not taken.
+// Wipe clears the secrets of a candidate that was not settled.
 func (c *Candidate) Wipe() {
 	clear(c.groupMaster[:])
 	clear(c.verify[:])

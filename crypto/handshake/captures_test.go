@@ -88,14 +88,14 @@ func TestProxySignatures(t *testing.T) {
 				continue
 			}
 			key, err := identity.ParsePublicKey(m.PublicKey)
-			if err != nil || CheckNonce(key, m.Nonce, m.Signature) != nil || CheckNonce(key, m.Nonce+1, m.Signature) == nil {
+			if err != nil || checkNonce(key, m.Nonce, m.Signature) != nil || checkNonce(key, m.Nonce+1, m.Signature) == nil {
 				t.Errorf("%s: heartbeat signature (%v)", f, err)
 			}
 			heartbeats++
 		}
 		for _, m := range c.proxyKeys {
 			key, err := identity.ParsePublicKey(m.PublicKey)
-			if err != nil || CheckNonce(key, m.Nonce, m.Signature) != nil || CheckNonce(key, m.Nonce+1, m.Signature) == nil {
+			if err != nil || checkNonce(key, m.Nonce, m.Signature) != nil || checkNonce(key, m.Nonce+1, m.Signature) == nil {
 				t.Errorf("%s: PROXY_KEY signature (%v)", f, err)
 			}
 			proxyKeys++

@@ -9,35 +9,36 @@ import (
 	"uftp/wire"
 )
 
-// What the client side does not do: give verify data before it has the group
-// keys, make messages of the handshake after it has forgotten the secrets, or
-// compute anything that ClientConfig.Allow forbids.
+// Errors of the client side: verify data were requested before the group keys are there,
+// a message of the handshake after its secrets are wiped, or ClientConfig.Allow forbids
+// the work.
 var (
 	ErrNotKeyed = errors.New("handshake: no group keys yet")
 	ErrOver     = errors.New("handshake: over, its secrets are forgotten")
 	ErrBusy     = errors.New("handshake: no time for an ANNOUNCE")
 )
 
-// ClientConfig is what a client is made of.
+// ClientConfig is what a client is made from.
 type ClientConfig struct {
 	Keys        []*identity.PrivateKey // own keys in order of preference, may be empty
-	Fingerprint *identity.Fingerprint  // that the server must have, nil = any
+	Fingerprint *identity.Fingerprint  // the server's key must have it; nil = any key
 	MinStrength identity.Strength      // the least that is accepted
-	RSABitsMax  int                    // of a key to show; 0 = what stock can bear, identity.RSABitsMaxStock
+	RSABitsMax  int                    // of a key to show; 0 = identity.RSABitsMaxStock, the most for stock peers
 	Rand        io.Reader
 
-	// GuardRSA refuses what the RSA exchange cannot prove: to show an own key when
-	// Fingerprint is nil, for the sender could pass it on to another one as its own; and
-	// sync and preview mode, which anybody on the way can switch on.
+	// GuardRSA refuses two things that the RSA exchange cannot protect. One is to show
+	// an own key when Fingerprint is nil: the sender could use it to impersonate this host
+	// towards another sender. The other is sync and preview mode, which anybody on the
+	// network path can switch on.
 	GuardRSA bool
 
-	// Allow is asked before the first public-key operation, when everything that
-	// costs nothing is right, with an estimate in µs as AnnounceCostUs has it; if it
-	// says no, NewClient fails with ErrBusy. nil = always yes.
+	// NewClient calls Allow before the first public-key operation, after all cheap
+	// checks, with an estimate of AnnounceCostUs. If Allow returns false, NewClient
+	// fails with ErrBusy. nil = always true.
 	Allow func(costUs int) bool
 }
 
-// Client is the registering side of one session. Not for concurrent use.
+// Client is the registering side of one session. One goroutine at a time may use it.
 type Client struct {
 	suite      Suite
 	auth       bool
@@ -53,21 +54,20 @@ type Client struct {
 	keys       KeyBlock
 	rand       io.Reader
 
-	over        bool // the secrets up to here are cleared
-	keyed       bool // the rest is set
+	over        bool // the secrets above are wiped
+	keyed       bool // the fields below are set
 	groupMaster [MasterLen]byte
 	group       KeyBlock
 	verify      [wire.VerifyLen]byte
 }
 
 // NewClient opens a session from pkt, the whole datagram of its first ANNOUNCE.
-// The checks are those of v4-crypto.md section 8 in their order; a [Refusal] is
-// the text of the ABORT to answer with. Other errors are [ErrClear], [ErrBusy], those
+// It makes the checks of docs/protocol.md, "ENC_INFO checks", in that order; a [Refusal]
+// is the text of the ABORT to answer with. Other errors are [ErrClear], [ErrBusy], those
 // of the wire package, and those of the source of randomness.
 //
-// Unlike the stock receiver it asks for an own key only if client authentication
-// is wanted, and then takes one like the server's if there is, else the first one
-// the sender can use.
+// It needs an own key only if the sender asks for client authentication. Then it takes
+// one that is like the server's, if there is one, else the first that the sender can use.
 func NewClient(pkt []byte, c ClientConfig) (*Client, error) {
 	o, err := parseOffer(pkt)
 	if err != nil {
@@ -134,7 +134,7 @@ func (k *Client) takeServerKey(o *offer, c *ClientConfig) error {
 	return nil
 }
 
-// chooseKey returns the own key to show: the first like the server's, else the
+// chooseKey returns the own key to show: the first that is like the server's, else the
 // first that the sender can use, nil if there is none.
 func (k *Client) chooseKey(c *ClientConfig) *identity.PrivateKey {
 	bitsMax := c.RSABitsMax
@@ -160,8 +160,7 @@ func (k *Client) chooseKey(c *ClientConfig) *identity.PrivateKey {
 	return second
 }
 
-// takeExchangeKey finds the key of ANNOUNCE to agree on a premaster with. It returns
-// nil with the RSA exchange.
+// takeExchangeKey returns the ECDH key of ANNOUNCE, nil with the RSA exchange.
 func (k *Client) takeExchangeKey(o *offer) (*identity.PublicKey, error) {
 	if !k.suite.ECDH() {
 		return nil, nil
@@ -173,8 +172,8 @@ func (k *Client) takeExchangeKey(o *offer) (*identity.PublicKey, error) {
 	return key, nil
 }
 
-// agree draws the client's random number and its part of the premaster, and
-// derives what the server will derive.
+// agree draws the client's random number and its part of the premaster, and derives the
+// same secrets as the server.
 func (k *Client) agree(o *offer, ecdh *identity.PublicKey) error {
 	if _, err := io.ReadFull(k.rand, k.random[:]); err != nil {
 		return err
@@ -199,9 +198,8 @@ func (k *Client) agree(o *offer, ecdh *identity.PublicKey) error {
 // Random returns the client random for REGISTER.
 func (k *Client) Random() [wire.RandomLen]byte { return k.random }
 
-// AppendRegisterKeyInfo appends the key information of REGISTER: the own ECDH key
-// blob, or the premaster, freshly encrypted at each call. Once keyed it fails with
-// [ErrOver]; there is no need for a REGISTER then.
+// AppendRegisterKeyInfo appends the key information of REGISTER: the own ECDH key blob,
+// or the premaster, freshly encrypted at each call. After Settle it fails with [ErrOver].
 func (k *Client) AppendRegisterKeyInfo(b []byte) ([]byte, error) {
 	if k.over {
 		return b, ErrOver
@@ -219,9 +217,8 @@ func (k *Client) AppendRegisterKeyInfo(b []byte) ([]byte, error) {
 // ClientAuth reports whether CLIENT_KEY has to follow each REGISTER.
 func (k *Client) ClientAuth() bool { return k.auth }
 
-// ClientKey returns the CLIENT_KEY message, the same at each call. It may be asked
-// for only if ClientAuth says so. The first call signs. Once keyed it fails with
-// [ErrOver].
+// ClientKey returns the CLIENT_KEY message, the same at each call. It may be called only
+// if ClientAuth is true. The first call signs. After Settle it fails with [ErrOver].
 func (k *Client) ClientKey() (m wire.ClientKey, err error) {
 	if k.over {
 		return m, ErrOver
@@ -235,9 +232,9 @@ func (k *Client) ClientKey() (m wire.ClientKey, err error) {
 	return wire.ClientKey{PublicKey: k.own.Public().AppendBlob(nil), Signature: bytes.Clone(k.signature)}, nil
 }
 
-// OpenKeyInfo opens the client's entry of a KEYINFO with counter ctr from src and
-// derives the keys of the session. It fails with [ErrGroupMaster]. When the keys
-// are there already it does nothing: whatever comes later cannot change them.
+// OpenKeyInfo decrypts the client's entry of a KEYINFO with counter ctr from src and
+// derives the keys of the session. It fails with [ErrGroupMaster]. If the keys are there
+// already it does nothing, so that a later KEYINFO cannot change them.
 func (k *Client) OpenKeyInfo(src wire.UID, ctr uint64, entry []byte) error {
 	if k.keyed {
 		return nil
@@ -250,8 +247,8 @@ func (k *Client) OpenKeyInfo(src wire.UID, ctr uint64, entry []byte) error {
 	return nil
 }
 
-// forget clears what is not needed once the group keys are there. REGISTER and
-// CLIENT_KEY are not repeated after that.
+// forget wipes the secrets that are not needed after the group keys are there. REGISTER
+// and CLIENT_KEY cannot be repeated after that.
 func (k *Client) forget() {
 	k.over = true
 	clear(k.premaster)
@@ -262,10 +259,7 @@ func (k *Client) forget() {
 	}
 }
 
-// Keyed reports whether the group keys are there.
-func (k *Client) Keyed() bool { return k.keyed }
-
-// Ack returns the verify data for KEYINFO_ACK, or [ErrNotKeyed].
+// Ack returns the verify data for KEYINFO_ACK. Before Settle it fails with [ErrNotKeyed].
 func (k *Client) Ack() ([wire.VerifyLen]byte, error) {
 	if !k.keyed {
 		return [wire.VerifyLen]byte{}, ErrNotKeyed
@@ -276,8 +270,8 @@ func (k *Client) Ack() ([wire.VerifyLen]byte, error) {
 // Suite returns the algorithms of the session.
 func (k *Client) Suite() Suite { return k.suite }
 
-// Group returns the keys of the session's packets, nil before Keyed. They are
-// the client's own.
+// Group returns the keys of the session's packets, nil before Settle. The client keeps
+// them and wipes them in Wipe.
 func (k *Client) Group() *KeyBlock {
 	if !k.keyed {
 		return nil
@@ -285,8 +279,8 @@ func (k *Client) Group() *KeyBlock {
 	return &k.group
 }
 
-// GroupMaster returns the secret all keys of the session come from, for a key log
-// and for a proxy that hands it on; zeros before Keyed.
+// GroupMaster returns the secret from which all keys of the session come, for a key log
+// and for a proxy that passes it on; zeros before Settle.
 func (k *Client) GroupMaster() [MasterLen]byte { return k.groupMaster }
 
 // ServerRandom returns the server random of ANNOUNCE.
@@ -296,17 +290,17 @@ func (k *Client) ServerRandom() [wire.RandomLen]byte { return k.serverRand }
 // packets with wire.SigKeyExch.
 func (k *Client) ServerKey() *identity.PublicKey { return k.server }
 
-// Key returns the own key that was shown, which signs packets with
+// Key returns the own key that CLIENT_KEY shows and that signs packets with
 // wire.SigKeyExch; nil without client authentication.
 func (k *Client) Key() *identity.PrivateKey { return k.own }
 
-// Strength grades the session and lists what is weak in it.
+// Strength grades the session and lists its weak parts.
 func (k *Client) Strength() (identity.Strength, []Weakness) {
 	return k.suite.Strength(k.server, k.curve, k.auth)
 }
 
-// Wipe clears the secrets of the session, but for the long-term keys. The client
-// is of no use afterwards.
+// Wipe clears the secrets of the session, but not the long-term keys. The client must not
+// be used afterwards.
 func (k *Client) Wipe() {
 	k.forget()
 	clear(k.groupMaster[:])

@@ -7,15 +7,15 @@ import (
 	"uftp/wire"
 )
 
-// Times of one operation in µs, measured on one core of 2.5 GHz and rounded up.
-// They need only be right in proportion, for sharing time out.
+// Times of one operation in µs, measured on one core of 2.5 GHz and rounded up. Only
+// their proportions matter, for dividing time between peers.
 const (
 	costHashUs  = 15 // PRF and symmetric work of one message
 	costRSAPub  = 35 // verify or encrypt, 2048 bits
 	costRSAPriv = 900
 )
 
-// curveCostUs tells the time of ECDH (with reading the peer's point) and of a
+// curveCostUs returns the time of ECDH (with parsing the peer's point) and of a
 // verification on a curve.
 func curveCostUs(c identity.Curve) (ecdh, verify int) {
 	switch c {
@@ -33,8 +33,8 @@ func curveCostUs(c identity.Curve) (ecdh, verify int) {
 	return 0, 0 // refused before anything is computed
 }
 
-// rsaPrivUs tells the time of a decryption. Below the limit of the standard
-// library it does not grow with the size as much as above.
+// rsaPrivUs returns the time of a decryption. Below the limit of the standard library it
+// grows less with the size.
 func rsaPrivUs(bits int) int {
 	if bits < 1024 {
 		return 100 + bits/4
@@ -42,8 +42,8 @@ func rsaPrivUs(bits int) int {
 	return max(300, costRSAPriv*(bits/64)*(bits/64)*(bits/64)/(32*32*32))
 }
 
-// RegisterCostUs estimates what one call of Register with something new costs
-// the server, in microseconds.
+// RegisterCostUs estimates the cost of one call of Register with a new REGISTER, in
+// microseconds.
 func (s *Server) RegisterCostUs() int {
 	if !s.suite.ECDH() {
 		return costHashUs + rsaPrivUs(s.key.Public().Bits())
@@ -52,12 +52,12 @@ func (s *Server) RegisterCostUs() int {
 	return costHashUs + ecdh
 }
 
-// ClientKeyCostUs estimates what one call of ClientKey with the key blob, of which
-// only the head is looked at, costs the server, in microseconds.
+// ClientKeyCostUs estimates the cost of one call of ClientKey with a key blob, in
+// microseconds. It reads only the head of the blob.
 func (s *Server) ClientKeyCostUs(blob []byte) int { return costHashUs + verifyCostUs(blob) }
 
-// AnnounceCostUs estimates what NewClient costs for an ENC_INFO, of which only
-// sizes and heads are looked at, in microseconds.
+// AnnounceCostUs estimates the cost of NewClient for an ENC_INFO, in microseconds. It
+// reads only sizes and heads of the blobs.
 func AnnounceCostUs(e *wire.EncInfo) int {
 	if e.KeyExch == wire.KeyExchRSA {
 		return costHashUs + verifyCostUs(e.PublicKey)
@@ -65,11 +65,11 @@ func AnnounceCostUs(e *wire.EncInfo) int {
 	return costHashUs + verifyCostUs(e.PublicKey) + exchangeCostUs(e.ECDH)
 }
 
-// VerifyCostUs estimates what verifying a signature of the server costs, in
+// VerifyCostUs estimates the cost of verifying a signature of the server, in
 // microseconds.
 func (k *Client) VerifyCostUs() int { return verifyCostUs(k.server.AppendBlob(nil)) }
 
-// exchangeCostUs is for making a key and the shared secret with that of a blob.
+// exchangeCostUs estimates making a key and the shared secret with the key of a blob.
 func exchangeCostUs(blob []byte) int {
 	if len(blob) < 4 || identity.Kind(blob[0]) != identity.EC {
 		return 0
@@ -78,7 +78,7 @@ func exchangeCostUs(blob []byte) int {
 	return 2 * ecdh
 }
 
-// verifyCostUs is for one verification, or encryption, with the key of a blob.
+// verifyCostUs estimates one verification, or encryption, with the key of a blob.
 func verifyCostUs(blob []byte) int {
 	switch {
 	case len(blob) < 8:

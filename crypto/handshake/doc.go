@@ -1,11 +1,10 @@
-// Package handshake holds the key agreement of UFTP version 4 (v4-crypto.md): how
-// a sender and its receivers come from long-term keys to the keys that protect a
-// session. It does no I/O, knows no time, starts nothing and locks nothing.
+// Package handshake holds the key agreement of UFTP version 4: how a sender and its
+// receivers get from long-term keys to the keys that protect a session
+// (docs/protocol.md, "Handshake" to "Verify data").
 //
-// A [Server] is the side that announces a session: a sender, or a client proxy
-// towards its own clients. There is one per sender process, and one [Peer] per
-// host that registers. A [Client] is the side that registers: one per session of
-// a receiver, or of a proxy towards the sender.
+// A [Server] is the side that announces a session: a sender, or a client proxy towards
+// its own clients. A sender has one, with one [Peer] for each host that registers. A
+// [Client] is the side that registers: one for each session of a receiver.
 //
 //	Server                                 Client
 //	NewServer
@@ -13,54 +12,44 @@
 //	Register                <-- REGISTER -- AppendRegisterKeyInfo
 //	ClientKey               <- CLIENT_KEY - ClientKey
 //	AppendKeyInfoItem       --- KEYINFO --> TryKeyInfo, Settle
-//	CheckAck                <- KEYINFO_ACK- Ack
+//	CheckAck                <- KEYINFO_ACK- Candidate.Ack
 //	Group                                   Group
 //
-// TryKeyInfo says what the keys would be, as often as a KEYINFO comes; Settle takes
-// those that a packet has opened with. OpenKeyInfo is both at once, for one who
-// knows where the KEYINFO came from.
+// # Contract
 //
-// Both ends hand a [KeyBlock] and a [Suite] to package aead, which seals and opens
-// packets with them. Version 5 derives its keys in another way but ends in the same three things, so
-// nothing behind this package needs to know the version.
+// The package does no I/O, knows no time, and starts and locks nothing. A Server and a
+// Client belong to one goroutine each.
 //
-// Below the two sides stand pure functions: [Suite.PRF], [Suite.Master],
-// [Suite.ClientKeys], [Suite.GroupKeys], [Suite.AppendGroupMaster],
-// [Suite.OpenGroupMaster], [Session.Transcript], [Suite.VerifyData]. They also open
+// TryKeyInfo returns the keys that a KEYINFO gives and may be called for every KEYINFO;
+// Settle takes the ones that have opened a packet. OpenKeyInfo does both, for a caller
+// who knows that a KEYINFO is genuine. Both sides give a [KeyBlock] and a [Suite] to
+// package aead, which seals and opens packets with them. Below the two sides stand
+// functions without state ([Suite.PRF] and the methods around it), which also open
 // captures offline.
 //
-// # Randomness
+// All randomness comes from the io.Reader of the configuration, so that equal bytes give
+// equal sessions in a simulation. Only the blinding of small RSA keys uses the system's
+// source; it does not change results.
 //
-// Everything random comes from the io.Reader that a configuration names, which is
-// crypto/rand.Reader but in simulations, where equal bytes give equal sessions.
-// The blinding of small RSA keys uses the system's source; it changes no result.
-//
-// # Cost
-//
-// REGISTER, CLIENT_KEY and ANNOUNCE are answered with public-key operations
-// before anybody has proved anything. [Server.RegisterCostUs],
-// [Server.ClientKeyCostUs] and [AnnounceCostUs] estimate them so that a machine
-// can limit how much of its time strangers get. Repeated messages of a host that
-// were dealt with cost next to nothing.
+// ANNOUNCE, REGISTER and CLIENT_KEY cost public-key operations before anybody has proved
+// anything. [AnnounceCostUs], [Server.RegisterCostUs] and [Server.ClientKeyCostUs]
+// estimate the cost, so that a machine can limit it. A repeated message costs next to
+// nothing.
 //
 // # Limits
 //
-//   - The PRF for SHA-1 sessions uses MD5 and SHA-1, and the premaster of an ECDH
-//     exchange is always a SHA-1 digest, by protocol. Both are used where
-//     collisions do not matter; signatures with SHA-1 are graded by
-//     [Suite.Strength].
-//   - KEYINFO is not authenticated by the protocol, so who can send to the
-//     private address can spoil a handshake, but learns no key by it.
-//   - With the RSA exchange nothing proves who sent ANNOUNCE before the
-//     KEYINFO that only the holder of the key can make, and whoever gets the
-//     key later can open recorded sessions. What else ANNOUNCE says is proved
-//     never, and a Client signs nothing that names the Server: one to which it
-//     shows its key can pass for it at another Server. ClientConfig.GuardRSA
-//     keeps a Client from both.
-//   - Premasters below 768 bits of RSA come in PKCS #1 v1.5. The Server answers
-//     the first [badPremastersMax] that do not open with an error and later
-//     ones with a random premaster, which ends an attack that needs to know
-//     what opens.
-//   - Secrets inside hash and cipher states of the standard library cannot be
-//     wiped.
+//   - The protocol demands MD5 and SHA-1 in the PRF of SHA-1 sessions, and SHA-1 for the
+//     premaster of an ECDH exchange. Collisions do no harm there. [Suite.Strength]
+//     grades signatures with SHA-1.
+//   - KEYINFO is not authenticated. Whoever can send to the private address can disturb
+//     a handshake, but learns no key.
+//   - With the RSA exchange only the KEYINFO proves that the sender holds its key, and
+//     nothing proves the rest of ANNOUNCE. Whoever gets the key later can open recorded
+//     sessions. A Client signs nothing that names the Server, so a Server to which it
+//     shows its key can impersonate it towards another one. ClientConfig.GuardRSA
+//     prevents both.
+//   - RSA keys below 768 bits encrypt premasters with PKCS #1 v1.5. The Server answers
+//     the first [badPremastersMax] that do not decrypt with an error, later ones with a
+//     random premaster. That stops an attack that needs to know which ones decrypt.
+//   - Secrets inside hash and cipher states of the standard library cannot be wiped.
 package handshake

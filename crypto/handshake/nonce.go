@@ -2,24 +2,15 @@ package handshake
 
 import (
 	"crypto"
+	"crypto/sha1"
 	"encoding/binary"
 
 	"uftp/crypto/identity"
 )
 
 // AppendNonceSignature appends the signature of HB_REQ and PROXY_KEY: SHA-1, by
-// protocol, over the 4 bytes of the nonce alone (v4-crypto.md section 6).
+// protocol, over the 4 bytes of the nonce alone (docs/protocol.md, "Signatures").
 func AppendNonceSignature(b []byte, key *identity.PrivateKey, nonce uint32) ([]byte, error) {
-	return key.AppendSignature(b, crypto.SHA1, nonceDigest(nonce))
-}
-
-// CheckNonce verifies the signature of HB_REQ or PROXY_KEY.
-func CheckNonce(key *identity.PublicKey, nonce uint32, signature []byte) error {
-	return key.Verify(crypto.SHA1, nonceDigest(nonce), signature)
-}
-
-func nonceDigest(nonce uint32) []byte {
-	d := crypto.SHA1.New()
-	d.Write(binary.BigEndian.AppendUint32(nil, nonce))
-	return d.Sum(nil)
+	digest := sha1.Sum(binary.BigEndian.AppendUint32(nil, nonce))
+	return key.AppendSignature(b, crypto.SHA1, digest[:])
 }

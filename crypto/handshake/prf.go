@@ -8,9 +8,9 @@ import (
 	"hash"
 )
 
-// PRF fills out from secret, label and seed (v4-crypto.md 4.4). SHA-1 sessions
-// combine MD5 over the first half of the secret and SHA-1 over the second, by
-// protocol. It is not the function of TLS: there A is chained, here the output.
+// PRF fills out from secret, label and seed (docs/protocol.md, "PRF"). SHA-1 sessions
+// combine MD5 over the first half of the secret and SHA-1 over the second, by protocol.
+// It is not the function of TLS, which chains A: this one chains the output.
 func (s Suite) PRF(out, secret []byte, label string, seed []byte) {
 	full := make([]byte, 0, len(label)+len(seed))
 	full = append(append(full, label...), seed...)

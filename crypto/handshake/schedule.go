@@ -9,7 +9,7 @@ import (
 	"uftp/wire"
 )
 
-// Lengths of secrets, bytes (v4-crypto.md 4.1, 4.2, 4.5).
+// Lengths of secrets, bytes (docs/protocol.md, "Handshake", "Key schedule").
 const (
 	MasterLen        = 48
 	PremasterRSALen  = 48
@@ -17,30 +17,36 @@ const (
 	SaltLen          = 4
 )
 
+// A premaster must fit the smallest RSA key of either padding.
+const (
+	_ = uint(identity.OAEPBits/8 - 2*sha1.Size - 2 - PremasterRSALen)
+	_ = uint(identity.RSABitsMin/8 - 11 - PremasterRSALen)
+)
+
 // groupMasterVersion is the first byte of every group master. It does not travel.
 const groupMasterVersion = 0x40
 
-// KeyBlock is what PRF output is cut into: the keys of a group, or those under
-// which one client gets the group master.
+// KeyBlock holds the parts of PRF output: the keys of a group, or those that encrypt the
+// group master for one client.
 type KeyBlock struct {
 	HMACKey []byte // HashLen bytes
 	Key     []byte // KeyLen bytes
 	Salt    []byte // SaltLen bytes
 }
 
-// Master returns the master secret a client and its server agree on.
+// Master returns the master secret that a client and its server agree on.
 func (s Suite) Master(premaster, serverRandom, clientRandom []byte) (master [MasterLen]byte) {
 	s.PRF(master[:], premaster, "master secret", join(serverRandom, clientRandom))
 	return master
 }
 
-// ClientKeys returns the keys that protect the group master on its way to a
-// client. The HMAC key in it is never used.
+// ClientKeys returns the keys that encrypt the group master for a client. Nothing uses
+// their HMAC key.
 func (s Suite) ClientKeys(master, serverRandom, clientRandom []byte) KeyBlock {
 	return s.keyBlock(master, join(serverRandom, clientRandom))
 }
 
-// GroupKeys returns the keys of all packets of a session. groupMaster has its
+// GroupKeys returns the keys of all packets of a session. groupMaster includes its
 // version byte.
 func (s Suite) GroupKeys(groupMaster, serverRandom []byte) KeyBlock {
 	return s.keyBlock(groupMaster, serverRandom)
@@ -61,16 +67,16 @@ func (k *KeyBlock) Wipe() {
 	*k = KeyBlock{}
 }
 
-// Session is what a handshake is bound to beside its keys: the group ID and the
-// private address of ANNOUNCE, which is the unspecified address of its family in
-// a unicast session. The instance is not part of it.
+// Session is what the transcript binds a handshake to, besides its keys: the group ID and
+// the private address of ANNOUNCE, which is the unspecified address of its family in a
+// unicast session. The instance is not part of it.
 type Session struct {
 	Group   uint32
 	Private netip.Addr
 }
 
-// Transcript returns V of v4-crypto.md 4.8, which client signatures and verify
-// data are made over.
+// Transcript returns V of docs/protocol.md, "Verify data". Client signatures and verify
+// data cover it.
 func (x Session) Transcript(serverRandom, clientRandom, premaster []byte) []byte {
 	v := binary.BigEndian.AppendUint32(nil, x.Group)
 	v = append(v, x.Private.AsSlice()...)
@@ -79,8 +85,8 @@ func (x Session) Transcript(serverRandom, clientRandom, premaster []byte) []byte
 	return append(v, premaster...)
 }
 
-// VerifyData returns the content of KEYINFO_ACK. clientKey is the blob of
-// CLIENT_KEY, empty if the client sent none in this session.
+// VerifyData returns the content of KEYINFO_ACK. clientKey is the blob of CLIENT_KEY, empty
+// if the client sent none in this session.
 func (s Suite) VerifyData(transcript, clientKey, groupMaster []byte) (verify [wire.VerifyLen]byte) {
 	h := s.HashFunc().New()
 	h.Write(transcript)
@@ -90,8 +96,8 @@ func (s Suite) VerifyData(transcript, clientKey, groupMaster []byte) (verify [wi
 	return verify
 }
 
-// ecdhPremaster returns the premaster of an ECDH exchange: SHA-1, by protocol, of
-// the whole X coordinate.
+// ecdhPremaster returns the premaster of an ECDH exchange: SHA-1, by protocol, of the
+// padded X coordinate.
 func ecdhPremaster(own *identity.PrivateKey, peer *identity.PublicKey) ([]byte, error) {
 	x, err := own.Shared(peer)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"uftp/wire"
 )
 
-// What the server side refuses. The machine drops the message, counts it and
-// leaves the host as it was (v4-wire.md section 11).
+// Errors of the server side. The machine drops the message, counts it and does not change
+// the state of the host.
 var (
 	ErrPremaster     = errors.New("handshake: premaster or ECDH key of REGISTER is not usable")
 	ErrOtherRandom   = errors.New("handshake: host has registered with another random number")
@@ -24,37 +24,37 @@ var (
 	ErrVerify        = errors.New("handshake: verify data of KEYINFO_ACK is wrong")
 )
 
-// ErrConfig says that a configuration cannot work; it comes wrapped with why.
+// ErrConfig reports a configuration that cannot work; NewServer wraps it with the reason.
 var ErrConfig = errors.New("handshake: cannot set up")
 
-// badPremastersMax is how many PKCS #1 v1.5 premasters that do not open are told
-// apart from good ones. The attack that this feeds needs tens of thousands.
+// badPremastersMax is how many PKCS #1 v1.5 premasters that do not decrypt are answered
+// with an error. The attack that uses such answers needs tens of thousands.
 const badPremastersMax = 1000
 
-// ServerConfig is what a server is made of.
+// ServerConfig is what a server is made from.
 type ServerConfig struct {
 	Suite      Suite
 	ClientAuth bool // always on with wire.SigKeyExch
 	Session    Session
 	Key        *identity.PrivateKey // long-term; of the kind the exchange needs
 	Curve      identity.Curve       // of the ECDH key, if the exchange has one
-	RSABitsMax int                  // 0 = what stock can bear, identity.RSABitsMaxStock
+	RSABitsMax int                  // 0 = identity.RSABitsMaxStock, the most for stock peers
 	Rand       io.Reader
 
-	// What a proxy brings along; nil for what is to be made.
+	// A proxy sets these; NewServer makes what is nil.
 	Random      *[wire.RandomLen]byte // of the sender
 	GroupMaster *[MasterLen]byte      // of the sender
 	ECDH        *identity.PrivateKey  // replaces Curve
 }
 
-// Server is the announcing side of one session. Not for concurrent use.
+// Server is the announcing side of one session. One goroutine at a time may use it.
 type Server struct {
 	suite       Suite
 	auth        bool
 	session     Session
 	key         *identity.PrivateKey
 	ecdh        *identity.PrivateKey // nil with the RSA exchange
-	ecdhMade    bool                 // here, so it is wiped here
+	ecdhMade    bool                 // NewServer made it, so Wipe wipes it
 	random      [wire.RandomLen]byte
 	groupMaster [MasterLen]byte
 	group       KeyBlock
@@ -63,8 +63,8 @@ type Server struct {
 	badPremasters int // counts to badPremastersMax
 }
 
-// Peer is what a server knows of one host. The zero value is a host that has
-// not registered. It holds secrets: see Wipe.
+// Peer holds the server's state of one host. The zero value is a host that has not
+// registered. It holds secrets: see Wipe.
 type Peer struct {
 	registered bool
 	random     [wire.RandomLen]byte
@@ -75,8 +75,8 @@ type Peer struct {
 	verified   bool // verify is computed
 }
 
-// NewServer checks a configuration and makes what is missing. Its errors wrap
-// [ErrConfig], or are those of the source of randomness.
+// NewServer checks a configuration and makes the missing keys and random numbers. Its
+// errors wrap [ErrConfig], or are those of the source of randomness.
 func NewServer(c ServerConfig) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -165,8 +165,8 @@ func (s *Server) keyLens() int {
 	return n
 }
 
-// EncInfo returns the extension for ANNOUNCE, with zeros in place of a signature,
-// which SignAnnounce puts in. The slices belong to the caller.
+// EncInfo returns the extension for ANNOUNCE, with zeros instead of the signature, which
+// SignAnnounce fills in. The slices belong to the caller.
 func (s *Server) EncInfo() wire.EncInfo {
 	e := wire.EncInfo{
 		KeyExch:   s.suite.KeyExch,
@@ -186,9 +186,9 @@ func (s *Server) EncInfo() wire.EncInfo {
 	return e
 }
 
-// SignAnnounce puts the signature into pkt, a whole ANNOUNCE datagram as it will
-// be sent, sequence number and time included. With the RSA exchange there is
-// none and nothing happens.
+// SignAnnounce writes the signature into pkt, a whole ANNOUNCE datagram that is final,
+// also in its sequence number and time. With the RSA exchange there is no signature and
+// it does nothing.
 func (s *Server) SignAnnounce(pkt []byte) error {
 	if s.ecdh == nil {
 		return nil
@@ -205,12 +205,11 @@ func (s *Server) SignAnnounce(pkt []byte) error {
 	return err
 }
 
-// Register takes the random number and the key information of a REGISTER. A
-// repeated one, which has the same random number, is nil at no cost. Everything
-// else costs RegisterCostUs, and leaves p as it was when it fails with
-// [ErrPremaster]. A host that comes with another random number was started again,
-// or is someone else: that is [ErrOtherRandom] and for the machine to decide; to
-// let it in, wipe p and call again.
+// Register takes the random number and the key information of a REGISTER. For a repeated
+// REGISTER, which has the same random number, it returns nil at no cost. Any other call
+// costs RegisterCostUs; if it fails with [ErrPremaster] it does not change p. A host with
+// another random number was started again, or is another host: Register returns
+// [ErrOtherRandom] and the machine decides. To accept it, wipe p and call again.
 func (s *Server) Register(p *Peer, random, keyInfo []byte) error {
 	if len(random) != wire.RandomLen {
 		return ErrPremaster
@@ -237,7 +236,7 @@ func (s *Server) Register(p *Peer, random, keyInfo []byte) error {
 	return nil
 }
 
-// premaster opens or computes the premaster of a REGISTER.
+// premaster decrypts or computes the premaster of a REGISTER.
 func (s *Server) premaster(keyInfo []byte) ([]byte, error) {
 	if s.ecdh != nil {
 		peer, err := identity.ParsePublicKey(keyInfo)
@@ -253,7 +252,7 @@ func (s *Server) premaster(keyInfo []byte) ([]byte, error) {
 	if len(keyInfo) != s.key.Public().SignatureLen() {
 		return nil, ErrPremaster
 	}
-	// The stand-in is drawn whether it is needed or not.
+	// Always draw the stand-in, so that the time does not depend on its use.
 	var standIn [PremasterRSALen]byte
 	if _, err := io.ReadFull(s.rand, standIn[:]); err != nil {
 		return nil, err
@@ -269,15 +268,15 @@ func (s *Server) premaster(keyInfo []byte) ([]byte, error) {
 	return standIn[:], nil
 }
 
-// paddingOracle reports whether failures to open a premaster tell about it: OAEP
-// gives nothing away.
+// paddingOracle reports whether failures to decrypt a premaster help an attacker. With
+// OAEP they do not.
 func (s *Server) paddingOracle() bool { return s.key.Public().Bits() < identity.OAEPBits }
 
-// ClientKey takes the key and the signature of a CLIENT_KEY. A repeated one is nil
-// at next to no cost. If want is not nil, the key must have that fingerprint. With
-// wire.SigKeyExch its kind must be the one of the server's key. Errors are
-// [ErrNotRegistered], [ErrOtherKey], [ErrClientPrint], [ErrClientKey] and
-// [ErrKeyKind]; p is then as it was.
+// ClientKey takes the key and the signature of a CLIENT_KEY. For a repeated one it returns
+// nil at next to no cost. If want is not nil, the key must have that fingerprint. With
+// wire.SigKeyExch it must be of the kind of the server's key. Errors are
+// [ErrNotRegistered], [ErrOtherKey], [ErrClientPrint], [ErrClientKey] and [ErrKeyKind];
+// they do not change p.
 func (s *Server) ClientKey(p *Peer, m wire.ClientKey, want *identity.Fingerprint) error {
 	if !p.registered {
 		return ErrNotRegistered
@@ -306,12 +305,12 @@ func (s *Server) ClientKey(p *Peer, m wire.ClientKey, want *identity.Fingerprint
 	return nil
 }
 
-// Ready reports whether the host can be listed in KEYINFO: it has registered, and
-// shown its key if it has to.
+// Ready reports whether KEYINFO may list the host: it has registered, and shown its key if
+// that is required.
 func (s *Server) Ready(p *Peer) bool { return p.registered && (p.key != nil || !s.auth) }
 
-// AppendKeyInfoItem appends the entry of KEYINFO for host uid, who must be Ready.
-// src is the source UID and ctr the counter of that KEYINFO.
+// AppendKeyInfoItem appends the entry of KEYINFO for host uid, which must be Ready. src is
+// the source UID and ctr the counter of that KEYINFO.
 func (s *Server) AppendKeyInfoItem(b []byte, p *Peer, uid, src wire.UID, ctr uint64) []byte {
 	if !s.Ready(p) {
 		panic("handshake: KEYINFO for a host that is not ready")
@@ -343,13 +342,14 @@ func (s *Server) CheckAck(p *Peer, verify []byte) error {
 // Suite returns the algorithms of the session.
 func (s *Server) Suite() Suite { return s.suite }
 
-// ClientAuth reports whether receivers have to show and use a key.
+// ClientAuth reports whether receivers must show and use a key.
 func (s *Server) ClientAuth() bool { return s.auth }
 
-// Group returns the keys of the session's packets. They are the server's own.
+// Group returns the keys of the session's packets. The server keeps them and wipes them in
+// Wipe.
 func (s *Server) Group() *KeyBlock { return &s.group }
 
-// GroupMaster returns the secret all keys of the session come from, for a key log.
+// GroupMaster returns the secret from which all keys of the session come, for a key log.
 func (s *Server) GroupMaster() [MasterLen]byte { return s.groupMaster }
 
 // Random returns the server random.
@@ -358,8 +358,8 @@ func (s *Server) Random() [wire.RandomLen]byte { return s.random }
 // Key returns the long-term key, which signs packets with wire.SigKeyExch.
 func (s *Server) Key() *identity.PrivateKey { return s.key }
 
-// Wipe clears the secrets of the session, but for the keys it was given. The
-// server is of no use afterwards.
+// Wipe clears the secrets of the session, but not the keys of the configuration. The
+// server must not be used afterwards.
 func (s *Server) Wipe() {
 	clear(s.groupMaster[:])
 	s.group.Wipe()
@@ -371,8 +371,8 @@ func (s *Server) Wipe() {
 // Registered reports whether a REGISTER was taken.
 func (p *Peer) Registered() bool { return p.registered }
 
-// Key returns the key the host has shown, nil if none. It verifies the host's
-// packets with wire.SigKeyExch.
+// Key returns the key that the host has shown, nil if none. It verifies the host's packets
+// with wire.SigKeyExch.
 func (p *Peer) Key() *identity.PublicKey { return p.key }
 
 // Wipe clears the secrets and makes p a host that has not registered.

@@ -190,8 +190,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// The checks of a receiver come in the order of v4-crypto.md section 8: of two
-// faults the earlier is named.
+// A receiver makes its checks in the order of docs/protocol.md, "ENC_INFO checks": of two
+// faults it names the earlier.
 func TestRefusals(t *testing.T) {
 	ec := Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}
 	l := newLab(t, ec, true, keyFile(t, "ec-prime256v1-server.pem"), identity.P256)
@@ -690,10 +690,10 @@ func TestNonceSignature(t *testing.T) {
 	for _, name := range []string{"rsa512-server.pem", "ec-secp521r1-server.pem"} {
 		k := keyFile(t, name)
 		sig, err := AppendNonceSignature(nil, k, 7)
-		if err != nil || CheckNonce(k.Public(), 7, sig) != nil {
+		if err != nil || checkNonce(k.Public(), 7, sig) != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if CheckNonce(k.Public(), 8, sig) == nil {
+		if checkNonce(k.Public(), 8, sig) == nil {
 			t.Errorf("%s: good for another nonce", name)
 		}
 	}

@@ -11,14 +11,14 @@ import (
 	"uftp/wire"
 )
 
-// Refusal is a reason to refuse a session, in the words of the ABORT that is
-// answered (v4-crypto.md section 8).
+// Refusal is a reason to refuse a session. It is the text of the ABORT that answers
+// (docs/protocol.md, "ENC_INFO checks").
 type Refusal string
 
 func (r Refusal) Error() string { return string(r) }
 
-// Reasons to refuse a session, in the order of the checks. ErrStrength is ours:
-// the stock programs have no such limit.
+// Reasons to refuse a session. The stock programs do not know ErrStrength, ErrUnlisted and
+// ErrUnproved.
 const (
 	ErrCipher      = Refusal("Keytype invalid or not supported here")
 	ErrHash        = Refusal("Hashtype invalid or not supported here")
@@ -48,7 +48,7 @@ func SuiteOf(e *wire.EncInfo) Suite {
 	return Suite{Cipher: e.Cipher, Hash: e.Hash, SigType: e.SigType, KeyExch: e.KeyExch}
 }
 
-// ciphers tells names and grades by number; package aead has the rest.
+// ciphers has names and grades by number; package aead has the rest.
 var ciphers = [...]struct {
 	name        string
 	strength    identity.Strength
@@ -64,17 +64,17 @@ var ciphers = [...]struct {
 	wire.CipherAES256CCM: {"aes256-ccm", identity.Strong, ""},
 }
 
-// hashes tells names by number.
+// hashes has names by number.
 var hashes = [...]string{wire.HashSHA1: "sha1", wire.HashSHA256: "sha256", wire.HashSHA384: "sha384", wire.HashSHA512: "sha512"}
 
-// sigTypes and keyExchs tell names by number. Command lines do not name
-// authenticated encryption: it comes with the cipher.
+// sigTypes and keyExchs have names by number. Command lines do not name authenticated
+// encryption: it comes with the cipher.
 var (
 	sigTypes = [...]string{wire.SigHMAC: "hmac", wire.SigKeyExch: "keyex", wire.SigAuthEnc: "authenc"}
 	keyExchs = [...]string{wire.KeyExchRSA: "rsa", wire.KeyExchECDHRSA: "ecdh_rsa", wire.KeyExchECDHECDSA: "ecdh_ecdsa"}
 )
 
-// CipherByName returns the number of a cipher as command lines name it.
+// CipherByName returns the number of a cipher by its name on command lines.
 func CipherByName(name string) (uint8, bool) {
 	for i := range ciphers {
 		if name != "" && ciphers[i].name == name {
@@ -84,7 +84,7 @@ func CipherByName(name string) (uint8, bool) {
 	return 0, false
 }
 
-// HashByName returns the number of a hash as command lines name it.
+// HashByName returns the number of a hash by its name on command lines.
 func HashByName(name string) (uint8, bool) { return indexOf(hashes[:], name) }
 
 // SigTypeByName returns the number of a signature type: hmac, keyex or authenc.
@@ -102,9 +102,9 @@ func indexOf(names []string, name string) (uint8, bool) {
 	return 0, false
 }
 
-// Check returns the first reason why the suite cannot be used, in the order and
-// the words of the stock receiver. It is stricter where stock lets pass what no
-// program sends: MD5, and other signature types with GCM and CCM.
+// Check returns the first reason why the suite cannot be used, in the order and the words
+// of the stock receiver. Unlike stock it also refuses MD5, and other signature types with
+// GCM and CCM, which no program sends.
 func (s Suite) Check() error {
 	switch {
 	case aead.KeyLen(s.Cipher) == 0:
@@ -119,7 +119,7 @@ func (s Suite) Check() error {
 	return nil
 }
 
-// The rest of the methods are for suites that passed Check.
+// The following methods need a suite that passed Check.
 
 // KeyLen returns the bytes of a cipher key.
 func (s Suite) KeyLen() int { return aead.KeyLen(s.Cipher) }
@@ -136,7 +136,7 @@ func (s Suite) HashLen() int { return s.HashFunc().Size() }
 // ECDH reports whether the key exchange is one of the two with ECDH.
 func (s Suite) ECDH() bool { return s.KeyExch != wire.KeyExchRSA }
 
-// KeyKind returns the kind of long-term key the key exchange needs.
+// KeyKind returns the kind of the sender's long-term key in this key exchange.
 func (s Suite) KeyKind() identity.Kind {
 	if s.KeyExch == wire.KeyExchECDHECDSA {
 		return identity.EC
@@ -152,27 +152,26 @@ func (s Suite) String() string {
 	return ciphers[s.Cipher].name + " " + hashes[s.Hash] + " " + sigTypes[s.SigType] + " " + keyExchs[s.KeyExch]
 }
 
-// Weakness is a part of a session that is not strong, with a clause that says why.
+// Weakness is a part of a session that is not strong, with a clause that gives the reason.
 type Weakness struct {
 	Strength identity.Strength
 	Reason   string
-	Active   bool // nothing has to be broken: whoever can send packets can use it
+	Active   bool // whoever can send packets can use it, without breaking anything
 }
 
-// Warn reports whether a user should hear of it unasked.
+// Warn reports whether programs must warn the user of it.
 func (w Weakness) Warn() bool { return w.Active || w.Strength <= identity.Legacy }
 
-// What the RSA exchange leaves open (v4-crypto.md sections 3 and 4): nothing is signed by
-// the sender, and what a receiver signs does not name the sender's key.
+// Weaknesses of the RSA exchange (docs/protocol.md, "Handshake", "Verify data"): the
+// sender signs nothing, and a receiver signs nothing that names the sender's key.
 const (
 	weakAnnounce = "the RSA exchange does not prove what the sender announced"
 	weakRelay    = "the RSA exchange can be relayed: a sender to which a receiver shows its key can pass for that receiver"
 )
 
-// Strength grades a session under the long-term key server: the weakest part
-// counts. exchange is the curve of the ECDH key, of no matter with the RSA exchange.
-// auth says whether receivers sign. weak lists every part that is not strong, in a
-// fixed order.
+// Strength grades a session under the long-term key server; the weakest part counts.
+// exchange is the curve of the ECDH key; the RSA exchange ignores it. auth is true if
+// receivers sign. weak lists every part that is not strong, in a fixed order.
 func (s Suite) Strength(server *identity.PublicKey, exchange identity.Curve, auth bool) (level identity.Strength, weak []Weakness) {
 	level = identity.Strong
 	part := func(l identity.Strength, reason string) {

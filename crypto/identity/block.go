@@ -2,9 +2,9 @@ package identity
 
 import "encoding/binary"
 
-// splitBlock takes the numbers r and s out of a signature block of the curve
-// (v4-crypto.md section 3): two lengths, r, s, zeros. Leading zeros of a number
-// are fine, as version 5 sends them; numbers longer than a coordinate are not.
+// splitBlock returns the numbers r and s of a signature block of the curve
+// (docs/protocol.md, "Signatures"): two lengths, r, s, zeros. It accepts leading zeros
+// of a number, which version 5 sends, but no number longer than a coordinate.
 func splitBlock(c Curve, block []byte) (r, s []byte, ok bool) {
 	if len(block) != c.blockLen() {
 		return nil, nil, false
@@ -44,8 +44,8 @@ func trim(n []byte) []byte {
 	return n
 }
 
-// appendDER appends the ASN.1 form of the pair (r, s), each at most coordMax
-// bytes, which is what the standard library verifies.
+// appendDER appends the ASN.1 form of the pair (r, s), each at most coordMax bytes. The
+// standard library verifies that form.
 func appendDER(b, r, s []byte) []byte {
 	r, s = trim(r), trim(s)
 	n := derIntLen(r) + derIntLen(s)
@@ -57,7 +57,7 @@ func appendDER(b, r, s []byte) []byte {
 	return appendDERInt(appendDERInt(b, r), s)
 }
 
-// derIntLen returns the bytes of the INTEGER n, its two of head included.
+// derIntLen returns the bytes of the INTEGER n with its head of two.
 func derIntLen(n []byte) int {
 	if len(n) == 0 || n[0]&0x80 != 0 {
 		return len(n) + 3

@@ -2,10 +2,10 @@ package identity
 
 import "strings"
 
-// Curve is the number of an elliptic curve on the wire (v4-crypto.md section 2).
+// Curve is the number of an elliptic curve on the wire (docs/protocol.md, "Key blobs").
 type Curve uint8
 
-// The curves that can be used.
+// The curves on offer.
 const (
 	P224 Curve = 21 // secp224r1
 	K256 Curve = 22 // secp256k1
@@ -17,7 +17,7 @@ const (
 // curveMax is the highest curve number.
 const curveMax = 25
 
-// coordMax is the longest coordinate of a curve that can be used, bytes.
+// coordMax is the longest coordinate of a curve on offer, bytes.
 const coordMax = 66
 
 // Why a known curve is not on offer.
@@ -27,12 +27,12 @@ const (
 	whyNoLib  = "no program generates it and no library offers it"
 )
 
-// curves tells names and coordinate lengths in bytes by number. The first name
-// is the one that is printed.
+// curves holds names and coordinate lengths in bytes by number. String returns the
+// first name.
 var curves = [curveMax + 1]struct {
 	name, alias string
 	coord       int
-	why         string // not on offer
+	why         string // why it is not on offer, or ""
 }{
 	1:    {"sect163k1", "", 21, whyBinary},
 	2:    {"sect163r1", "", 21, whyBinary},
@@ -61,7 +61,7 @@ var curves = [curveMax + 1]struct {
 	P521: {"secp521r1", "", 66, ""},
 }
 
-// CurveError says that a curve cannot be used, and why.
+// CurveError reports a curve that is not on offer, and why.
 type CurveError struct {
 	Curve  Curve // 0 if the name is unknown
 	Name   string
@@ -70,8 +70,8 @@ type CurveError struct {
 
 func (e *CurveError) Error() string { return "curve " + e.Name + " refused: " + e.Reason }
 
-// CurveByName returns the curve of a name as command lines and key files have
-// it. It fails with a [*CurveError] for names that are unknown or not on offer.
+// CurveByName returns the curve of a name in a command line or a key file. It fails
+// with a [*CurveError] for a name that is unknown or not on offer.
 func CurveByName(name string) (Curve, error) {
 	for c := Curve(1); c <= curveMax; c++ {
 		if name == curves[c].name || name == curves[c].alias && name != "" {
@@ -81,7 +81,7 @@ func CurveByName(name string) (Curve, error) {
 	return 0, &CurveError{Name: name, Reason: "no such curve"}
 }
 
-// Check returns nil if the curve can be used, else a [*CurveError].
+// Check returns nil if the curve is on offer, else a [*CurveError].
 func (c Curve) Check() error {
 	switch {
 	case c == 0 || c > curveMax:
@@ -92,7 +92,7 @@ func (c Curve) Check() error {
 	return nil
 }
 
-// String returns the name the stock programs print.
+// String returns the name that the stock programs print.
 func (c Curve) String() string {
 	if c == 0 || c > curveMax {
 		return "number " + itoa(int(c))
@@ -108,8 +108,8 @@ func (c Curve) CoordLen() int {
 	return curves[c].coord
 }
 
-// blockLen returns the bytes of a key blob and of a signature block, which happen
-// to be the same: a head of 4, two numbers, padding.
+// blockLen returns the bytes of a key blob, which are also those of a signature block:
+// a head of 4, two numbers, padding.
 func (c Curve) blockLen() int { return words(4 + 2*c.CoordLen()) }
 
 // CurveNames returns the names on offer, separated by blanks, for usage texts.

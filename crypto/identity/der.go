@@ -18,7 +18,7 @@ var (
 	oidPrimeField = encasn1.ObjectIdentifier{1, 2, 840, 10045, 1, 1}
 )
 
-// oids tells the object identifiers of all curves of the protocol.
+// oids holds the object identifiers of all curves of the protocol.
 var oids = [curveMax + 1]encasn1.ObjectIdentifier{
 	1:    {1, 3, 132, 0, 1},
 	2:    {1, 3, 132, 0, 2},
@@ -53,8 +53,8 @@ var (
 	tagPublic = asn1.Tag(1).ContextSpecific().Constructed()
 )
 
-// parsePKCS1 reads an RSAPrivateKey (RFC 8017, A.1.2) of two primes. The CRT
-// values in it are not used, so they need not be right.
+// parsePKCS1 reads an RSAPrivateKey (RFC 8017, A.1.2) of two primes. It ignores the CRT
+// values.
 func parsePKCS1(der []byte) (*PrivateKey, error) {
 	seq, ok := readSequence(der)
 	var version int
@@ -85,8 +85,8 @@ func (k *rsaPrivate) appendPKCS1(b *cryptobyte.Builder) {
 	})
 }
 
-// parseSEC1 reads an ECPrivateKey (RFC 5915). The curve is named in it, or given
-// from outside as in PKCS #8; if both, they must agree.
+// parseSEC1 reads an ECPrivateKey (RFC 5915). The key names its curve, or PKCS #8 gives
+// it from outside; if both do, they must agree.
 func parseSEC1(der []byte, outside Curve) (*PrivateKey, error) {
 	seq, ok := readSequence(der)
 	var version int
@@ -123,8 +123,8 @@ func parseSEC1(der []byte, outside Curve) (*PrivateKey, error) {
 	return k, nil
 }
 
-// matches reports whether a BIT STRING holds the public key, as a whole or
-// compressed point.
+// matches reports whether a BIT STRING holds the public key, as a full or a compressed
+// point.
 func (k *PublicKey) matches(bits cryptobyte.String) bool {
 	var sec []byte
 	if !bits.ReadASN1BitStringAsBytes(&sec) || !bits.Empty() || len(sec) == 0 {
@@ -153,8 +153,8 @@ func (k *PrivateKey) appendSEC1(b *cryptobyte.Builder) {
 	})
 }
 
-// parsePKCS8 reads a PrivateKeyInfo (RFC 5208, and 5958 of which the attributes
-// and the public key at the end are not looked at).
+// parsePKCS8 reads a PrivateKeyInfo (RFC 5208, and RFC 5958, whose attributes and public
+// key at the end it ignores).
 func parsePKCS8(der []byte) (*PrivateKey, error) {
 	seq, ok := readSequence(der)
 	var version int
@@ -195,8 +195,8 @@ func readCurve(params cryptobyte.String) (Curve, error) {
 	return 0, &CurveError{Name: oid.String(), Reason: "not a curve of the protocol"}
 }
 
-// explicitCurve recognises a curve on offer by its numbers. All of them, the
-// generator included, must be right: another generator would be another group.
+// explicitCurve recognises a curve on offer by its numbers. All of them must be right,
+// also the generator: another one would make another group.
 func explicitCurve(params cryptobyte.String) (Curve, error) {
 	seq, ok := readSequence(params)
 	var version int

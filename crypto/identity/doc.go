@@ -1,46 +1,47 @@
-// Package identity holds the long-term and the exchange keys of a host: RSA and
-// elliptic curve keys, their form on the wire (blobs), their fingerprints, their
-// PEM form, and what is done with them: sign, verify, encrypt and decrypt a
-// premaster, agree on a shared secret.
+// Package identity holds the keys of a host: RSA and elliptic curve keys, long-term or
+// for one exchange. It has their form on the wire (blobs), their fingerprints, their PEM
+// form and their operations: sign, verify, encrypt and decrypt a premaster, agree on a
+// shared secret (docs/protocol.md, "Key blobs", "Fingerprints", "Signatures").
 //
-// A [PublicKey] comes from a peer ([ParsePublicKey]) or from its [PrivateKey];
-// a PrivateKey from a key file ([ParsePEM]) or from a generator ([Generate],
-// [GenerateEC]). Both never change after they were made, save by Wipe, and may
-// be used by any number of goroutines.
+//	blob of a peer ── ParsePublicKey ──► PublicKey ──► Verify, EncryptPremaster
+//	                                         ▲
+//	                                         │ Public
+//	key file ── ParsePEM ──────────────► PrivateKey ─► AppendSignature, DecryptPremaster,
+//	Generate, GenerateEC ──────────────►               Shared
 //
-// The package works on bytes: opening, writing and never overwriting a key file
-// is up to the callers, for whom it keeps the texts of the stock programs and
-// the rule about permissions ([ModeWarning]).
+// # Contract
 //
-// # What is on offer
+// A key does not change after it was made, except by Wipe, and any number of goroutines
+// may use it. ParsePublicKey checks everything that can be checked, so a key has one
+// blob and one fingerprint.
 //
-// RSA from 512 to 4096 bits, the curves secp224r1, secp256k1, prime256v1,
-// secp384r1 and secp521r1. The binary (sect*) curves and the prime curves of up
-// to 192 bits, which the stock programs know too, are refused by name, each with
-// its reason ([Curve.Check]). Signatures are RSASSA-PKCS1-v1_5, or ECDSA in a
-// fixed block (v4-crypto.md section 3) with the nonce of RFC 6979, so that equal
-// input gives equal output.
+// The package works on bytes. Callers open and write key files and never overwrite one;
+// this package has the texts of the stock programs for them and the rule about
+// permissions ([ModeWarning]).
+//
+// RSA keys have 512 to 4096 bits. The curves are secp224r1, secp256k1, prime256v1,
+// secp384r1 and secp521r1. The binary (sect*) curves and the prime curves of up to 192
+// bits, which the stock programs know too, are refused by name with a reason
+// ([Curve.Check]). Signatures are RSASSA-PKCS1-v1_5, or ECDSA in a fixed block with the
+// nonce of RFC 6979, so equal input gives equal output.
 //
 // # Limits
 //
-//   - SHA-1 is forced by the protocol in fingerprints, in OAEP and, when peers
-//     ask for it, in signatures. How weak that makes a key or a session is
-//     told by [Strength], not decided here.
-//   - The standard library refuses RSA below 1024 bits. Such keys are worked
-//     with math/big, which is not constant in time: base and exponents are
-//     blinded by fresh random numbers and every result is checked. A 512-bit
-//     modulus can be factored by anyone who cares; this is for
-//     interoperation, not for secrecy.
-//   - PKCS #1 v1.5 encryption, which the protocol asks for below 768 bits,
-//     tells a patient attacker who can see it succeed or fail what was
-//     encrypted. The form is checked without branches on secrets, but
-//     success and failure have to differ; the caller limits how often.
-//   - Encryption with a public key uses math/big for every size: the
-//     standard library would ignore the source of randomness that makes
-//     simulations repeatable. Its input is padded with fresh random bytes
-//     each time, so its timing says nothing that adds up.
-//   - secp256k1 comes from a library whose scalar multiplication is not
-//     constant in time.
-//   - Keys inside the standard library cannot be wiped; Wipe clears what this
-//     package holds and lets go of the rest.
+//   - The protocol demands SHA-1 in fingerprints, in OAEP and, when peers ask for it,
+//     in signatures. [Strength] grades keys and hashes; callers decide what to accept.
+//   - The standard library refuses RSA below 1024 bits. Package math/big handles such
+//     keys, which is not constant in time, so base and exponents are blinded by fresh
+//     random numbers and every result is checked. A determined attacker can factor a
+//     512-bit modulus: these keys serve interoperation, not secrecy.
+//   - Below 768 bits the protocol demands PKCS #1 v1.5 encryption. An attacker who sees
+//     many decryptions succeed or fail can find out the plaintext. The check has no
+//     branches on secrets, but success and failure must differ; the caller limits how
+//     often it answers.
+//   - Encryption with a public key uses math/big for every size, because the standard
+//     library would ignore the random source that makes simulations repeatable. Its
+//     input has fresh random padding each time, so its timing reveals nothing that adds
+//     up.
+//   - secp256k1 comes from a library whose scalar multiplication is not constant in time.
+//   - Keys inside the standard library cannot be wiped. Wipe clears what this package
+//     holds and drops the references.
 package identity

@@ -15,16 +15,16 @@ import (
 	k1ecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
-// ecPrivate is a scalar of one of the implementations of curves.
+// ecPrivate is a scalar in one of the implementations of curves.
 type ecPrivate interface {
 	// public returns both coordinates of the point.
 	public() []byte
 	// sign returns r and s without leading zeros.
 	sign(digest []byte, h crypto.Hash) (r, s []byte, err error)
-	// shared returns the X coordinate, padded to its full length, of the product
-	// with the point xy, which is known to be on the curve.
+	// shared returns the X coordinate, padded to its full length, of the product with
+	// the point xy. The caller has checked that xy is on the curve.
 	shared(xy []byte) ([]byte, error)
-	// wipe clears what is within reach.
+	// wipe clears what this package holds.
 	wipe()
 }
 
@@ -43,8 +43,8 @@ func nistCurve(c Curve) elliptic.Curve {
 	return nil
 }
 
-// newECPublic checks that xy, two coordinates, is a point of the curve other
-// than infinity. All curves on offer have cofactor 1, so it has full order.
+// newECPublic checks that xy, two coordinates, is a point of the curve and not infinity.
+// All curves on offer have cofactor 1, so such a point has full order.
 func newECPublic(c Curve, xy []byte) (ecPublic, error) {
 	sec := append([]byte{4}, xy...)
 	if c == K256 {
@@ -61,8 +61,8 @@ func newECPublic(c Curve, xy []byte) (ecPublic, error) {
 	return nistPublic{p}, nil
 }
 
-// newECPrivate takes a scalar of as many bytes as a coordinate; it must be in
-// 1 .. order-1, else [ErrBlob].
+// newECPrivate takes a scalar of as many bytes as a coordinate. A scalar outside
+// 1 .. order-1 is [ErrBlob].
 func newECPrivate(c Curve, scalar []byte) (ecPrivate, error) {
 	if c == K256 {
 		var n secp256k1.ModNScalar
@@ -85,8 +85,8 @@ func newECPrivate(c Curve, scalar []byte) (ecPrivate, error) {
 	return nistPrivate{sig: k, dh: dh}, nil
 }
 
-// drawScalar reads random numbers until one is a scalar of the curve: uniform in
-// 1 .. order-1. With any honest source the second try is already unlikely.
+// drawScalar reads random numbers until one is a scalar of the curve, so the result is
+// uniform in 1 .. order-1. With an honest source a second try is unlikely.
 func drawScalar(c Curve, rand io.Reader) ([]byte, ecPrivate, error) {
 	scalar := make([]byte, c.CoordLen())
 	for {
@@ -145,8 +145,8 @@ func (p nistPrivate) shared(xy []byte) ([]byte, error) {
 	return p.dh.ECDH(peer)
 }
 
-// sharedP224 is for the one curve that crypto/ecdh leaves out. The elliptic
-// package runs the same constant-time code below its deprecated surface.
+// sharedP224 serves the one curve that crypto/ecdh leaves out. Package elliptic runs the
+// same constant-time code behind its deprecated functions.
 func (p nistPrivate) sharedP224(xy []byte) ([]byte, error) {
 	d, err := p.sig.Bytes()
 	if err != nil {
@@ -160,7 +160,7 @@ func (p nistPrivate) sharedP224(xy []byte) ([]byte, error) {
 }
 
 func (p nistPrivate) wipe() {
-	//lint:ignore SA1019 there is no other way to the number, and the key is not used again
+	//lint:ignore SA1019 there is no other access to the number, and the key is not used again
 	wipeNumbers(p.sig.D)
 }
 
@@ -182,8 +182,8 @@ func setScalar(n *secp256k1.ModNScalar, b []byte) bool {
 	return n.SetBytes(&wide) != 0
 }
 
-// k1Digest cuts a digest to the length of the order, or pads it in front, which
-// leaves its value as it is: the library asks for 32 bytes.
+// k1Digest cuts a digest to the length of the order or pads it in front, which keeps its
+// value: the library needs 32 bytes.
 func k1Digest(digest []byte) []byte {
 	if len(digest) >= 32 {
 		return digest[:32]

@@ -11,16 +11,16 @@ const FingerprintLen = sha1.Size
 // ErrFingerprint says that a text is not a fingerprint.
 var ErrFingerprint = errors.New("identity: not a fingerprint: 20 hexadecimal numbers separated by colons are expected")
 
-// Fingerprint names a key: SHA-1, by protocol, over its blob. What it is relied
-// on for is that nobody finds a second key with the same one; collisions, for
-// which SHA-1 is known, gain an attacker two keys of his own.
+// Fingerprint names a key: SHA-1, by protocol, of its blob. It is safe as long as nobody
+// finds a second key with the fingerprint of a given one. Collisions, which SHA-1 has,
+// only give an attacker two keys of his own.
 type Fingerprint [FingerprintLen]byte
 
 // Fingerprint returns the fingerprint of the key.
 func (k *PublicKey) Fingerprint() Fingerprint { return sha1.Sum(k.blob) }
 
-// BlobFingerprint returns the fingerprint of a blob that was not parsed yet: a
-// receiver compares it before it looks into the key.
+// BlobFingerprint returns the fingerprint of a blob that was not parsed yet: a receiver
+// compares it before it parses the key.
 func BlobFingerprint(blob []byte) Fingerprint { return sha1.Sum(blob) }
 
 // String returns 20 upper-case two-digit hex numbers separated by colons.
@@ -36,9 +36,8 @@ func (f Fingerprint) String() string {
 	return string(b)
 }
 
-// ParseFingerprint reads what String writes, and lower case and single digits.
-// Unlike the stock programs, which take a text that is cut short or not
-// hexadecimal for a fingerprint that fits no key, it fails with [ErrFingerprint].
+// ParseFingerprint reads the text that String writes, also with lower case or single
+// digits. It fails with [ErrFingerprint] for any other text.
 func ParseFingerprint(text string) (f Fingerprint, err error) {
 	n, digits, value := 0, 0, 0
 	for i := 0; i <= len(text); i++ {

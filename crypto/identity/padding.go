@@ -28,8 +28,8 @@ func padOAEP(random io.Reader, size int, msg []byte) ([]byte, error) {
 	return em, nil
 }
 
-// unpadOAEP opens padOAEP in em, which it changes, if the message has len(into)
-// bytes, and returns 1; else 0. It looks at every byte whatever it finds.
+// unpadOAEP reverses padOAEP in em, which it changes. It returns 1 if the message has
+// len(into) bytes, else 0. It reads every byte in any case.
 func unpadOAEP(em, into []byte) int {
 	seed, db := em[1:1+sha1.Size], em[1+sha1.Size:]
 	rest := len(db) - sha1.Size - 1 - len(into)
@@ -40,7 +40,7 @@ func unpadOAEP(em, into []byte) int {
 	mask(db, seed)
 	good := subtle.ConstantTimeByteEq(em[0], 0)
 	good &= subtle.ConstantTimeCompare(db[:sha1.Size], oaepLabel[:])
-	// Since the length is known, so is the place of the 01.
+	// The length is known, and with it the place of the 01.
 	good &= allEqual(db[sha1.Size:sha1.Size+rest], 0)
 	good &= subtle.ConstantTimeByteEq(db[sha1.Size+rest], 1)
 	subtle.ConstantTimeCopy(good, into, db[len(db)-len(into):])
@@ -80,8 +80,8 @@ func padV15(random io.Reader, size int, msg []byte) ([]byte, error) {
 	return em, nil
 }
 
-// unpadV15 opens padV15 in em if the message has len(into) bytes, and returns 1;
-// else 0. It looks at every byte whatever it finds.
+// unpadV15 reverses padV15 in em. It returns 1 if the message has len(into) bytes, else
+// 0. It reads every byte in any case.
 func unpadV15(em, into []byte) int {
 	at := len(em) - len(into) // first byte of the message
 	if at < 11 {

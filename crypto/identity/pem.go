@@ -10,19 +10,19 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Text is a line that the stock programs print and scripts look for.
+// Text is a line that the stock programs print and scripts may search for.
 type Text string
 
 func (t Text) Error() string { return string(t) }
 
-// Lines about key files (v4-cli.md sections 0 and 4).
+// Lines about key files, as the stock programs print them.
 const (
 	ErrOpenKey = Text("failed to open key file") // followed by a colon and the reason
 	ErrReadKey = Text("Failed to read key")
 	ErrExists  = Text("Private key file already exists, won't overwrite")
 )
 
-// Why a file is not a key. They come wrapped together with [ErrReadKey].
+// Why a file is not a key. ParsePEM wraps them together with [ErrReadKey].
 var (
 	ErrNoPEM      = errors.New("no PEM block with a private key in it")
 	ErrPassphrase = errors.New("the key is encrypted with a pass phrase, which is not supported")
@@ -31,15 +31,15 @@ var (
 	ErrKeyForm    = errors.New("the key is damaged")
 )
 
-// PEMLenMax is the longest key file that is read, bytes.
+// PEMLenMax is the longest key file that ParsePEM accepts, bytes.
 const PEMLenMax = 64 << 10
 
-// FileMode is the mode of key files that are written.
+// FileMode is the mode of new key files.
 const FileMode fs.FileMode = 0o600
 
-// ModeWarning returns a line for the user if a private key file of this mode can
-// be read or written by others than its owner, else "". The stock programs and
-// openssl make such files unless the umask prevents it.
+// ModeWarning returns a line for the user if others than its owner can read or write a
+// private key file of this mode, else "". The stock programs and openssl make such files
+// unless the umask prevents it.
 func ModeWarning(name string, mode fs.FileMode) string {
 	if !mode.IsRegular() || mode.Perm()&0o077 == 0 {
 		return ""
@@ -57,10 +57,9 @@ const (
 	typePublicRSA = "RSA PUBLIC KEY"
 )
 
-// ParsePEM reads the first private key in the text of a key file: PKCS #1, SEC1
-// or PKCS #8, unencrypted (v4-crypto.md section 7). Other text and other blocks
-// around it do not matter. Errors wrap [ErrReadKey] and one of the reasons above,
-// [ErrRSA] or a [*CurveError].
+// ParsePEM reads the first private key in the text of a key file: PKCS #1, SEC1 or
+// PKCS #8, unencrypted. It ignores other text and other blocks around the key. Errors
+// wrap [ErrReadKey] and one of the reasons above, [ErrRSA] or a [*CurveError].
 func ParsePEM(text []byte) (*PrivateKey, error) {
 	k, err := parsePEM(text)
 	if err != nil {
@@ -120,7 +119,7 @@ func (k *PrivateKey) MarshalPEM() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}), nil
 }
 
-// readSequence opens the one SEQUENCE that in consists of.
+// readSequence returns the content of the one SEQUENCE that der consists of.
 func readSequence(der []byte) (cryptobyte.String, bool) {
 	in := cryptobyte.String(der)
 	var seq cryptobyte.String

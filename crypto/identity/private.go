@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// PrivateKey is a long-term key or an exchange key. It is safe for use by
-// several goroutines, Wipe excepted.
+// PrivateKey is a long-term key or an exchange key. Several goroutines may use it at
+// once, but not Wipe.
 type PrivateKey struct {
 	public *PublicKey
 	rsa    *rsaPrivate // RSA only
@@ -27,9 +27,9 @@ func fromEC(c Curve, scalar []byte, k ecPrivate) (*PrivateKey, error) {
 	return &PrivateKey{public: pub, ec: k, scalar: scalar}, nil
 }
 
-// GenerateRSA makes an RSA key of 512 to 4096 bits with exponent 65537. It takes
-// its randomness from the system; from some 2048 bits on it takes seconds. Sizes
-// that are not a multiple of 32 bits make blobs that ENC_INFO cannot hold.
+// GenerateRSA makes an RSA key of 512 to 4096 bits with exponent 65537 from randomness of
+// the system. From about 2048 bits on it takes seconds. ENC_INFO cannot hold the blob of a
+// key whose size is not a multiple of 32 bits.
 func GenerateRSA(bits int) (*PrivateKey, error) {
 	k, err := generateRSA(bits)
 	if err != nil {
@@ -38,8 +38,8 @@ func GenerateRSA(bits int) (*PrivateKey, error) {
 	return fromRSA(k), nil
 }
 
-// GenerateEC makes a key on a curve from the random bytes of rand, the same key
-// for the same bytes. It serves as a long-term key or as one for ECDH.
+// GenerateEC makes a key on a curve from the random bytes of rand. Equal bytes give equal
+// keys. The key may be a long-term key or one for ECDH.
 func GenerateEC(c Curve, rand io.Reader) (*PrivateKey, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func GenerateEC(c Curve, rand io.Reader) (*PrivateKey, error) {
 	return fromEC(c, scalar, k)
 }
 
-// NewEC makes a key of a scalar, which is big-endian and shorter than or as long
-// as a coordinate. It fails with [ErrBlob] when it is not in 1 .. order-1.
+// NewEC makes a key from a big-endian scalar that is at most as long as a coordinate. It
+// fails with [ErrBlob] if the scalar is not in 1 .. order-1.
 func NewEC(c Curve, scalar []byte) (*PrivateKey, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -70,13 +70,13 @@ func NewEC(c Curve, scalar []byte) (*PrivateKey, error) {
 	return fromEC(c, wide, k)
 }
 
-// Public returns the public half. It stays good after Wipe.
+// Public returns the public half. It remains valid after Wipe.
 func (k *PrivateKey) Public() *PublicKey { return k.public }
 
-// AppendSignature signs digest, which is of hash h, and appends the signature in
-// the form of the wire, SignatureLen bytes of the public key. Equal input gives
-// equal output. It fails with [ErrDigest] when an RSA key is too small for the
-// hash; [PublicKey.CanSign] tells before.
+// AppendSignature signs digest, which is of hash h, and appends the signature in the form
+// of the wire, SignatureLen bytes. Equal input gives equal output. It fails with
+// [ErrDigest] if an RSA key is too small for the hash; [PublicKey.CanSign] reports that
+// beforehand.
 func (k *PrivateKey) AppendSignature(b []byte, h crypto.Hash, digest []byte) ([]byte, error) {
 	if !k.public.CanSign(h) || len(digest) != h.Size() {
 		return b, ErrDigest
@@ -96,9 +96,9 @@ func (k *PrivateKey) AppendSignature(b []byte, h crypto.Hash, digest []byte) ([]
 }
 
 // EncryptPremaster encrypts msg, 1 to 48 bytes, for the holder of an RSA key:
-// with OAEP from 768 bits on, else with PKCS #1 v1.5 (v4-crypto.md 4.2). The
-// result has SignatureLen bytes and is a new one each time. It fails with
-// [ErrKind] for an EC key and with the error of rand.
+// with OAEP from [OAEPBits] on, else with PKCS #1 v1.5 (docs/protocol.md, "Handshake").
+// The result has SignatureLen bytes and differs each time. It fails with [ErrKind] for an
+// EC key and with the error of rand.
 func (k *PublicKey) EncryptPremaster(rand io.Reader, msg []byte) ([]byte, error) {
 	if k.kind != RSA {
 		return nil, ErrKind
@@ -106,13 +106,13 @@ func (k *PublicKey) EncryptPremaster(rand io.Reader, msg []byte) ([]byte, error)
 	return k.rsa.encrypt(rand, msg)
 }
 
-// DecryptPremaster opens what EncryptPremaster made of a message of exactly
-// len(into) bytes and writes it to into, which is all zeros on failure. All that
-// is wrong with a ciphertext is [ErrDecrypt], without a hint at what; the other
-// errors are [ErrKind] and [ErrWiped].
+// DecryptPremaster decrypts a message of exactly len(into) bytes that EncryptPremaster
+// has encrypted, and writes it to into; after a failure into holds zeros. Whatever is
+// wrong with the ciphertext, the error is [ErrDecrypt]. The other errors are [ErrKind] and
+// [ErrWiped].
 //
-// It is the most expensive thing a stranger can ask for, and below 768 bits each
-// answer is a clue for him: callers limit how often they ask.
+// No request of a stranger costs more time, and below 768 bits each answer helps an
+// attacker, so callers limit how often they call it.
 func (k *PrivateKey) DecryptPremaster(ct, into []byte) error {
 	switch {
 	case k.public.kind != RSA:
@@ -123,9 +123,9 @@ func (k *PrivateKey) DecryptPremaster(ct, into []byte) error {
 	return k.rsa.decrypt(ct, into)
 }
 
-// Shared returns the X coordinate of the point that both sides of an ECDH
-// exchange arrive at, with leading zeros to CoordLen bytes. It fails with
-// [ErrKind] unless both keys are on the same curve.
+// Shared returns the X coordinate of the point that both sides of an ECDH exchange
+// compute, with leading zeros to CoordLen bytes. It fails with [ErrKind] unless both keys
+// are on the same curve.
 func (k *PrivateKey) Shared(peer *PublicKey) ([]byte, error) {
 	if k.public.kind != EC || peer.kind != EC || peer.curve != k.public.curve {
 		return nil, ErrKind
@@ -136,8 +136,8 @@ func (k *PrivateKey) Shared(peer *PublicKey) ([]byte, error) {
 	return k.ec.shared(peer.blob[4 : 4+2*peer.curve.CoordLen()])
 }
 
-// Wipe clears the secret numbers as far as they are within reach and makes the
-// key useless. No other goroutine may be using it.
+// Wipe clears the secret numbers as far as this package holds them. The key must not be
+// used afterwards, and no other goroutine may use it meanwhile.
 func (k *PrivateKey) Wipe() {
 	if k.rsa != nil {
 		k.rsa.wipe()

@@ -34,10 +34,12 @@ const (
 	RSABitsMaxStock = 2048 // a larger blob overruns a buffer of the stock programs
 )
 
+const _ = uint(RSABitsMax - RSABitsMaxStock)
+
 // BlobLenMax is the length of the largest key blob, bytes.
 const BlobLenMax = 8 + RSABitsMax/8
 
-// What can be wrong with a key, a signature or an encrypted premaster of a peer.
+// Errors about a key, a signature or an encrypted premaster of a peer.
 var (
 	ErrBlob      = errors.New("identity: key blob is malformed")
 	ErrRSA       = errors.New("identity: RSA modulus or exponent out of range")
@@ -49,8 +51,8 @@ var (
 	ErrWiped     = errors.New("identity: key was wiped")
 )
 
-// PublicKey is a checked public key. It does not change and is safe for use by
-// several goroutines.
+// PublicKey is a checked public key. It does not change, and several goroutines may use
+// it at once.
 type PublicKey struct {
 	blob  []byte
 	kind  Kind
@@ -59,17 +61,16 @@ type PublicKey struct {
 	ec    ecPublic   // EC only
 }
 
-// ecPublic is a point of one of the implementations of curves.
+// ecPublic is a point in one of the implementations of curves.
 type ecPublic interface {
 	// verify checks a signature whose numbers are coord bytes at most each.
 	verify(digest, r, s []byte) bool
 }
 
-// ParsePublicKey reads a key blob (v4-crypto.md section 2) and checks all that
-// can be checked: lengths, the range of an RSA key, that a point is on its
-// curve, that padding is zero. So a key has one blob and one fingerprint. It
-// keeps no reference to blob. It fails with [ErrBlob], [ErrRSA], [ErrPoint] or a
-// [*CurveError].
+// ParsePublicKey reads a key blob (docs/protocol.md, "Key blobs") and checks everything
+// that can be checked: lengths, the range of an RSA key, that a point is on its curve,
+// that padding is zero. So a key has one blob and one fingerprint. It keeps no reference
+// to blob. It fails with [ErrBlob], [ErrRSA], [ErrPoint] or a [*CurveError].
 func ParsePublicKey(blob []byte) (*PublicKey, error) {
 	if len(blob) < 4 || len(blob) > BlobLenMax {
 		return nil, ErrBlob
@@ -174,9 +175,8 @@ func (k *PublicKey) Equal(o *PublicKey) bool {
 	return k != nil && o != nil && bytes.Equal(k.blob, o.blob)
 }
 
-// Alike reports whether the keys have the same kind and the same curve or
-// modulus length in bytes: what stock receivers ask of their own key
-// (v4-crypto.md 4.9).
+// Alike reports whether the keys have the same kind and the same curve or modulus length
+// in bytes. Stock receivers need a key that is alike the sender's.
 func (k *PublicKey) Alike(o *PublicKey) bool {
 	return k.kind == o.kind && k.curve == o.curve && len(k.blob) == len(o.blob)
 }
@@ -188,9 +188,9 @@ func (k *PublicKey) CanSign(h crypto.Hash) bool {
 	return ok && (k.kind == EC || len(info)+h.Size()+11 <= k.rsa.size())
 }
 
-// Verify checks a signature over digest, which is of hash h. Its length must be
-// that of the key exactly. It fails with [ErrSignature], or [ErrDigest] when no
-// signature with this hash can exist.
+// Verify checks a signature over digest, which is of hash h. The signature must have
+// SignatureLen bytes. It fails with [ErrSignature], or with [ErrDigest] if no signature
+// with this hash can exist.
 func (k *PublicKey) Verify(h crypto.Hash, digest, sig []byte) error {
 	if !k.CanSign(h) || len(digest) != h.Size() {
 		return ErrDigest
@@ -205,8 +205,8 @@ func (k *PublicKey) Verify(h crypto.Hash, digest, sig []byte) error {
 	return nil
 }
 
-// String describes the key as uftp_keymgt prints it: kind, size, fingerprint.
-// RSA sizes are rounded up to bytes, as stock does.
+// String describes the key as uftp_keymgt prints it: kind, size, fingerprint. It rounds
+// RSA sizes up to bytes, as stock does.
 func (k *PublicKey) String() string {
 	if k.kind == RSA {
 		return "RSA, " + itoa(8*k.rsa.size()) + " bits, fingerprint: " + k.Fingerprint().String()

@@ -10,13 +10,15 @@ import (
 	"math/big"
 )
 
-// stdRSABits is the size from which on the standard library does private
-// operations and verification; it refuses what is smaller.
+// stdRSABits is the smallest size that the standard library accepts. From there on it
+// does private operations and verification.
 const stdRSABits = 1024
 
-// OAEPBits is the size from which on a premaster is encrypted with OAEP
-// (v4-crypto.md 4.2); below there is no room for it, and PKCS #1 v1.5 is used.
+// OAEPBits is the smallest size that encrypts a premaster with OAEP (docs/protocol.md,
+// "Handshake"). Smaller keys have no room for it and use PKCS #1 v1.5.
 const OAEPBits = 768
+
+const _ = uint(stdRSABits - OAEPBits) // decrypt uses the library for OAEP only
 
 // exponent is the public exponent of the keys made here.
 const exponent = 65537
@@ -32,9 +34,9 @@ var prefixes = [...]struct {
 	{crypto.SHA512, []byte{0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40}},
 }
 
-// digestInfo returns what stands before a digest of h; false for hashes that the
-// protocol does not sign with.
-func digestInfo(h crypto.Hash) ([]byte, bool) {
+// digestInfo returns the bytes in front of a digest of h in a signature. ok is false for
+// hashes that the protocol does not sign with.
+func digestInfo(h crypto.Hash) (prefix []byte, ok bool) {
 	for i := range prefixes {
 		if prefixes[i].hash == h {
 			return prefixes[i].prefix, true
@@ -53,7 +55,7 @@ type rsaPublic struct {
 func newRSAPublic(n []byte, e uint32) (*rsaPublic, error) {
 	k := &rsaPublic{n: new(big.Int).SetBytes(n), e: new(big.Int).SetUint64(uint64(e))}
 	bits := k.n.BitLen()
-	// 2^31-1 is what the standard library takes; nobody uses more than 65537.
+	// The standard library takes exponents up to 2^31-1; nobody uses more than 65537.
 	if bits < RSABitsMin || bits > RSABitsMax || k.n.Bit(0) == 0 || e < 3 || e&1 == 0 || e > 1<<31-1 {
 		return nil, ErrRSA
 	}
@@ -66,8 +68,8 @@ func newRSAPublic(n []byte, e uint32) (*rsaPublic, error) {
 // size returns the bytes of the modulus, a signature, a ciphertext.
 func (k *rsaPublic) size() int { return (k.n.BitLen() + 7) / 8 }
 
-// power returns in^e mod n with leading zeros. It is used on public values and
-// on freshly padded plaintext only.
+// power returns in^e mod n with leading zeros. Callers use it for public values and
+// freshly padded plaintext only, since it is not constant in time.
 func (k *rsaPublic) power(in []byte) ([]byte, bool) {
 	x := new(big.Int).SetBytes(in)
 	if len(in) != k.size() || x.Cmp(k.n) >= 0 {
@@ -83,7 +85,7 @@ func (k *rsaPublic) verify(h crypto.Hash, digest, sig []byte) error {
 		}
 		return nil
 	}
-	// The whole padded form is built and compared: there is nothing to parse.
+	// Build and compare the whole padded form, so that there is nothing to parse.
 	em, ok := k.power(sig)
 	if !ok || subtle.ConstantTimeCompare(em, padSignature(k.size(), h, digest)) != 1 {
 		return ErrSignature
@@ -132,8 +134,8 @@ type rsaPrivate struct {
 
 var one = big.NewInt(1)
 
-// newRSAPrivate checks that the numbers belong together. Whether p and q are
-// prime is not looked at: the key file is the user's own.
+// newRSAPrivate checks that the numbers belong together. It does not check whether p and
+// q are prime: the key file is the user's own.
 func newRSAPrivate(n, e, d, p, q *big.Int) (*rsaPrivate, error) {
 	if n.Sign() <= 0 || e.Sign() <= 0 || e.BitLen() > 31 || n.BitLen() > RSABitsMax {
 		return nil, ErrRSA
@@ -165,8 +167,8 @@ func newRSAPrivate(n, e, d, p, q *big.Int) (*rsaPrivate, error) {
 	return k, nil
 }
 
-// generateRSA makes a key with primes from the system's source: the standard
-// library takes no other, and a simulated machine never needs one of its own.
+// generateRSA makes a key with primes from the system's random source: the standard
+// library takes no other, and no simulation needs a repeatable RSA key.
 func generateRSA(bits int) (*rsaPrivate, error) {
 	if bits < RSABitsMin || bits > RSABitsMax {
 		return nil, ErrRSA
@@ -206,8 +208,8 @@ func (k *rsaPrivate) sign(h crypto.Hash, digest []byte) ([]byte, error) {
 	return k.root(padSignature(k.size(), h, digest))
 }
 
-// decrypt opens a ciphertext of a message of len(into) bytes. Only its success
-// tells about the padding, not the time it takes to find out.
+// decrypt decrypts a message of len(into) bytes. Only its success reveals something about
+// the padding, not the time that it takes.
 func (k *rsaPrivate) decrypt(ct, into []byte) error {
 	clear(into)
 	if len(ct) != k.size() {
@@ -240,11 +242,11 @@ func (k *rsaPrivate) decrypt(ct, into []byte) error {
 // blindBits is the length of the random multiple that hides an exponent.
 const blindBits = 64
 
-// root returns in^d mod n with leading zeros, for keys the standard library
-// refuses. math/big is not constant in time. So the base is multiplied by r^e
-// for a fresh random r, which is divided out at the end, the exponents of both
-// halves grow by a random multiple of the group order, and the result is raised
-// to e again: a fault would give the factors away.
+// root returns in^d mod n with leading zeros, for keys that the standard library
+// refuses. Package math/big is not constant in time. So root multiplies the base by r^e
+// for a fresh random r and divides the result by r, and adds a random multiple of the
+// group order to the exponents of both halves. It raises the result to e again, since a
+// faulty result would reveal the factors.
 func (k *rsaPrivate) root(in []byte) ([]byte, error) {
 	c := new(big.Int).SetBytes(in)
 	if c.Cmp(k.n) >= 0 {
@@ -293,7 +295,7 @@ func blindExp(base, d, prime *big.Int) (*big.Int, error) {
 	return k.Exp(new(big.Int).Mod(base, prime), x, prime), nil
 }
 
-// wipe clears all that is within reach; the standard library holds copies of its own.
+// wipe clears what this package holds. The standard library has copies of its own.
 func (k *rsaPrivate) wipe() {
 	wipeNumbers(k.d, k.p, k.q, k.qInv)
 	if k.std != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// What can be wrong with a description of a key to be made. Commands have their
-// own texts for each.
+// Errors about the description of a key to be made. Commands have their own texts for
+// each.
 var (
 	ErrSpec     = errors.New("identity: neither rsa:BITS nor ec:CURVE")
 	ErrSpecBits = errors.New("identity: RSA size is not a number in range")
@@ -21,9 +21,9 @@ type Spec struct {
 	Curve Curve // EC
 }
 
-// ParseSpec reads rsa:BITS or ec:CURVE. BITS must be RSABitsMin to
-// RSABitsMaxStock: new keys are such that every peer can bear them. It fails with
-// [ErrSpec], [ErrSpecBits] or a [*CurveError].
+// ParseSpec reads rsa:BITS or ec:CURVE. BITS must be RSABitsMin to RSABitsMaxStock, so
+// that every peer can use a new key. It fails with [ErrSpec], [ErrSpecBits] or a
+// [*CurveError].
 func ParseSpec(text string) (Spec, error) {
 	kind, rest, ok := strings.Cut(text, ":")
 	switch {
@@ -45,7 +45,7 @@ func ParseSpec(text string) (Spec, error) {
 	return Spec{}, ErrSpec
 }
 
-// String returns the form ParseSpec reads.
+// String returns the form that ParseSpec reads.
 func (s Spec) String() string {
 	if s.Kind == RSA {
 		return "rsa:" + itoa(s.Bits)

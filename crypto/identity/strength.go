@@ -2,18 +2,18 @@ package identity
 
 import "crypto"
 
-// Strength tells roughly what it takes to break something. The levels serve
-// warnings and the least a receiver accepts (--min-security).
+// Strength grades roughly how hard something is to break. Warnings and the least that a
+// receiver accepts (--min-security) use the levels.
 type Strength uint8
 
 const (
 	None   Strength = iota // in clear
-	Legacy                 // known to be broken in practice, or within reach of a determined attacker
-	Medium                 // no known break, but below what is used for new things
+	Legacy                 // broken in practice, or a determined attacker can break it
+	Medium                 // no known break, but weaker than new designs
 	Strong                 // 128 bits or close to it
 )
 
-// String returns the name used on command lines.
+// String returns the name on command lines.
 func (s Strength) String() string {
 	switch s {
 	case None:
@@ -38,8 +38,8 @@ func StrengthByName(name string) (Strength, bool) {
 	return 0, false
 }
 
-// Strength grades the key. The reason is a short clause for a warning, empty when
-// the key is strong.
+// Strength grades the key. The reason is a short clause for a warning, empty if the key
+// is strong.
 func (k *PublicKey) Strength() (s Strength, reason string) {
 	switch bits := k.Bits(); {
 	case k.kind == RSA && bits < 1024:
@@ -52,7 +52,7 @@ func (k *PublicKey) Strength() (s Strength, reason string) {
 	return Strong, ""
 }
 
-// Strength grades a curve that can be used, as [PublicKey.Strength] does a key.
+// Strength grades a curve on offer, as [PublicKey.Strength] does a key.
 func (c Curve) Strength() (s Strength, reason string) {
 	if c.CoordLen() < 32 {
 		return Medium, "curves below 256 bits are no longer recommended"
@@ -60,8 +60,8 @@ func (c Curve) Strength() (s Strength, reason string) {
 	return Strong, ""
 }
 
-// SignatureStrength grades signatures with hash h: whoever finds two inputs with
-// one digest moves a signature from one to the other, which for SHA-1 was done.
+// SignatureStrength grades signatures with hash h. Whoever finds two inputs with one
+// digest can move a signature from one to the other, and for SHA-1 that was done.
 func SignatureStrength(h crypto.Hash) (s Strength, reason string) {
 	if h == crypto.SHA1 {
 		return Legacy, "signatures with SHA-1 can be forged"

@@ -1,16 +1,16 @@
-// Package keylog is the format of key logs: files with the secrets of encrypted
-// sessions, for looking into captures afterwards. docs/keylog.md describes it.
+// Package keylog reads and writes key logs: files with the secrets of encrypted sessions,
+// which open captures afterwards. docs/keylog.md describes the format.
 //
 // # Contract
 //
-// An [Entry] is one session, a line one entry: Append writes it, Parse and Read
-// take it back. Whoever has a line can read everything the session has sent, so
-// commands write none unless the user names a file.
+// An [Entry] holds one session and is one line: [Entry.Append] writes it, [Parse] and
+// [Read] read it. Whoever has a line can read everything that the session has sent, so
+// commands write key logs only if the user names a file.
 //
 // # Limits
 //
-// Only sessions of protocol version 4. Lines of an unknown kind are skipped by
-// Read, so that other versions can add theirs.
+// It knows sessions of protocol version 4 only. Read skips lines of an unknown kind, so
+// that other versions can add theirs.
 package keylog
 
 import (
@@ -29,24 +29,19 @@ import (
 // label starts every line of version 4.
 const label = "UFTP4"
 
-// lineMax is the longest line that is read, bytes.
+// lineMax is the longest line that Read accepts, bytes.
 const lineMax = 4096
 
-// ErrLine says that a line is not an entry.
+// ErrLine reports a line that is no entry.
 var ErrLine = errors.New("keylog: not a line of a key log")
 
-// Entry is what opens the packets of one session.
+// Entry holds the secrets that open the packets of one session.
 type Entry struct {
 	Group        uint32
 	Instance     uint8
 	Suite        handshake.Suite
 	ServerRandom [wire.RandomLen]byte
 	GroupMaster  [handshake.MasterLen]byte
-}
-
-// Keys returns the keys of the session's packets.
-func (e *Entry) Keys() handshake.KeyBlock {
-	return e.Suite.GroupKeys(e.GroupMaster[:], e.ServerRandom[:])
 }
 
 // Append appends the entry's line.
@@ -97,7 +92,7 @@ func unhex(b []byte, text string) bool {
 	return err == nil
 }
 
-// DamagedError says that lines of a key log could not be read. It wraps [ErrLine].
+// DamagedError reports damaged lines of a key log. It wraps [ErrLine].
 type DamagedError struct {
 	First int // number of the first of them, from 1
 	Count int
@@ -112,10 +107,10 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return ErrLine }
 
-// Read returns the entries of a key log, in order. Empty lines, lines that begin
-// with # and lines of other kinds are skipped. Lines of ours that are damaged, as a
-// full disk leaves them, are left out and told by a [*DamagedError], which comes with
-// the entries of all others. What stands whole behind a part of a line is one of those.
+// Read returns the entries of a key log, in order. It skips empty lines, lines that begin
+// with # and lines of other kinds. If lines of ours are damaged, which a full disk can
+// cause, Read returns the entries of all other lines with a [*DamagedError]. An entry that
+// follows the first part of another one on a line counts as one of the others.
 func Read(r io.Reader) ([]Entry, error) {
 	var list []Entry
 	var bad DamagedError
@@ -144,8 +139,8 @@ func Read(r io.Reader) ([]Entry, error) {
 	}
 }
 
-// split finds the last entry in a line of ours; torn says that part of another one stands
-// before it. cut says that the line has lost its beginning.
+// split finds the last entry in a line of ours; torn is true if part of another one is
+// before it. cut is true if the line has lost its beginning.
 func split(line string, cut bool) (torn bool, entry string, ours bool) {
 	line = strings.TrimLeft(line, " \t")
 	i := strings.LastIndex(line, label+" ")
@@ -158,8 +153,8 @@ func split(line string, cut bool) (torn bool, entry string, ours bool) {
 	return true, line[i:], cut || strings.HasPrefix(line, label) || strings.HasPrefix(label, line[:i])
 }
 
-// readLine returns the next line without its end. Of long ones it returns the last part,
-// where what is whole stands, and cut. [io.EOF] may come with a line.
+// readLine returns the next line without its end. Of a long line it returns the last part,
+// where a whole entry may be, and cut is true. [io.EOF] may come with a line.
 func readLine(r *bufio.Reader) (text string, cut bool, err error) {
 	var line []byte
 	for {

@@ -375,7 +375,7 @@ func TestWipe(t *testing.T) {
 	sec := w.session().sec
 	w.r.Stop(w.now)
 	w.r.Wipe() // the way out was stuck
-	if sec.client.Keyed() || len(sec.keys) > 0 {
+	if sec.client.Group() != nil || len(sec.keys) > 0 {
 		t.Error("the secrets of the session are kept")
 	}
 	if _, err := w.r.own[0].AppendSignature(nil, crypto.SHA256, make([]byte, 32)); err == nil {

@@ -194,7 +194,7 @@ func (h *host) keyed() *host {
 			h.r.check(h.client.OpenKeyInfo(testUID, m.Counter, entry))
 		}
 	}
-	if !h.client.Keyed() {
+	if h.client.Group() == nil {
 		h.r.t.Fatalf("the last KEYINFO has nothing for %d", h.uid)
 	}
 	suite, group := h.client.Suite(), h.client.Group()
