@@ -2,8 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Fixed parts of ABORT and of the messages of proxies and congestion control,
-// bytes (v4-wire.md 5.13 to 5.15).
+// Fixed parts of ABORT and of the messages of proxies and congestion control, bytes.
 const (
 	hbReqFixed    = 12
 	hbRespFixed   = 8
@@ -81,7 +80,7 @@ func (x *HBResp) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, x.Nonce)
 }
 
-// ParseKeyReq reads KEY_REQ, which says nothing but that it came.
+// ParseKeyReq reads KEY_REQ, which has no fields.
 func ParseKeyReq(msg []byte) (x KeyReq, err error) {
 	_, _, err = split(msg, FuncKeyReq, keyReqFixed)
 	return x, err
@@ -126,8 +125,8 @@ func (x *ProxyKey) Append(v Version, b []byte) []byte {
 }
 
 // ParseEncrypted reads what follows the common header of an ENCRYPTED datagram
-// (v4-crypto.md section 5); it has no function byte of its own. The lengths must
-// add up to the datagram exactly. Every error means drop.
+// (docs/protocol.md, "ENCRYPTED"), which has no function byte of its own. The lengths
+// must add up to the datagram exactly. Callers drop a datagram with any error.
 func ParseEncrypted(msg []byte) (x Encrypted, err error) {
 	if len(msg) < EncryptedLen {
 		return x, ErrShort
@@ -148,7 +147,16 @@ func ParseEncrypted(msg []byte) (x Encrypted, err error) {
 	}, nil
 }
 
-// Append appends everything behind the common header.
+// Counter returns the counter of an ENCRYPTED datagram, opened or not; ok is false if the datagram
+// is too short to have one.
+func Counter(p []byte) (n uint64, ok bool) {
+	if len(p) < HeaderLen+EncryptedLen {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(p[HeaderLen:]), true
+}
+
+// Append appends what follows the common header.
 func (x *Encrypted) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, x.Counter)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(x.Signature)))
@@ -181,7 +189,7 @@ func (x *CongCtrl) Append(v Version, b []byte) []byte {
 	return append(b, x.Items...)
 }
 
-// Len returns the number of whole items before the end or the first zero UID.
+// Len returns the number of whole items up to the end or the first zero UID.
 func (x *CongCtrl) Len() int { return items(x.Items, CCItemLen) }
 
 // At returns item i, 0 <= i < Len.

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Describe returns one line about a datagram for detailed logs and test
-// failures: common header, message and the sizes of its lists. It allocates.
-// Text from the network is quoted, so the line holds no control characters.
+// Describe returns one line about a datagram for detailed logs and test failures:
+// common header, message and the sizes of its lists. It allocates. It quotes text from
+// the network, so the line holds no control characters.
 func Describe(p []byte) string {
 	h, msg, err := ParseHeader(p)
 	if err != nil {

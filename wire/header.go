@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// What can be wrong with a packet. The values are compared with ==.
+// The errors of parsers. Callers compare them with ==.
 var (
 	ErrShort     = errors.New("wire: packet shorter than its lengths say")
 	ErrVersion   = errors.New("wire: not protocol version 4")
@@ -14,13 +14,14 @@ var (
 	ErrExtension = errors.New("wire: extension length does not fit its contents")
 )
 
-// headerLenMax is the longest message header the length byte can tell, in bytes.
+// headerLenMax is the longest message header that the length byte can express, bytes.
 const headerLenMax = 255 * 4
 
 // ParseHeader splits a datagram into its common header and its message. It fails
-// with [ErrShort] below 20 bytes and [ErrVersion] on any other version; both are
-// to be dropped silently. For [FuncEncrypted] the message is what [ParseEncrypted]
-// takes, for every other function what the parser of that function takes.
+// with [ErrShort] below 20 bytes and with [ErrVersion] on a version that is not
+// built; callers drop both in silence. For [FuncEncrypted] the message is what
+// [ParseEncrypted] takes, for every other function what the parser of that function
+// takes.
 func ParseHeader(p []byte) (h Header, msg []byte, err error) {
 	if len(p) == 0 {
 		return h, nil, ErrShort
@@ -55,8 +56,8 @@ func (h Header) Append(b []byte) []byte {
 // PutSeq sets the sequence number of the datagram p, at least 4 bytes.
 func PutSeq(p []byte, seq uint16) { binary.BigEndian.PutUint16(p[2:4], seq) }
 
-// PutFileSeg writes the 24 bytes that stand before the data of a clear FILESEG
-// without extension into p[:24]. The function byte is FILESEG whatever h.Func says.
+// PutFileSeg writes the 24 bytes before the data of a FILESEG in clear without
+// extension into p[:24]. The function byte is that of FILESEG whatever h.Func says.
 func PutFileSeg(p []byte, h Header, fileID, section, block uint16) {
 	p = p[: HeaderLen+FileSegLen : HeaderLen+FileSegLen]
 	p[0] = byte(h.Version)
@@ -75,9 +76,8 @@ func PutFileSeg(p []byte, h Header, fileID, section, block uint16) {
 	binary.BigEndian.PutUint16(p[22:], block)
 }
 
-// How many entries a datagram of a session holds at most (v4-wire.md section 4).
-// Header and extensions are not subtracted: a full list makes the datagram longer
-// than the block size by its header.
+// How many entries a datagram of a session holds at most (docs/protocol.md,
+// "Framing"). A full list fills a block; the header comes on top of it.
 
 // MaxUIDs returns the longest UID list of one datagram.
 func MaxUIDs(blockSize int) int { return blockSize / 4 }
@@ -88,7 +88,7 @@ func MaxKeyInfoItems(blockSize int) int { return blockSize / KeyInfoItemLen }
 // MaxCCItems returns the most items of one CONG_CTRL.
 func MaxCCItems(blockSize int) int { return blockSize / CCItemLen }
 
-// split checks the framing of message f (v4-wire.md section 3) and cuts it into
+// split checks the framing of message f (docs/protocol.md, "Framing") and cuts it into
 // header and body. The header has at least fixed bytes.
 func split(msg []byte, f Func, fixed int) (hdr, body []byte, err error) {
 	if len(msg) < 2 {
@@ -115,9 +115,9 @@ func splitIn(v Version, msg []byte, f Func, fixed int) (hdr, body []byte, err er
 	return split(msg, f, fixed)
 }
 
-// extension returns the first extension of hdr, which starts after the first
-// fixed bytes, if it is of type t; nil if there is none or another one. Its
-// length must be at least size bytes.
+// extension returns the first extension of hdr, behind the first fixed bytes, if it
+// has type t; nil if there is none or it has another type. It must have at least size
+// bytes.
 func extension(hdr []byte, fixed int, t Ext, size int) ([]byte, error) {
 	if len(hdr) <= fixed || Ext(hdr[fixed]) != t {
 		return nil, nil

@@ -2,9 +2,10 @@ package wire
 
 import "math"
 
-// Numbers in one or two bytes (v4-wire.md section 6). The order of operations is
-// the one given there, and the explicit conversions keep a compiler from fusing
-// a product and a sum, which on some machines would move the borders of codes.
+// Numbers in one or two bytes (docs/protocol.md, "Quantised numbers"). Both ends must
+// round alike, so the order of operations matters: the explicit conversions keep a
+// compiler from fusing a product and a sum, which would move the borders of codes on
+// some machines.
 
 // Bounds of a quantized round trip time, seconds.
 const (
@@ -16,8 +17,9 @@ const (
 // rest are logarithmic, 13 codes to a factor e.
 const grttLinear = 32
 
-// EncodeGRTT returns the code of a round trip time. Out of bounds, and NaN, is
-// clamped to 1 µs and 1000 s. Above 32 µs the code means the time or a little more.
+// EncodeGRTT returns the code of a round trip time. It clamps the time to 1 µs and
+// 1000 s, and takes NaN for 1 µs. Above 32 µs the code stands for the time or a little
+// more.
 func EncodeGRTT(seconds float64) uint8 {
 	switch {
 	case !(seconds > GRTTMin):
@@ -45,8 +47,8 @@ var grttTable = func() (t [256]float64) {
 }()
 
 // EncodeGroupSize returns the code of a number of hosts: 5 bits of mantissa in
-// tenths of a decade and 3 bits of decimal exponent. Negative numbers count as 0,
-// what is too large (98 437 500 and more) as the largest code.
+// tenths of a decade and 3 bits of decimal exponent. Negative numbers count as 0;
+// numbers from 98 437 500 on have the largest code.
 func EncodeGroupSize(n int) uint8 {
 	if n <= 0 {
 		return 0
@@ -76,8 +78,8 @@ func DecodeGroupSize(b uint8) int {
 var decades = [8]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7}
 
 // EncodeRate returns the code of a rate: 12 bits of mantissa in tenths of a
-// decade and 4 bits of decimal exponent. What is too large (about 10^16 and more)
-// becomes the largest code.
+// decade and 4 bits of decimal exponent. Rates from about 10^16 on have the largest
+// code.
 func EncodeRate(bytesPerSecond uint64) uint16 {
 	m, e := float64(bytesPerSecond), 0
 	for m > 10 {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Fixed parts of the messages that open a session, bytes (v4-wire.md 5.1 to 5.6).
+// Fixed parts of the messages that open a session, bytes.
 const (
 	announceFixed   = 16
 	encInfoFixed    = 44
@@ -16,16 +16,16 @@ const (
 	keyInfoAckFixed = 16
 )
 
-// ParseAnnounce reads ANNOUNCE. Its errors are answered differently
-// (v4-wire.md section 10):
+// ParseAnnounce reads ANNOUNCE. A receiver answers its errors in different ways
+// (docs/protocol.md, "Answer to ANNOUNCE"):
 //
-//   - [ErrShort], [ErrFunc]: drop;
+//   - [ErrShort], [ErrFunc]: it drops the packet;
 //   - [ErrHeaderLen], no room for both addresses: ABORT "Invalid header size";
 //   - [ErrExtension], bad ENC_INFO: ABORT "Invalid extension size".
 //
-// With the latter two, and only then, the view is good as far as the packet is:
-// Hosts, Flags, Robust, CC, BlockSize and Time always, the addresses with
-// ErrExtension. So a receiver that is not listed can stay silent.
+// With the latter two the view holds what could be read: Hosts, Flags, Robust, CC,
+// BlockSize and Time always, the addresses with ErrExtension. So a receiver that is
+// not listed can stay silent.
 func ParseAnnounce(v Version, msg []byte) (x Announce, err error) {
 	hdr, body, err := splitIn(v, msg, FuncAnnounce, announceFixed)
 	if err == ErrHeaderLen {
@@ -87,7 +87,7 @@ func parseEncInfo(ext []byte) (e EncInfo, err error) {
 }
 
 // Append appends the message. AnnounceIPv6 in Flags decides the form of the
-// addresses; an invalid [netip.Addr] stands for the unspecified one. The parts
+// addresses; an invalid [netip.Addr] is written as the unspecified one. The parts
 // of ENC_INFO must add up to whole words.
 func (x *Announce) Append(v Version, b []byte) []byte {
 	v.must()
@@ -235,7 +235,7 @@ func (x *KeyInfo) Append(v Version, b []byte) []byte {
 	return append(b, x.Items...)
 }
 
-// Len returns the number of whole entries before the end or the first zero UID.
+// Len returns the number of whole entries up to the end or the first zero UID.
 func (x *KeyInfo) Len() int { return items(x.Items, KeyInfoItemLen) }
 
 // At returns entry i, 0 <= i < Len: a host and its encrypted group master, 48 bytes.
@@ -265,8 +265,8 @@ func (x *KeyInfoAck) Append(v Version, b []byte) []byte {
 	return appendFixed(b, x.Verify, VerifyLen)
 }
 
-// items counts the whole entries of size bytes before the end or the first that
-// starts with a zero UID.
+// items counts the whole entries of size bytes up to the end or the first one with a
+// zero UID.
 func items(p []byte, size int) int {
 	n := len(p) / size
 	for i := range n {

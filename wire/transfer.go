@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Fixed parts of the messages about files, bytes (v4-wire.md 5.7 to 5.12).
+// Fixed parts of the messages about files, bytes.
 const (
 	fileInfoFixed    = 28
 	fileInfoAckFixed = 16
@@ -12,8 +12,8 @@ const (
 	freeSpaceLen     = 12
 )
 
-// ParseFileInfo reads FILEINFO. The header length must be exactly what name and
-// link need and neither field longer than 300 bytes, else [ErrHeaderLen]. A
+// ParseFileInfo reads FILEINFO. The header must be exactly as long as name and link
+// need, and neither field longer than 300 bytes, else the error is [ErrHeaderLen]. A
 // receiver answers every error but [ErrFunc] with ABORT
 // "Rejecting FILEINFO: invalid message size".
 func ParseFileInfo(v Version, msg []byte) (x FileInfo, err error) {
@@ -84,8 +84,8 @@ func (x *FileInfoAck) Append(v Version, b []byte) []byte {
 	return append(b, x.Clients...)
 }
 
-// ParseFileSeg reads FILESEG. Section, block and the length of the data are not
-// checked: they depend on the file.
+// ParseFileSeg reads FILESEG. It does not check section, block and the length of the
+// data, which depend on the file.
 func ParseFileSeg(msg []byte) (x FileSeg, err error) {
 	hdr, body, err := split(msg, FuncFileSeg, FileSegLen)
 	if err != nil {
@@ -146,8 +146,8 @@ func (x *Done) Append(b []byte) []byte {
 	return append(b, x.Hosts...)
 }
 
-// ParseStatus reads STATUS. Whether the bitmap is long enough depends on the
-// section and is not checked.
+// ParseStatus reads STATUS. It does not check the length of the bitmap, which depends
+// on the section.
 func ParseStatus(v Version, msg []byte) (x Status, err error) {
 	hdr, body, err := splitIn(v, msg, FuncStatus, statusFixed)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// Sizes and limits of the format (v4-wire.md sections 2, 3 and 7.2).
+// Sizes and limits of the format.
 const (
 	HeaderLen      = 16   // common header, bytes
 	FileSegLen     = 8    // FILESEG header without extension, bytes
@@ -113,7 +113,7 @@ const (
 	CCFlagLeave = 0x08
 )
 
-// Key exchanges of ENC_INFO (5.16).
+// Key exchanges of ENC_INFO.
 const (
 	KeyExchNone      = 0
 	KeyExchRSA       = 1
@@ -142,7 +142,7 @@ const (
 	CipherAES256CCM = 8
 )
 
-// Hashes of ENC_INFO. Number 1, MD5, is never offered.
+// Hashes of ENC_INFO. Nobody offers number 1, MD5.
 const (
 	HashNone   = 0
 	HashSHA1   = 2
@@ -164,9 +164,9 @@ type UID uint32
 // String returns the form the stock programs print: 0x and 8 upper-case hex digits.
 func (u UID) String() string { return fmt.Sprintf("0x%08X", uint32(u)) }
 
-// AddrUID is the UID that a host with address a has unless told otherwise: the
-// IPv4 address, or the last four bytes of an IPv6 address in the order in which
-// little-endian hosts read them (v4-sender.md section 1.1).
+// AddrUID is the UID that a host with address a has unless its user gives it another
+// one: the IPv4 address, or the last four bytes of an IPv6 address in the order in which
+// little-endian hosts read them (docs/protocol.md, "UID").
 func AddrUID(a netip.Addr) UID {
 	if a = a.Unmap(); a.Is4() {
 		b := a.As4()
@@ -177,11 +177,11 @@ func AddrUID(a netip.Addr) UID {
 }
 
 // UIDList is the body of a message that lists hosts: 4 bytes each, in network
-// order, borrowed from the packet. It may be cut at a zero UID or hold trailing
-// bytes; Len and At see whole entries up to the first zero only.
+// order, borrowed from the packet. Len and At see whole entries up to the first zero
+// UID; what follows is padding.
 type UIDList []byte
 
-// Len returns the number of UIDs before the end or the first zero UID.
+// Len returns the number of UIDs up to the end or the first zero UID.
 func (l UIDList) Len() int {
 	n := len(l) / 4
 	for i := range n {
@@ -195,7 +195,7 @@ func (l UIDList) Len() int {
 // At returns entry i, 0 <= i < Len.
 func (l UIDList) At(i int) UID { return UID(binary.BigEndian.Uint32(l[4*i:])) }
 
-// Contains reports whether u stands in the list before a zero UID.
+// Contains reports whether u is in the list, before a zero UID.
 func (l UIDList) Contains(u UID) bool {
 	for ; len(l) >= 4; l = l[4:] {
 		switch UID(binary.BigEndian.Uint32(l)) {
@@ -211,7 +211,7 @@ func (l UIDList) Contains(u UID) bool {
 // AppendUID appends u in network order.
 func AppendUID(b []byte, u UID) []byte { return binary.BigEndian.AppendUint32(b, uint32(u)) }
 
-// Header is the common header of every datagram (v4-wire.md section 2).
+// Header is the common header of every datagram.
 type Header struct {
 	Version   Version
 	Func      Func
@@ -223,7 +223,7 @@ type Header struct {
 	GroupSize uint8 // quantized, see [EncodeGroupSize]; 0 from receivers and proxies
 }
 
-// Announce is ANNOUNCE (5.1). Public and Private are both IPv4 or both IPv6,
+// Announce is ANNOUNCE. Public and Private are both IPv4 or both IPv6,
 // or both unspecified (0.0.0.0 or ::) in a unicast session.
 type Announce struct {
 	Flags     uint8
@@ -251,7 +251,7 @@ type EncInfo struct {
 	Signature []byte // empty for RSA exchange
 }
 
-// Register is REGISTER (5.2).
+// Register is REGISTER.
 type Register struct {
 	Time    Stamp  // echoed, aged by the time the receiver held it
 	Random  []byte // 32 bytes; nil appends zeros
@@ -259,26 +259,26 @@ type Register struct {
 	Clients UIDList
 }
 
-// ClientKey is CLIENT_KEY (5.3).
+// ClientKey is CLIENT_KEY.
 type ClientKey struct{ PublicKey, Signature []byte }
 
-// HostList is REG_CONF and DONE_CONF (5.4).
+// HostList is REG_CONF and DONE_CONF.
 type HostList struct {
 	Func  Func // FuncRegConf or FuncDoneConf
 	Hosts UIDList
 }
 
-// KeyInfo is KEYINFO (5.5). Items holds the 52-byte entries as they stand in
+// KeyInfo is KEYINFO. Items holds the 52-byte entries as they stand in
 // the packet; Len and At see whole ones up to the first zero UID.
 type KeyInfo struct {
 	Counter uint64
 	Items   []byte
 }
 
-// KeyInfoAck is KEYINFO_ACK (5.6).
+// KeyInfoAck is KEYINFO_ACK.
 type KeyInfoAck struct{ Verify []byte }
 
-// FileInfo is FILEINFO (5.7). Name and Link come without their NUL padding.
+// FileInfo is FILEINFO. Name and Link come without their NUL padding.
 type FileInfo struct {
 	FileID uint16
 	Type   FileType
@@ -290,7 +290,7 @@ type FileInfo struct {
 	Hosts  UIDList
 }
 
-// FileInfoAck is FILEINFO_ACK (5.8).
+// FileInfoAck is FILEINFO_ACK.
 type FileInfoAck struct {
 	FileID  uint16
 	Partial bool
@@ -298,7 +298,7 @@ type FileInfoAck struct {
 	Clients UIDList
 }
 
-// FileSeg is FILESEG (5.9).
+// FileSeg is FILESEG.
 type FileSeg struct {
 	FileID  uint16
 	Section uint16
@@ -311,15 +311,16 @@ type FileSeg struct {
 // TFMCCData is the TFMCC_DATA_INFO extension; rates are quantized.
 type TFMCCData struct{ SendRate, CCSeq, CCRate uint16 }
 
-// Done is DONE (5.10). FileID 0 is the end of the session.
+// Done is DONE. FileID 0 is the end of the session.
 type Done struct {
 	FileID  uint16
 	Section uint16
 	Hosts   UIDList
 }
 
-// Status is STATUS (5.11). NAKs is the bitmap (7.3): bit i, least significant
-// first, set = block i of the section is missing. Bits past the section are garbage.
+// Status is STATUS. NAKs is the bitmap (docs/protocol.md, "NAK bitmap"): bit i, least
+// significant first, is set if block i of the section is missing. Bits past the section
+// are garbage.
 type Status struct {
 	FileID  uint16
 	Section uint16
@@ -336,7 +337,7 @@ type TFMCCAck struct {
 	Time          Stamp
 }
 
-// Complete is COMPLETE (5.12).
+// Complete is COMPLETE.
 type Complete struct {
 	FileID    uint16
 	Status    CompleteStatus
@@ -345,42 +346,41 @@ type Complete struct {
 	Clients   UIDList
 }
 
-// HBReq is HB_REQ (5.13).
+// HBReq is HB_REQ.
 type HBReq struct {
 	Nonce                uint32
 	PublicKey, Signature []byte
 }
 
-// HBResp is HB_RESP (5.13).
+// HBResp is HB_RESP.
 type HBResp struct {
 	Result uint8
 	Nonce  uint32
 }
 
-// KeyReq is KEY_REQ (5.13).
+// KeyReq is KEY_REQ.
 type KeyReq struct{}
 
-// ProxyKey is PROXY_KEY (5.13).
+// ProxyKey is PROXY_KEY.
 type ProxyKey struct {
 	Nonce                      uint32
 	PublicKey, ECDH, Signature []byte
 }
 
-// Encrypted is the body of ENCRYPTED (v4-crypto.md): counter, signature, payload.
+// Encrypted is what follows the common header in ENCRYPTED.
 type Encrypted struct {
 	Counter            uint64
 	Signature, Payload []byte
 }
 
-// Abort is ABORT (5.14). Text comes without its NUL padding; Append cuts it at
-// 299 bytes.
+// Abort is ABORT. Text comes without its NUL padding; Append cuts it at 299 bytes.
 type Abort struct {
 	Flags uint8
 	Host  UID // 0 = all
 	Text  []byte
 }
 
-// CongCtrl is CONG_CTRL (5.15). Items holds the 8-byte entries as they stand in
+// CongCtrl is CONG_CTRL. Items holds the 8-byte entries as they stand in
 // the packet; Len and At see whole ones up to the first zero UID.
 type CongCtrl struct {
 	CCSeq, CCRate uint16
@@ -395,5 +395,5 @@ type CCItem struct {
 	RTT   uint8
 }
 
-// CCAck is CC_ACK (5.15).
+// CCAck is CC_ACK.
 type CCAck struct{ CC TFMCCAck }

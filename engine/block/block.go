@@ -1,7 +1,9 @@
-// Package block knows how a file is cut: blocks of one size, sections of whole
-// blocks (v4-wire.md section 7), and the set of blocks somebody still needs.
+// Package block cuts a file into blocks of one size and sections of whole blocks
+// (docs/protocol.md, "Sections and blocks"), and keeps sets of blocks: those that a
+// sender still has to send, or that a receiver still lacks.
 //
-// It is arithmetic and bits only, with no idea of packets or files.
+// It is arithmetic and bits; packets and files are for others. A [Layout] allocates
+// nothing, a [Set] only when [Set.Reset] makes it larger than it was.
 package block
 
 import (
@@ -12,13 +14,13 @@ import (
 	"math/bits"
 )
 
-// Limits of the layout (v4-wire.md section 7.2).
+// Limits of the layout.
 const (
 	MaxSections   = 65535
 	maxPerSection = 65536
 )
 
-// ErrTooLarge says that a file does not fit the 16-bit section count.
+// ErrTooLarge is the error for a file that needs more sections than 16 bits count.
 var ErrTooLarge = errors.New("file too large for this block size")
 
 // Layout is how one file of Size bytes is cut into blocks of BlockSize bytes.
@@ -104,7 +106,7 @@ func (l *Layout) Len(i int) int {
 // NAKBytes returns the length of the bitmap that a receiver sends for a section of n blocks.
 func NAKBytes(n int) int { return n/8 + 1 }
 
-// Set is a set of block indexes of one file: what is needed, or what is missing.
+// Set is a set of block indexes of one file.
 // The zero Set is empty and holds nothing; Reset sizes it.
 type Set struct {
 	words []uint64
@@ -193,8 +195,8 @@ func (s *Set) bitsAt(p int) uint64 {
 	return b
 }
 
-// named returns bits p..p+63 of a NAK bitmap of n blocks, p a multiple of 64; bits from n
-// on are garbage and come as 0.
+// named returns bits p..p+63 of a NAK bitmap of n blocks, p a multiple of 64. Bits from n
+// on are garbage and count as 0.
 func named(bitmap []byte, p, n int) uint64 {
 	if n-p >= 64 {
 		return binary.LittleEndian.Uint64(bitmap[p/8:])
@@ -217,7 +219,7 @@ func CountNAKs(bitmap []byte, n int) int {
 }
 
 // AppendBitmap appends blocks first..first+n-1 as a NAK bitmap of NAKBytes(n)
-// bytes, least significant bit first (v4-wire.md section 7.3).
+// bytes, least significant bit first (docs/protocol.md, "NAK bitmap").
 func (s *Set) AppendBitmap(b []byte, first, n int) []byte {
 	p := 0
 	for ; p+64 <= n; p += 64 {
@@ -231,9 +233,9 @@ func (s *Set) AppendBitmap(b []byte, first, n int) []byte {
 	return b
 }
 
-// Merge adds the blocks that bitmap names, bit 0 being block first; bits from n
-// on are garbage and left alone. bitmap must have at least ceil(n/8) bytes.
-// It returns how many of them are new.
+// Merge adds the blocks that bitmap names, where bit 0 is block first, and returns how
+// many of them are new. Bits from n on are garbage and do not count. bitmap must have at
+// least ceil(n/8) bytes.
 func (s *Set) Merge(bitmap []byte, first, n int) (added int) {
 	for p := 0; p < n; p += 64 {
 		b := named(bitmap, p, n)
@@ -254,8 +256,7 @@ func (s *Set) Merge(bitmap []byte, first, n int) (added int) {
 	return added
 }
 
-// CountNamed returns how many of the blocks that bitmap names, bit 0 being block first and
-// bits from n on left alone, are in s.
+// CountNamed returns how many of the blocks that bitmap names, as Merge reads it, are in s.
 func (s *Set) CountNamed(bitmap []byte, first, n int) int {
 	c := 0
 	for p := 0; p < n; p += 64 {

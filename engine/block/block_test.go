@@ -8,7 +8,7 @@ import (
 )
 
 func TestLayoutTable(t *testing.T) {
-	// v4-wire.md section 7.1.
+	// docs/protocol.md, "Sections and blocks".
 	for _, c := range []struct {
 		b                                   int
 		s                                   int64

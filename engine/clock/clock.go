@@ -1,8 +1,12 @@
 // Package clock holds the one notion of time of the machines: a number.
 //
-// A Time is nanoseconds since the Unix epoch, read once at start and advanced
-// by the monotonic clock, so it never jumps and can still be sent as a stamp.
-// Nothing here reads a clock; package engine does, and the simulation invents it.
+// A Time is nanoseconds since the Unix epoch. Package engine reads the wall clock once at
+// start and adds what the monotonic clock has counted since, so a Time never jumps and
+// can still be sent as a stamp. The simulation invents its times. Nothing here reads a
+// clock.
+//
+// Arithmetic saturates: a moment or a duration that no number can hold is the largest or
+// the smallest one.
 package clock
 
 import (
@@ -16,8 +20,7 @@ type Time int64
 // Never is later than any moment; a Deadline of Never means "nothing to wait for".
 const Never Time = 1<<63 - 1
 
-// Add returns t+d; Never stays Never. What lies beyond the ends of time is the end: a
-// moment that far away never comes, or has long been.
+// Add returns t+d. Never stays Never, and a sum beyond it is Never.
 func (t Time) Add(d time.Duration) Time {
 	if t == Never {
 		return t
@@ -60,8 +63,7 @@ func FromMicros(us uint64) Time {
 	}
 }
 
-// Seconds turns floating seconds into a duration, the longest one of that sign for what no
-// duration can be, and 0 for no number.
+// Seconds turns floating seconds into a duration, NaN into 0.
 func Seconds(s float64) time.Duration {
 	switch ns := s * 1e9; {
 	case ns >= math.MaxInt64:

@@ -7,11 +7,14 @@
 // workers: worker w of W takes the slots whose position is w modulo W, so that no
 // two ever look at the same one, and the stage after it sees them in order.
 //
-// Each worker of a stage is a Hand. A Hand belongs to one goroutine; all hands of
-// a ring may be used at the same time. When a hand has nothing to do it sleeps on
-// its wake channel, which holds one token: who finishes a slot puts a token into
-// the channels of the stage that waits for it. A token may come too often, never
-// too seldom.
+//	stage 0 ──> stage 1 ──> … ──> last stage
+//	   ^                              │
+//	   └────────── free slots ────────┘
+//
+// Each worker of a stage has a Hand. A Hand belongs to one goroutine; all hands of
+// a ring may be used at the same time. A hand that has nothing to do sleeps on its
+// wake channel, which holds one token: a hand that finishes a slot puts a token into
+// the channels of the next stage. A hand may be woken in vain; it never misses a slot.
 //
 // The idea is that of the LMAX Disruptor (Thompson and others, 2011): sequence
 // counters instead of queues.
@@ -39,16 +42,16 @@ type Hand[T any] struct {
 	done   cursor
 	next   uint64 // position of the slot this hand works on next
 	step   uint64 // workers of this stage
-	woken  uint64 // what next was when the next stage was last woken
-	limit  uint64 // positions below it are ours to take, as far as we have looked
+	woken  uint64 // value of next when the next stage was last woken
+	limit  uint64 // this hand may take positions below it, as it last knew
 	before []Hand[T]
 	lead   uint64 // n for stage 0, whose predecessor is one lap behind
 	after  []Hand[T]
 	wake   chan struct{}
 }
 
-// New makes a ring of n slots with one stage per element of workers, each with so
-// many workers. make fills the slots.
+// New makes a ring of n slots. workers[s] is the number of workers of stage s. fill, if
+// not nil, prepares each slot.
 func New[T any](n int, fill func(i int, slot *T), workers ...int) *Ring[T] {
 	if n < 1 || len(workers) < 2 {
 		panic("ring: need a slot and two stages")
@@ -109,7 +112,7 @@ func (h *Hand[T]) Ahead(k int) bool {
 	return at < h.limit
 }
 
-// Pos is the position of the current slot: how many slots were handed through the
+// Pos is the position of the current slot: the number of slots that went through the
 // ring before it.
 func (h *Hand[T]) Pos() uint64 { return h.next }
 
@@ -127,16 +130,16 @@ func (h *Hand[T]) Done(k int) {
 	h.WakeNext()
 }
 
-// Pass hands the first k slots on without waking anybody. Whoever passes slots has
-// to call WakeNext before it sleeps or runs out of slots: waking for every slot
-// costs more than a slot of work when the next stage is ahead anyway.
+// Pass hands the first k slots on without waking anybody, for waking costs more than the
+// work on a slot while the next stage is awake anyway. The hand must call WakeNext before
+// it sleeps or runs out of slots.
 func (h *Hand[T]) Pass(k int) {
 	h.next += uint64(k) * h.step
 	h.done.pos.Store(h.next)
 }
 
-// WakeNext wakes the next stage; of several workers only those whose slots have come
-// since the last time, if this hand alone decides which these are.
+// WakeNext wakes the next stage. If this hand is the only one of its stage, it wakes only
+// the workers whose slots have come since the last time.
 func (h *Hand[T]) WakeNext() {
 	n := uint64(len(h.after))
 	if h.step == 1 && h.next-h.woken < n {
@@ -154,7 +157,7 @@ func (h *Hand[T]) WakeNext() {
 // Crowded reports whether more than half of the ring waits for this hand.
 func (h *Hand[T]) Crowded() bool { return 2*(h.passed()+h.lead-h.next) > uint64(len(h.ring.slots)) }
 
-// Returned is the position up to which all slots came back to this hand, which
+// Returned is the position up to which all slots have come back to this hand, which
 // must be the only one of stage 0.
 func (h *Hand[T]) Returned() uint64 { return min(h.passed(), h.next) }
 
@@ -162,8 +165,8 @@ func (h *Hand[T]) Returned() uint64 { return min(h.passed(), h.next) }
 // passed on; not for the last stage.
 func (h *Hand[T]) Followed() uint64 { return least(h.after) }
 
-// Held is how many slots the stage before has finished and the next one has not; not
-// for the first stage nor the last.
+// Held is the number of slots that the stage before has finished and the next one has
+// not. It is neither for the first stage nor for the last.
 func (h *Hand[T]) Held() int {
 	end := h.Followed() // first, for both only grow
 	return int(h.passed() - end)
@@ -181,8 +184,8 @@ func least[T any](stage []Hand[T]) uint64 {
 	return pos
 }
 
-// Idle reports whether all that this hand, the only one of stage 0, ever handed
-// on has come back.
+// Idle reports whether every slot has come back that this hand, the only one of stage 0,
+// has handed on.
 func (h *Hand[T]) Idle() bool { return h.Returned() == h.next }
 
 // At returns the slot of a position; it must be this hand's to use.
