@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addresses asks the kernel once for the addresses of all interfaces, and returns those
-// of one. net.Interface.Addrs asks for all of them each time, which takes the square of
-// the time.
+// addresses asks the kernel once for the addresses of all interfaces, and returns a function that
+// selects those of one. net.Interface.Addrs asks for all of them for each interface, which takes
+// quadratic time.
 func addresses() (of func(*net.Interface) []address, err error) {
 	rib, err := syscall.NetlinkRIB(unix.RTM_GETADDR, unix.AF_UNSPEC)
 	if err != nil {
@@ -35,7 +35,7 @@ func addresses() (of func(*net.Interface) []address, err error) {
 		var addr netip.Addr
 		label := ""
 		for _, a := range attrs {
-			// IFA_ADDRESS is that of the other end where there is an IFA_LOCAL.
+			// Where there is an IFA_LOCAL, IFA_ADDRESS is the address of the other end.
 			if a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS && !addr.IsValid() {
 				addr, _ = netip.AddrFromSlice(a.Value)
 			}

@@ -7,12 +7,12 @@ import (
 	"net/netip"
 )
 
-// addresses returns the addresses of an interface.
+// addresses returns a function that lists the addresses of an interface.
 func addresses() (of func(*net.Interface) []address, err error) {
 	return func(ifi *net.Interface) (list []address) {
 		addrs, err := ifi.Addrs()
 		if err != nil {
-			return nil // it vanished after the listing
+			return nil // it disappeared after the listing
 		}
 		for _, a := range addrs {
 			ipn, ok := a.(*net.IPNet)

@@ -1,30 +1,30 @@
 package netio
 
-// How a batch goes out (WriteBatch):
+// How a batch is sent (WriteBatch; doc.go has the glossary):
 //
-//  1. fill    writes message headers for as many trains as fit: destination,
-//             one iovec, and the UDP_SEGMENT control message for a train of
-//             several datagrams. With GSO off each datagram is a message.
-//  2. send    one sendmmsg inside the poller's RawConn.Write: EAGAIN parks the
-//             goroutine until the socket buffer has room again.
+//  1. fill    writes a message for each train that fits: destination, one iovec,
+//             and the control message UDP_SEGMENT if the train has several
+//             datagrams. With GSO off each datagram is a message of its own.
+//  2. send    makes one sendmmsg inside the poller's RawConn.Write: EAGAIN parks
+//             the goroutine until the socket buffer has room again.
 //  3. advance moves the position (train, offset) past what the kernel took.
-//  4. An error always concerns the first message of a call, since the kernel
-//             reports those of later messages only when asked for them again.
-//             If it is a train and the kernel may mean the cutting (EIO,
-//             EINVAL, EMSGSIZE), GSO goes off and step 1 makes plain
-//             messages of it. If the first plain one fails too, cutting was
-//             not to blame and GSO goes on again. A full system (ENOBUFS) is
-//             tried again after a wait; all else is the caller's.
+//  4. An error is always about the first message of a call, because the kernel
+//             reports those of later messages only when they come first again.
+//             If that message is a train and GSO may be the reason (EIO, EINVAL,
+//             EMSGSIZE), GSO goes off and step 1 sends its datagrams one by one.
+//             If the first of them fails too, GSO was not the reason and goes on
+//             again. If the system has no buffers (ENOBUFS), send waits and
+//             tries again; every other error goes to the caller.
 //
-// How a batch comes in (ReadBatch):
+// How a batch is received (ReadBatch):
 //
-//  1. arm     points the message headers at the slots' buffers.
-//  2. receive one recvmmsg inside RawConn.Read: it takes what is there;
-//             nothing there parks the goroutine until there is, or until the
-//             deadline or Close.
-//  3. decode  turns address and control messages into the slot's fields.
+//  1. arm     points the messages at the slots' buffers.
+//  2. receive makes one recvmmsg inside RawConn.Read: it takes what is there. If
+//             nothing is there the goroutine parks until something arrives, or
+//             until the deadline or Close.
+//  3. decode  writes the address and the control messages into the slot's fields.
 //
-// The headers live as long as the Conn and are linked once (see link), so the
+// The messages live as long as the Conn and are linked once (see link), so the
 // path allocates nothing. The closures given to RawConn are made once too.
 
 import (
@@ -55,10 +55,10 @@ func newConn(s *socket, cfg Config) (Conn, error) {
 	return newBatch(s, cfg)
 }
 
-// batch is the Linux implementation.
+// batch is the implementation for Linux.
 type batch struct {
 	*socket
-	max int // messages a system call
+	max int // messages per system call
 	gro bool
 	gso atomic.Bool // written by WriteBatch, read by Caps too
 	rx  rxSide
@@ -67,8 +67,8 @@ type batch struct {
 
 // rxSide belongs to the goroutine in ReadBatch.
 type rxSide struct {
-	heads []unix.Mmsghdr
-	bodys []rxBody
+	hdrs  []unix.Mmsghdr
+	msgs  []rxMessage
 	zones zoneNames
 
 	call     func(fd uintptr) bool
@@ -78,7 +78,7 @@ type rxSide struct {
 	syscalls int
 }
 
-type rxBody struct {
+type rxMessage struct {
 	name    unix.RawSockaddrInet6 // large enough for IPv4 too
 	iov     unix.Iovec
 	control [rxControlWords]uint64 // aligned for a Cmsghdr
@@ -86,8 +86,8 @@ type rxBody struct {
 
 // txSide belongs to the goroutine in WriteBatch.
 type txSide struct {
-	heads []unix.Mmsghdr
-	bodys []txBody
+	hdrs  []unix.Mmsghdr
+	msgs  []txMessage
 	zones zoneIndexes
 
 	call     func(fd uintptr) bool
@@ -97,7 +97,7 @@ type txSide struct {
 	syscalls int
 }
 
-type txBody struct {
+type txMessage struct {
 	name    unix.RawSockaddrInet6
 	iov     unix.Iovec
 	control [txControlWords]uint64
@@ -139,7 +139,7 @@ func (c *batch) ReadBatch(slots []RxSlot) (int, error) {
 	}
 	r := &c.rx
 	want := min(len(slots), c.max)
-	if want > len(r.heads) {
+	if want > len(r.hdrs) {
 		r.link(want)
 	}
 	r.arm(slots[:want])
@@ -160,12 +160,12 @@ func (c *batch) ReadBatch(slots []RxSlot) (int, error) {
 	}
 }
 
-// link makes n message headers and points them at their address, iovec and control buffer.
+// link makes n messages and points their headers at their address, iovec and control buffer.
 func (r *rxSide) link(n int) {
-	r.heads = make([]unix.Mmsghdr, n)
-	r.bodys = make([]rxBody, n)
-	for i := range r.heads {
-		h, b := &r.heads[i].Hdr, &r.bodys[i]
+	r.hdrs = make([]unix.Mmsghdr, n)
+	r.msgs = make([]rxMessage, n)
+	for i := range r.hdrs {
+		h, b := &r.hdrs[i].Hdr, &r.msgs[i]
 		h.Name = (*byte)(unsafe.Pointer(&b.name))
 		h.Iov = &b.iov
 		h.SetIovlen(1)
@@ -173,10 +173,10 @@ func (r *rxSide) link(n int) {
 	}
 }
 
-// arm also restores the lengths, which the kernel overwrites with what it used.
+// arm points the messages at slots. It also resets the lengths, which the kernel overwrites.
 func (r *rxSide) arm(slots []RxSlot) {
 	for i := range slots {
-		h, b := &r.heads[i].Hdr, &r.bodys[i]
+		h, b := &r.hdrs[i].Hdr, &r.msgs[i]
 		h.Namelen = uint32(unsafe.Sizeof(b.name))
 		h.SetControllen(int(unsafe.Sizeof(b.control)))
 		h.Flags = 0
@@ -188,7 +188,7 @@ func (r *rxSide) arm(slots []RxSlot) {
 
 func (r *rxSide) receive(fd uintptr) bool {
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.heads[0])),
+		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.hdrs[0])),
 			uintptr(r.want), unix.MSG_DONTWAIT, 0, 0)
 		r.syscalls++
 		switch e {
@@ -205,11 +205,11 @@ func (r *rxSide) receive(fd uintptr) bool {
 func (c *batch) decode(slots []RxSlot) {
 	var total, bytes, cut uint64
 	for i := range slots {
-		s, m, b := &slots[i], &c.rx.heads[i], &c.rx.bodys[i]
-		said := parseControl(unsafe.Slice((*byte)(unsafe.Pointer(&b.control)), int(m.Hdr.Controllen)))
-		s.N, s.Seg, s.TOS, s.To = int(m.Len), said.seg, said.tos, said.to
+		s, m, b := &slots[i], &c.rx.hdrs[i], &c.rx.msgs[i]
+		ctl := parseControl(unsafe.Slice((*byte)(unsafe.Pointer(&b.control)), int(m.Hdr.Controllen)))
+		s.N, s.Seg, s.TOS, s.To = int(m.Len), ctl.seg, ctl.tos, ctl.to
 		if s.Seg >= s.N {
-			s.Seg = 0 // the last datagram of a cut run, alone
+			s.Seg = 0 // the last datagram of a run, alone
 		}
 		s.From = c.rx.source(&b.name)
 		s.Truncated = m.Hdr.Flags&unix.MSG_TRUNC != 0
@@ -242,11 +242,11 @@ func (r *rxSide) source(sa *unix.RawSockaddrInet6) netip.AddrPort {
 
 func (c *batch) WriteBatch(trains []TxTrain) (int, error) {
 	w := &c.tx
-	if want := min(len(trains)*MaxTrainSegs, c.max); want > len(w.heads) {
+	if want := min(len(trains)*MaxTrainSegs, c.max); want > len(w.hdrs) {
 		w.link(want)
 	}
 	var budget retry
-	var refused syscall.Errno // what the kernel said to the train that is now tried plainly
+	var refused syscall.Errno // why the kernel refused the train whose datagrams are tried one by one
 	for t, off := 0, 0; t < len(trains); {
 		if err := c.fill(trains, t, off); err != nil {
 			return t, sendError(trains[t].To, err)
@@ -264,34 +264,34 @@ func (c *batch) WriteBatch(trains []TxTrain) (int, error) {
 			}
 			budget = retry{}
 			t, off = c.advance(trains, t, off)
-		case w.bodys[0].segs > 1 && refusesCutting(w.errno):
+		case w.msgs[0].segs > 1 && refusesGSO(w.errno):
 			refused = w.errno
 			c.gso.Store(false)
 		case budget.again(&c.count, w.errno):
 		default:
 			if refused != 0 {
-				c.gso.Store(true) // not proven guilty
+				c.gso.Store(true) // GSO was not the reason
 			}
-			w.zones = zoneIndexes{} // an interface may have come back with another index
+			w.zones = zoneIndexes{} // an interface may have been created again with another index
 			return t, sendError(trains[t].To, w.errno)
 		}
 	}
 	return len(trains), nil
 }
 
-// refusesCutting: EINVAL and EMSGSIZE for a segment above the MTU (by kernel
-// version), EIO from a path that cannot sum the segments.
-func refusesCutting(e syscall.Errno) bool {
+// refusesGSO reports whether GSO may be the reason for e: EINVAL and EMSGSIZE for a segment above
+// the MTU (depending on the kernel's version), EIO from a path without checksums for segments.
+func refusesGSO(e syscall.Errno) bool {
 	return e == unix.EIO || e == unix.EINVAL || e == unix.EMSGSIZE
 }
 
-// link makes n message headers; the control message stands ready, for fill to
-// put the segment size in and to show or hide it by its length.
+// link makes n messages with a control message each. fill writes the segment size into it, and
+// includes or excludes it by the length in the header.
 func (w *txSide) link(n int) {
-	w.heads = make([]unix.Mmsghdr, n)
-	w.bodys = make([]txBody, n)
-	for i := range w.heads {
-		h, b := &w.heads[i].Hdr, &w.bodys[i]
+	w.hdrs = make([]unix.Mmsghdr, n)
+	w.msgs = make([]txMessage, n)
+	for i := range w.hdrs {
+		h, b := &w.hdrs[i].Hdr, &w.msgs[i]
 		h.Name = (*byte)(unsafe.Pointer(&b.name))
 		h.Iov = &b.iov
 		h.SetIovlen(1)
@@ -302,8 +302,8 @@ func (w *txSide) link(n int) {
 	}
 }
 
-// fill makes messages of what follows offset off of train t. It stops early at
-// a train that cannot be sent, and returns an error if that is the first.
+// fill makes messages of what follows offset off of train t. It stops before a train that cannot
+// be sent, and returns an error if that is the first one.
 func (c *batch) fill(trains []TxTrain, t, off int) error {
 	w := &c.tx
 	gso := c.gso.Load()
@@ -312,8 +312,8 @@ func (c *batch) fill(trains []TxTrain, t, off int) error {
 		train := &trains[t]
 		seg, err := train.check()
 		var namelen uint32
-		if err == nil && n < len(w.heads) {
-			namelen, err = c.encode(&w.bodys[n].name, train.To)
+		if err == nil && n < len(w.hdrs) {
+			namelen, err = c.encode(&w.msgs[n].name, train.To)
 		}
 		if err != nil {
 			if n > 0 {
@@ -323,11 +323,11 @@ func (c *batch) fill(trains []TxTrain, t, off int) error {
 		}
 		for first := n; ; n++ {
 			rest := train.Buf[off:]
-			if n == len(w.heads) || n == c.max {
+			if n == len(w.hdrs) || n == c.max {
 				w.want = n
 				return nil
 			}
-			h, b := &w.heads[n].Hdr, &w.bodys[n]
+			h, b := &w.hdrs[n].Hdr, &w.msgs[n]
 			b.size, b.segs = min(seg, len(rest)), 1
 			controllen := 0
 			if gso && len(rest) > seg {
@@ -336,7 +336,7 @@ func (c *batch) fill(trains []TxTrain, t, off int) error {
 				controllen = unix.CmsgSpace(2)
 			}
 			if n > first {
-				b.name = w.bodys[first].name
+				b.name = w.msgs[first].name
 			}
 			h.Namelen = namelen
 			h.SetControllen(controllen)
@@ -354,7 +354,7 @@ func (c *batch) fill(trains []TxTrain, t, off int) error {
 
 func (w *txSide) send(fd uintptr) bool {
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.heads[0])),
+		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.hdrs[0])),
 			uintptr(w.want), unix.MSG_DONTWAIT, 0, 0)
 		w.syscalls++
 		switch e {
@@ -372,7 +372,7 @@ func (w *txSide) send(fd uintptr) bool {
 func (c *batch) advance(trains []TxTrain, t, off int) (int, int) {
 	var segs, bytes uint64
 	for i := range c.tx.got {
-		b := &c.tx.bodys[i]
+		b := &c.tx.msgs[i]
 		segs += uint64(b.segs)
 		bytes += uint64(b.size)
 		if off += b.size; off >= len(trains[t].Buf) {
@@ -384,7 +384,7 @@ func (c *batch) advance(trains []TxTrain, t, off int) (int, int) {
 	return t, off
 }
 
-// encode writes to as the socket's family wants it and returns its length.
+// encode writes address to in the form of the socket's family and returns its length.
 func (c *batch) encode(sa *unix.RawSockaddrInet6, to netip.AddrPort) (uint32, error) {
 	addr := to.Addr()
 	if !addr.IsValid() || !c.v6 && !addr.Is4() && !addr.Is4In6() {

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// Choice names an interface of this host, one that is there or one that is still to
-// come: by its name or the label of an address, its index or one of its addresses, whichever fits. The zero
-// Choice stands for every interface that is no loopback.
+// Choice names an interface of this host, one that exists or one that may appear later: by its
+// name or the label of an address, by its index or by one of its addresses, whichever matches. The
+// zero Choice means every interface that is not a loopback.
 type Choice struct {
 	Name   string     // empty: not by name
 	Index  int        // 0: not by index
@@ -16,13 +16,13 @@ type Choice struct {
 	Family int        // 4 or 6: with addresses of that family alone; 0: of either
 }
 
-// Zone is the interface that the zone of an address names.
+// Zone returns the Choice of the interface that the zone of an address names.
 func Zone(zone string) Choice {
 	index, _ := strconv.Atoi(zone)
 	return Choice{Name: zone, Index: index}
 }
 
-// String names i for people.
+// String returns i for people to read.
 func (i Interface) String() string {
 	if i.NoCarrier {
 		return fmt.Sprintf("%s (%v, no carrier)", i.Name, i.Addr)
@@ -30,10 +30,10 @@ func (i Interface) String() string {
 	return fmt.Sprintf("%s (%v)", i.Name, i.Addr)
 }
 
-// Any says that c stands for every interface.
+// Any reports whether c means every interface.
 func (c Choice) Any() bool { return c.Name == "" && c.Index == 0 && !c.Addr.IsValid() }
 
-// String returns c as -I takes it.
+// String returns c in the form of -I.
 func (c Choice) String() string {
 	text := c.Name
 	switch {
@@ -50,13 +50,13 @@ func (c Choice) String() string {
 	return text
 }
 
-// Takes says whether c can stand for an address of the family.
+// Takes reports whether c can match an address of the family.
 func (c Choice) Takes(six bool) bool {
 	return (c.Family == 0 || six == (c.Family == 6)) && (!c.Addr.IsValid() || c.Name != "" || c.Addr.Is6() == six)
 }
 
-// Pick returns the first entry of each interface in list, as [Interfaces] makes it, that
-// c names and that has an address of the family.
+// Pick returns the first entry of each interface in list, made by [Interfaces], that c names and
+// that has an address of the family.
 func (c Choice) Pick(list []Interface, six bool) (picked []Interface) {
 	if !c.Takes(six) {
 		return nil
@@ -85,8 +85,8 @@ func (c Choice) names(ifi Interface) bool {
 		c.Addr.IsValid() && ifi.Addr == c.Addr
 }
 
-// Missing says why list, as [Interfaces] makes it, has nothing that c names with an address
-// of the family; links are all interfaces, as [Survey] lists them. It returns "" if there is one.
+// Missing explains why list, made by [Interfaces], has no entry that c names with an address of the
+// family. links are all interfaces, made by [Survey]. It returns "" if there is such an entry.
 func (c Choice) Missing(links []Link, list []Interface, six bool) string {
 	if len(c.Pick(list, six)) > 0 {
 		return ""

@@ -1,63 +1,59 @@
-// Package netio moves batches of UDP datagrams between the network and
-// preallocated buffers. It is the only package that touches sockets or
-// unsafe. It starts no goroutine and reads no clock: every call runs in the
-// caller's goroutine and parks in Go's network poller, so that a deadline or
-// Close wakes it.
+// Package netio moves batches of UDP datagrams between the network and preallocated buffers. It is
+// the only package that touches sockets. It starts no goroutine and reads no clock: every call runs
+// in the caller's goroutine and parks in Go's network poller, so that a deadline or Close wakes it.
 //
-// Two implementations stand behind [Conn]. On Linux the batch one hands many
-// messages to the kernel with one recvmmsg or sendmmsg; a train of datagrams
-// of one size leaves as one message with UDP_SEGMENT (GSO), and a run of
-// datagrams that the kernel joined arrives as one slot with UDP_GRO. The
-// portable one sends and receives datagram by datagram through the standard
-// library, with the socket options of golang.org/x/net/ipv4 and ipv6; it
-// serves every other system, and Linux when [Config].Portable asks for it.
+// # Glossary
+//
+//	datagram  the payload of one UDP packet
+//	train     datagrams of one size (the last may be shorter) to one destination, one behind the
+//	          other in one buffer, to be sent: TxTrain
+//	run       datagrams that the kernel has joined (GRO), received in one slot
+//	slot      one receive buffer, with the datagram or run that arrived in it: RxSlot
+//	segment   the kernel's word for one datagram of a train or run, as in Seg
+//	message   what one header of recvmmsg or sendmmsg describes: a datagram, a train or a run
+//	batch     the messages of one system call; for callers, what one ReadBatch or WriteBatch takes
+//	control message  what the kernel adds to a message: traffic class, segment size, destination
+//
+// # Implementations
+//
+// [Conn] has two. On Linux batch_linux.go hands many messages to the kernel with one system call; a
+// train is one message with UDP_SEGMENT (GSO), and UDP_GRO brings runs. The portable one sends and
+// receives datagram by datagram through the standard library and golang.org/x/net. It serves every
+// other system, and Linux when [Config].Portable asks for it.
 //
 // # Contract
 //
-//   - One goroutine at a time in ReadBatch, one in WriteBatch; the two may
-//     overlap. Every other method may be called by anybody at any time.
-//   - Trains are always welcome: where GSO is off or the kernel has refused
-//     it, WriteBatch sends their datagrams one by one. GSO is switched off for
-//     the whole Conn the first time the kernel refuses a train that it then
-//     accepts plainly (a segment above the interface's MTU, an interface that
-//     cannot sum the segments); Stats.GSOFallbacks counts it.
-//   - After warm-up neither ReadBatch nor WriteBatch allocates, in both
-//     implementations; errors and expired deadlines may.
-//   - Sockets are bound to the wildcard address without address reuse: a
-//     second Listen on the same port fails with EADDRINUSE.
+//   - One goroutine at a time may be in ReadBatch and one in WriteBatch; the two may overlap. All
+//     other methods may be called by any goroutine at any time.
+//   - Callers may always send trains. Where GSO is off, WriteBatch sends their datagrams one by one.
+//     GSO goes off for the whole Conn when the kernel refuses a train whose datagrams it then accepts
+//     (a segment above the interface's MTU, an interface without checksums for segments);
+//     Stats.GSOFallbacks counts that.
+//   - After warm-up neither ReadBatch nor WriteBatch allocates, except for errors and expired
+//     deadlines.
+//   - Sockets are bound to the wildcard address without address reuse, unless Config.SharePort is
+//     set: a second Listen on the same port fails with EADDRINUSE.
 //   - Path MTU discovery is off, so a datagram above the MTU is fragmented.
 //
 // # Memberships
 //
-// Linux limits a socket to net.ipv4.igmp_max_memberships groups (20) and a
-// group to igmp_max_msf sources (10). Join opens further sockets that only
-// hold memberships; with IP_MULTICAST_ALL what they joined reaches the bound
-// socket. A group joined for given sources sits on
-// the bound socket as long as there is room, because only that socket's own
-// list filters exactly. Once a group has moved to a membership socket the
-// filter is the interface's: other sources stay out unless another program on
-// this host has joined the same group on the same interface for them.
-//
-// # Interfaces
-//
-// A [Choice] names an interface that is there or is still to come, [Survey] says which are
-// there, and a [Watch] waits until that changes. Watch exists on Linux alone; elsewhere
-// callers have to look from time to time.
+// Linux limits a socket to net.ipv4.igmp_max_memberships groups (20) and a group to igmp_max_msf
+// sources (10). Beyond that Join opens membership sockets, which nobody reads; with IP_MULTICAST_ALL
+// their groups reach the bound socket. A group with sources stays on the bound socket as long as there
+// is room, because only that socket's own list filters exactly. On membership sockets the filter is
+// the interface's: it lets another source in if another program on this host has joined the same
+// group on the same interface for that source.
 //
 // # Limits
 //
-//   - GRO needs slots of [SlotBytes]; a smaller slot cuts a joined run, which
-//     Truncated tells.
-//   - Linux does not report a datagram dropped in the local queue of a network
-//     device (only with IP_RECVERR would it); such a loss looks like one on
-//     the wire.
-//   - Stats.KernelDrops is known on Linux only, and the kernel counts a joined
-//     run that found the buffer full as one.
-//   - The traffic class of received datagrams is 0 on Windows, their destination is
-//     not told, and the traffic class to send may be ignored there. Source-specific membership does not exist on
-//     Windows: Join says so.
-//   - Outside Linux an IPv4 group on a dual-stack socket is joined on a
-//     separate IPv4 socket; whether the bound socket then hears it is the
-//     system's decision. Use a plain IPv4 socket for IPv4 groups there.
+//   - Runs need slots of [SlotBytes]; a smaller slot truncates a run, and Truncated reports it.
+//   - Linux does not report a datagram that the local queue of a network device drops (it would with
+//     IP_RECVERR only); such a loss looks like one on the wire.
+//   - Stats.KernelDrops is known on Linux only, and a run that finds the buffer full counts as one.
+//   - A [Watch] for changed interfaces exists on Linux only; elsewhere callers look from time to time.
+//   - On Windows the received traffic class is 0, the destination is unknown, the traffic class to
+//     send may be ignored, and Join refuses source-specific memberships.
+//   - Outside Linux an IPv4 group on a dual-stack socket is joined on a separate IPv4 socket; the
+//     system decides whether the bound socket receives it. Use an IPv4 socket for IPv4 groups there.
 //   - The code for Windows, macOS and FreeBSD is compiled, not run, by our tests.
 package netio

@@ -12,20 +12,20 @@ type Link struct {
 	Up    bool
 }
 
-// address is one of an interface.
+// address is one address of an interface.
 type address struct {
 	addr  netip.Addr
 	label string // empty: none
 }
 
-// Interfaces lists the interfaces that are up, one entry for each address, in
-// the kernel's order. An interface without address has no entry.
+// Interfaces lists the interfaces that are up, one entry for each address, in the kernel's order.
+// An interface without an address has no entry.
 func Interfaces() ([]Interface, error) {
 	_, list, err := Survey()
 	return list, err
 }
 
-// Survey lists all interfaces, and those that Interfaces lists.
+// Survey lists all interfaces, and separately the result of Interfaces.
 func Survey() (links []Link, list []Interface, err error) {
 	ifs, err := net.Interfaces()
 	if err != nil {
@@ -56,7 +56,7 @@ func Survey() (links []Link, list []Interface, err error) {
 	return links, list, nil
 }
 
-// IPv6 says whether this system has IPv6 sockets.
+// IPv6 reports whether this system has IPv6 sockets.
 func IPv6() bool {
 	c, err := net.ListenPacket("udp6", "[::]:0")
 	if err != nil {

@@ -13,20 +13,20 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// memberSocketsMax bounds the sockets opened for memberships alone; with
-// Linux' 20 groups on each that makes 5120 memberships.
+// memberSocketsMax bounds the membership sockets. With Linux's 20 groups on each that makes 5120
+// memberships.
 const memberSocketsMax = 256
 
-// memberRcvBuf is the receive buffer of a membership socket. It is never
-// read, and bound to loopback it hears next to nothing.
+// memberRcvBuf is the receive buffer of a membership socket, which nobody reads. Bound to loopback
+// it receives next to nothing.
 const memberRcvBuf = 2048
 
 // members keeps the group memberships of a Conn.
 //
-// A membership belongs to (group, interface index) and holds sources; the
-// zero Addr as its only source means any. Invariant: a membership lies
-// entirely on the bound socket or entirely elsewhere, since the list of the
-// bound socket, if it names the group, decides alone which sources pass.
+// A membership belongs to (group, interface index) and has sources; the zero Addr as its only
+// source means any. Invariant: a membership is either entirely on the bound socket or entirely on
+// membership sockets, because the list of the bound socket, if it has the group, decides alone which
+// sources pass.
 type members struct {
 	mu    sync.Mutex
 	socks []*memberSocket // socks[0] is the bound socket
@@ -49,8 +49,8 @@ type memberSource struct {
 	at   *memberSocket
 }
 
-// memberSocket is a socket that takes memberships; the conn of a family that
-// it does not take is nil.
+// memberSocket is a socket that holds memberships; the conn of a family that it does not support
+// is nil.
 type memberSocket struct {
 	p4    *ipv4.PacketConn
 	p6    *ipv6.PacketConn
@@ -79,7 +79,7 @@ func (m *members) close() {
 	m.byKey = nil
 }
 
-// anySource stands for an empty list of sources.
+// anySource replaces an empty list of sources.
 var anySource = []netip.Addr{{}}
 
 func (s *socket) Join(group netip.Addr, ifi Interface, sources []netip.Addr) error {
@@ -175,7 +175,7 @@ func (m *members) add(group netip.Addr, g *membership, src netip.Addr) error {
 	return nil
 }
 
-// place joins src on a socket that has room and keeps the invariant of members.
+// place joins src on a socket that has room, and keeps the invariant of members.
 func (m *members) place(group netip.Addr, g *membership, src netip.Addr) (*memberSocket, error) {
 	bound := m.socks[0]
 	if bound.takes(group) && (len(g.sources) == 0 || g.sources[0].at == bound) {
@@ -186,8 +186,8 @@ func (m *members) place(group netip.Addr, g *membership, src netip.Addr) (*membe
 		if !isFull(err) {
 			return nil, err
 		}
-		// The bound socket takes no further source of this group: the group
-		// moves away whole. Joining elsewhere first leaves no gap.
+		// The bound socket takes no further source of this group: all its sources must move.
+		// Joining them elsewhere first leaves no gap.
 		for i := range g.sources {
 			e := &g.sources[i]
 			at, err := m.placeElsewhere(group, g.ifi, e.addr)
@@ -233,7 +233,7 @@ func (m *members) placeElsewhere(group netip.Addr, ifi Interface, src netip.Addr
 	return s, nil
 }
 
-// drop counts src once less, and leaves it after the last.
+// drop counts src once less, and leaves it when the count is 0.
 func (m *members) drop(group netip.Addr, g *membership, src netip.Addr) error {
 	src = src.Unmap().WithZone("")
 	for i := range g.sources {
@@ -251,8 +251,8 @@ func (m *members) drop(group netip.Addr, g *membership, src netip.Addr) error {
 	return ErrNotJoined
 }
 
-// openMemberSocket binds to loopback, so that nothing from outside lands in a
-// buffer that nobody reads. A system without loopback gets the wildcard.
+// openMemberSocket binds to loopback, so that nothing from outside fills a buffer that nobody
+// reads. A system without loopback gets the wildcard.
 func openMemberSocket(v6 bool) (*memberSocket, error) {
 	network, hosts := "udp4", [...]string{"127.0.0.1:0", ":0"}
 	if v6 {
@@ -315,13 +315,13 @@ func (s *memberSocket) leave(group netip.Addr, ifi Interface, src netip.Addr) er
 	return s.p6.LeaveGroup(ifi.net(), g)
 }
 
-// isFull says that a socket takes no more memberships or sources.
+// isFull reports whether a socket takes no more memberships or sources.
 func isFull(err error) bool {
 	var e syscall.Errno
 	return errors.As(err, &e) && isFullErrno(e)
 }
 
-// Vanished says that joining failed because the interface is not there any more.
+// Vanished reports whether joining failed because the interface no longer exists.
 func Vanished(err error) bool {
 	return errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }

@@ -8,42 +8,41 @@ import (
 )
 
 const (
-	// SlotBytes is the size of a receive buffer that holds whatever one slot
-	// can get: the largest datagram, or the longest run joined by GRO.
+	// SlotBytes is the size of a receive buffer that holds everything one slot can get: the
+	// largest datagram, or the longest run.
 	SlotBytes = 65536
 
-	// MaxTrainBytes bounds len(TxTrain.Buf): the longest UDP payload of IPv4,
-	// 65535 less 20 bytes IP and 8 bytes UDP header. A train travels through
-	// the kernel as one datagram of that size before it is cut.
+	// MaxTrainBytes bounds len(TxTrain.Buf): the longest UDP payload of IPv4, 65535 less 20
+	// bytes IP and 8 bytes UDP header. The kernel handles a train as one datagram of that size
+	// before it cuts it.
 	MaxTrainBytes = 65535 - 20 - 8
 
 	// MaxTrainSegs bounds the datagrams of a train. Kernels before 6.9 take no more.
 	MaxTrainSegs = 64
 )
 
-// Errors that are the caller's, not the network's.
+// Errors that are the caller's fault, not the network's.
 var (
-	// ErrTrain says that a train has more than MaxTrainSegs datagrams or MaxTrainBytes bytes.
+	// ErrTrain means that a train has more than MaxTrainSegs datagrams or MaxTrainBytes bytes.
 	ErrTrain = errors.New("netio: train too long")
-	// ErrFamily says that an IPv6 address met an IPv4 socket, or that an address is not valid.
+	// ErrFamily means an IPv6 address on an IPv4 socket, or an address that is not valid.
 	ErrFamily = errors.New("netio: address family does not fit the socket")
-	// ErrMixedSources says that a group was joined with and without sources on one interface.
+	// ErrMixedSources means that a group was joined with and without sources on one interface.
 	ErrMixedSources = errors.New("netio: group joined both for any and for given sources")
-	// ErrNotJoined says that Leave named a membership that does not exist.
+	// ErrNotJoined means that Leave named a membership that does not exist.
 	ErrNotJoined = errors.New("netio: group not joined")
-	// ErrTooManyGroups says that the membership sockets are used up.
+	// ErrTooManyGroups means that all membership sockets are full.
 	ErrTooManyGroups = errors.New("netio: too many group memberships")
 )
 
 // RxSlot is one receive buffer.
 //
-// After ReadBatch the first N bytes of Buf are valid. Seg is the size of each
-// datagram when the kernel joined several (the last may be shorter), 0 when
-// there is one. From is the source, IPv4 never mapped into IPv6. To is the address
-// that the datagrams were sent to, without zone: the group, or one of this host.
-// It is the zero Addr unless Config.Destinations asks for it and the system tells.
-// TOS is the traffic class byte of the IP header. Truncated says that Buf was too
-// small; on Windows From is not valid then.
+// After ReadBatch the first N bytes of Buf are valid. If they are a run, Seg is the size of its
+// datagrams (the last may be shorter); for a single datagram Seg is 0. From is the source; an IPv4
+// address is never mapped into IPv6. To is the address that the datagrams were sent to, without
+// zone: the group, or an address of this host. It is the zero Addr unless Config.Destinations asks
+// for it and the system reports it. TOS is the traffic class byte of the IP header. Truncated means
+// that Buf was too small; on Windows From is not valid then.
 type RxSlot struct {
 	Buf       []byte
 	N, Seg    int
@@ -53,9 +52,9 @@ type RxSlot struct {
 	Truncated bool
 }
 
-// TxTrain is one or several datagrams of Seg bytes (the last may be shorter)
-// that lie one behind the other in Buf. Seg of 0, or of len(Buf) and more,
-// means a single datagram. At most MaxTrainSegs datagrams and MaxTrainBytes bytes.
+// TxTrain is a train: one or several datagrams of Seg bytes (the last may be shorter), one behind
+// the other in Buf. A Seg of 0, or of len(Buf) and more, means a single datagram. Limits:
+// MaxTrainSegs datagrams and MaxTrainBytes bytes.
 type TxTrain struct {
 	Buf []byte
 	Seg int
@@ -64,35 +63,33 @@ type TxTrain struct {
 
 // Conn is a bound UDP socket.
 type Conn interface {
-	// ReadBatch waits for at least one datagram and fills slots[:n] with what
-	// is there. It returns os.ErrDeadlineExceeded past the read deadline and
-	// net.ErrClosed after Close. Errors that ICMP reported for something sent
-	// earlier are swallowed and counted. No slots: returns 0 at once.
+	// ReadBatch waits for at least one datagram and fills slots[:n] with what is there. After
+	// the read deadline it returns os.ErrDeadlineExceeded, after Close net.ErrClosed. It counts
+	// and ignores errors that ICMP reported for earlier sends. Without slots it returns 0 at once.
 	ReadBatch(slots []RxSlot) (n int, err error)
 
-	// WriteBatch sends the trains in order and waits while the socket buffer
-	// is full. It returns how many left whole; err, if any, concerns
-	// trains[sent], of which a leading part may have left. Errors wrap the
-	// system's: EPERM (a firewall), ENETUNREACH, ENETDOWN, EMSGSIZE and so on
-	// are for the caller to judge. ENOBUFS is tried again for some 50 ms first.
+	// WriteBatch sends the trains in order and waits while the socket buffer is full. It returns
+	// how many were sent completely; err, if any, is about trains[sent], whose first datagrams
+	// may have been sent. Errors wrap those of the system: the caller decides about EPERM (a
+	// firewall), ENETUNREACH, ENETDOWN, EMSGSIZE and so on. After ENOBUFS it tries again for
+	// some 50 ms.
 	WriteBatch(trains []TxTrain) (sent int, err error)
 
-	// Join becomes a member of group on interface ifi, for any source, or for
-	// the given ones alone. Memberships are counted by (group, interface
-	// index, source); each Join wants its Leave with the same sources. Either
-	// all sources are joined or none.
+	// Join joins group on interface ifi, for any source, or only for the given ones. Memberships
+	// are counted by (group, interface index, source); each Join needs a Leave with the same
+	// sources. Join joins either all sources or none.
 	Join(group netip.Addr, ifi Interface, sources []netip.Addr) error
 
-	// Leave undoes one Join. It drops what it can even if it returns an error.
+	// Leave undoes one Join. It leaves what it can even if it returns an error.
 	Leave(group netip.Addr, ifi Interface, sources []netip.Addr) error
 
-	// SetReadDeadline bounds ReadBatch, also one that waits already. The zero time means no bound.
+	// SetReadDeadline bounds ReadBatch, including a call that is waiting. The zero time means no bound.
 	SetReadDeadline(t time.Time) error
 
-	// LocalPort is the bound port.
+	// LocalPort returns the bound port.
 	LocalPort() uint16
 
-	// Caps tells what this Conn can do now.
+	// Caps returns what this Conn can do now.
 	Caps() Caps
 
 	// Stats returns the counters since Listen.
@@ -104,8 +101,8 @@ type Conn interface {
 
 // Caps is what a Conn can do.
 type Caps struct {
-	GSO bool // trains leave as one message; goes off when the kernel refuses
-	GRO bool // slots may hold joined runs: give them SlotBytes
+	GSO bool // a train of several datagrams is one message; goes off when the kernel refuses
+	GRO bool // slots may hold runs: give them SlotBytes
 
 	MaxTrainBytes int // longest TxTrain.Buf
 	MaxSegs       int // most datagrams of a TxTrain
@@ -119,8 +116,8 @@ type Stats struct {
 	TxDatagrams, TxBytes, TxSyscalls uint64
 
 	GSOFallbacks uint64 // times GSO was switched off because the kernel refused a train
-	Truncated    uint64 // slots too small for what arrived
-	Transient    uint64 // swallowed ICMP reports
+	Truncated    uint64 // messages that did not fit into their slot
+	Transient    uint64 // ignored ICMP reports
 	NoBufs       uint64 // waits because the system had no buffers (ENOBUFS)
 	KernelDrops  uint64 // datagrams the kernel dropped because the receive buffer was full (Linux)
 }
@@ -128,7 +125,7 @@ type Stats struct {
 // Config describes the socket that Listen opens. Multicast loopback is always on.
 type Config struct {
 	Port uint16 // 0: any free one
-	IPv6 bool   // dual-stack socket; else IPv4 only
+	IPv6 bool   // dual-stack socket; otherwise IPv4 only
 
 	RcvBuf, SndBuf int // bytes wanted; 0: the system's default
 	TTL            int // multicast hops, 1..255; 0: the system's default of 1
@@ -136,16 +133,16 @@ type Config struct {
 
 	MulticastIf *Interface // outgoing interface of multicast; nil: the system's choice
 
-	// SharePort lets several sockets of this host bind the port if all of them say
-	// so: each gets its copy of multicast, and one of them gets a unicast datagram.
+	// SharePort lets several sockets of this host bind the port if all of them set it: each gets
+	// a copy of multicast, and one of them gets a unicast datagram.
 	SharePort bool
 
 	Destinations bool // fill in RxSlot.To; Windows never does
 
 	Portable bool // Linux: the portable implementation
-	NoGSO    bool // never let the kernel cut trains
-	NoGRO    bool // never let the kernel join datagrams
-	NoBatch  bool // one message a system call
+	NoGSO    bool // never send a train as one message
+	NoGRO    bool // never receive runs
+	NoBatch  bool // one message per system call
 }
 
 // Interface is one address of a network interface.
@@ -155,11 +152,11 @@ type Interface struct {
 	Addr                netip.Addr // without zone; Index stands for it
 	Loopback, Multicast bool
 	NoCarrier           bool   // no cable, no peer, no access point
-	Label               string // name that the address has of its own, as eth0:1; else empty
+	Label               string // name of the address itself, as eth0:1; "" if it has none
 }
 
-// Listen opens a UDP socket on the wildcard address. A port that is taken
-// gives an error that wraps EADDRINUSE.
+// Listen opens a UDP socket on the wildcard address. For a port that is taken the error wraps
+// EADDRINUSE.
 func Listen(cfg Config) (Conn, error) {
 	switch {
 	case cfg.TTL < 0 || cfg.TTL > 255:

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// portable moves datagram by datagram through the standard library, which
-// keeps addresses by value and so allocates nothing. (ReadBatch and WriteBatch
-// of x/net would allocate an address for each datagram.)
+// portable sends and receives datagram by datagram through the standard library, which keeps
+// addresses by value and so allocates nothing. (ReadBatch and WriteBatch of x/net would allocate an
+// address for each datagram.)
 type portable struct {
 	*socket
 	oob []byte // control messages of the datagram being read
@@ -28,7 +28,7 @@ func (c *portable) ReadBatch(slots []RxSlot) (int, error) {
 	for transient := 0; ; {
 		n, oobn, flags, from, err := c.udp.ReadMsgUDPAddrPort(slot.Buf, c.oob)
 		c.count.rxSyscalls.Add(1)
-		cut := isCut(flags, err)
+		cut := isTruncated(flags, err)
 		if err != nil && !cut {
 			if transient < transientMax && isTransientRxError(err) {
 				transient++
@@ -39,8 +39,8 @@ func (c *portable) ReadBatch(slots []RxSlot) (int, error) {
 		}
 		slot.N, slot.Seg, slot.Truncated = n, 0, cut
 		slot.From = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		said := parseControl(c.oob[:oobn])
-		slot.TOS, slot.To = said.tos, said.to
+		ctl := parseControl(c.oob[:oobn])
+		slot.TOS, slot.To = ctl.tos, ctl.to
 		c.count.rxDatagrams.Add(1)
 		c.count.rxBytes.Add(uint64(n))
 		if cut {
@@ -75,7 +75,7 @@ func (c *portable) WriteBatch(trains []TxTrain) (int, error) {
 	return len(trains), nil
 }
 
-// destination puts to into the form that the socket's family wants.
+// destination returns address to in the form of the socket's family.
 func (c *portable) destination(to netip.AddrPort) (netip.AddrPort, error) {
 	addr := to.Addr().Unmap()
 	if !addr.IsValid() || addr.Is6() && !c.v6 {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// transientMax bounds the ICMP reports that one call swallows in a row; a
-	// socket that reports nothing else is broken.
+	// transientMax bounds the ICMP reports that one call ignores in a row; a socket that returns
+	// nothing else is broken.
 	transientMax = 100
 
 	// Waits for ENOBUFS double from the first to the tenth: 50 µs to 26 ms, 51 ms together.
@@ -27,15 +27,15 @@ const (
 	noBufsWaitFirst = 50 * time.Microsecond
 )
 
-// socket is what both implementations share: the bound socket, its options,
-// memberships and counters.
+// socket is the part that both implementations share: the bound socket, its options, memberships
+// and counters.
 type socket struct {
 	udp  *net.UDPConn
 	raw  syscall.RawConn
 	v6   bool
 	port uint16
 
-	// scope completes link-local IPv6 destinations that name no zone.
+	// scopeIndex and scopeName complete link-local IPv6 destinations without a zone.
 	scopeIndex uint32
 	scopeName  string
 
@@ -44,7 +44,7 @@ type socket struct {
 	count          counters
 }
 
-// counters are written once a system call and read by Stats at any time.
+// counters are written once per system call and read by Stats at any time.
 type counters struct {
 	rxDatagrams, rxBytes, rxSyscalls atomic.Uint64
 	txDatagrams, txBytes, txSyscalls atomic.Uint64
@@ -53,7 +53,7 @@ type counters struct {
 	drops                            dropCounter
 }
 
-// openSocket binds and sets every option that both implementations want.
+// openSocket binds a socket and sets the options that both implementations need.
 func openSocket(cfg Config) (*socket, error) {
 	network := "udp4"
 	if cfg.IPv6 {
@@ -88,8 +88,8 @@ func openSocket(cfg Config) (*socket, error) {
 	return s, nil
 }
 
-// v4Options says whether the socket takes options and groups of IPv4. Linux
-// allows them on a dual-stack socket too.
+// v4Options reports whether the socket takes options and groups of IPv4. Linux allows them on a
+// dual-stack socket too.
 func (s *socket) v4Options() bool { return !s.v6 || runtime.GOOS == "linux" }
 
 func (s *socket) setOptions(cfg Config) error {
@@ -137,7 +137,7 @@ func (s *socket) setOptions(cfg Config) error {
 	return err
 }
 
-// net returns i as the packages of x/net want it; nil for the zero index.
+// net returns i as the packages of x/net expect it; nil for index 0.
 func (i *Interface) net() *net.Interface {
 	if i.Index == 0 {
 		return nil
@@ -173,8 +173,8 @@ func (s *socket) caps() Caps {
 	}
 }
 
-// ioError reduces the errors that every caller tests for to the bare
-// sentinels, which saves the callers errors.Is and the log a wordy wrapper.
+// ioError replaces the errors that every caller tests for by the bare sentinels. Callers then need
+// no errors.Is, and the log no wordy wrapper.
 func ioError(err error) error {
 	switch {
 	case err == nil:
@@ -187,13 +187,13 @@ func ioError(err error) error {
 	return err
 }
 
-// sendError names the destination of what could not be sent.
+// sendError adds the destination to err.
 func sendError(to netip.AddrPort, err error) error {
 	return fmt.Errorf("netio: send to %v: %w", to, err)
 }
 
-// retry decides what follows a failed send: again at once or after a short
-// wait (true), or give up. It holds the budget of one WriteBatch.
+// retry decides what follows a failed send: another attempt, at once or after a short wait (true),
+// or an error. It holds the budget of one WriteBatch.
 type retry struct{ transient, noBufs int }
 
 func (r *retry) again(c *counters, e syscall.Errno) bool {
@@ -211,7 +211,7 @@ func (r *retry) again(c *counters, e syscall.Errno) bool {
 	return false
 }
 
-// scoped says whether addr needs the index of an interface to be reachable.
+// scoped reports whether addr needs the index of an interface to be reachable.
 func scoped(addr netip.Addr) bool {
 	return addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast()
 }

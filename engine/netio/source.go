@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// Source returns the address that datagrams to a destination leave from, as the
-// system chooses it for a socket that Listen opens with cfg: sockets are bound to
-// the wildcard address and cannot tell. IPv4 is not mapped, and there is no zone.
-// It opens a socket for a moment and sends nothing.
+// Source returns the address from which a socket that Listen opens with cfg sends to a destination.
+// Such sockets are bound to the wildcard address and cannot tell. IPv4 is not mapped, and there is no
+// zone. Source opens a socket for a moment and sends nothing.
 func Source(cfg Config, to netip.AddrPort) (netip.Addr, error) {
 	s, err := openSocket(Config{IPv6: cfg.IPv6, MulticastIf: cfg.MulticastIf})
 	if err != nil {
@@ -38,7 +37,7 @@ func Source(cfg Config, to netip.AddrPort) (netip.Addr, error) {
 	return netip.Addr{}, fmt.Errorf("netio: source for %v: %w", to, ErrFamily)
 }
 
-// sockaddr puts to into the form that the socket's family wants.
+// sockaddr returns address to in the form of the socket's family.
 func (s *socket) sockaddr(to netip.AddrPort) (syscall.Sockaddr, error) {
 	addr := to.Addr()
 	if !s.v6 {

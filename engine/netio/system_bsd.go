@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Types of control messages as parseControl meets them. These systems join no
-// datagrams: no control message has type -1.
+// Types of the control messages for parseControl. These systems have no GRO: no control message has
+// type -1.
 const (
 	cmsgTOS = unix.IP_RECVTOS
 	cmsgGRO = -1
@@ -61,8 +61,8 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	return nil
 }
 
-// sizeBuffer asks for want bytes and returns what was granted. These systems
-// refuse sizes above their limit instead of cutting them: halve until one passes.
+// sizeBuffer asks for want bytes and returns what the system granted. These systems refuse a size
+// above their limit instead of reducing it, so sizeBuffer halves it until one is accepted.
 func sizeBuffer(fd, opt, want int) (int, error) {
 	for ; want > 0; want /= 2 {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, want) == nil {

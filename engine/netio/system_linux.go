@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Types of control messages as parseControl meets them.
+// Types of the control messages for parseControl.
 const (
 	cmsgTOS = unix.IP_TOS
 	cmsgGRO = unix.UDP_GRO
 	cmsgDst = unix.IP_PKTINFO
 
-	cmsgDstAt = 8 // behind the index and the address that an answer would have
+	cmsgDstAt = 8 // behind the interface index and the local address
 )
 
 type sockopt struct {
@@ -29,8 +29,8 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 1, "broadcast"},
 		{unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT, "path MTU discovery off"},
 		{unix.SOL_IP, unix.IP_RECVTOS, 1, "receive TOS"},
-		// What membership sockets join must reach this one. On by default for
-		// IPv4 sockets, off for the IPv4 side of dual-stack ones.
+		// This socket must receive the groups of the membership sockets. The option is on by
+		// default for IPv4 sockets, and off for the IPv4 side of dual-stack ones.
 		{unix.SOL_IP, unix.IP_MULTICAST_ALL, 1, "receive groups of other sockets"},
 	}
 	if s.v6 {
@@ -39,7 +39,7 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 			sockopt{unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1, "receive traffic class"})
 	}
 	switch {
-	case cfg.Destinations && s.v6: // IPv4 comes mapped
+	case cfg.Destinations && s.v6: // IPv4 arrives mapped
 		opts = append(opts, sockopt{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1, "receive destination"})
 	case cfg.Destinations:
 		opts = append(opts, sockopt{unix.SOL_IP, unix.IP_PKTINFO, 1, "receive destination"})
@@ -68,8 +68,8 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	return nil
 }
 
-// sizeBuffer asks for want bytes, past the sysctl limit where permitted, and
-// returns what was granted. The kernel doubles the number for its own overhead.
+// sizeBuffer asks for want bytes, above the sysctl limit where that is allowed, and returns what the
+// kernel granted. The kernel doubles the number for its own overhead.
 func sizeBuffer(fd, opt, force, want int) (int, error) {
 	if want > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, want) != nil {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, want); err != nil {
@@ -80,8 +80,8 @@ func sizeBuffer(fd, opt, force, want int) (int, error) {
 	return got / 2, err
 }
 
-// dropCounter extends the kernel's 32-bit count of drops. Asking costs the
-// data path nothing, unlike a control message with each datagram.
+// dropCounter extends the kernel's 32-bit count of drops. Reading it on request costs the data path
+// nothing, unlike a control message with each datagram.
 type dropCounter struct {
 	mu    sync.Mutex
 	last  uint32
@@ -98,7 +98,7 @@ func (c *dropCounter) read(raw syscall.RawConn) uint64 {
 		_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	})
-	// A closed socket, or a kernel before 4.12, leaves the last count standing.
+	// If the socket is closed, or the kernel older than 4.12, the last count stays.
 	if err == nil && errno == 0 && size > 4*unix.SK_MEMINFO_DROPS {
 		now := info[unix.SK_MEMINFO_DROPS]
 		c.total += uint64(now - c.last)

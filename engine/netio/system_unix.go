@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trafficClassSettable says that x/net can set the traffic class of IPv6.
+// trafficClassSettable: x/net can set the traffic class of IPv6.
 const trafficClassSettable = true
 
 // sharePort is a net.ListenConfig.Control that sets SO_REUSEADDR, and
@@ -29,8 +29,8 @@ func sharePort(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// isTransientRx says that a read failed only because ICMP reported the fate of
-// something sent earlier; the report is consumed by the read.
+// isTransientRx reports whether a read failed only because of an ICMP report about an earlier send.
+// The read has consumed the report.
 func isTransientRx(e syscall.Errno) bool {
 	switch e {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN,
@@ -40,24 +40,24 @@ func isTransientRx(e syscall.Errno) bool {
 	return false
 }
 
-// isTransientTx says the same of a send. Unreachable networks are not in it:
-// there the route fails, not an earlier datagram.
+// isTransientTx is isTransientRx for a send. Unreachable networks are not among them: there the
+// route of this datagram fails, not an earlier datagram.
 func isTransientTx(e syscall.Errno) bool {
 	return e == unix.ECONNREFUSED || e == unix.ECONNRESET
 }
 
 func isNoBufs(e syscall.Errno) bool { return e == unix.ENOBUFS || e == unix.ENOMEM }
 
-// isFullErrno: ENOBUFS past the limit of IPv4 memberships or sources, ENOMEM
-// where the option memory of an IPv6 socket is used up, ETOOMANYREFS on BSD.
+// isFullErrno: ENOBUFS beyond the limit of IPv4 memberships or sources, ENOMEM when the option memory
+// of an IPv6 socket is used up, ETOOMANYREFS on BSD.
 func isFullErrno(e syscall.Errno) bool {
 	return e == unix.ENOBUFS || e == unix.ENOMEM || e == unix.ETOOMANYREFS
 }
 
-// isCut says that the buffer was too small.
-func isCut(flags int, _ error) bool { return flags&unix.MSG_TRUNC != 0 }
+// isTruncated reports whether the buffer was too small.
+func isTruncated(flags int, _ error) bool { return flags&unix.MSG_TRUNC != 0 }
 
-// control is what the control messages of one received message say.
+// control has the values from the control messages of one received message.
 type control struct {
 	tos uint8
 	seg int
@@ -95,12 +95,12 @@ func parseControl(b []byte) (c control) {
 	return c
 }
 
-// rxControlBytes holds a traffic class and a GRO size of 4 bytes each, what else
-// an IPv4 packet on a dual-stack socket may carry, and a destination.
+// rxControlBytes is room for a traffic class and a GRO size of 4 bytes each, for what else an IPv4
+// packet on a dual-stack socket may bring, and for a destination.
 var rxControlBytes = 4*unix.CmsgSpace(4) + unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 
-// sourceOf connects a socket that is not bound to an address, which tells the one
-// that the system sends from.
+// sourceOf connects a socket without an address of its own, and returns the address that the system
+// chose for it.
 func sourceOf(fd uintptr, to syscall.Sockaddr) (syscall.Sockaddr, error) {
 	if err := syscall.Connect(int(fd), to); err != nil {
 		return nil, err

@@ -15,10 +15,10 @@ const (
 	ipv6DontFragment = 14
 )
 
-// trafficClassSettable: x/net has no traffic class of IPv6 here.
+// trafficClassSettable: x/net has no traffic class of IPv6 on Windows.
 const trafficClassSettable = false
 
-// rxControlBytes is not 0, so that reads take the path that tells truncation.
+// rxControlBytes is not 0, so that reads report truncation.
 const rxControlBytes = 64
 
 // sharePort is a net.ListenConfig.Control that sets SO_REUSEADDR.
@@ -38,7 +38,7 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, windows.SO_BROADCAST, 1); err != nil {
 		return fmt.Errorf("netio: broadcast: %w", err)
 	}
-	// Off unless set; a version that does not know the option fragments anyway.
+	// The option is off by default; a version without it fragments anyway.
 	if s.v6 {
 		windows.SetsockoptInt(h, windows.IPPROTO_IPV6, ipv6DontFragment, 0)
 	} else {
@@ -59,7 +59,7 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	return nil
 }
 
-// sizeBuffer asks for want bytes and returns what was granted.
+// sizeBuffer asks for want bytes and returns what the system granted.
 func sizeBuffer(h windows.Handle, opt, want int) (int, error) {
 	if want > 0 {
 		if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, opt, want); err != nil {
@@ -69,7 +69,7 @@ func sizeBuffer(h windows.Handle, opt, want int) (int, error) {
 	return windows.GetsockoptInt(h, windows.SOL_SOCKET, opt)
 }
 
-// isTransientRx: a port or host that was unreachable for something sent earlier.
+// isTransientRx: a port or host was unreachable for an earlier send.
 func isTransientRx(e syscall.Errno) bool {
 	return e == windows.WSAECONNRESET || e == windows.WSAENETRESET
 }
@@ -80,11 +80,10 @@ func isNoBufs(e syscall.Errno) bool { return e == windows.WSAENOBUFS }
 
 func isFullErrno(e syscall.Errno) bool { return e == windows.WSAENOBUFS }
 
-// isCut says that the buffer was too small, which is an error here.
-func isCut(_ int, err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
+// isTruncated reports whether the buffer was too small, which is an error on Windows.
+func isTruncated(_ int, err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
 
-// control is what the control messages of one received message say: nothing is
-// asked for here.
+// control has the values from control messages; none are requested on Windows.
 type control struct {
 	tos uint8
 	to  netip.Addr
@@ -92,8 +91,8 @@ type control struct {
 
 func parseControl([]byte) control { return control{} }
 
-// sourceOf connects a socket that is not bound to an address, which tells the one
-// that the system sends from.
+// sourceOf connects a socket without an address of its own, and returns the address that the system
+// chose for it.
 func sourceOf(fd uintptr, to syscall.Sockaddr) (syscall.Sockaddr, error) {
 	if err := syscall.Connect(syscall.Handle(fd), to); err != nil {
 		return nil, err
@@ -101,7 +100,7 @@ func sourceOf(fd uintptr, to syscall.Sockaddr) (syscall.Sockaddr, error) {
 	return syscall.Getsockname(syscall.Handle(fd))
 }
 
-// dropCounter: this system does not tell.
+// dropCounter: Windows does not count drops.
 type dropCounter struct{}
 
 func (dropCounter) read(syscall.RawConn) uint64 { return 0 }

@@ -11,36 +11,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mtuLeastIPv6 is the MTU below which the kernel takes IPv6 away from an interface,
-// memberships included.
+// mtuLeastIPv6 is the MTU below which the kernel removes IPv6 from an interface, including its
+// memberships.
 const mtuLeastIPv6 = 1280
 
-// goneMax bounds the indexes that Gone keeps. A host may lose hundreds of interfaces at
-// once, when its containers stop.
+// goneMax bounds the indexes that Gone keeps. A host may lose hundreds of interfaces at once, when
+// its containers stop.
 const goneMax = 1 << 12
 
-// newsBytes is room for the news of thousands of interfaces: when some are lost, everything
-// has to be joined again.
+// newsBytes is room for notices about thousands of interfaces. If notices are lost, every group has
+// to be joined again.
 const newsBytes = 4 << 20
 
-// Watch hears from the kernel that interfaces or addresses have changed.
+// Watch receives the kernel's notices about changed interfaces and addresses.
 type Watch struct {
 	file *os.File
 	buf  []byte
 
 	mu   sync.Mutex
 	gone []int
-	many bool // gone was full
+	all  bool // gone was full, or notices were lost
 }
 
-// NewWatch begins to listen for changes (rtnetlink). A system without such news
-// returns an error.
+// NewWatch starts to listen for changes (rtnetlink). It fails on a system without such notices.
 func NewWatch() (*Watch, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	// The system may allow less, which does.
+	// The system may grant less, which is enough for fewer interfaces.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, newsBytes) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, newsBytes)
 	}
@@ -52,8 +51,8 @@ func NewWatch() (*Watch, error) {
 	return &Watch{file: os.NewFile(uintptr(fd), "rtnetlink"), buf: make([]byte, 1<<16)}, nil
 }
 
-// Next waits for a change. It returns net.ErrClosed after Close. When the kernel had
-// more news than fit, some are lost, which counts as a change.
+// Next waits for a change. After Close it returns net.ErrClosed. If the kernel had to drop notices,
+// that counts as a change.
 func (w *Watch) Next() error {
 	for {
 		n, err := w.file.Read(w.buf)
@@ -61,7 +60,7 @@ func (w *Watch) Next() error {
 			switch {
 			case errors.Is(err, unix.ENOBUFS):
 				linksChanged.Add(1)
-				w.noteAll()
+				w.setAll()
 				return nil
 			case errors.Is(err, os.ErrClosed):
 				return net.ErrClosed
@@ -82,8 +81,8 @@ func (w *Watch) Next() error {
 	}
 }
 
-// note keeps the index of an interface that has lost its memberships, and reports
-// whether m tells of a change.
+// note reports whether m is about a change, and keeps the index of an interface that has lost its
+// memberships.
 func (w *Watch) note(m *syscall.NetlinkMessage) bool {
 	switch m.Header.Type {
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -103,19 +102,19 @@ func (w *Watch) note(m *syscall.NetlinkMessage) bool {
 		if len(w.gone) < goneMax {
 			w.gone = append(w.gone, index)
 		} else {
-			w.many = true
+			w.all = true
 		}
 	}
 	return true
 }
 
-func (w *Watch) noteAll() {
+func (w *Watch) setAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.many = true
+	w.all = true
 }
 
-// linkMTU is the MTU that a message about an interface gives, in bytes.
+// linkMTU returns the MTU in a notice about an interface, bytes.
 func linkMTU(m *syscall.NetlinkMessage) uint32 {
 	attrs, err := syscall.ParseNetlinkRouteAttr(m)
 	if err != nil {
@@ -129,13 +128,13 @@ func linkMTU(m *syscall.NetlinkMessage) uint32 {
 	return mtuLeastIPv6
 }
 
-// Gone returns the indexes of interfaces that have lost their memberships since the last
-// call, even if they are there again; all says that it may be any.
+// Gone returns the indexes of interfaces that have lost their memberships since the last call, even
+// if they exist again; all means that it may be any interface.
 func (w *Watch) Gone() (list []int, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	list, all = w.gone, w.many
-	w.gone, w.many = nil, false
+	list, all = w.gone, w.all
+	w.gone, w.all = nil, false
 	return list, all
 }
 

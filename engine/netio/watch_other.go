@@ -4,10 +4,10 @@ package netio
 
 import "errors"
 
-// Watch hears from the kernel that interfaces or addresses have changed: on Linux alone.
+// Watch receives notices about changed interfaces and addresses, on Linux only.
 type Watch struct{}
 
-// NewWatch returns an error: who wants to know has to look.
+// NewWatch returns an error: callers have to look from time to time.
 func NewWatch() (*Watch, error) { return nil, errors.ErrUnsupported }
 
 // Next waits for a change.

@@ -7,17 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// linksChanged counts the changes of interfaces that a Watch has heard of: what was known
-// about names and indexes before may be wrong by now.
+// linksChanged counts the notices that any Watch has received about interfaces. A cached name or
+// index may be wrong after each.
 var linksChanged atomic.Uint32
 
 // zonesMax bounds the cached zones; a host with more interfaces starts over.
 const zonesMax = 256
 
-// zoneNames gives received link-local addresses their zone, the name of the
-// interface with the scope id. Looking one up asks the kernel and allocates,
-// so each is kept; so is an address with it, which keeps netip's interned
-// zone alive and With free of allocation.
+// zoneNames gives received link-local addresses their zone, the name of the interface with the scope
+// id. A lookup asks the kernel and allocates, so the result is kept. It is kept as an address,
+// because that keeps netip's interned zone alive and makes WithZone free of allocation.
 type zoneNames struct {
 	byIndex map[uint32]netip.Addr
 	asOf    uint32
