@@ -21,12 +21,9 @@ import (
 // the ring is free, for a disk that is merely slower than the network would otherwise
 // keep every question waiting for as long as the ring and the socket last.
 
-const (
-	asideSlots = 16 // 1 MiB
-	// stallMax is how long a disk may take nothing at all. Then rx stops, so that the
-	// session times out: one receiver with a dead disk must not keep all the others.
-	stallMax = 30 * time.Second
-)
+// stallMax is how long a disk may take nothing at all. Then rx stops, so that the
+// session times out: one receiver with a dead disk must not keep all the others.
+const stallMax = 30 * time.Second
 
 // DiskState says how a receiver's disk keeps up.
 type DiskState uint8

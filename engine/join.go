@@ -137,6 +137,20 @@ func (r *receiveRun) survey() error {
 	return nil
 }
 
+// joinPublic joins the public groups when the run begins.
+func (r *receiveRun) joinPublic(groups []netip.Addr) error {
+	if err := r.survey(); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if err := r.joinAll(g, receiver.Session{}); err != nil {
+			return err
+		}
+	}
+	r.chooseUID()
+	return nil
+}
+
 // joinAll joins group wherever it can. A public group that finds no interface waits for
 // one. Otherwise it returns an error if group is joined nowhere.
 func (r *receiveRun) joinAll(group netip.Addr, s receiver.Session) error {

@@ -98,15 +98,9 @@ func newJoinRun(t *testing.T, cfg *ReceiveConfig, fake *fakeHost) *joinRun {
 			j.uids = append(j.uids, e.UID)
 		}
 	})
-	if err := j.survey(); err != nil {
+	if err := j.joinPublic(public); err != nil {
 		t.Fatal(err)
 	}
-	for _, g := range public {
-		if err := j.joinAll(g, receiver.Session{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	j.chooseUID()
 	j.tellWaiting()
 	return j
 }

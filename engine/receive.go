@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"uftp/engine/clock"
 	"uftp/engine/machine"
@@ -12,13 +13,6 @@ import (
 	"uftp/engine/store"
 	"uftp/engine/tap"
 	"uftp/wire"
-)
-
-// Fixed sizes of a receiver.
-const (
-	defaultCacheBytes = 16 << 20
-	minRxSlots        = 32
-	replySlots        = 256 // control packets planned but not sent
 )
 
 // Receive runs a receiver until ctx is cancelled: then every session is aborted
@@ -84,100 +78,26 @@ type receiveRun struct {
 	pending int // answers to come
 }
 
+// receiveOn is Receive on a connection that is open already.
 func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) error {
-	caps := conn.Caps()
-	r := &receiveRun{
-		host: newHost(newWall(), conn, cfg.Net, cfg.Tick, cfg.Trace, report),
-		sink: sink, cfg: &cfg,
-		files:   map[machine.FileRef]*openFile{},
-		workers: map[uint32]*worker{},
-	}
-	r.stats = func() machine.Event {
-		r.sessions = r.m.Stats(r.sessions[:0])
-		return ReceiveTick{append([]receiver.Stats(nil), r.sessions...)}
-	}
 	if cfg.watch != nil {
 		defer cfg.watch.Close()
 	}
-	public := r.memberships.init(&cfg, r.began)
-	r.m = receiver.New(cfg.Receiver, r.began)
-	r.answers = newMailbox[answer](r.wake)
-	err := r.survey()
-	for _, g := range public {
-		if err == nil {
-			err = r.joinAll(g, receiver.Session{})
-		}
-	}
+	plan := planReceive(&cfg, conn.Caps())
+	r, public := newReceiveRun(&cfg, sink, conn, report)
 	var rxTap, txTap *tap.Lane
+	err := r.joinPublic(public)
 	if err == nil {
-		r.chooseUID()
 		rxTap, txTap, err = r.capture(cfg.Capture, cfg.Net, tap.Data, tap.Control, cfg.holdCapture)
 	}
 	if err != nil {
 		r.finish("", nil, nil)
 		return err
 	}
+	r.start(&plan, rxTap, txTap)
+	r.startUpkeep(ctx)
 
-	// Memory: CacheBytes of slots, fixed from here on. A slot holds what the kernel
-	// joins, or one datagram when it does not.
-	slotBytes := 2 * 8192
-	if caps.GRO {
-		slotBytes = netio.SlotBytes
-	}
-	cache := cfg.CacheBytes
-	if cache == 0 {
-		cache = defaultCacheBytes
-	}
-	stages := []int{1, 1, 1}
-	if cfg.Workers > 0 {
-		stages = []int{1, cfg.Workers, 1, 1}
-	}
-	last := len(stages) - 1
-	opened := make([]receiver.Unsealed, slotWritesMax) // of the slot that the core is at
-	slots := max(minRxSlots, cache/slotBytes)
-	in := ring.New(slots, func(_ int, s *rxSlot) {
-		s.buf, s.opened = make([]byte, slotBytes), opened
-		if cfg.Workers > 0 {
-			s.opened = make([]receiver.Unsealed, slotWritesMax)
-		}
-	}, stages...)
-	aside := ring.New(asideSlots, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, slotBytes), opened }, 1, 1)
-	out := ring.New(replySlots, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
-	r.rx = in.Hand(last-1, 0)
-	r.rx.SetWake(r.wake)
-	r.aside = aside.Hand(1, 0)
-	r.aside.SetWake(r.wake)
-	r.backlog = newBacklog(slots)
-	r.tx = out.Hand(0, 0)
-	r.tx.SetWake(r.wake)
-
-	quit := r.quit
-	for i := range cfg.Workers {
-		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), quit))
-	}
-	wake := make(chan struct{}, 1)
-	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: quit, hold: cfg.holdDisk}
-	r.writer.hand.SetWake(wake)
-	r.run(func() { sink.Clean(ctx) })
-	if cfg.watch != nil {
-		r.run(r.watch)
-	}
-	if cfg.ResumeFor > 0 {
-		r.run(func() { expireLoop(sink, cfg.ResumeFor, r.notes, quit) })
-	}
-	if cfg.Sink.Temp != "" {
-		r.run(func() { retryLoop(sink, r.notes, quit) })
-	}
-	r.reader = newReader(r.wall, conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, quit)
-	r.run(r.reader.run)
-	for _, w := range r.unsealers {
-		r.run(w.run)
-	}
-	r.run(r.writer.run)
-	t := &transmitter{wall: r.wall, conn: conn, notes: r.notes, tap: txTap, trace: cfg.Trace, quit: quit}
-	r.run(func() { t.run(out.Hand(1, 0)) })
-
-	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
+	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: conn.Caps(), WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
 	r.tellJoined()
 	r.tellWaiting()
 	for _, w := range sink.Warnings() {
@@ -201,6 +121,74 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		r.put(Stopped{conn.Stats(), r.wall.now().Sub(r.began)})
 	})
 	return nil
+}
+
+// newReceiveRun returns the run and the public groups that it should join.
+func newReceiveRun(cfg *ReceiveConfig, sink *store.Sink, conn netio.Conn, report Reporter) (r *receiveRun, public []netip.Addr) {
+	r = &receiveRun{
+		host: newHost(newWall(), conn, cfg.Net, cfg.Tick, cfg.Trace, report),
+		sink: sink, cfg: cfg,
+		files:   map[machine.FileRef]*openFile{},
+		workers: map[uint32]*worker{},
+	}
+	public = r.memberships.init(cfg, r.began)
+	r.m = receiver.New(cfg.Receiver, r.began)
+	r.stats = func() machine.Event {
+		r.sessions = r.m.Stats(r.sessions[:0])
+		return ReceiveTick{append([]receiver.Stats(nil), r.sessions...)}
+	}
+	r.answers = newMailbox[answer](r.wake)
+	return r, public
+}
+
+// start makes the rings and starts the stages that datagrams pass.
+func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
+	opened := make([]receiver.Unsealed, slotWritesMax) // of the slot that the core is at
+	in := ring.New(p.in.n, func(_ int, s *rxSlot) {
+		s.buf, s.opened = make([]byte, p.in.bytes), opened
+		if p.openers > 0 {
+			s.opened = make([]receiver.Unsealed, slotWritesMax)
+		}
+	}, p.stages...)
+	aside := ring.New(p.aside.n, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, p.aside.bytes), opened }, 1, 1)
+	out := txRing(p.out, 1, 1)
+	last := len(p.stages) - 1
+	r.rx, r.aside, r.tx = in.Hand(last-1, 0), aside.Hand(1, 0), out.Hand(0, 0)
+	r.rx.SetWake(r.wake)
+	r.aside.SetWake(r.wake)
+	r.tx.SetWake(r.wake)
+	r.backlog = newBacklog(p.in.n)
+
+	// All hands have their place to sleep before the first goroutine touches a ring.
+	r.reader = newReader(r.wall, r.conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, r.quit)
+	for i := range p.openers {
+		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), r.quit))
+	}
+	wake := make(chan struct{}, 1)
+	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: r.quit, hold: r.cfg.holdDisk}
+	r.writer.hand.SetWake(wake)
+	t := &transmitter{wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit}
+
+	r.run(r.reader.run)
+	for _, w := range r.unsealers {
+		r.run(w.run)
+	}
+	r.run(r.writer.run)
+	r.run(func() { t.run(out.Hand(1, 0)) })
+}
+
+// startUpkeep starts what goes on beside the sessions.
+func (r *receiveRun) startUpkeep(ctx context.Context) {
+	r.run(func() { r.sink.Clean(ctx) })
+	if r.cfg.watch != nil {
+		r.run(r.watch)
+	}
+	if r.cfg.ResumeFor > 0 {
+		r.run(func() { expireLoop(r.sink, r.cfg.ResumeFor, r.notes, r.quit) })
+	}
+	if r.cfg.Sink.Temp != "" {
+		r.run(func() { retryLoop(r.sink, r.notes, r.quit) })
+	}
 }
 
 // watch wakes the core when interfaces change.

@@ -19,40 +19,10 @@ import (
 	"uftp/wire"
 )
 
-// Fixed sizes of a sender.
 const (
-	txSlots  = 64 // trains and control packets planned but not sent; 4 MiB of buffers
-	ctlSlots = 64 // receive buffers; one holds a datagram or what the kernel has joined
-	rxBatch  = 16 // datagrams of one system call
-	txBatch  = 16 // trains of one system call
-	// signedTrain is the most blocks of a train that have a signature each: with a long
-	// RSA key on a slow machine a full train takes longer than receivers wait for data.
-	signedTrain = 4
-	// fillMost is for how long trains are filled, where the transmitter does it, before
-	// those that are ready leave.
-	fillMost  = time.Millisecond
 	lookahead = 5 * time.Millisecond
-	// together is how much before its time a train may leave with one that is due. At
-	// high rates that saves a wake-up, here and at the receivers, for most trains, and
-	// is far below the bursts that trains of 1 ms are.
-	together = 150 * time.Microsecond
-	catchUp  = time.Millisecond // of the rate that may leave at once after a stall
 	// shortWait is what is slept without an ear for anything else.
 	shortWait = 300 * time.Microsecond
-)
-
-// What depends on each other in other packages.
-const (
-	// A path that turns all of the ring around, and the packet that overtakes it, loses
-	// nothing to the window against replays.
-	_ = uint(aead.WindowLen - (txSlots*machine.MaxTrainBlocks + 1))
-	// A train is what the kernel takes in one send.
-	_ = uint(netio.MaxTrainSegs - machine.MaxTrainBlocks)
-	// A receive buffer holds all that the kernel joins, and every control packet.
-	_ = uint(netio.SlotBytes - machine.MaxPacket)
-	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
-	// A receiver that waits for its disk is not given up for that.
-	_ = uint64(sender.StallLeast - stallMax - 5*time.Second)
 )
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx
@@ -90,7 +60,7 @@ type sendRun struct {
 	out    machine.Out
 	alive  machine.Packet     // what overtakes
 	tx     *ring.Hand[txSlot] // plans
-	past   *ring.Hand[txSlot] // says what overtakes: one slot, see overtakeLoop
+	urgent *ring.Hand[txSlot] // says what overtakes: one slot, see runUrgent
 	reaped uint64             // position up to which departures were told to the machine
 	trains int                // planned and not reaped
 	rx     *ring.Hand[rxSlot] // handles
@@ -107,113 +77,34 @@ type sendRun struct {
 	result   SendResult
 }
 
-// fileFailure says that a file could not be read any more.
-type fileFailure struct {
-	src *source
-	err error
-}
-
 // sendOn is Send on a connection that is open already.
 func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporter) (SendResult, error) {
-	w := newWall()
-	if cfg.shortSleep != nil {
-		w.shortSleep = cfg.shortSleep
-	}
-	caps := conn.Caps()
 	sc := &cfg.Session
+	defer sc.Security.Wipe()
 	if sc.Group == 0 {
 		sc.Group = randomGroup()
-	}
-	workers := max(1, cfg.Workers)
-	sealers := make([]*aead.Sealer, workers) // nil in a session in clear
-	stride := wire.HeaderLen + wire.FileSegLen + sc.BlockSize
-	if sec := sc.Security; sec != nil {
-		defer sec.Wipe()
-		defer func() {
-			for _, s := range sealers {
-				wipe(s)
-			}
-		}()
-		for i := range sealers {
-			var err error
-			if sealers[i], err = sec.NewSealer(); err != nil {
-				return SendResult{}, fmt.Errorf("setting up encryption: %w", err)
-			}
-		}
-		stride = sealers[0].Size(wire.FileSegLen + sc.BlockSize)
-	}
-	if sc.TrainBlocks == 0 {
-		sc.TrainBlocks = trainBlocks(caps, stride, sc.Security.Signs())
 	}
 	if sc.Lookahead == 0 {
 		sc.Lookahead = lookahead
 	}
-
-	r := &sendRun{
-		host:   newHost(w, conn, cfg.Net, cfg.Tick, cfg.Trace, report),
-		offers: make(chan offer, 1),
-		wants:  make(chan struct{}, 1),
-		closes: newMailbox[*source](make(chan struct{}, 1)),
-		hold:   cfg.holdDisk,
+	sealers, err := newSealers(sc.Security, max(1, cfg.Workers))
+	if err != nil {
+		return SendResult{}, fmt.Errorf("setting up encryption: %w", err)
 	}
-	r.m = sender.New(*sc, r.began)
-	r.stats = func() machine.Event { return SendTick{r.m.Stats()} }
-	r.active(r.began, true)
-	r.failed = newMailbox[fileFailure](r.wake)
-	r.result.Group, r.result.Instance, r.result.Caps = sc.Group, sc.Instance, caps
+	plan := planSend(&cfg, conn.Caps(), sealers[0])
+	sc.TrainBlocks = plan.trainBlocks
+	r := newSendRun(&cfg, conn, report)
 	rxTap, txTap, err := r.capture(cfg.Capture, cfg.Net, tap.Control, tap.Data, cfg.holdCapture)
 	if err != nil {
+		wipeAll(sealers)
 		r.finish("", nil, nil)
 		return SendResult{}, err
 	}
 	r.put(Opened{
-		Port: conn.LocalPort(), Caps: caps, WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
+		Port: conn.LocalPort(), Caps: conn.Caps(), WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
 		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
 	})
-
-	// Memory: (txSlots + ctlSlots) * 64 KiB, about 8 MiB, fixed from here on.
-	bufBytes := max(sc.TrainBlocks*stride, machine.MaxPacket)
-	stages := []int{1, 1}
-	if cfg.Workers > 0 {
-		stages = []int{1, workers, 1}
-	}
-	out := ring.New(txSlots, func(_ int, s *txSlot) { s.buf = make([]byte, bufBytes) }, stages...)
-	past := ring.New(1, func(_ int, s *txSlot) { s.buf = make([]byte, machine.MaxPacket) }, 1, 1)
-	in := ring.New(ctlSlots, func(_ int, s *rxSlot) { s.buf = make([]byte, netio.SlotBytes) }, 1, 1)
-	r.tx = out.Hand(0, 0)
-	r.tx.SetWake(r.wake)
-	r.past = past.Hand(0, 0)
-	r.past.SetWake(r.wake)
-	r.rx = in.Hand(1, 0)
-	r.rx.SetWake(r.wake)
-
-	quit := r.quit
-	rd := &reader{wall: w, conn: conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: quit}
-	r.run(rd.run)
-	// From here on the sealers belong to those who seal, which wipe them.
-	own := sealers
-	sealers = nil
-	if cfg.Workers > 0 {
-		for i := range workers {
-			r.run(func() {
-				defer wipe(own[i])
-				fillLoop(out.Hand(1, i), own[i], r.failed, quit)
-			})
-		}
-	}
-	t := &transmitter{wall: w, conn: conn, notes: r.notes, tap: txTap, failed: r.failed, inline: cfg.Workers == 0, sealer: own[0], trace: cfg.Trace, quit: quit,
-		packet: sc.BlockSize + sc.Overhead, turn: make(chan struct{}, 1)}
-	r.run(func() {
-		if t.inline {
-			defer wipe(t.sealer)
-		}
-		t.run(out.Hand(len(stages)-1, 0))
-	})
-	r.run(func() { t.overtakeLoop(past.Hand(1, 0)) })
-	cfg.Walk.Now = w.time(w.now())
-	walker := store.NewWalker(cfg.Walk)
-	r.run(func() { walkLoop(walker, cfg.Without, r.wants, r.offers, r.wake, cfg.holdWalk, quit) })
-	r.run(func() { closeLoop(r.closes, r.notes, quit) })
+	r.start(&cfg, &plan, sealers, rxTap, txTap)
 
 	r.loop(ctx, cfg.Begin)
 	if !r.stopping && r.result.Exit != sender.ExitNobody {
@@ -228,21 +119,81 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	return r.result, nil
 }
 
-// wipe wipes a sealer, if there is one.
-func wipe(s *aead.Sealer) {
-	if s != nil {
-		s.Wipe()
+// newSealers returns n sealers of a session, each nil in clear.
+func newSealers(sec *sender.Security, n int) ([]*aead.Sealer, error) {
+	list := make([]*aead.Sealer, n)
+	if sec == nil {
+		return list, nil
+	}
+	for i := range list {
+		var err error
+		if list[i], err = sec.NewSealer(); err != nil {
+			wipeAll(list)
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func wipeAll(list []*aead.Sealer) {
+	for _, s := range list {
+		if s != nil {
+			s.Wipe()
+		}
 	}
 }
 
-// trainBlocks is how many blocks a train has at most, when a datagram takes stride
-// bytes and, perhaps, is signed.
-func trainBlocks(caps netio.Caps, stride int, signed bool) int {
-	n := min(caps.MaxSegs, caps.MaxTrainBytes/stride, machine.MaxTrainBlocks)
-	if signed {
-		n = min(n, signedTrain)
+func newSendRun(cfg *SendConfig, conn netio.Conn, report Reporter) *sendRun {
+	w := newWall()
+	if cfg.shortSleep != nil {
+		w.shortSleep = cfg.shortSleep
 	}
-	return max(1, n)
+	r := &sendRun{
+		host:   newHost(w, conn, cfg.Net, cfg.Tick, cfg.Trace, report),
+		offers: make(chan offer, 1),
+		wants:  make(chan struct{}, 1),
+		closes: newMailbox[*source](make(chan struct{}, 1)),
+		hold:   cfg.holdDisk,
+	}
+	r.m = sender.New(cfg.Session, r.began)
+	r.stats = func() machine.Event { return SendTick{r.m.Stats()} }
+	r.active(r.began, true)
+	r.failed = newMailbox[fileFailure](r.wake)
+	r.result.Group, r.result.Instance, r.result.Caps = cfg.Session.Group, cfg.Session.Instance, conn.Caps()
+	return r
+}
+
+// start makes the rings and starts the stages. From here on the sealers belong to those
+// who seal, which wipe them.
+func (r *sendRun) start(cfg *SendConfig, p *sendPlan, sealers []*aead.Sealer, rxTap, txTap *tap.Lane) {
+	out, urgent := txRing(p.out, p.stages...), txRing(p.urgent, 1, 1)
+	in := ring.New(p.in.n, func(_ int, s *rxSlot) { s.buf = make([]byte, p.in.bytes) }, 1, 1)
+	r.tx, r.urgent, r.rx = out.Hand(0, 0), urgent.Hand(0, 0), in.Hand(1, 0)
+	r.tx.SetWake(r.wake)
+	r.urgent.SetWake(r.wake)
+	r.rx.SetWake(r.wake)
+
+	rd := &reader{wall: r.wall, conn: r.conn, hand: in.Hand(0, 0), notes: r.notes, tap: rxTap, quit: r.quit}
+	r.run(rd.run)
+	t := &transmitter{
+		wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit,
+		packet: cfg.Session.BlockSize + cfg.Session.Overhead, turn: make(chan struct{}, 1),
+	}
+	for i, sealer := range sealers {
+		f := &filler{sealer: sealer, failed: r.failed, quit: r.quit}
+		if p.fillers == 0 {
+			t.filler = f
+			continue
+		}
+		r.run(func() { f.run(out.Hand(1, i)) })
+	}
+	r.run(func() { t.run(out.Hand(len(p.stages)-1, 0)) })
+	r.run(func() { t.runUrgent(urgent.Hand(1, 0)) })
+
+	cfg.Walk.Now = r.wall.time(r.wall.now())
+	walker := store.NewWalker(cfg.Walk)
+	r.run(func() { walkLoop(walker, cfg.Without, r.wants, r.offers, r.wake, cfg.holdWalk, r.quit) })
+	r.run(func() { closeLoop(r.closes, r.notes, r.quit) })
 }
 
 // loop drives the machine until its session has ended.
@@ -275,7 +226,7 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 		if r.wanting {
 			r.offer(now)
 		}
-		if r.past.Ready() && r.m.KeepAlive(now, &r.alive) {
+		if r.urgent.Ready() && r.m.KeepAlive(now, &r.alive) {
 			r.overtake(&r.alive)
 		}
 		if !r.poll(now) {
@@ -287,8 +238,8 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 // overtake sends a control packet past all that waits in the ring, which may stand still
 // because of a disk. There is room, the caller has seen to it.
 func (r *sendRun) overtake(p *machine.Packet) {
-	r.past.Slot().packet(p)
-	r.past.Done(1)
+	r.urgent.Slot().packet(p)
+	r.urgent.Done(1)
 }
 
 // handle gives the machine what has arrived.
@@ -438,7 +389,7 @@ func (r *sendRun) listUntried(ctx context.Context) {
 // overtakes: the ring may stand still, and what waits there is of no use any more.
 func (r *sendRun) room() bool {
 	if r.stopping {
-		return r.past.Ready()
+		return r.urgent.Ready()
 	}
 	if r.tx.Pos()-r.reaped == txSlots {
 		r.reap()
@@ -478,7 +429,7 @@ func (r *sendRun) rest(cancelled, begin <-chan struct{}) {
 	if until <= r.wall.now() && !r.room() {
 		until = clock.Never // the way out is full; only its end wakes us
 	}
-	if r.past.Ready() {
+	if r.urgent.Ready() {
 		until = clock.Min(until, r.m.KeepAliveAt())
 	}
 	d := r.idle(until)
@@ -497,7 +448,7 @@ func (r *sendRun) rest(cancelled, begin <-chan struct{}) {
 // waited for.
 func (r *sendRun) flush() {
 	limit := r.wall.now().Add(flushWait)
-	for !r.past.Idle() || !r.tx.Idle() && !(r.stopping && r.trains > 0) {
+	for !r.urgent.Idle() || !r.tx.Idle() && !(r.stopping && r.trains > 0) {
 		d := min(limit.Sub(r.wall.now()), r.end.left())
 		if d <= 0 || r.end.passed() {
 			break

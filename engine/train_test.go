@@ -6,34 +6,9 @@ import (
 	"time"
 
 	"uftp/crypto/aead"
-	"uftp/engine/machine"
-	"uftp/engine/netio"
 	"uftp/engine/ring"
 	"uftp/wire"
 )
-
-// TestTrainBlocks: a train is as long as the kernel takes it, but a few blocks only
-// where each costs a signature.
-func TestTrainBlocks(t *testing.T) {
-	full := netio.Caps{MaxTrainBytes: netio.MaxTrainBytes, MaxSegs: netio.MaxTrainSegs}
-	for _, c := range []struct {
-		caps   netio.Caps
-		stride int
-		signed bool
-		want   int
-		why    string
-	}{
-		{full, 1324, false, netio.MaxTrainBytes / 1324, "the bytes that the kernel takes"},
-		{full, 100, false, machine.MaxTrainBlocks, "the segments that the kernel takes"},
-		{full, 1800, true, signedTrain, "a few signatures"},
-		{netio.Caps{MaxTrainBytes: 65507, MaxSegs: 1}, 1324, false, 1, "no offload"},
-		{netio.Caps{MaxTrainBytes: 8000, MaxSegs: 64}, 8824, true, 1, "never none"},
-	} {
-		if got := trainBlocks(c.caps, c.stride, c.signed); got != c.want {
-			t.Errorf("%s: %d, want %d", c.why, got, c.want)
-		}
-	}
-}
 
 // slowSigner takes its time for each signature.
 type slowSigner struct{}
@@ -58,7 +33,7 @@ func TestGatherSlow(t *testing.T) {
 			s.train.N = 1
 		}, 1, 1)
 		w := newWall()
-		tr := &transmitter{wall: w, inline: true, sealer: sealer}
+		tr := &transmitter{wall: w, filler: &filler{sealer: sealer}}
 		out.Hand(0, 0).Done(planned)
 		if k, n := tr.gather(out.Hand(1, 0)); k != 1 || n != 1 {
 			t.Errorf("%d slow trains are planned: %d leave, want the first", planned, n)

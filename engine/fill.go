@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+
+	"uftp/crypto/aead"
+	"uftp/engine/machine"
+	"uftp/engine/ring"
+	"uftp/engine/store"
+	"uftp/wire"
+)
+
+// Data of a sender, from plan to wire:
+//
+//  1. the core plans a train into a free slot (send.go);
+//  2. a filler, or the transmitter when there are none, reads the blocks straight
+//     behind the places of their headers, writes the headers and, in an encrypted
+//     session, seals the datagrams where they lie (here);
+//  3. the transmitter waits for the departure and sends what is due, one system
+//     call for up to txBatch trains (tx.go).
+//
+// Control packets take the same way, so the order on the wire is that of the plan,
+// and with it that of the counters. The machine has sealed them already. Some overtake,
+// because the ring may stand still: they leave by a goroutine of their own (runUrgent).
+//
+// A sealed datagram lies in its slot as package aead wants it: common header,
+// ENCRYPTED header, signature, FILESEG header and data, tag or padding.
+
+// slotState says how far a slot has come.
+type slotState uint8
+
+const (
+	slotPlanned slotState = iota // train: nothing read yet
+	slotFilled                   // ready to leave
+	slotBroken                   // its blocks could not be read: it does not leave
+)
+
+// txSlot is one train or control packet on its way out.
+type txSlot struct {
+	buf    []byte
+	train  machine.Train // when src is not nil
+	src    *source
+	state  slotState
+	to     netip.AddrPort
+	n, seg int
+	bufs   [machine.MaxTrainBlocks][]byte // of the run being read
+}
+
+// source is the file that trains are read from. pending and closing belong to the core.
+type source struct {
+	path    string
+	src     *store.Source // nil unless a regular file
+	id      uint16
+	pending int // slots that refer to it
+	closing bool
+	failed  bool   // that it cannot be read was reported
+	hold    func() // for tests: called before each read; may be nil
+}
+
+// close closes the file, if there is one that is open.
+func (s *source) close() error {
+	if s == nil || s.src == nil {
+		return nil
+	}
+	src := s.src
+	s.src = nil
+	return src.Close()
+}
+
+// check reports whether the file has shrunk since it was found, which may be long
+// ago: then it is left out, while a shrinking file that was announced has to be
+// aborted at every receiver. One that grew is sent as long as it was.
+func (s *source) check() error {
+	if s == nil || s.src == nil {
+		return nil
+	}
+	if err := s.src.Check(); errors.Is(err, store.ErrShrunk) {
+		return err
+	}
+	return nil
+}
+
+// packet makes the slot a control packet.
+func (s *txSlot) packet(p *machine.Packet) {
+	s.src = nil
+	s.n = copy(s.buf, p.Data)
+	s.seg, s.to, s.state = 0, p.To, slotFilled
+}
+
+// fill reads the blocks of the slot's train, writes their headers and seals them
+// if sealer is not nil. It returns errOver if the run has ended during the read.
+func (s *txSlot) fill(sealer *aead.Sealer, quit <-chan struct{}) error {
+	t := &s.train
+	lead := wire.HeaderLen + wire.FileSegLen
+	stride := lead + t.Layout.BlockSize
+	if sealer != nil {
+		lead = sealer.Lead() + wire.FileSegLen
+		stride = sealer.Size(wire.FileSegLen + t.Layout.BlockSize)
+	}
+	h := t.Head
+	end, last := 0, 0
+	for i := range t.N {
+		b := int(t.Block[i])
+		sec, in := t.Layout.Section(b)
+		at := i * stride
+		plain := at + lead - wire.FileSegLen - wire.HeaderLen
+		wire.PutFileSeg(s.buf[plain:], h, t.FileID, uint16(sec), uint16(in))
+		if plain > at {
+			copy(s.buf[at:at+wire.HeaderLen], s.buf[plain:])
+		}
+		h.Seq++
+		last = t.Layout.Len(b)
+		end = at + lead + last
+		s.bufs[i] = s.buf[at+lead : end]
+	}
+	for i := 0; i < t.N; {
+		j := i + 1
+		for j < t.N && t.Block[j] == t.Block[j-1]+1 {
+			j++
+		}
+		if s.src.hold != nil {
+			s.src.hold()
+		}
+		if err := s.src.src.ReadBlocks(s.bufs[i:j], t.Layout.Offset(int(t.Block[i]))); err != nil {
+			s.state = slotBroken
+			return err
+		}
+		i = j
+	}
+	if over(quit) { // perhaps long ago: the keys may be gone
+		s.state = slotBroken
+		return errOver
+	}
+	if sealer != nil {
+		var err error
+		end, err = sealer.SealBatch(s.buf, t.N, wire.FileSegLen+t.Layout.BlockSize, wire.FileSegLen+last, t.Counter)
+		if err != nil {
+			s.state = slotBroken
+			return err
+		}
+	}
+	s.n, s.seg, s.to, s.state = end, stride, t.To, slotFilled
+	return nil
+}
+
+// filler fills the trains in slots. There are several, or one that belongs to the
+// transmitter.
+type filler struct {
+	sealer *aead.Sealer // nil in a session in clear
+	failed *mailbox[fileFailure]
+	quit   <-chan struct{}
+}
+
+// fileFailure says that a file could not be read any more.
+type fileFailure struct {
+	src *source
+	err error
+}
+
+// run is one of several: it fills the slots of h, and wipes its keys at the end.
+func (f *filler) run(h *ring.Hand[txSlot]) {
+	defer f.wipe()
+	for !over(f.quit) && ready(h, f.quit) {
+		f.fill(h.Slot())
+		h.Done(1)
+	}
+}
+
+// fill fills a slot that holds a train which nobody has filled.
+func (f *filler) fill(s *txSlot) {
+	if s.state != slotPlanned {
+		return
+	}
+	if err := s.fill(f.sealer, f.quit); err != nil && err != errOver {
+		f.failed.put(fileFailure{s.src, err})
+	}
+}
+
+func (f *filler) wipe() {
+	if f.sealer != nil {
+		f.sealer.Wipe()
+	}
+}
