@@ -1,7 +1,3 @@
-// Package cc decides when data may leave: a token bucket holds it to a rate, and a
-// search finds the rate that receivers can take from what they tell they lack.
-//
-// Limits: TFMCC is not here yet.
 package cc
 
 import (
@@ -15,22 +11,22 @@ import (
 // keeps the moment at which the next byte conforms instead of a level, so it needs
 // no ticks and loses no fraction of a byte.
 //
-// The zero Bucket lets everything go at once.
+// The zero Bucket has no limit.
 type Bucket struct {
 	rate  int64         // bytes/s; 0 = no limit
 	burst time.Duration // how far a late flow may catch up
 	next  clock.Time    // conforming moment of the next byte
-	frac  int64         // remainder of the last division, bytes*1e9 mod rate
+	frac  int64         // remainder of the last division, bytes·1e9 mod rate
 }
 
 // NewBucket returns a bucket of rate bytes/s (0 = unlimited) that, after any
 // stall, catches up at most burst worth of bytes.
 func NewBucket(rate int64, burst time.Duration) Bucket { return Bucket{rate: rate, burst: burst} }
 
-// SetRate changes rate and burst, as NewBucket takes them, for what is booked from now on.
+// SetRate changes rate and burst, as NewBucket takes them, for all bytes that are booked later.
 func (b *Bucket) SetRate(rate int64, burst time.Duration) { b.rate, b.burst, b.frac = rate, burst, 0 }
 
-// Reset forgets any debt: nothing conforms before now.
+// Reset forgets debts and catching up: the next byte conforms now.
 func (b *Bucket) Reset(now clock.Time) { b.next, b.frac = now, 0 }
 
 // Next returns the earliest moment at which something may leave, not before

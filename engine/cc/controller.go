@@ -19,8 +19,8 @@ type Controller interface {
 	// until the next Start. Stop says that the last block of the walk has left.
 	Start(now clock.Time, g Group, layout *block.Layout, need *block.Set)
 	Stop(now clock.Time)
-	// Planned takes the blocks of the next train. Departed says that the oldest trains have
-	// left, as many as it is told.
+	// Planned takes the blocks of the next train. Departed says that the oldest so many trains
+	// have left.
 	Planned(blocks []uint32)
 	Departed(now clock.Time, g Group, trains int)
 
@@ -49,9 +49,12 @@ type Status struct {
 
 // Verdict is what a law makes of a STATUS.
 type Verdict struct {
-	Taken  bool          // the STATUS answers the law's question: the sender looks at nothing else in it
-	Blocks int           // of a STATUS that was taken: so many blocks from the first of the section on should be sent again if it lacks them
-	RTT    time.Duration // > 0: what the answer says about the round trip time
+	// Taken: the STATUS answers the law's question, and the sender uses it for nothing else.
+	Taken bool
+	// Blocks is how far a STATUS that was taken counts: of the first so many blocks of its
+	// section the sender should send again those that it lacks.
+	Blocks int
+	RTT    time.Duration // > 0: a round trip time that the answer shows
 }
 
 // Receiver is what a law remembers of one receiver. The zero Receiver has said nothing yet.

@@ -158,7 +158,7 @@ func TestSearchLimits(t *testing.T) {
 			t.Errorf("rate went from %d to %d on half of the answers", before, a.rate)
 		}
 	})
-	t.Run("who was lost does not hold the others up for ever", func(t *testing.T) {
+	t.Run("receivers that were lost do not hold the others up for ever", func(t *testing.T) {
 		a := newSearch(1000_000, 0, 0.01)
 		a.update(clean(&a))
 		before := a.rate
@@ -171,7 +171,7 @@ func TestSearchLimits(t *testing.T) {
 			t.Errorf("rate stays at %d though the rest answers", a.rate)
 		}
 	})
-	t.Run("deafness that passes is forgotten soon", func(t *testing.T) {
+	t.Run("silence that ends is forgotten soon", func(t *testing.T) {
 		for _, heard := range []int{0, 10} {
 			a := newSearch(1000_000, 0, 0.01)
 			for range heard {
@@ -194,7 +194,7 @@ func TestSearchLimits(t *testing.T) {
 			}
 		}
 	})
-	t.Run("who sends little does not climb", func(t *testing.T) {
+	t.Run("a sender that sends little does not climb", func(t *testing.T) {
 		a := newSearch(1000_000, 0, 0.01)
 		for range 10 {
 			e := clean(&a)

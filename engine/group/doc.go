@@ -1,6 +1,6 @@
-// Package group holds what every host that leads a group of others needs to know
-// of it: who is in it ([Roster]), how far away they are ([GRTT]) and what is to
-// happen when ([Timers]). The sender uses it, and so does a proxy.
+// Package group holds what a host that leads a group of others knows about it: the members
+// ([Roster]), the group's round-trip time ([GRTT]), and what happens when ([Timers]). The
+// sender uses it; a proxy will, too.
 //
 // Nothing here knows a message, sends one or reads a clock.
 package group

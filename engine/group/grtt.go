@@ -2,14 +2,14 @@ package group
 
 import "time"
 
-// RTTFloor is the least round trip time that counts (v4-sender.md section 3).
+// RTTFloor is the least round trip time that counts (docs/protocol.md, "GRTT").
 const RTTFloor = time.Millisecond
 
-// GRTT estimates the round trip time of a group: the largest of its members',
-// growing at once and shrinking slowly (v4-sender.md section 3).
+// GRTT estimates the round trip time of a group: the largest of its members' times. It grows at
+// once and shrinks slowly (docs/protocol.md, "GRTT").
 //
-// Measurements belong to a phase: [GRTT.Update] looks at those since the last
-// [GRTT.NextPhase] only.
+// Measurements belong to a phase: [GRTT.Update] uses only those since the last
+// [GRTT.NextPhase].
 type GRTT struct {
 	value, min, max time.Duration
 
@@ -18,7 +18,7 @@ type GRTT struct {
 	largest time.Duration // of this phase; 0 = nobody was measured
 }
 
-// Sample is what was measured of one member. The zero Sample is none.
+// Sample is the measurement of one member. The zero Sample is none.
 type Sample struct {
 	rtt   time.Duration
 	phase uint32
@@ -33,8 +33,8 @@ func NewGRTT(value, min, max time.Duration) GRTT {
 // Value returns the present estimate.
 func (g *GRTT) Value() time.Duration { return g.value }
 
-// Measure takes one round trip time, raised to [RTTFloor] if it is less, and
-// returns what is to be kept of it with the member.
+// Measure takes one round trip time, raised to [RTTFloor] if it is less, and returns the sample
+// that the caller keeps with the member.
 func (g *GRTT) Measure(rtt time.Duration) Sample {
 	s := Sample{rtt: max(rtt, RTTFloor), phase: g.phase}
 	g.Count(s)
@@ -44,20 +44,20 @@ func (g *GRTT) Measure(rtt time.Duration) Sample {
 // RTT returns the time that was measured, 0 for none.
 func (s Sample) RTT() time.Duration { return s.rtt }
 
-// Recount forgets the measurements of this phase; [GRTT.Count] brings back the
-// samples of the members that still matter.
+// Recount forgets the measurements of this phase. The caller then counts the samples of the
+// members that still matter with [GRTT.Count].
 func (g *GRTT) Recount() { g.largest = 0 }
 
-// Count makes s matter again if it was taken in this phase.
+// Count counts s if it was taken in this phase.
 func (g *GRTT) Count(s Sample) {
 	if s.phase == g.phase {
 		g.largest = max(g.largest, s.rtt)
 	}
 }
 
-// Update moves the estimate: the first time to the largest sample of this phase,
-// later to the same or nine tenths of the present value, whichever is more.
-// Without a sample it stays. It reports whether the value changed.
+// Update moves the estimate: the first time to the largest sample of this phase, later to that
+// sample or nine tenths of the present value, whichever is more. Without a sample the
+// estimate stays. Update reports whether it changed.
 func (g *GRTT) Update() bool {
 	if g.largest == 0 {
 		return false
@@ -71,7 +71,7 @@ func (g *GRTT) Update() bool {
 	return g.value != old
 }
 
-// NextPhase makes the samples taken so far not count any more.
+// NextPhase begins a phase: earlier samples no longer count.
 func (g *GRTT) NextPhase() {
 	g.phase++
 	g.largest = 0

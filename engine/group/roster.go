@@ -13,10 +13,10 @@ var (
 	ErrListed = errors.New("UID is in the group already")
 )
 
-// Roster is a list of members, each named by its UID and kept at a place that
-// stays its own: 0, 1, 2 … in the order in which they came. A member never leaves.
+// Roster is a list of members with their UIDs, in the order in which they were added. A member
+// keeps its place, 0, 1, 2 …, and never leaves.
 //
-// Finding one takes the same time however many there are.
+// Finding a member takes the same time however many there are.
 type Roster[T any] struct {
 	limit   int
 	place   map[wire.UID]int32
@@ -38,14 +38,14 @@ func (r *Roster[T]) Find(u wire.UID) (i int, ok bool) {
 	return int(p), ok
 }
 
-// UID returns the name of member i, 0 <= i < Len.
+// UID returns the UID of member i, 0 <= i < Len.
 func (r *Roster[T]) UID(i int) wire.UID { return r.uids[i] }
 
-// At returns member i, 0 <= i < Len. The pointer is good until the next Add.
+// At returns member i, 0 <= i < Len. The pointer is valid until the next Add.
 func (r *Roster[T]) At(i int) *T { return &r.members[i] }
 
-// Add puts u at the end of the list and returns its place. It fails with
-// [ErrFull], [ErrUID] or [ErrListed]; with the latter i is the place u has.
+// Add puts u at the end of the list and returns its place. It fails with [ErrFull], [ErrUID] or
+// [ErrListed]; with the latter i is the place of u.
 func (r *Roster[T]) Add(u wire.UID, m T) (i int, err error) {
 	if p, ok := r.place[u]; ok {
 		return int(p), ErrListed

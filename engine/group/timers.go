@@ -31,8 +31,8 @@ func (ts *Timers) Hasten(t int, at clock.Time) {
 	}
 }
 
-// SetWhenSent arms timer t at the next Sent: it runs from the moment at which the messages
-// that wait now have left.
+// SetWhenSent makes the next Sent arm timer t: the timer runs from the moment at which the
+// messages that wait now have left.
 func (ts *Timers) SetWhenSent(t int) { ts.later |= 1 << t }
 
 // Sent says that all messages have left. length returns how long a timer runs.

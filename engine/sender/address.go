@@ -7,18 +7,18 @@ import (
 	"uftp/wire"
 )
 
-// Where clients live. The UID of a client is no secret, and not always its own: what
-// comes under it counts only from the host that has registered. That keeps strangers
-// from saying COMPLETE for others, and finds two receivers that have one UID, of which
-// one would take the other's answers for its own.
+// Addresses of clients. The UID of a client is no secret, and two hosts may have the same:
+// messages with a UID count only if they come from the host that has registered with it. So a
+// stranger cannot send COMPLETE for others, and two receivers with one UID are found, of which
+// each would take the sender's answers to the other for its own.
 //
-// It concerns what comes in clear. What is sealed proves that it comes from a member of
-// the group, which has the same keys as all others; so it counts only from there, too,
-// unless each packet bears the client's own signature.
+// This holds for messages in clear. A sealed message proves only that its sender is a member of
+// the group, whose members all have the same keys. So its address is checked as well, unless
+// each packet bears the client's own signature.
 
-// maxPerAddress is how many clients of an open group one IPv4 address, or one /64 of
-// IPv6, can register: enough for what lies behind a translator of addresses, and few
-// enough that who makes up UIDs leaves room for others.
+// maxPerAddress is how many clients of an open group one IPv4 address, or one /64 of IPv6, can
+// register: enough for the hosts behind a translator of addresses, and few enough that a host
+// that invents UIDs leaves room for others.
 const maxPerAddress = 1000
 
 const (
@@ -26,26 +26,26 @@ const (
 	tooManyOne = "too many receivers at one address"
 )
 
-// sameHost compares addresses without ports, which translators of addresses change. A
-// link-local address has its interface as zone: on another link it is another host's.
+// sameHost compares addresses without ports, which translators of addresses change. The zone of
+// a link-local address is its interface: on another link the address is another host's.
 func sameHost(a, b netip.AddrPort) bool { return a.Addr().Unmap() == b.Addr().Unmap() }
 
 // isUID reports whether a UID is the IPv4 address that a message comes from, as the UIDs of
-// receivers are by default. Others cannot write from there.
+// receivers are by default. Other hosts cannot send from there.
 func isUID(from netip.AddrPort, uid wire.UID) bool {
 	a := from.Addr().Unmap()
 	return a.Is4() && wire.AddrUID(a) == uid
 }
 
-// fromClient reports whether what comes from there can be c's, as far as addresses say.
+// fromClient reports whether a message from there can be c's, as far as addresses say.
 func (s *Sender) fromClient(from netip.AddrPort, c *client) bool {
 	return s.cfg.Roaming || sameHost(from, c.addr)
 }
 
-// foreign reports whether a message under the UID of client i comes from another host
-// than the client. That one is told, unless it has just said that it goes; who was first
-// stays. Hosts behind one address differ by their ports: a port may change, but when both
-// speak in turn there are two.
+// foreign reports whether a message with the UID of client i comes from another host than the
+// client. The first host stays the client; the other one is sent an ABORT, unless the message
+// is one itself. Hosts behind one address differ by their ports: a port may change once, but
+// when both are heard in turn there are two hosts.
 func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i int) bool {
 	c := s.roster.At(i)
 	switch {
@@ -62,7 +62,7 @@ func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i in
 		c.otherPort = from.Port()
 		return false
 	}
-	if fn == wire.FuncAbort { // of a twin that gives up, or forged
+	if fn == wire.FuncAbort { // of the other host that gives up, or forged
 		s.refuse(now, fn, i, "not from the address it registered from")
 		return true
 	}
@@ -70,10 +70,10 @@ func (s *Sender) foreign(now clock.Time, from netip.AddrPort, fn wire.Func, i in
 	return true
 }
 
-// checkRepeat notes what client i has said last and reports when the same number comes again
-// with another message. A host that was started again begins at 0, so that number tells
-// nothing; two hosts that share address and port, as those that share a port do, count
-// alike. They cannot be kept apart, but the user should know.
+// checkRepeat remembers the latest message of client i and reports when its sequence number
+// comes again with another message. Then two hosts share UID, address and port. They cannot be
+// told apart, but the user should know. The number 0 proves nothing: a host that was started
+// again begins with it.
 func (s *Sender) checkRepeat(from netip.AddrPort, i int, seq uint16, msg []byte) {
 	c := s.roster.At(i)
 	const head = 24 // of a message: what distinguishes it
@@ -87,8 +87,9 @@ func (s *Sender) checkRepeat(from netip.AddrPort, i int, seq uint16, msg []byte)
 	c.heardSeq, c.heardSum = seq, sum
 }
 
-// rejectOther tells a host that another one has its UID, and the user. It does so in clear
-// only: a sealed ABORT is as good for the first, and whoever gets it could hand it on.
+// rejectOther sends an ABORT to a host whose UID another one has, and reports it. The ABORT is
+// in clear only: a sealed one would be valid for the first host as well, and the other host
+// could pass it on.
 func (s *Sender) rejectOther(now clock.Time, other netip.AddrPort, i int) {
 	s.reportShared(i, other)
 	s.rejectHost(now, other, s.roster.UID(i), sharedUID)
@@ -104,12 +105,12 @@ func (s *Sender) reportShared(i int, other netip.AddrPort) {
 	s.reports.must(SharedUID{Client: s.client(i), First: c.addr, Second: other})
 }
 
-// settleAt notes that c lives there.
+// settleAt makes from the address of c.
 func (c *client) settleAt(from netip.AddrPort) {
 	c.addr, c.otherPort, c.sharesAddr = from, 0, false
 }
 
-// hasRoom reports whether one more client may register from there, in an open group.
+// hasRoom reports whether one more client of an open group may register from there.
 func (s *Sender) hasRoom(from netip.AddrPort) bool {
 	return s.perAddress[addressBlock(from)] < maxPerAddress
 }
@@ -122,7 +123,7 @@ func (s *Sender) countAddress(from netip.AddrPort) {
 	s.perAddress[addressBlock(from)]++
 }
 
-// addressBlock is what one host can give itself as many addresses of as it likes.
+// addressBlock returns the range of addresses around from that one host can choose from.
 func addressBlock(from netip.AddrPort) netip.Prefix {
 	a := from.Addr().Unmap().WithZone("")
 	bits := 32

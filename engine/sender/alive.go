@@ -8,31 +8,30 @@ import (
 	"uftp/wire"
 )
 
-// Receivers that hear nothing give up after R·G, which on a local network is a second.
-// Between files a DONE keeps them (see keepAlive); while data is sent its trains do,
-// unless the disk they are read from stalls. Nothing can leave behind a train that
-// waits for its blocks, so what is said then has to overtake it.
+// Receivers that hear nothing give up after max(1 s, R·G). Between files a DONE keeps them
+// (see keepAlive). While data is sent its trains do, unless the disk that they are read from
+// stalls: no packet can leave behind a train that waits for its blocks, so a sign of life has
+// to overtake it.
 
-// Receivers of ours wait at most a minute for the first block of a file, whatever R and G
-// are: nobody holds what it reserves for longer by promises. lifeGapMax leaves room for
-// three lost words.
-const lifeGapMax = 15 * time.Second
+// Receivers of this project wait at most a minute for the first block of a file, whatever R
+// and G are, because they reserve space for it. silenceMax leaves room for three lost packets.
+const silenceMax = 15 * time.Second
 
-// lifeGap is for how long s may be silent: one part in share of what receivers wait.
-func (s *Sender) lifeGap(share int) time.Duration {
-	return min(s.patience()/time.Duration(share), lifeGapMax)
+// silence is how long the sender may say nothing: one part in share of what receivers wait.
+func (s *Sender) silence(share int) time.Duration {
+	return min(s.patience()/time.Duration(share), silenceMax)
 }
 
-// KeepAlive gives a packet that is to leave at once, past all that Poll gave, when the
+// KeepAlive builds a packet that should leave at once, before all that Poll gave, when the
 // oldest train that has not left is overdue by a quarter of what receivers wait. It is
-// FILEINFO without a list, which they take for a sign of life and nothing else. Its
-// number is that of the packet before the train: with one of its own, the trains would
-// come too late behind it.
+// a FILEINFO without a list, which receivers take for a sign of life and nothing else. It
+// has the sequence number of the packet before the train: with a new one, the trains behind it
+// would be too old for receivers.
 func (s *Sender) KeepAlive(now clock.Time, p *machine.Packet) bool {
 	if now < s.KeepAliveAt() {
 		return false
 	}
-	s.pass.aliveAt = now.Add(s.lifeGap(4))
+	s.pass.aliveAt = now.Add(s.silence(4))
 	sealed := s.sealed(wire.FuncFileInfo)
 	b := s.begin(p, wire.FuncFileInfo, s.pass.flight[s.pass.flightHead].seq-1, sealed)
 	s.finish(p, s.cfg.Private, s.appendFileInfo(now, b), sealed)

@@ -17,12 +17,12 @@ func TestLifeGap(t *testing.T) {
 		grtt   time.Duration
 		want   time.Duration
 	}{
-		{20, 500 * ms, 0}, {50, 15 * time.Second, lifeGapMax}, {255, 1000 * time.Second, lifeGapMax},
+		{20, 500 * ms, 0}, {50, 15 * time.Second, silenceMax}, {255, 1000 * time.Second, silenceMax},
 	} {
 		r := newRig(t, func(cfg *Config) {
 			cfg.Robust, cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT = c.robust, c.grtt, c.grtt, c.grtt
 		})
-		gap := r.s.lifeGap(4)
+		gap := r.s.silence(4)
 		want := c.want
 		if want == 0 {
 			want = r.s.patience() / 4

@@ -11,9 +11,9 @@ import (
 	"uftp/wire"
 )
 
-// The announce phase (v4-sender.md section 4).
+// The announce phase (docs/protocol.md, "Announce phase").
 
-// announceRound sends the set of one cycle.
+// announceRound queues the messages of one cycle.
 func (s *Sender) announceRound() {
 	s.cycle.attempt++
 	if s.sec != nil {
@@ -67,33 +67,33 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 	return m.Append(s.version, b)
 }
 
-// Rounds of registration behind the first Robust ones, where it lasts longer: a second
-// apart, and so that the list of those who are missing takes little of the rate.
+// Rounds of registration after the first Robust ones are a second apart at least, and more if
+// many hosts are missing, so that their list takes little of the rate.
 const (
 	longRound         = time.Second
 	longRoundEach     = time.Millisecond // for each host on the list
 	longRoundReported = 60               // one in so many is reported
 )
 
-// aliveShare is the part of their patience after which clients hear from us that have
-// nothing to do but wait, for others or for a file. They may wait for long, so a few lost
-// words in a row must do no harm.
+// aliveShare is the part of their patience after which clients that only wait, for others or
+// for a file, hear from the sender. They may wait for long, so a few lost packets in a row
+// must do no harm.
 const aliveShare = 8
 
-// answersAtOnce reports whether whoever registers is answered at once instead of with the next
-// round: registration may end before its rounds are used up, or long after.
+// answersAtOnce reports whether a client that registers is answered at once instead of with
+// the next round: registration may end before its rounds are used up, or long after.
 func (s *Sender) answersAtOnce() bool {
 	return s.cfg.RegisterWait > 0 || s.cfg.RegisterCount > 0 || s.cfg.RegisterQuiet > 0
 }
 
-// allIn reports whether nobody is waited for any more.
+// allIn reports whether registration waits for no more clients.
 func (s *Sender) allIn() bool {
 	enough := s.cfg.RegisterCount > 0 && s.in(Active) >= s.cfg.RegisterCount
 	if !enough && (!s.closed || s.in(Mute) > 0) {
 		return false
 	}
-	// The keys may be under way. Where registration may last for hours, it does not
-	// wait for those who do not answer.
+	// The keys may be under way. Where registration may last for hours, it does not wait for
+	// clients that do not acknowledge them.
 	return s.in(Registered) == 0 || s.answersAtOnce() && !s.keying()
 }
 
@@ -104,14 +104,14 @@ func (s *Sender) endsByTimer() bool {
 
 func (s *Sender) stepAnnounce(now clock.Time) progress {
 	if s.answersAtOnce() && s.in(Active) > 0 && !s.cycle.late && !s.reg.over {
-		s.timers.Set(timerAlive, s.rounds.sentAt.Add(s.lifeGap(aliveShare)))
+		s.timers.Set(timerAlive, s.rounds.sentAt.Add(s.silence(aliveShare)))
 	}
 	switch {
 	case s.cycle.late || s.allIn():
 		return s.stepAllIn(now)
 	case s.reg.over:
 		return s.stepOver(now)
-	case s.timers.Due(timerWait, now): // time first: nobody's messages can stop it
+	case s.timers.Due(timerWait, now): // time first: no messages can delay it
 		s.endTime(now)
 	case s.timers.Due(timerQuiet, now):
 		if s.cycle.attempt <= s.cfg.Robust {
@@ -150,21 +150,20 @@ func (s *Sender) keyInfoAgain() {
 	s.timers.SetWhenSent(timerKeys)
 }
 
-// sendAlive lets clients hear from us that are in and wait for others. They count with
-// the GRTT that was measured, so what they wait for can be over long before the next
-// round. As long as rounds are numbered it is an ANNOUNCE: who came late need not wait
-// for the next round either.
+// sendAlive queues a sign of life for clients that are in and wait for others. Their patience
+// goes by the measured GRTT, so it may end long before the next round. While rounds are
+// numbered the message is an ANNOUNCE: a host that was late need not wait for the next round.
 func (s *Sender) sendAlive() {
 	canAnnounce := s.cycle.attempt <= s.cfg.Robust && (!s.closed || s.in(Mute) > 0)
 	if canAnnounce {
 		s.queue(round{fn: wire.FuncAnnounce, bare: !s.closed, quiet: true})
 	}
-	if !canAnnounce || s.sec != nil { // who has keys believes only what is sealed
+	if !canAnnounce || s.sec != nil { // clients that have keys believe only sealed messages
 		s.queue(round{fn: wire.FuncDone, bare: true, quiet: true})
 	}
 }
 
-// stopRounds stops what registration waits for and repeats.
+// stopRounds stops the timers of registration.
 func (s *Sender) stopRounds() {
 	for _, t := range []int{timerCycle, timerQuiet, timerWait, timerKeys, timerAlive} {
 		s.timers.Stop(t)
@@ -178,8 +177,8 @@ func (s *Sender) endTime(now clock.Time) {
 	s.timers.Set(timerCycle, now)
 }
 
-// stepOver lets in who came in the last moments, and gives who came so late that the
-// keys are under way still as many chances as the others had.
+// stepOver confirms clients that came in the last moments, and sends KEYINFO to those that came
+// so late that their keys are under way, as often as the others got it.
 func (s *Sender) stepOver(now clock.Time) progress {
 	extra := s.cfg.Robust
 	if s.reg.begun {
@@ -205,7 +204,7 @@ func (s *Sender) stepOver(now clock.Time) progress {
 	return moved
 }
 
-// Begin ends the time for registration now, if somebody is registered.
+// Begin ends the time for registration now, if any client is registered.
 func (s *Sender) Begin(now clock.Time) {
 	if s.phase == Ended || s.quit.wanted {
 		return
@@ -223,7 +222,7 @@ func (s *Sender) Begin(now clock.Time) {
 	}
 }
 
-// stepAllIn confirms at once and then waits 1·G for those that did not hear it.
+// stepAllIn confirms at once and then waits 1·G for clients that did not hear it.
 func (s *Sender) stepAllIn(now clock.Time) progress {
 	if !s.cycle.late {
 		s.cycle.late, s.cycle.lateConfirms = true, 0
@@ -289,8 +288,8 @@ func (s *Sender) endAnnounce(now clock.Time) {
 	}
 }
 
-// maxReturns is how often a client may register again that has aborted before the end
-// of registration: it has lost us, or was started anew.
+// maxReturns is how often a client that has aborted before the end of registration may
+// register again: it did not hear the sender any more, or was started anew.
 const maxReturns = 50
 
 const (
@@ -307,7 +306,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 	}
 	c := s.roster.At(i)
 	if s.phase == Announcing && c.state == Aborted && c.returns < maxReturns {
-		c.returns++ // it is alive, and there was nothing yet that it has missed
+		c.returns++ // it is alive, and has missed nothing yet
 		s.setState(c, Mute)
 	}
 	switch {
@@ -326,8 +325,8 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		s.rejectHost(now, from, s.roster.UID(i), "Registration is over")
 		return machine.DropPhase
 	case c.state.Failed():
-		// It goes on until its own time is up: like the stock sender we do not answer,
-		// since an ABORT would have it register anew with the next ANNOUNCE.
+		// It gives up by itself when its time is up. Like the stock sender this one does not
+		// answer: after an ABORT it would register anew with the next ANNOUNCE.
 		s.refuseOnce(now, wire.FuncRegister, i, fmt.Sprintf("invalid message: it is %v, and out of this session", c.state))
 		return machine.DropPhase
 	case s.phase == Data || s.phase == Finishing || s.sec != nil:
@@ -337,7 +336,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 	if s.cfg.Roaming && s.sec == nil {
 		c.settleAt(from)
 	}
-	// It has not heard our REG_CONF. Once a file is announced FILEINFO stands for it.
+	// It has not heard REG_CONF. Once a file is announced, FILEINFO takes its place.
 	s.report(Heard{Func: wire.FuncRegister, Client: s.client(i), Repeat: true, RTT: s.measure(now, c, m.Time)})
 	return machine.DropNone
 }
@@ -387,7 +386,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	return machine.DropNone
 }
 
-// restartQuiet begins the wait for others anew: c has come.
+// restartQuiet starts the wait for more clients again, since c has come.
 func (s *Sender) restartQuiet(now clock.Time, c *client) {
 	if s.cfg.RegisterQuiet > 0 && c.returns == 0 && !s.reg.over {
 		s.timers.Set(timerQuiet, now.Add(s.cfg.RegisterQuiet))

@@ -16,32 +16,39 @@ const numStates = int(Aborted) + 1
 // client is one host of the session. Lost, Aborted and, once registration is
 // over, Mute are final.
 type client struct {
-	name           string
-	proxy          bool
-	state          State
-	confirmed      bool           // its last REGISTER or COMPLETE(0) was answered, or there is none
-	addr           netip.AddrPort // where it lives: its first REGISTER came from there or, later, a proof
-	want           *identity.Fingerprint
-	keys           *member // of an encrypted session, nil before its first REGISTER
-	sample         group.Sample
-	left           bool   // it was in and has aborted, and may come back: registration is not over
-	returns        int    // how often it came back
-	otherPort      uint16 // the latest other port at addr that it spoke from, 0 = none
-	sharesAddr     bool   // there are two of it, at different ports of addr
-	heardSeq       uint16 // number of what it has said last in clear, and a sum over that
-	heardSum       uint32
-	sharedReported bool   // it was reported that there are two of it
-	refused        string // why it was not let in, as reported last
-	took           bool   // it has accepted a file
-	givenUp        bool   // a file was given up while it received that, and it was not heard since
-	lacks          bool   // a file that was given up
-	abortedAgain   int    // round of FILEINFO in which it was told so again
-	excess         int    // STATUS messages above MaxNAKPct in this session
-	cc             cc.Receiver
+	name      string
+	proxy     bool
+	state     State
+	confirmed bool // its last REGISTER or COMPLETE(0) was answered, or there is none
+	sample    group.Sample
+	cc        cc.Receiver
 
-	noDataReported bool // that it gets no blocks at all was reported
+	// Keys, in an encrypted session.
+	want *identity.Fingerprint // that its key must have; nil = any
+	keys *member               // nil before its first REGISTER
 
-	// Of the present file.
+	// Its address, and what shows that another host uses its UID.
+	addr           netip.AddrPort // its first REGISTER came from there or, later, a proof
+	otherPort      uint16         // the latest other port at addr that it used; 0 = none
+	sharesAddr     bool           // two hosts with its UID use different ports of addr
+	sharedReported bool           // SharedUID was reported
+	heardSeq       uint16         // number of its latest message in clear
+	heardSum       uint32         // a checksum of that
+
+	// Registration.
+	left    bool   // it was in and has aborted, and may come back before registration is over
+	returns int    // how often it came back
+	refused string // the latest reason for a refusal that was reported
+
+	// All files.
+	took           bool // it has accepted a file
+	givenUp        bool // a file was given up while it received that, and it was not heard since
+	lacks          bool // a file that was given up
+	abortedAgain   int  // round of FILEINFO in which it was sent that ABORT again
+	excess         int  // STATUS messages above MaxNAKPct in this session
+	noDataReported bool
+
+	// The present file.
 	stall    stall
 	naks     int64
 	status   wire.CompleteStatus
@@ -69,8 +76,8 @@ func (s *Sender) setState(c *client, st State) {
 	}
 }
 
-// leave forgets who c was that has aborted during registration: what comes again under
-// its UID has to register, and from where it lives now.
+// leave forgets address and keys of c, which has aborted during registration: a host that
+// comes again with its UID has to register, from wherever it is.
 func (s *Sender) leave(c *client) {
 	c.settleAt(netip.AddrPort{})
 	if k := c.keys; k != nil {
@@ -114,9 +121,8 @@ func (s *Sender) failUnfinished(st State) {
 	}
 }
 
-// lose moves every client in state st to Lost and reports it. Unless they may
-// hold all they were to get, they are told, so that they need not wait out their
-// time.
+// lose moves every client in state st to Lost and reports it. Each is sent an ABORT, so that it
+// need not wait out its time, except at the completion: it may hold all files then.
 func (s *Sender) lose(st State, in LostIn) {
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
@@ -131,21 +137,21 @@ func (s *Sender) lose(st State, in LostIn) {
 	}
 }
 
-// client returns what events tell of client i.
+// client names client i in events.
 func (s *Sender) client(i int) Client {
 	c := s.roster.At(i)
 	return Client{Index: i, UID: s.roster.UID(i), Name: c.name, Proxy: c.proxy}
 }
 
-// advertised returns the round trip time that we put into headers and that our
-// timers run by. It is never below one packet interval: receivers that were told
-// less would give up while a low rate holds our messages back.
+// advertised returns the round trip time that headers carry and that the timers of both sides
+// run by. It is never below one packet interval: receivers would give up while a low rate
+// holds messages back.
 func (s *Sender) advertised() time.Duration { return max(s.grtt.Value(), s.grtt.interval) }
 
 func (s *Sender) setCode() { s.grtt.code = wire.EncodeGRTT(s.advertised().Seconds()) }
 
-// roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least, 0
-// for a stamp that cannot be an echo of ours.
+// roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least; 0 for a stamp
+// that this session cannot have sent.
 func (s *Sender) roundTrip(now clock.Time, echo wire.Stamp) time.Duration {
 	sent := clock.FromMicros(uint64(s.version.Nearest(echo, wire.Stamp(now.Micros()))))
 	if sent.Add(time.Microsecond) < s.start || sent > now.Add(time.Second) {
@@ -154,7 +160,7 @@ func (s *Sender) roundTrip(now clock.Time, echo wire.Stamp) time.Duration {
 	return max(now.Sub(sent), group.RTTFloor)
 }
 
-// measure is roundTrip, and has the time count for c.
+// measure is roundTrip, and counts the time for c.
 func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Duration {
 	rtt := s.roundTrip(now, echo)
 	if rtt > 0 {
@@ -163,7 +169,7 @@ func (s *Sender) measure(now clock.Time, c *client, echo wire.Stamp) time.Durati
 	return rtt
 }
 
-// updateGRTT takes the measurements of this phase over.
+// updateGRTT updates the GRTT from the measurements of this phase.
 func (s *Sender) updateGRTT() {
 	if s.grtt.recount {
 		s.grtt.recount = false
@@ -183,7 +189,7 @@ func (s *Sender) updateGRTT() {
 }
 
 // repeatLonger has the advertised time repeated if receivers wait much longer with it than
-// before, which was patience.
+// patience, as long as they waited before.
 func (s *Sender) repeatLonger(patience time.Duration) {
 	if s.patience() > patience+patience/repeatFrom {
 		s.grtt.repeats.begin(patience)

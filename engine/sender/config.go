@@ -14,8 +14,7 @@ import (
 // MaxClients is the most hosts one session can have.
 const MaxClients = 100_000
 
-// Config is all that a session is told before it starts. Values are taken as
-// they are: ranges are the business of who fills it.
+// Config is what a session needs before it starts. New checks no ranges: the caller must.
 type Config struct {
 	UID       wire.UID
 	Group     uint32 // not 0
@@ -32,18 +31,18 @@ type Config struct {
 	GRTT, MinGRTT, MaxGRTT time.Duration
 
 	Hosts  []Host // closed group; empty = open group
-	Closed bool   // with no Hosts: nobody may register (kept apart so that a filtered list cannot open the group)
+	Closed bool   // with no Hosts: nobody may register; a list that was filtered to nothing must not open the group
 
-	// Registration ends when all of a closed group are in, when RegisterCount clients
-	// are (0 = off), or when nobody new came for RegisterQuiet after the first one (0 =
-	// off), however long that is. Otherwise Robust announce rounds are run, as stock
-	// does, or as many as fit into RegisterWait (0 = off), which is the most in any case.
+	// Registration ends when all of a closed group are in, when RegisterCount clients are in
+	// (0 = off), or when no new client has come for RegisterQuiet since the latest one (0 =
+	// off). If none of these happens it ends after Robust rounds of ANNOUNCE, as with stock.
+	// RegisterWait (0 = off) bounds all of it, in place of the rounds.
 	RegisterCount int
 	RegisterQuiet time.Duration
 	RegisterWait  time.Duration
 
-	// Roaming takes what comes under the UID of a client from any address, not only from
-	// that it registered from.
+	// Roaming accepts messages with the UID of a client from any address, not only from the
+	// one that it registered from.
 	Roaming bool
 
 	MaxNAKPct   int // 0..100; 100 = never excessive
@@ -61,13 +60,13 @@ type Config struct {
 	Lookahead   time.Duration // how long before its departure a train may be planned
 }
 
-// Adapt lets the rate follow what the receivers lose; Rate is where it starts. On is
-// for receivers of any make: they are asked in mid-pass with a DONE that lists nobody.
+// Adapt lets the rate follow what the receivers lose; it starts at Rate. Receivers of any
+// make understand the questions: in mid-pass a DONE that lists nobody.
 type Adapt struct {
 	On   bool
-	Most int64 // bytes/s that the rate stays within; 0 = no limit
-	// MaxLoss is the share of blocks, 0..1, that the client may lose that loses most. With
-	// a Rate of 0 it counts until it is passed for the first time, then DefaultMaxLoss does.
+	Most int64 // bytes/s that the rate never exceeds; 0 = no limit
+	// MaxLoss is the share of blocks, 0..1, that the client with the greatest loss may lose.
+	// Once more was lost, DefaultMaxLoss is the most that counts.
 	MaxLoss float64
 }
 
@@ -79,8 +78,8 @@ type Host struct {
 	UID     wire.UID
 	Name    string // as the user wrote it
 	IsProxy bool
-	// Fingerprint is what the host's key must have, nil = any. It is looked at only
-	// when hosts have to show a key.
+	// Fingerprint is that of the host's key, nil = any. It matters only when hosts have to
+	// show a key.
 	Fingerprint *identity.Fingerprint
 }
 
@@ -101,7 +100,7 @@ type Client struct {
 	Proxy bool
 }
 
-// State is where a client stands (v4-sender.md section 2).
+// State is the state of a client (docs/protocol.md, "Client states").
 type State uint8
 
 //go:generate go tool stringer -type=State,Phase,NoticeKind,LostIn,Exit -linecomment
@@ -136,7 +135,7 @@ type Result struct {
 	State     State               // Done, or why not
 	Status    wire.CompleteStatus // valid when State is Done
 	Elapsed   time.Duration       // from the start of the data phase to its COMPLETE
-	NAKs      int64               // blocks it asked for again
+	NAKs      int64               // blocks that it lacked, summed over its STATUS messages
 	FreeSpace uint64              // valid when HasSpace
 	HasSpace  bool
 }
@@ -149,7 +148,7 @@ type Counters struct {
 	RepairBytes   int64
 	Control       int64 // control datagrams planned
 	NAKs          int64 // NAKs counted in STATUS messages
-	ReportsLost   int64 // reports for the user that a limit has cost
+	ReportsLost   int64 // reports for the user that were dropped at a limit
 	Drops         [machine.NumDrops]int64
 }
 
@@ -159,7 +158,7 @@ type Stats struct {
 	FileID    uint16
 	Pass      int
 	Blocks    int // of the file
-	Left      int // blocks still to send in what is known now
+	Left      int // blocks still to send, by what is known now
 	GRTT      time.Duration
 	Rate      int64
 	States    [numStates]int // clients by State, proxies not counted

@@ -13,19 +13,19 @@ import (
 	"uftp/wire"
 )
 
-// The data phase (v4-sender.md section 7): passes over what is needed, each
+// The data phase (docs/protocol.md, "Data phase"): passes over the needed blocks, each
 // followed by DONE and, after NAKs, by a rewind.
 
-// burst is how much of a stall the sender makes up for.
+// burst is how much of a stall the sender catches up.
 const burst = time.Millisecond
 
 // maxPassesAny is Config.MaxPasses when nobody has set a limit.
 const maxPassesAny = 65535
 
-// maxFlight is the most trains that may be on their way out.
+// maxFlight bounds the trains on their way out, whatever room the host has for them.
 const maxFlight = 1024
 
-// flight is what is remembered of a train on its way out.
+// flight is a train on its way out: its section and the number of its first datagram.
 type flight struct{ section, seq uint16 }
 
 // passState is the walk over the blocks of the file.
@@ -38,18 +38,18 @@ type passState struct {
 	walking bool       // else waiting for answers
 	next    int        // block to go on from
 	section int        // of the last train planned in this pass; -1 before it
-	wakeAt  clock.Time // when the walk goes on
+	wakeAt  clock.Time // when the walk goes on; Never = after other input
 	naks    bool       // some were taken since the last rewind
 	early   bool       // the next pass comes early
 
-	need block.Set // blocks to send: by somebody not there yet, or lost
+	need block.Set // blocks to send: not sent yet, or a client lacks them
 	sent block.Set // blocks that were sent before
 
 	// Trains that were planned and have not left, oldest first.
 	flight     [maxFlight]flight
 	flightHead int
 	inFlight   int
-	aliveAt    clock.Time // when one of them is overdue and KeepAlive has something to say
+	aliveAt    clock.Time // when one of them is overdue and KeepAlive sends a sign of life
 
 	// Of this pass.
 	began          clock.Time
@@ -61,8 +61,8 @@ func (p *passState) init(cfg *Config, rate int64) {
 	p.section = -1
 }
 
-// setRate has trains leave at rate bytes/s, 0 = as fast as the way out takes them. A
-// train is no longer than 1 ms of it, or one packet.
+// setRate makes trains leave at rate bytes/s, 0 = as fast as the host can send them. A train
+// takes at most 1 ms, or is one packet.
 func (p *passState) setRate(cfg *Config, rate int64) {
 	p.rate = rate
 	p.train = min(cfg.TrainBlocks, machine.MaxTrainBlocks)
@@ -83,7 +83,8 @@ func packetInterval(cfg *Config, rate int64) time.Duration {
 }
 
 func (s *Sender) startData(now clock.Time) {
-	// Only when everybody has a part of it, what is missing is asked for first.
+	// If every client resumes (all FILEINFO_ACKs say PARTIAL), ask what is missing before
+	// anything is sent.
 	s.pass.need.Reset(s.file.layout.Blocks, s.file.fresh || !s.file.acked)
 	s.pass.sent.Reset(s.file.layout.Blocks, false)
 	s.file.began = now
@@ -139,11 +140,11 @@ func (s *Sender) stepData(now clock.Time, t *machine.Train) progress {
 	return moved
 }
 
-// armRewind starts the wait for the next pass. Stock waits for 3·G in any case, time for
-// answers of everybody. When everybody has answered already, only those that are
-// under way behind are waited for, each a quarter of a GRTT behind the one before; what
-// comes later still is served when the walk gets there. Over a satellite that is half
-// of the time that repair takes. Where passes are counted, none is begun on less than all.
+// armRewind starts the wait for the next pass: 3·G, time for the answers of all clients. When
+// all have answered already, more STATUS messages of them may still be under way. Then the wait
+// is a quarter of a GRTT after each; a later one is served when the walk gets to its section.
+// Over a satellite this halves the time of repair. If passes are limited, each waits for all
+// answers.
 func (s *Sender) armRewind(now clock.Time) {
 	if !s.timers.Armed(timerRewind) {
 		s.report(Notice{RewindStarted})
@@ -163,7 +164,7 @@ func (s *Sender) walk(now clock.Time, t *machine.Train) progress {
 	if first == s.file.layout.Blocks {
 		p.next = first
 		if p.inFlight > 0 {
-			return waiting // DONE's timers run from the moment the data is out
+			return waiting // the timers of DONE run from the moment at which the data has left
 		}
 		if free := p.bucket.Next(now); free > now {
 			p.wakeAt = free
@@ -224,7 +225,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.To = s.cfg.Private
 	t.Head = s.header(wire.FuncFileSeg, s.seq)
 	if p.inFlight == 0 {
-		p.aliveAt = t.Depart.Add(s.lifeGap(4))
+		p.aliveAt = t.Depart.Add(s.silence(4))
 	}
 	p.flight[(p.flightHead+p.inFlight)%maxFlight] = flight{uint16(section), s.seq}
 	p.inFlight++
@@ -237,22 +238,22 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 		t.Counter = s.sec.nextCounters(n)
 	}
 
-	s.cycle.attempt = 0 // data asks for answers anew
+	s.cycle.attempt = 0 // DONE has its full number of rounds after new data
 }
 
-// Departed tells that the oldest trains that Poll gave have left the machine.
+// Departed reports that the oldest trains that Poll gave have left the machine.
 func (s *Sender) Departed(now clock.Time, trains int) {
 	p := &s.pass
 	n := min(max(trains, 0), p.inFlight)
 	p.flightHead = (p.flightHead + n) % maxFlight
 	p.inFlight -= n
-	p.aliveAt = now.Add(s.lifeGap(4))
+	p.aliveAt = now.Add(s.silence(4))
 	s.law.Departed(now, s.ccGroup(), n)
 	s.input(now)
 }
 
-// sending reports whether section is between the oldest train that has not left
-// and the newest one. What a receiver misses there may just be on its way.
+// sending reports whether section is between the oldest train that has not left and the newest
+// one. What a receiver lacks there may be on its way.
 func (s *Sender) sending(section int) bool {
 	p := &s.pass
 	if !p.walking || p.section < 0 {
@@ -273,7 +274,7 @@ func (s *Sender) endPass(now clock.Time) {
 		FileID: s.file.id, Pass: p.number, Packets: p.packets, Bytes: p.bytes, Elapsed: now.Sub(p.began),
 	})
 	if p.naks && p.need.Count() == 0 {
-		s.forgetNAKs() // all of them were ahead of the walk and are served
+		s.forgetNAKs() // all of them were ahead of the walk, which has served them
 	}
 	s.doneRound()
 }
@@ -310,7 +311,7 @@ func (s *Sender) rewind(now clock.Time) {
 		if s.unfinished() == 0 {
 			return
 		}
-		// What they lacked stands among what the others lack: these are asked again.
+		// The set does not know which blocks only they lacked: the others are asked again.
 		s.pass.need.Reset(s.file.layout.Blocks, false)
 	}
 	s.forgetNAKs()
@@ -323,9 +324,9 @@ func (s *Sender) timeOutData(now clock.Time) {
 	s.lose(Active, LostData)
 }
 
-// giveUpFile ends the file for everybody who does not have it yet. CURRENT_FILE says so:
-// clients that have it stay in the session, and so do our receivers that do not. Stock
-// ones leave it then, which shows when they do not answer for what follows.
+// giveUpFile ends the file for all clients that do not have it yet. The ABORT says CURRENT_FILE:
+// clients that have the file stay in the session, and so do receivers of this project that do
+// not. Stock ones leave; the sender notices when they do not answer for the next file.
 func (s *Sender) giveUpFile(now clock.Time, text string) {
 	s.abortAll(wire.AbortCurrentFile, text)
 	s.undelivered = s.undelivered || s.in(Done) == 0
@@ -351,8 +352,8 @@ func (s *Sender) giveUpFile(now clock.Time, text string) {
 	s.enter(now, BetweenFiles)
 }
 
-// FileFailed tells that a file cannot be read to its end, and why. It matters only
-// while that file is the present one.
+// FileFailed reports that a file cannot be read to its end, and why. It matters only while that
+// file is the present one.
 func (s *Sender) FileFailed(now clock.Time, fileID uint16, reason string) {
 	if s.phase != FileInfo && s.phase != Data || fileID != s.file.id || s.quit.wanted {
 		return
@@ -430,18 +431,18 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 		return machine.DropNone
 	}
 	if st.Sending {
-		return machine.DropPhase // its client stays among those that DONE asks
+		return machine.DropPhase // nothing is lost: DONE will ask its client
 	}
 
 	naks := block.CountNAKs(m.NAKs, blocks)
 	if naks == 0 {
-		return machine.DropNone // and DONE goes on asking
+		return machine.DropNone // and DONE still asks its client
 	}
 	c.naks += int64(naks)
 	s.counters.NAKs += int64(naks)
 	excess := false
-	// As stock counts: whole bytes only, so a section of fewer than 8 blocks never
-	// exceeds. One lost block of a tiny file says nothing about a receiver.
+	// As stock counts: whole bytes only, so a section of fewer than 8 blocks never exceeds
+	// the limit. One lost block of a tiny file proves nothing about a receiver.
 	if 100*block.CountNAKs(m.NAKs, blocks&^7)/blocks > s.cfg.MaxNAKPct {
 		c.excess++
 		excess = c.excess >= s.cfg.MaxNAKCount
@@ -473,7 +474,7 @@ func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []
 func (s *Sender) answersLaw(now clock.Time, c *client, st cc.Status) bool {
 	v := s.law.Answer(now, s.ccGroup(), &c.cc, st)
 	s.pass.need.Merge(st.NAKs, s.file.layout.First(st.Section), v.Blocks)
-	if v.RTT > 0 { // everybody's patience depends on it
+	if v.RTT > 0 { // the patience of all clients depends on it
 		c.sample = s.grtt.Measure(v.RTT)
 		s.updateGRTT()
 	}

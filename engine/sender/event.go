@@ -12,28 +12,28 @@ import (
 type (
 	// NeedFile asks for the next file: the host answers with Offer or EndOfFiles.
 	NeedFile struct{}
-	// CloseFile says that no train of the file will be planned any more.
+	// CloseFile says that no more trains of the file are planned.
 	CloseFile struct{ FileID uint16 }
 )
 
 // Reports for the user.
 type (
-	// PhaseStarted tells that the session entered a phase.
+	// PhaseStarted reports that the session entered a phase.
 	PhaseStarted struct{ Phase Phase }
-	// FileStarted tells the ID and the layout of the file that was offered.
+	// FileStarted reports the ID and the layout of the file that was offered.
 	FileStarted struct {
 		FileID uint16
 		File   File
 		Layout block.Layout // zero unless TypeFile
 	}
-	// Sent tells that a control message left, as part Part of round Round (both from 1).
+	// Sent reports that a control message left, as part Part of round Round (both from 1).
 	// Open is set for the ANNOUNCE of an open group, which has no parts.
 	Sent struct {
 		Func        wire.Func
 		Round, Part int
 		Open        bool
 	}
-	// Heard tells that a client answered. Repeat: it had done so before.
+	// Heard reports that a client answered. Repeat: it had done so before.
 	Heard struct {
 		Func    wire.Func
 		Client  Client
@@ -43,12 +43,12 @@ type (
 		RTT     time.Duration       // 0 unless the message carried a stamp
 		FileID  uint16
 	}
-	// NAKs tells what a STATUS asked for.
+	// NAKs reports how many blocks of a section a client lacks.
 	NAKs struct {
 		Client  Client
 		Section int
 		Count   int
-		Excess  bool // the share was above MaxNAKPct once too often; the client is aborted
+		Excess  bool // the share was above MaxNAKPct for the last time; the client is aborted
 	}
 	// PassStarted, SectionStarted and PassEnded follow the cursor of a file.
 	PassStarted    struct{ Pass int }
@@ -60,36 +60,36 @@ type (
 		Bytes   int64
 		Elapsed time.Duration
 	}
-	// ClientLost tells that a client did not answer in time.
+	// ClientLost reports that a client did not answer in time.
 	ClientLost struct {
 		Client Client
 		In     LostIn
 	}
-	// Stalled tells that a client made no progress in so many passes and is aborted, and
-	// how many blocks it lacked.
+	// Stalled reports that a client made no progress in so many passes and is aborted. Lacks
+	// is the number of blocks that it lacked.
 	Stalled struct {
 		Client        Client
 		Passes, Lacks int
 	}
-	// NoData tells, once of a client, that it still lacks every block of a file after so
-	// many passes. PacketBytes is the length of the IP packets that carry them.
+	// NoData reports, once for each client, that it lacks every block of a file after so many
+	// passes. PacketBytes is the length of the IP packets that carry the blocks.
 	NoData struct {
 		Client              Client
 		Passes, PacketBytes int
 	}
-	// GotAbort tells that a host sent an ABORT. Known is false for a UID outside the roster.
+	// GotAbort reports that a host sent an ABORT. Known is false for a UID outside the roster.
 	GotAbort struct {
 		Client Client
 		Known  bool
 		Text   string
 	}
-	// SentAbort tells that we sent an ABORT; UID 0 is everybody.
+	// SentAbort reports that the sender sent an ABORT; UID 0 is everybody.
 	SentAbort struct {
 		UID  wire.UID
 		Text string
 	}
-	// Refused tells that a message was not accepted and why (level 1 of the log). Of
-	// the REGISTERs and CLIENT_KEYs of a known client it is told once for each reason.
+	// Refused reports that a message was not accepted, and why (level 1 of the log). The
+	// REGISTERs and CLIENT_KEYs of a known client are reported once for each reason.
 	Refused struct {
 		Func   wire.Func
 		UID    wire.UID
@@ -97,34 +97,35 @@ type (
 		Known  bool
 		Reason string
 	}
-	// KeyWarning tells once what is doubtful about a client's key that is accepted, or
-	// about the fingerprint it is to have.
+	// KeyWarning reports once what is doubtful about a client's key that is accepted, or about
+	// the fingerprint that it should have.
 	KeyWarning struct {
 		Client Client
 		Text   string
 	}
-	// SharedUID tells once that another host answers under the UID of a client. Only
-	// what comes from the first counts.
+	// SharedUID reports once that another host answers under the UID of a client. Only
+	// messages of the first one count.
 	SharedUID struct {
 		Client        Client
 		First, Second netip.AddrPort
 	}
-	// RateChanged tells that the rate, bytes/s, was changed for what the receivers lost,
-	// which is a share of 0..1.
+	// RateChanged reports a new rate, bytes/s, and the share of blocks, 0..1, that receivers
+	// had lost.
 	RateChanged struct {
 		Rate int64
 		Loss float64
 	}
-	// GRTTChanged tells the new group round-trip time.
+	// GRTTChanged reports the new group round-trip time.
 	GRTTChanged struct{ GRTT time.Duration }
 	// Notice is a step that has no data of its own.
 	Notice struct{ Kind NoticeKind }
-	// Connected tells at the end of registration who is in, in roster order.
+	// Connected lists all hosts at the end of registration, in roster order; OK says which
+	// are in.
 	Connected struct {
 		Clients []Client
 		OK      []bool
 	}
-	// FileEnded tells the outcome of a file for every client but proxies, in roster order.
+	// FileEnded reports the outcome of a file for every client but proxies, in roster order.
 	FileEnded struct {
 		FileID  uint16
 		File    File
@@ -132,17 +133,17 @@ type (
 		Elapsed time.Duration // data-phase start to the last COMPLETE; 0 if there was none
 		Passes  int
 		Err     string // why the file was given up, "" otherwise
-		GivenUp bool   // it was given up by us, for those that did not have it
+		GivenUp bool   // the sender gave it up, for those that did not have it
 	}
-	// SessionEnded is the last event. Only those that are Done, of a session with a
-	// completion phase, have confirmed that they have what their Results say.
+	// SessionEnded is the last event. Only clients that are Done, in a session with a
+	// completion phase, have confirmed that they hold the files of their Results.
 	SessionEnded struct {
 		Exit     Exit
 		Complete bool     // the completion phase was run
 		Clients  []Client // all, proxies included
 		States   []State  // of Clients, at the end
 		Lacking  []int    // in Clients: those that were in while a file was given up, and lack it
-		Left     []int    // in Clients: those that were not heard after we gave up a file
+		Left     []int    // in Clients: those that were not heard after a file was given up
 		Counters Counters
 	}
 )

@@ -11,7 +11,7 @@ import (
 	"uftp/wire"
 )
 
-// The fileinfo phase (v4-sender.md section 5).
+// The fileinfo phase (docs/protocol.md, "File phase").
 
 // Errors of [Sender.Offer].
 var (
@@ -21,10 +21,9 @@ var (
 	ErrType     = errors.New("unknown file type")
 )
 
-// Offer answers NeedFile with the next file. An error says that it cannot be sent:
-// [ErrName], [ErrLink], [ErrType] or [block.ErrTooLarge]; then another one may be
-// offered. [ErrNotAsked] says that the session does not wait for a file, for
-// example because it was stopped.
+// Offer answers NeedFile with the next file. If the file cannot be sent Offer fails with
+// [ErrName], [ErrLink], [ErrType] or [block.ErrTooLarge], and another file may be offered.
+// With [ErrNotAsked] the session does not wait for a file, for example because it was stopped.
 func (s *Sender) Offer(now clock.Time, f File) error {
 	if !s.file.asked || s.phase != BetweenFiles || s.quit.wanted {
 		return ErrNotAsked
@@ -63,8 +62,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	return nil
 }
 
-// stepBetweenFiles keeps the receivers from giving up while the host has no file
-// to offer yet. Stock has no such thing; there a slow disk ends the session.
+// stepBetweenFiles keeps receivers from giving up while the host has no file to offer yet.
 func (s *Sender) stepBetweenFiles(now clock.Time) progress {
 	if s.confirmsLate(now) {
 		s.confirmRegisters(s.cycle.lateConfirms)
@@ -74,15 +72,15 @@ func (s *Sender) stepBetweenFiles(now clock.Time) progress {
 		return waiting
 	}
 	s.keepAlive()
-	s.timers.Set(timerCycle, now.Add(s.lifeGap(aliveShare)))
+	s.timers.Set(timerCycle, now.Add(s.silence(aliveShare)))
 	return moved
 }
 
-// keepAlive sends a DONE that lists nobody: nobody answers, and who waits between
-// files waits anew.
+// keepAlive sends a DONE that lists nobody. No client answers, and clients that wait between
+// files start their wait again.
 func (s *Sender) keepAlive() { s.queue(round{fn: wire.FuncDone, bare: true}) }
 
-// EndOfFiles answers NeedFile: there is no more.
+// EndOfFiles answers NeedFile when there are no more files.
 func (s *Sender) EndOfFiles(now clock.Time) {
 	if !s.file.asked || s.phase != BetweenFiles || s.quit.wanted {
 		return
@@ -92,7 +90,7 @@ func (s *Sender) EndOfFiles(now clock.Time) {
 	s.enter(now, Finishing)
 }
 
-// checkFile checks what f says and clears what its type does not carry.
+// checkFile checks f and clears the fields that its type does not carry.
 func checkFile(f *File) error {
 	switch {
 	case f.Type > wire.TypeFreeSpace:
@@ -210,7 +208,7 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 		}
 		return machine.DropPhase
 	case m.FileID != s.file.id && c.givenUp && c.abortedAgain != s.cycle.attempt:
-		// It has not heard that its file is given up.
+		// It has not heard that its file was given up.
 		c.abortedAgain = s.cycle.attempt
 		s.abortClientWith(i, wire.AbortCurrentFile, "The file was given up")
 		return machine.DropFile
@@ -232,7 +230,7 @@ func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Dr
 	return machine.DropNone
 }
 
-// reportHeard reports an answer; only a first one is sure to arrive.
+// reportHeard reports an answer; the report of a repeated one may be dropped at a limit.
 func (s *Sender) reportHeard(h Heard) {
 	if h.Repeat {
 		s.report(h)

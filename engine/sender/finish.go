@@ -8,11 +8,11 @@ import (
 	"uftp/wire"
 )
 
-// The completion phase (v4-sender.md section 8).
+// The completion phase (docs/protocol.md, "Completion phase").
 
-// finishLeast is how long receivers are asked at least. They may have much to put in
-// place, on a slow disk, before they can answer, and on a fast network Robust rounds are
-// over in less. Rounds behind those are finishGap apart at least.
+// finishLeast is how long receivers are asked at least. They may have to move many files on a
+// slow disk before they can answer, and on a fast network Robust rounds take less time.
+// Rounds after those are finishGap apart at least.
 const (
 	finishLeast = 10 * time.Second
 	finishGap   = 200 * time.Millisecond
@@ -54,9 +54,9 @@ func (s *Sender) stepFinishing(now clock.Time) progress {
 	return waiting
 }
 
-// stepLinger confirms the last ones and stays for 5·G. A receiver that did not
-// hear DONE_CONF asks again every 4·G; and DONE_CONF is sent twice, because one
-// that waits in vain puts its files in place only much later.
+// stepLinger confirms the last clients and stays for 5·G. A receiver that did not hear DONE_CONF
+// asks again every 4·G. DONE_CONF is sent twice, because a receiver that waits for it in vain
+// moves its files to their place only much later.
 func (s *Sender) stepLinger(now clock.Time) progress {
 	if !s.cycle.late {
 		s.cycle.late = true

@@ -7,10 +7,10 @@ import (
 	"uftp/wire"
 )
 
-// TestWordOfLongerGRTT lets somebody slow come in each phase. Receivers that count by
+// TestLongerGRTTIsRepeated lets somebody slow come in each phase. Receivers that count by
 // the short GRTT wait for 1 s, the rounds by the long one are further apart: between
 // them the new value is said again, and no round is lost by it.
-func TestWordOfLongerGRTT(t *testing.T) {
+func TestLongerGRTTIsRepeated(t *testing.T) {
 	t.Run("announce", func(t *testing.T) {
 		r := newRig(t, nothing)
 		r.register(5, 0)

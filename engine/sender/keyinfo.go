@@ -14,22 +14,20 @@ import (
 	"uftp/wire"
 )
 
-// How clients come to the keys of an encrypted session (v4-crypto.md section 4,
-// v4-sender.md section 4): REGISTER and, if asked for, CLIENT_KEY make them
-// Registered; KEYINFO goes to them every cycle; a KEYINFO_ACK with the right
-// verify data makes them Active.
+// How clients receive the keys of an encrypted session (docs/protocol.md, "Key phase"):
+// REGISTER and, if asked for, CLIENT_KEY make them Registered; KEYINFO lists them every cycle;
+// a KEYINFO_ACK with the right verify data makes them Active.
 
-// Limits on the public-key operations that hosts can cause, µs of work a second.
-// They come up during registration only, when no data is sent; the limit keeps
-// ANNOUNCE and KEYINFO going.
+// Limits on the public-key operations that hosts can cause, µs of work a second. They occur
+// only during registration, when no data is sent; the limit leaves time for ANNOUNCE and
+// KEYINFO.
 const (
 	keyWork      = 500_000
 	keyWorkBurst = time.Second
-	// With packet signatures of type KEYEX whoever sends rubbish makes us verify it,
-	// while data is sent too. Failures in the name of one client have limits of their
-	// own, so that others are still heard, and all of them together have. What comes
-	// from where the client does not live has less, and does not use up what the
-	// client itself has.
+	// With packet signatures of type KEYEX every forged packet costs a verification, also while
+	// data is sent. Failures with the UID of one client have a limit of their own, so that others
+	// are still heard, and there is one for all together. Packets from other addresses
+	// than the client's have a smaller limit, and do not use up that of the client itself.
 	failWork          = 200_000
 	farFailWork       = 50_000
 	clientFailWork    = 100_000
@@ -37,13 +35,13 @@ const (
 	failWorkBurst     = 100 * time.Millisecond
 )
 
-// start is one start of a client: it, or who pretends to be it, as it came with a
-// random number.
+// start is one start of a client, known by the random number of its REGISTER. It may also be
+// another host that uses the client's UID.
 type start struct {
 	handshake.Peer
 	addr     netip.AddrPort // where its REGISTER came from
 	keyInfos int            // sent since
-	rtt      time.Duration  // least that its REGISTERs have said, 0 = nothing; believed when it has the keys
+	rtt      time.Duration  // the least of its REGISTERs, 0 = none; believed when it has the keys
 }
 
 // member is what an encrypted session keeps of a client.
@@ -58,9 +56,9 @@ type member struct {
 	failRate    cc.Bucket
 	farFailRate cc.Bucket
 
-	// Who comes with another random number when peer is Ready was started again, or
-	// is somebody else. Until it has proved itself, peer stays what it is. There is
-	// one at most, the latest.
+	// A host that comes with another random number when peer is Ready is the client that was
+	// started again, or another host. Until it has proved itself peer stays. At most one such
+	// newcomer is kept, the latest.
 	next *start
 }
 
@@ -71,7 +69,7 @@ func newMember() *member {
 	}
 }
 
-// settle moves n into the place of peer; nothing of it stays where it was.
+// settle moves n into the place of peer and clears n.
 func (k *member) settle(n *start) {
 	k.peer.Wipe()
 	k.peer = *n
@@ -84,7 +82,7 @@ func (k *member) promote() {
 	k.next = nil
 }
 
-// mayWork books a public-key operation of so many µs, if there is time for it.
+// mayWork books a public-key operation of so many µs, if the budget allows it.
 func (s *Sender) mayWork(now clock.Time, us int) bool {
 	if s.budgets.keys.Next(now) > now {
 		return false
@@ -93,7 +91,7 @@ func (s *Sender) mayWork(now clock.Time, us int) bool {
 	return true
 }
 
-// deriveKeys computes the keys of a host that comes with a new REGISTER.
+// deriveKeys computes the keys of a host from its first REGISTER.
 func (s *Sender) deriveKeys(now clock.Time, from netip.AddrPort, n *start, m *wire.Register) machine.Drop {
 	if !s.mayWork(now, s.sec.server.RegisterCostUs()) {
 		return machine.DropLimit
@@ -108,8 +106,8 @@ func (s *Sender) deriveKeys(now clock.Time, from netip.AddrPort, n *start, m *wi
 // registerKeys takes a REGISTER of client i during registration.
 func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wire.Register) machine.Drop {
 	c := s.roster.At(i)
-	// Who shows no key cannot prove to be the client that has the keys already; and two
-	// with one key would take each other's place for ever.
+	// A host that shows no key cannot prove that it is the client that has the keys already;
+	// and two hosts with one key would take each other's place for ever.
 	taken := c.sharedReported || c.keys != nil && c.keys.acked && !s.sec.server.ClientAuth()
 	if taken && s.foreign(now, from, wire.FuncRegister, i) {
 		return machine.DropSource
@@ -136,8 +134,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 	return machine.DropNone
 }
 
-// startOf returns the start of the client that m repeats the REGISTER of, nil if
-// it is a new one.
+// startOf returns the start whose REGISTER m repeats, nil if m is of a new one.
 func (s *Sender) startOf(k *member, m *wire.Register) *start {
 	switch {
 	case k.peer.Registered() && s.sec.server.Register(&k.peer.Peer, m.Random, nil) == nil:
@@ -148,18 +145,17 @@ func (s *Sender) startOf(k *member, m *wire.Register) *start {
 	return nil
 }
 
-// hasPlace reports whether a newcomer may be kept: one that has shown the client's
-// key is not thrown out by one that has not, before it had its chances.
+// hasPlace reports whether a newcomer may be kept. It must not replace one that has shown the
+// client's key before that one was sent all its KEYINFOs.
 func (s *Sender) hasPlace(k *member) bool {
 	srv := s.sec.server
 	return k.next == nil || !srv.ClientAuth() || !srv.Ready(&k.next.Peer) || k.next.keyInfos >= s.cfg.Robust
 }
 
-// registerRTT takes the echo in a REGISTER of start n and returns the round trip
-// time, 0 if it does not count. All of this comes in clear: a repetition counts
-// only from where the first one came, and cannot raise what that said; and until
-// the host has the keys it cannot raise the group's time above what the session
-// began with.
+// registerRTT takes the echo in a REGISTER of start n and returns the round trip time, 0 if it
+// does not count. REGISTER is in clear. So a repetition counts only if it comes from the same
+// address as the first one, and cannot raise the time; and until the host has the keys it
+// cannot raise the group's time above the value that the session began with.
 func (s *Sender) registerRTT(now clock.Time, from netip.AddrPort, c *client, n *start, m *wire.Register) time.Duration {
 	rtt := s.roundTrip(now, m.Time)
 	if !sameHost(from, n.addr) || rtt == 0 {
@@ -182,10 +178,10 @@ func badPremaster(d machine.Drop) string {
 	return "its key information is not usable"
 }
 
-// takePeer puts a start of client c, with whom keys were agreed, into its place and
-// returns it there. Who is Ready stays. An exception is a newcomer from the same
-// address in a session that asks nobody for a key: whoever can write from there can
-// send an ABORT as well, and a client that was started again goes on at once.
+// takePeer puts n, a start of client c whose keys were derived, into its place and returns it
+// there. A peer that is Ready stays; n is kept beside it. Where receivers show no key, a
+// newcomer from the same address takes its place at once: a host that can send from there
+// could send an ABORT as well, and a client that was started again need not wait.
 func (s *Sender) takePeer(c *client, n *start) *start {
 	k, srv := c.keys, s.sec.server
 	if !c.addr.IsValid() {
@@ -205,7 +201,7 @@ func (s *Sender) takePeer(c *client, n *start) *start {
 	return &k.peer
 }
 
-// checkReady moves c on when there is nothing more to hear before KEYINFO.
+// checkReady makes c Registered when all is known that KEYINFO needs.
 func (s *Sender) checkReady(c *client) {
 	k, srv := c.keys, s.sec.server
 	switch {
@@ -217,8 +213,8 @@ func (s *Sender) checkReady(c *client) {
 	}
 }
 
-// handleClientKey takes a CLIENT_KEY of client i. Whatever is wrong with it, the
-// client stays as it was and comes again.
+// handleClientKey takes a CLIENT_KEY of client i. If it is wrong the state of the client stays
+// as it was, and the client repeats the message.
 func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
 	m, err := wire.ParseClientKey(msg)
 	if err != nil {
@@ -238,7 +234,7 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 		return machine.DropPhase
 	}
 	repeat := srv.Ready(&p.Peer)
-	switch { // what costs least comes first
+	switch { // the cheapest check comes first
 	case c.want != nil && identity.BlobFingerprint(m.PublicKey) != *c.want:
 		err = handshake.ErrClientPrint
 	case shown != nil && !bytes.Equal(shown.AppendBlob(nil), m.PublicKey):
@@ -263,8 +259,8 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 	return machine.DropNone
 }
 
-// keyShown takes note that start p of client i has shown the client's key. One that
-// has acknowledged stays, since CLIENT_KEY can be replayed and KEYINFO_ACK cannot.
+// keyShown notes that start p of client i has shown the client's key. A peer that has
+// acknowledged stays all the same: CLIENT_KEY can be replayed, KEYINFO_ACK cannot.
 func (s *Sender) keyShown(i int, from netip.AddrPort, p *start) {
 	c := s.roster.At(i)
 	k := c.keys
@@ -282,7 +278,7 @@ func (s *Sender) keyShown(i int, from netip.AddrPort, p *start) {
 	c.settleAt(from)
 }
 
-// refusal puts an error of the handshake into words for the log.
+// refusal returns the text for the log of an error of the handshake.
 func refusal(err error) string {
 	switch err {
 	case handshake.ErrClientPrint:
@@ -295,8 +291,7 @@ func refusal(err error) string {
 	return "key or signature is not valid"
 }
 
-// awaitingKeys returns with whom the group's keys are still to be shared as client c,
-// nil if with nobody.
+// awaitingKeys returns the start of client c that KEYINFO should list, nil if there is none.
 func (s *Sender) awaitingKeys(c *client) *start {
 	k := c.keys
 	switch {
@@ -309,8 +304,8 @@ func (s *Sender) awaitingKeys(c *client) *start {
 	return nil
 }
 
-// replaceSilentPeer lets a newcomer have the place of one that does not answer. It must wait
-// for that: a stock receiver that is sent what is for another one gives up.
+// replaceSilentPeer gives a newcomer the place of a peer that does not answer. It must not do so
+// earlier: a stock receiver that gets a KEYINFO meant for another one gives up.
 func (s *Sender) replaceSilentPeer(c *client) {
 	k := c.keys
 	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.sec.server.Ready(&k.next.Peer) {
@@ -319,8 +314,8 @@ func (s *Sender) replaceSilentPeer(c *client) {
 	}
 }
 
-// keying reports whether somebody registered so late that KEYINFO was not sent to
-// it as often as others.
+// keying reports whether a client registered so late that it was sent fewer KEYINFOs than
+// others.
 func (s *Sender) keying() bool {
 	if s.sec == nil {
 		return false
@@ -333,15 +328,14 @@ func (s *Sender) keying() bool {
 	return false
 }
 
-// keysNow reports whether KEYINFO should leave without waiting for the cycle: the
-// last one of a closed group has registered, or whoever waits for few wants them
-// soon.
+// keysNow reports whether KEYINFO should leave without waiting for the cycle: the last host of
+// a closed group has registered, or clients are answered at once.
 func (s *Sender) keysNow() bool {
 	return s.reg.keysSoon && (s.answersAtOnce() || s.closed && s.in(Mute) == 0)
 }
 
-// keyInfoNow sends KEYINFO and has it repeated by the clock of the round trip time
-// measured by now. Where others are waited for, their time keeps its length.
+// keyInfoNow sends KEYINFO and repeats it after 3·G, with the round trip time measured by now.
+// Where registration waits for others, the time that it gives them keeps its length.
 func (s *Sender) keyInfoNow(now clock.Time) {
 	s.reg.keysSoon = false
 	s.updateGRTT()
@@ -354,7 +348,7 @@ func (s *Sender) keyInfoNow(now clock.Time) {
 	}
 }
 
-// appendKeyInfo appends the next part of KEYINFO; nothing if it concerns nobody.
+// appendKeyInfo appends the next part of KEYINFO, nothing if no client needs it.
 func (s *Sender) appendKeyInfo(r *round, b []byte) []byte {
 	room := min(wire.MaxKeyInfoItems(s.cfg.BlockSize), (wire.MaxDatagram-len(b))/wire.KeyInfoItemLen-1)
 	m := wire.KeyInfo{}
@@ -404,7 +398,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	fn := wire.Func(msg[0])
 	switch {
 	case counter >= firstCounter && s.roster.UID(i) == s.cfg.UID:
-		return machine.DropReplay // one of ours that comes back
+		return machine.DropReplay // one of this sender that comes back
 	case fn == wire.FuncKeyInfoAck:
 		return s.handleKeyInfoAck(now, from, i, counter, msg)
 	case !k.acked && fn != wire.FuncAbort:
@@ -455,7 +449,7 @@ func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, co
 	return machine.DropNone
 }
 
-// mayVerify reports whether there is time to verify a signed packet.
+// mayVerify reports whether the budgets allow to verify a signed packet.
 func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool {
 	if s.sec.sigLen == 0 {
 		return true
@@ -469,8 +463,8 @@ func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool 
 	return s.budgets.failedFar.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
 }
 
-// bookFailure counts the time of a verification of pkt that came to nothing, if
-// there was one: a signature of another length than the key's is not looked at.
+// bookFailure books the time of a verification of pkt that failed, if there was one: a
+// signature of the wrong length is not verified at all.
 func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, pkt []byte) {
 	key := c.keys.verifier()
 	if s.sec.sigLen == 0 || key == nil {
@@ -509,7 +503,7 @@ func (s *Sender) verifierOf(uid wire.UID) aead.Verifier {
 	return nil
 }
 
-// forgetPeers clears what only registration needs of the clients' secrets.
+// forgetPeers clears the secrets of clients that only registration needs.
 func (s *Sender) forgetPeers() {
 	for i := range s.roster.Len() {
 		k := s.roster.At(i).keys

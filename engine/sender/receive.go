@@ -18,7 +18,7 @@ func (s *Sender) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
 	return machine.Verdict{Drop: drop}
 }
 
-// check makes the checks that concern every message (v4-wire.md section 11).
+// check makes the checks that concern every message (docs/protocol.md, "Sender checks").
 func (s *Sender) check(now clock.Time, from netip.AddrPort, pkt []byte) machine.Drop {
 	h, msg, err := wire.ParseHeader(pkt)
 	switch {
@@ -54,8 +54,8 @@ func (s *Sender) check(now clock.Time, from netip.AddrPort, pkt []byte) machine.
 	return s.dispatch(now, from, h.Func, i, msg)
 }
 
-// mayBeClear reports whether client i may say fn in clear in an encrypted session:
-// what comes before the keys, and an ABORT as long as it does not have them.
+// mayBeClear reports whether client i may send fn in clear in an encrypted session: the messages
+// that lead to the keys, and an ABORT as long as it does not have them.
 func (s *Sender) mayBeClear(i int, fn wire.Func) bool {
 	switch fn {
 	case wire.FuncRegister, wire.FuncClientKey:
@@ -67,7 +67,7 @@ func (s *Sender) mayBeClear(i int, fn wire.Func) bool {
 	return false
 }
 
-// dispatch hands a message of client i on, which is opened if it was sealed.
+// dispatch passes a message of client i to its handler. If it was sealed it is open now.
 func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i int, msg []byte) machine.Drop {
 	switch fn {
 	case wire.FuncRegister:
@@ -111,7 +111,7 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 		if err != nil {
 			return machine.DropMalformed
 		}
-		// Somebody who cannot take part says why; an answer would be noise.
+		// A host that cannot take part says why; it needs no answer.
 		if s.mayRefuse(now) {
 			s.report(GotAbort{Client: Client{UID: h.Src, Name: h.Src.String()}, Text: string(m.Text)})
 		}
@@ -120,7 +120,7 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 		return machine.DropUnknown
 	case wire.FuncEncrypted:
 		if s.phase == Announcing {
-			return machine.DropUnknown // there is nobody else who could have the keys
+			return machine.DropUnknown // a stranger cannot have the keys: it is not worth an ABORT
 		}
 	}
 	if !open {
@@ -130,8 +130,9 @@ func (s *Sender) handleStranger(now clock.Time, from netip.AddrPort, h *wire.Hea
 	return machine.DropUnknown
 }
 
-// handleAbort takes an ABORT of client i. One of a listed host that has not registered may
-// be anybody's: the host stays asked for, unless it lives at the address that is its UID.
+// handleAbort takes an ABORT of client i. Anybody can send one for a listed host that has not
+// registered: ANNOUNCE goes on listing the host, unless the ABORT comes from the address that
+// is its UID.
 func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
 	m, err := wire.ParseAbort(msg)
 	if err != nil {
@@ -153,7 +154,7 @@ func (s *Sender) handleAbort(now clock.Time, from netip.AddrPort, i int, msg []b
 		return machine.DropNone
 	}
 	if s.phase == Announcing && s.closed && c.state != Mute && c.returns < maxReturns {
-		s.setState(c, Mute) // it is missing again, and asked for
+		s.setState(c, Mute) // it is missing again, and ANNOUNCE lists it
 		c.left, c.returns = true, c.returns+1
 	} else {
 		s.setState(c, Aborted)

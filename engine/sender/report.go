@@ -9,23 +9,23 @@ import (
 	"uftp/wire"
 )
 
-// Limits of what others can make us report.
+// Limits of the reports that others can cause.
 const (
 	maxReports        = 1024 // waiting; more are dropped and counted
 	refusalsPerSecond = 100  // Refused, and GotAbort of strangers
 	refusalBurst      = time.Second
 )
 
-// reportQueue holds the events for the host. What changes the session (must) is
-// never dropped: there is at most one such event for each client and phase.
+// reportQueue holds the events for the host. Events that change the session (must) are never
+// dropped: there is at most one for each client and phase.
 type reportQueue struct {
 	list     []report
 	head     int
 	refusals cc.Bucket // reports of what others do wrong
 }
 
-// report is one event. Those that go with data packets and STATUS messages are
-// kept unboxed: event is nil and the other fields tell.
+// report is one event. Those of data packets and STATUS messages are kept unboxed, so that
+// they need no memory: event is nil, and the other fields hold them.
 type report struct {
 	event  machine.Event
 	client int32 // of NAKs; -1: SectionStarted
@@ -69,10 +69,10 @@ func (q *reportQueue) pop(s *Sender, e *machine.Event) bool {
 	return true
 }
 
-// report hands on an event that the session does not depend on.
+// report queues an event that the session does not depend on.
 func (s *Sender) report(e machine.Event) { s.mayReport(report{event: e}) }
 
-// mayReport is report for one that is built; false says that it was lost.
+// mayReport queues r unless too many reports wait. It reports whether it did.
 func (s *Sender) mayReport(r report) bool {
 	if len(s.reports.list)-s.reports.head >= maxReports {
 		s.counters.ReportsLost++
@@ -89,8 +89,8 @@ func (s *Sender) refuse(now clock.Time, fn wire.Func, i int, reason string) {
 	}
 }
 
-// refuseOnce is refuse for what a client repeats until it gives up, many times a
-// second: it is reported when the reason is another one than the last time.
+// refuseOnce is refuse for messages that a client repeats many times a second until it gives
+// up: it reports them when the reason has changed.
 func (s *Sender) refuseOnce(now clock.Time, fn wire.Func, i int, reason string) {
 	c := s.roster.At(i)
 	if c.refused == reason || !s.mayRefuse(now) {
@@ -108,7 +108,7 @@ func (s *Sender) refuseStranger(now clock.Time, fn wire.Func, uid wire.UID, reas
 	}
 }
 
-// mayRefuse books one report of something somebody else did wrong.
+// mayRefuse books one report about a fault of another host, if the limit allows it.
 func (s *Sender) mayRefuse(now clock.Time) bool {
 	if s.reports.refusals.Next(now) > now {
 		s.counters.ReportsLost++

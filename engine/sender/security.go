@@ -11,12 +11,11 @@ import (
 // which calls it from its goroutine; only NewSealer is for others, before the
 // session starts.
 //
-// It hands out the counters, so that no machine made with it repeats one
-// (v4-crypto.md section 5): one row of numbers for KEYINFO, control packets and
-// data, in the order in which they leave. The row begins at 2^63: a receiver on the
-// sender's host has the same UID unless told otherwise, and so would use the same
-// nonces under the same key. Receivers begin at 1 or, in this project, at the Unix
-// time in nanoseconds, which is below until the year 2262.
+// It owns the counters, so that no two packets of the session have the same one
+// (docs/protocol.md, "Counters"): KEYINFO, control packets and data count together, in the
+// order in which they leave. Counting begins at 2^63. A receiver on the sender's host has the
+// same UID by default, and would use the same nonces under the same key; but receivers begin
+// at 1 or, in this project, at the Unix time in nanoseconds, which is less until the year 2262.
 type Security struct {
 	server  *handshake.Server
 	keys    aead.Keys
@@ -74,13 +73,13 @@ func (x *Security) NewSealer() (*aead.Sealer, error) {
 	return aead.NewSealer(x.keys, nil, 0)
 }
 
-// Signs reports whether each packet bears a signature by the sender's key, which takes
-// a thousand times as long as to seal it. Of a nil Security it is false.
+// Signs reports whether each packet bears a signature by the sender's key, which takes a
+// thousand times as long as sealing it. A nil Security does not sign.
 func (x *Security) Signs() bool { return x != nil && x.sigLen > 0 }
 
-// Overhead is what Config.Overhead grows by, bytes: stock counts the ENCRYPTED
-// header, the signature and 16 bytes for padding or tag (v4-sender.md section 6).
-// Of a nil Security it is 0.
+// Overhead is the part of Config.Overhead that encryption adds, bytes: like stock it counts
+// the ENCRYPTED header, the signature and 16 bytes for padding or tag (docs/protocol.md,
+// "Rate"). That of a nil Security is 0.
 func (x *Security) Overhead() int {
 	if x == nil {
 		return 0
@@ -98,8 +97,8 @@ func (x *Security) BlockSizeMax() int {
 	return n
 }
 
-// Wipe clears the secrets of the session; nothing can be sent or heard any more.
-// The long-term key stays.
+// Wipe clears the secrets of the session; nothing can be sealed or opened any more. The
+// long-term key stays.
 func (x *Security) Wipe() {
 	if x == nil {
 		return
@@ -138,8 +137,7 @@ func (x *Security) sign(pkt []byte) {
 	}
 }
 
-// sealed reports whether messages fn of the sender travel inside ENCRYPTED in
-// this session (v4-wire.md section 4).
+// sealed reports whether messages fn of the sender travel inside ENCRYPTED in this session.
 func (s *Sender) sealed(fn wire.Func) bool {
 	switch fn {
 	case wire.FuncAnnounce, wire.FuncRegConf, wire.FuncKeyInfo:

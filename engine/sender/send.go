@@ -10,26 +10,26 @@ import (
 	"uftp/wire"
 )
 
-// Limits of the ABORTs to single hosts, so that nobody can make us send much.
+// Limits of the ABORTs to single hosts, which others can cause.
 const (
 	repliesPerSecond = 50 // to hosts that are not in the session
 	replyBurst       = 500 * time.Millisecond
 	abortGapMax      = time.Millisecond // between those to clients
 )
 
-// round is one message to everybody it concerns, in as many parts as the list of
-// hosts needs. Who is on the list is decided when a part is built.
+// round is one message to all clients that it concerns, in as many parts as their list needs.
+// lists decides who is on the list when a part is built.
 type round struct {
 	fn      wire.Func
 	number  int
-	part    int  // sent so far
+	part    int  // parts sent so far
 	next    int  // place in the roster to go on from
 	bare    bool // has no list, or is sent even if the list is empty
-	all     bool // DONE_CONF: also who was confirmed before
-	first   bool // KEYINFO: only who had none yet
+	all     bool // DONE_CONF: also to clients that were confirmed before
+	first   bool // KEYINFO: only to clients that had none yet
 	probe   bool // DONE in mid-pass that lists nobody: a question about section
 	section int
-	quiet   bool // is no round of its own: not reported
+	quiet   bool // does not count as a round, and is not reported
 }
 
 // rounds are those that wait. A phase queues three at most in one decision, and takes the next
@@ -69,7 +69,7 @@ func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
 	return false
 }
 
-// sendPart builds one datagram of r, if there is anything to say.
+// sendPart builds one datagram of r. It reports false if r needs no more.
 func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 	sealed := s.sealed(r.fn)
 	b := s.begin(p, r.fn, s.seq, sealed)
@@ -166,8 +166,8 @@ func (s *Sender) header(fn wire.Func, seq uint16) wire.Header {
 	}
 }
 
-// begin starts a datagram: its header and, when it is to be sealed, the room that
-// the seal needs before the message.
+// begin starts a datagram: its header and, if it will be sealed, the room that the seal needs
+// before the message.
 func (s *Sender) begin(p *machine.Packet, fn wire.Func, seq uint16, sealed bool) []byte {
 	b := s.header(fn, seq).Append(p.Buffer())
 	if sealed {
@@ -176,8 +176,8 @@ func (s *Sender) begin(p *machine.Packet, fn wire.Func, seq uint16, sealed bool)
 	return b
 }
 
-// longest is how long a datagram that begin has started may become, bytes, for
-// receivers to read it.
+// longest is how long a datagram that begin has started may become, bytes, so that receivers
+// can read it.
 func (s *Sender) longest(sealed bool) int {
 	if sealed {
 		return wire.MaxDatagram - s.sec.sealer.Trailer(0) // which is the most
@@ -209,9 +209,9 @@ type abort struct {
 	text  string
 }
 
-// form says how an ABORT travels in an encrypted session: sealed to who has the
-// keys, who does not take it in clear any more; in clear to who has not; both ways
-// when that is not known, or differs (v4-wire.md sections 4 and 11).
+// form says how an ABORT travels in an encrypted session: sealed to clients that have the keys,
+// which ignore it in clear; in clear to those that have none; both ways when that is not known,
+// or differs.
 type form uint8
 
 const (
@@ -229,8 +229,8 @@ type aborts struct {
 	nextAt    clock.Time // of the next one to a client
 }
 
-// abortRing holds aborts in order. Full, it takes no more: whoever is not told
-// runs into its own time limit.
+// abortRing holds aborts in order. When it is full it takes no more: hosts that get no ABORT
+// run into their own time limit.
 type abortRing struct {
 	buf  [256]abort
 	head int
@@ -246,7 +246,7 @@ func (r *abortRing) push(a abort) bool {
 	return true
 }
 
-// pop takes the oldest one out, or of one that travels both ways the first half.
+// pop takes the oldest one out. One that travels both ways it returns twice.
 func (r *abortRing) pop() abort {
 	a := r.buf[r.head]
 	if a.form == bothWays {
@@ -258,8 +258,8 @@ func (r *abortRing) pop() abort {
 	return a
 }
 
-// abortAll tells everybody, before anything else is sent. What concerns a file
-// does not concern those without keys.
+// abortAll sends an ABORT to all clients, before anything else. One that concerns a file does
+// not concern clients without keys.
 func (s *Sender) abortAll(flags uint8, text string) {
 	s.aborts.toAll = abort{to: s.cfg.Private, flags: flags, form: s.form(flags&wire.AbortCurrentFile != 0), text: text}
 }
@@ -278,13 +278,13 @@ func (s *Sender) form(keyed bool) form {
 // abortClient aborts client i.
 func (s *Sender) abortClient(i int, text string) { s.abortClientWith(i, 0, text) }
 
-// abortClientWith is tell with flags.
+// abortClientWith is abortClient with flags.
 func (s *Sender) abortClientWith(i int, flags uint8, text string) {
 	k := s.roster.At(i).keys
 	s.aborts.toClients.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: s.form(k != nil && k.acked), text: text})
 }
 
-// rejectHost aborts a host that has no place here, at the address it wrote from.
+// rejectHost sends an ABORT to a host that cannot take part, at the address that it sent from.
 func (s *Sender) rejectHost(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
 	if s.aborts.replyRate.Next(now) > now {
 		return

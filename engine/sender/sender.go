@@ -15,14 +15,14 @@ import (
 // The timers of a session. Each phase stops those of the one before.
 const (
 	timerCycle  = iota // the next round of the phase's messages
-	timerLate          // the end of waiting for late registrations
-	timerQuiet         // nobody new came for RegisterQuiet
+	timerLate          // the wait for late registrations is over
+	timerQuiet         // no new client came for RegisterQuiet
 	timerRewind        // the next pass
 	timerLimit         // TxWeight is used up
 	timerAgain         // the second DONE_CONF
-	timerGap           // confirmations wait so long to be gathered
+	timerGap           // the next confirmation of late clients may leave
 	timerLinger        // the end of the session
-	timerRepeat        // the next word of a longer GRTT
+	timerRepeat        // a GRTT that has grown is repeated
 	timerWait          // the time for registration is over
 	timerKeys          // KEYINFO again, before the next round
 	timerAlive         // clients would hear nothing for too long (Announcing)
@@ -169,9 +169,9 @@ func newLaw(cfg *Config) cc.Controller {
 	})
 }
 
-// list puts a host on the list of a closed group. One listed twice is one host, with
-// the fingerprint that one of its entries has; of two that differ the first counts,
-// so that no more hosts fit than the user meant. A list beyond MaxClients is cut.
+// list puts a host on the list of a closed group. One listed twice is one host. If only one of
+// its entries has a fingerprint, that counts; of two that differ the first counts, so that no
+// more hosts fit than the user meant. A list beyond MaxClients is cut.
 func (s *Sender) list(h *Host) {
 	i, err := s.roster.Add(h.UID, client{name: h.Name, proxy: h.IsProxy, confirmed: true, want: h.Fingerprint})
 	switch {
@@ -207,7 +207,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	case BetweenFiles:
 		s.file.asked = true
 		s.reports.must(NeedFile{})
-		s.timers.Set(timerCycle, now.Add(s.lifeGap(aliveShare)))
+		s.timers.Set(timerCycle, now.Add(s.silence(aliveShare)))
 	case FileInfo:
 		s.fileInfoRound()
 	case Data:
@@ -219,7 +219,7 @@ func (s *Sender) enter(now clock.Time, p Phase) {
 	}
 }
 
-// end leaves for the last phase; what is still to be said to others leaves first.
+// end begins the last phase; messages that wait still leave.
 func (s *Sender) end(now clock.Time, exit Exit) {
 	s.exit = exit
 	s.enter(now, Ended)
@@ -249,7 +249,7 @@ func (s *Sender) Poll(now clock.Time, out *machine.Out) machine.Kind {
 	}
 }
 
-// progress says what a step of the machine has led to.
+// progress is the outcome of a step of the machine.
 type progress uint8
 
 const (
@@ -288,7 +288,7 @@ func (s *Sender) step(now clock.Time, t *machine.Train) progress {
 	return waiting
 }
 
-// timerLength returns how long timer t runs in this session (v4-sender.md sections 4 to 8).
+// timerLength returns how long timer t runs in this session (docs/protocol.md, "Sender").
 func (s *Sender) timerLength(t int) time.Duration {
 	g := s.advertised()
 	switch t {
@@ -311,9 +311,9 @@ func (s *Sender) timerLength(t int) time.Duration {
 	return 3 * g
 }
 
-// confirmsLate reports whether those that have repeated their REGISTER or COMPLETE
-// although everybody is in or done are to be confirmed now: the first one at once,
-// then once in 1·G, Robust times in all, so that nobody keeps the session for ever.
+// confirmsLate reports whether clients that have repeated REGISTER or COMPLETE although all are
+// in or done should be confirmed now: the first one at once, then once in 1·G, Robust times in
+// all, so that no client can keep the session open for ever.
 func (s *Sender) confirmsLate(now clock.Time) bool {
 	s.timers.Due(timerGap, now)
 	if s.unconfirmed == 0 || s.cycle.lateConfirms >= s.cfg.Robust || s.timers.Armed(timerGap) {
@@ -355,7 +355,7 @@ type quit struct {
 	text   string
 }
 
-// Stop ends the session: everybody is told to abort, nothing more is planned.
+// Stop ends the session: an ABORT goes to all clients, and nothing more is planned.
 func (s *Sender) Stop(now clock.Time) {
 	if s.phase == Ended {
 		return
@@ -366,8 +366,8 @@ func (s *Sender) Stop(now clock.Time) {
 	s.pollNow = true
 }
 
-// stepQuit carries out a quit. Who has confirmed the whole session is let go in
-// peace first: an ABORT would make it throw away what it has.
+// stepQuit carries out a quit. Clients that have completed the whole session are confirmed
+// first: an ABORT would make them throw away their files.
 func (s *Sender) stepQuit(now clock.Time) progress {
 	finishing := s.phase == Finishing
 	if finishing && s.rounds.n > 0 {
@@ -391,7 +391,7 @@ func (s *Sender) stepQuit(now clock.Time) progress {
 			s.setState(c, Aborted)
 		}
 	}
-	exit := s.failExit() // of the states that everybody is left in
+	exit := s.failExit() // by the states that the clients have now
 	if s.quit.signal {
 		exit = ExitSignal
 	}
@@ -412,9 +412,9 @@ func (s *Sender) failExit() Exit {
 	return ExitNoFileInfo
 }
 
-// doneExit returns the exit of a session that came to its end. A file counts where its
-// receiver has confirmed the whole session: one that failed after its COMPLETE may have
-// thrown away or never put in place all that it had.
+// doneExit returns the exit of a session that came to its end. A file counts only for receivers
+// that have confirmed the whole session: one that failed after its COMPLETE may have thrown
+// its files away, or never moved them to their place.
 func (s *Sender) doneExit() Exit {
 	if s.cfg.QuitOnError && s.failed() > 0 {
 		return ExitNoneSent
@@ -430,7 +430,7 @@ func (s *Sender) doneExit() Exit {
 	return ExitNoneSent
 }
 
-// stepEnded reports the end when the last words are out.
+// stepEnded reports the end when the last ABORT has left.
 func (s *Sender) stepEnded() progress {
 	if s.ended || s.aborts.toAll.text != "" || s.aborts.replies.n > 0 || s.aborts.toClients.n > 0 {
 		return waiting

@@ -6,26 +6,26 @@ import (
 	"uftp/engine/clock"
 )
 
-// Receivers without progress. The sender walks a file again as long as somebody lacks
-// something, so a receiver that gets nothing, or never has enough, would hold the session
-// for ever. Config.StallPasses bounds that: in so many passes that a client answers,
-// what it lacks must become less by a quarter, or by one block if it lacks few. Less
-// would be progress on paper only. At 30 % loss a receiver lacks a third of it after
-// one pass already.
+// Receivers without progress. The sender walks a file again as long as any client lacks blocks,
+// so a receiver that gets nothing, or not enough, would keep the session for ever.
+// Config.StallPasses bounds that: in so many passes that a client answers, the number of blocks
+// that it lacks must shrink by a quarter, or by one if it is small. Less would take for ever.
+// At 30 % loss a single pass shrinks it to a third.
 
 const (
-	// progressShare is the part of what a client lacked by which that must become less.
+	// progressShare: what a client lacks must shrink by one part in so many.
 	progressShare = 4
-	// StallLeast is how long that must last besides. On a fast network twenty passes over a
-	// few blocks take less time than a disk that makes its receiver refuse them: ours wait
-	// 30 s for one that takes nothing at all, and need some time to catch up then.
+	// StallLeast is how long the lack of progress must last besides. On a fast network twenty
+	// passes over a few blocks take less time than a slow disk, which makes its receiver refuse
+	// them: receivers of this project wait 30 s for a disk that takes nothing, and then need
+	// some time to catch up.
 	StallLeast = 40 * time.Second
-	// closingWait is how long a client may ask for the last block of a file alone, late
-	// in the rounds of DONE. So do our receivers while the disk takes a file that has
-	// arrived as a whole.
+	// closingWait is how long a client may lack only the last block of a file, late in the
+	// rounds of DONE. Receivers of this project ask for it while the disk still takes a file
+	// that has arrived as a whole.
 	closingWait = 3 * time.Minute
-	// barePasses is after how many passes a client that lacks every block is reported,
-	// bareBlocks how many blocks those must have been: one may be lost by chance.
+	// A client that lacks every block is reported after barePasses passes, if bareBlocks were
+	// sent in them: a few can be lost by chance.
 	barePasses = 3
 	bareBlocks = 12
 )
@@ -37,8 +37,8 @@ type stall struct {
 	lacks   int        // blocks, by that answer
 	closing bool       // it was the last block of the file
 	best    int        // what it lacked when it made progress; 0 = it has not answered
-	since   int        // passes that it has answered since then
-	at      clock.Time // of that progress
+	since   int        // passes that it has answered since that progress
+	at      clock.Time // when it was
 	bare    int        // passes after which it lacked every block
 }
 
@@ -54,8 +54,8 @@ func (s *Sender) lacks(c *client, section, naks int, last bool) {
 	x.closing = last && x.lacks == 1 && section == s.file.layout.Sections-1 && s.cycle.attempt >= max(1, s.cfg.Robust/4)
 }
 
-// dropStalled takes stock of a pass: it reports the clients that lack all of the file and
-// aborts those without progress, and says how many these were.
+// dropStalled looks at the answers of a pass: it reports the clients that lack all of the file
+// and aborts those without progress. It returns how many it has aborted.
 func (s *Sender) dropStalled(now clock.Time) (dropped int) {
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
