@@ -52,3 +52,13 @@ func (b *Bucket) Take(now clock.Time, n int) clock.Time {
 	b.frac = cost % b.rate
 	return at
 }
+
+// Allow books n units of something that has a limit, if the last ones are paid for. So
+// what costs more than the burst is allowed too, and the next one waits the longer.
+func (b *Bucket) Allow(now clock.Time, n int) bool {
+	if b.Next(now) > now {
+		return false
+	}
+	b.Take(now, n)
+	return true
+}

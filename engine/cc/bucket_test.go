@@ -120,3 +120,27 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		t.Errorf("Take allocates %v times, want 0", n)
 	}
 }
+
+// TestAllow: so many at once as the burst pays for and one more, which waits for nobody but
+// makes the next one wait.
+func TestAllow(t *testing.T) {
+	b := NewBucket(100, 630*time.Millisecond)
+	for i := range 64 {
+		if !b.Allow(begin, 1) {
+			t.Fatalf("number %d at once is refused, want 64", i+1)
+		}
+	}
+	if b.Allow(begin, 1) {
+		t.Fatal("number 65 at once is allowed, want 64")
+	}
+	if now := begin.Add(10*time.Millisecond - 1); b.Allow(now, 1) {
+		t.Error("one more is allowed before its 10 ms")
+	}
+	now := begin.Add(10 * time.Millisecond)
+	if !b.Allow(now, 1000) {
+		t.Error("one more is refused after its 10 ms; what it costs must not matter")
+	}
+	if b.Allow(now.Add(10*time.Second-1), 1) || !b.Allow(now.Add(10*time.Second), 1) {
+		t.Error("after 1000 units the next must wait for 10 s")
+	}
+}

@@ -8,12 +8,12 @@ import (
 )
 
 // gotAbort takes ABORT, which counts in every phase (v4-receiver.md section 9).
-func (r *Receiver) gotAbort(now clock.Time, s *session, seq uint16, msg []byte) machine.Drop {
+func (s *session) gotAbort(now clock.Time, seq uint16, msg []byte) machine.Drop {
 	x, err := wire.ParseAbort(msg)
 	if err != nil {
 		return machine.DropMalformed
 	}
-	if x.Host != 0 && x.Host != r.cfg.UID {
+	if x.Host != 0 && x.Host != s.r.cfg.UID {
 		return machine.DropNotForUs
 	}
 	if x.Flags&wire.AbortCurrentFile != 0 {
@@ -27,39 +27,45 @@ func (r *Receiver) gotAbort(now clock.Time, s *session, seq uint16, msg []byte) 
 				return machine.DropSequence // about the file before: it names none
 			}
 			if s.phase == Opening {
-				f.givenUp, f.why = true, string(x.Text) // when the host has answered
+				f.givenUp, f.givenUpText = true, string(x.Text) // when the host has answered
 			} else {
-				r.giveUpFile(now, s, string(x.Text))
+				s.giveUpFile(now, string(x.Text))
 			}
 			return machine.DropNone
 		}
 	}
-	r.emit(GotAbort{Session: s.info, Text: string(x.Text)})
-	r.end(now, s, EndAborted)
+	s.r.emit(GotAbort{Session: s.info, Text: string(x.Text)})
+	s.end(now, EndAborted)
 	return machine.DropNone
 }
 
 // giveUpFile drops the file that is being received, for the sender cannot go on with it. The
 // session stays for those that follow; a stock receiver ends it, and loses them.
-func (r *Receiver) giveUpFile(now clock.Time, s *session, text string) {
+func (s *session) giveUpFile(now clock.Time, text string) {
 	f := &s.file
 	all := f.missing // the memory goes with it
 	all.Reset(all.Len(), true)
 	f.missing = block.Set{}
-	r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &all})
+	s.r.emit(Abandon{Session: s.info, Ref: f.req.Ref, Missing: &all})
 	s.finished = finished{id: s.info.FileID, status: wire.StatusRejected}
 	s.files++
-	r.emit(FileEnded{Session: s.info, Request: f.req, Status: wire.StatusRejected, Text: "given up by the sender: " + text})
-	r.enter(now, s, MidGroup)
+	s.r.emit(FileEnded{Session: s.info, Request: f.req, Status: wire.StatusRejected, Text: "given up by the sender: " + text})
+	s.enter(now, MidGroup)
 }
 
 // abort ends a session on our own account and tells the sender why.
-func (r *Receiver) abort(now clock.Time, s *session, text string, why EndReason) {
+func (s *session) abort(now clock.Time, text string, why EndReason) {
 	if !s.ended { // else the sender, or a newer instance, has ended it already
-		it := r.packet(s, wire.FuncAbort)
-		it.text = text
-		r.push(it)
-		r.emit(SentAbort{Session: s.info, Text: text})
+		s.say(wire.FuncAbort, abortText(text))
+		s.r.emit(SentAbort{Session: s.info, Text: text})
 	}
-	r.end(now, s, why)
+	s.end(now, why)
+}
+
+// abortText is an ABORT that says why.
+type abortText string
+
+func (m abortText) appendTo(b []byte, _ *item, _ clock.Time) ([]byte, bool) {
+	x := wire.Abort{Text: []byte(m)}
+	return x.Append(b), false
 }

@@ -226,7 +226,7 @@ func TestWindow(t *testing.T) {
 		var w window
 		w.start(c.start)
 		for i, s := range c.steps {
-			if ok, newest := w.take(s.seq); ok != s.ok || newest != s.newest {
+			if ok, newest := w.accept(s.seq); ok != s.ok || newest != s.newest {
 				t.Errorf("%s: step %d (%d): %v %v, want %v %v", c.name, i, s.seq, ok, newest, s.ok, s.newest)
 			}
 		}

@@ -34,23 +34,6 @@ type Config struct {
 	Rand        io.Reader              // nil = crypto/rand.Reader
 }
 
-// Server is one allowed sender.
-type Server struct {
-	UID         wire.UID
-	Addr        netip.Addr
-	Fingerprint *identity.Fingerprint // of its key, in encrypted sessions; nil = any
-}
-
-// at says whether from is the address of s: through any interface, unless it was listed with
-// a zone.
-func (s *Server) at(from netip.Addr) bool {
-	want, from := s.Addr.Unmap(), from.Unmap()
-	if want.Zone() == "" {
-		from = from.WithZone("")
-	}
-	return want == from
-}
-
 // SessionID names a session for the life of a machine.
 type SessionID struct {
 	Slot     int // 0..MaxSessions-1, used again after the session; -1 in reports about sessions not taken

@@ -8,7 +8,7 @@ import (
 )
 
 // gotFileInfo takes FILEINFO (v4-receiver.md section 4.1).
-func (r *Receiver) gotFileInfo(now clock.Time, s *session, msg []byte) machine.Drop {
+func (s *session) gotFileInfo(now clock.Time, msg []byte) machine.Drop {
 	if s.phase == Joining || s.phase == Completing {
 		return machine.DropPhase
 	}
@@ -17,36 +17,37 @@ func (r *Receiver) gotFileInfo(now clock.Time, s *session, msg []byte) machine.D
 		if err == wire.ErrFunc {
 			return machine.DropMalformed // not worth a session
 		}
-		r.abort(now, s, "Rejecting FILEINFO: invalid message size", EndRefused)
+		s.abort(now, "Rejecting FILEINFO: invalid message size", EndRefused)
 		return machine.DropNone
 	}
-	if !x.Hosts.Contains(r.cfg.UID) {
-		s.alive(now)
+	if !x.Hosts.Contains(s.r.cfg.UID) {
+		s.restartIdle(now)
 		return machine.DropNotForUs
 	}
 	if x.FileID == 0 {
 		return machine.DropFile
 	}
 	if s.phase == Registering {
-		r.confirm(now, s) // it stands for a REG_CONF that was lost
+		s.confirm(now) // it stands for a REG_CONF that was lost
 	}
-	s.stamp, s.heard = x.Time, now
-	s.alive(now)
+	s.echo = echo{x.Time, now}
+	s.restartIdle(now)
 	switch {
 	case s.phase == Opening:
 	case s.phase != MidGroup:
-		r.acknowledge(s)
+		s.ackFileInfo()
 	case x.FileID == s.finished.id:
-		r.complete(s, s.finished)
+		s.sendComplete(s.finished)
 	default:
-		return r.newFile(now, s, &x)
+		return s.newFile(now, &x)
 	}
 	return machine.DropNone
 }
 
 // newFile starts with a file that was not announced before.
-func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine.Drop {
-	if r.elder(s) {
+func (s *session) newFile(now clock.Time, x *wire.FileInfo) machine.Drop {
+	r := s.r
+	if r.olderUnfinished(s) {
 		return machine.DropPhase // the sender will ask again
 	}
 	req := Request{
@@ -62,7 +63,7 @@ func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine
 	bad := checkName(&req)
 	if bad == "" && x.Type > wire.TypeFreeSpace {
 		s.info.FileID = x.FileID
-		r.abort(now, s, "Invalid file type", EndRefused)
+		s.abort(now, "Invalid file type", EndRefused)
 		return machine.DropNone
 	}
 	if bad == "" && x.Type == wire.TypeFile {
@@ -83,26 +84,12 @@ func (r *Receiver) newFile(now clock.Time, s *session, x *wire.FileInfo) machine
 	s.file.missing.Reset(0, false)
 	r.emit(FileStarted{Session: s.info, Request: req})
 	if bad != "" {
-		r.answer(s, finished{id: x.FileID, status: wire.StatusRejected}, bad)
+		s.endFile(finished{id: x.FileID, status: wire.StatusRejected}, bad)
 		return machine.DropNone
 	}
-	r.enter(now, s, Opening)
+	s.enter(now, Opening)
 	r.emit(Open{Session: s.info, Request: req})
 	return machine.DropNone
-}
-
-// elder reports whether the host is not done with an older instance of a
-// restarted session: what that one has got is not yet there to be used.
-func (r *Receiver) elder(s *session) bool {
-	if s.info.Instance == 0 {
-		return false
-	}
-	for i := range r.slots {
-		if o := &r.slots[i]; o.ended && o.reason == EndSuperseded && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance {
-			return true
-		}
-	}
-	return false
 }
 
 // checkName returns why a name or link is refused whatever the file system says.
@@ -135,23 +122,19 @@ func checkName(q *Request) string {
 	return ""
 }
 
-// Opened answers an Open request.
-func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
-	s := r.byRef(ref)
-	if s == nil || s.phase != Opening {
-		return
-	}
+// opened goes on with a file that the host has opened, or refused.
+func (s *session) opened(now clock.Time, o Opened) {
 	f := &s.file
 	if o.Action != Receive {
-		r.unreserve(s)
-		r.enter(now, s, MidGroup)
+		s.r.unreserve(s)
+		s.enter(now, MidGroup)
 		if o.Action == Abort {
-			r.abort(now, s, o.Text, EndRefused)
+			s.abort(now, o.Text, EndRefused)
 			return
 		}
-		r.answer(s, finished{id: s.info.FileID, status: o.Status, space: o.FreeSpace, hasSpace: o.HasSpace}, o.Text)
+		s.endFile(finished{id: s.info.FileID, status: o.Status, space: o.FreeSpace, hasSpace: o.HasSpace}, o.Text)
 		if s.ended {
-			r.end(now, s, s.reason)
+			s.end(now, s.reason)
 		}
 		return
 	}
@@ -165,41 +148,48 @@ func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 		f.missing.Reset(n, true)
 	}
 	f.checkpointed = f.missing.Count()
-	r.enter(now, s, Receiving)
+	s.enter(now, Receiving)
 	if s.ended {
-		r.end(now, s, s.reason)
+		s.end(now, s.reason)
 		return
 	}
 	if f.givenUp {
-		r.giveUpFile(now, s, f.why)
+		s.giveUpFile(now, f.givenUpText)
 		return
 	}
-	r.acknowledge(s)
+	s.ackFileInfo()
 	switch {
 	case f.missing.Count() == 0:
-		r.whole(now, s)
+		s.completeFile(now)
 	case f.done:
 		f.done = false
-		r.doneReceiving(now, s, f.doneSection, true)
+		s.doneReceiving(now, f.doneSection, true)
 	}
 }
 
-// acknowledge sends FILEINFO_ACK for the current file.
-func (r *Receiver) acknowledge(s *session) {
-	it := r.packet(s, wire.FuncFileInfoAck)
-	it.fileID = s.info.FileID
-	it.partial = s.file.partial
-	it.stamp, it.heard = s.stamp, s.heard
-	r.push(it)
-	r.step(s, FileInfoAckSent)
+// ackFileInfo sends FILEINFO_ACK for the current file.
+func (s *session) ackFileInfo() {
+	s.say(wire.FuncFileInfoAck, fileInfoAck{s.info.FileID, s.file.partial, s.echo})
+	s.step(FileInfoAckSent)
 }
 
-// answer ends a file between FILEINFO and data with a COMPLETE, and remembers it.
-func (r *Receiver) answer(s *session, f finished, text string) {
+type fileInfoAck struct {
+	id      uint16
+	partial bool
+	echo    echo
+}
+
+func (m fileInfoAck) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
+	x := wire.FileInfoAck{FileID: m.id, Partial: m.partial, Time: m.echo.aged(now)}
+	return x.Append(it.head.Version, b), false
+}
+
+// endFile ends a file between FILEINFO and data with a COMPLETE, and remembers it.
+func (s *session) endFile(f finished, text string) {
 	s.finished = f
 	s.files++
-	r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text}) // why, then what is said
+	s.r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text}) // why, then what is said
 	if !s.ended {
-		r.complete(s, f)
+		s.sendComplete(f)
 	}
 }

@@ -117,10 +117,10 @@ func TestCredible(t *testing.T) {
 		{"FILEINFO whose name is elsewhere", []byte{7, 7, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0}, true, true, false},
 		{"ABORT that is cut", abort.Append(nil)[:40], true, false, false},
 	} {
-		if got := sendersOwn(c.msg, false); got != c.sender {
+		if got := sentBySenders(c.msg, false); got != c.sender {
 			t.Errorf("%s: a sender's %v, want %v", c.why, got, c.sender)
 		}
-		if got := sendersOwn(c.msg, true); got != c.senderEcho {
+		if got := sentBySenders(c.msg, true); got != c.senderEcho {
 			t.Errorf("%s: a sender's %v if it may be an echo, want %v", c.why, got, c.senderEcho)
 		}
 		if got := len(c.msg) >= 4 && wellFormed(c.msg); got != c.whole {

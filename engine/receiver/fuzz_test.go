@@ -392,7 +392,7 @@ func (c *checker) finish() {
 		}
 	}
 	for i := range c.r.slots {
-		if s := &c.r.slots[i]; s.lent != 0 || s.spare != nil || s.file.missing.Len() > 0 {
+		if s := &c.r.slots[i]; s.copyRef != 0 || s.missingCopy != nil || s.file.missing.Len() > 0 {
 			c.t.Fatal("memory is left in a free slot")
 		}
 	}

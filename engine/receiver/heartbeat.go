@@ -16,9 +16,9 @@ func (r *Receiver) heartbeat(now clock.Time) {
 		r.sendHeartbeat(i, nil)
 		r.shown[i] = false
 	}
-	r.beat = clock.Never
+	r.nextBeat = clock.Never
 	if r.cfg.HeartbeatEvery > 0 {
-		r.beat = now.Add(r.cfg.HeartbeatEvery)
+		r.nextBeat = now.Add(r.cfg.HeartbeatEvery)
 	}
 }
 
@@ -26,17 +26,17 @@ func (r *Receiver) heartbeat(now clock.Time) {
 // there is one.
 func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
 	to := r.cfg.Heartbeats[i]
-	it := item{to: to, head: wire.Header{Version: wire.Version4, Func: wire.FuncHBReq, Src: r.cfg.UID}}
+	var m heartbeat
 	if challenge != nil {
 		key := r.cfg.Keys[0]
 		sig, err := handshake.AppendNonceSignature(nil, key, *challenge)
 		if err != nil {
 			return // the host hears no more than before
 		}
-		it.beat = wire.HBReq{Nonce: *challenge, PublicKey: key.Public().AppendBlob(nil), Signature: sig}
+		m = heartbeat{Nonce: *challenge, PublicKey: key.Public().AppendBlob(nil), Signature: sig}
 	}
 	r.expected[i] = true
-	r.push(it)
+	r.push(item{to: to, head: r.header(&Session{}, wire.Version4, wire.FuncHBReq), msg: m})
 	r.emit(Heartbeat{Peer: to})
 }
 
@@ -61,4 +61,11 @@ func (r *Receiver) gotHBResp(from netip.AddrPort, msg []byte) machine.Drop {
 		return machine.DropNone
 	}
 	return machine.DropSource
+}
+
+type heartbeat wire.HBReq
+
+func (m heartbeat) appendTo(b []byte, _ *item, _ clock.Time) ([]byte, bool) {
+	x := wire.HBReq(m)
+	return x.Append(b), false
 }

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"uftp/engine/block"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -35,7 +36,7 @@ type nak struct {
 }
 
 // follow moves with the newest block, which is of the given section.
-func (r *Receiver) follow(now clock.Time, s *session, section int) {
+func (s *session) follow(now clock.Time, section int) {
 	n := &s.file.nak
 	switch {
 	case section < n.last-1: // the sender has started again from the front
@@ -53,12 +54,12 @@ func (r *Receiver) follow(now clock.Time, s *session, section int) {
 	}
 	n.last = section
 	if section > n.next && s.due[nakTimer] == clock.Never {
-		r.arm(s, nakTimer, now, s.grtt)
+		s.arm(nakTimer, now, s.grtt)
 	}
 }
 
 // gotDone takes DONE.
-func (r *Receiver) gotDone(now clock.Time, s *session, msg []byte) machine.Drop {
+func (s *session) gotDone(now clock.Time, msg []byte) machine.Drop {
 	switch s.phase {
 	case MidGroup, Opening, Receiving, Closing:
 	default:
@@ -68,42 +69,42 @@ func (r *Receiver) gotDone(now clock.Time, s *session, msg []byte) machine.Drop 
 	if err != nil {
 		return machine.DropMalformed
 	}
-	listed := x.Hosts.Contains(r.cfg.UID)
+	listed := x.Hosts.Contains(s.r.cfg.UID)
 	if x.FileID == 0 {
-		return r.doneGroup(now, s, listed)
+		return s.doneGroup(now, listed)
 	}
 	if s.phase != MidGroup && x.FileID != s.info.FileID {
 		return machine.DropFile
 	}
-	s.alive(now)
+	s.restartIdle(now)
 	if listed && x.FileID == s.info.FileID {
-		r.emit(GotDone{Session: s.info, Section: int(x.Section)})
+		s.r.emit(GotDone{Session: s.info, Section: int(x.Section)})
 	}
 	f := &s.file
 	switch s.phase {
 	case MidGroup:
 		switch {
 		case listed && x.FileID == s.finished.id:
-			r.complete(s, s.finished)
+			s.sendComplete(s.finished)
 		case listed && x.FileID > s.info.FileID:
-			s.lacks = true
+			s.missedFile = true
 		}
 	case Opening:
 		if listed {
 			f.done, f.doneSection = true, int(x.Section)
 		}
 	case Receiving:
-		r.doneReceiving(now, s, int(x.Section), listed)
+		s.doneReceiving(now, int(x.Section), listed)
 	case Closing:
 		if listed {
-			r.doneClosing(now, s)
+			s.doneClosing(now)
 		}
 	}
 	return machine.DropNone
 }
 
 // doneReceiving takes a DONE for the file that is being received and not whole.
-func (r *Receiver) doneReceiving(now clock.Time, s *session, section int, listed bool) {
+func (s *session) doneReceiving(now clock.Time, section int, listed bool) {
 	f := &s.file
 	n := &f.nak
 	end := min(section+1, f.req.Layout.Sections)
@@ -124,22 +125,22 @@ func (r *Receiver) doneReceiving(now clock.Time, s *session, section int, listed
 	if listed && f.partial && !f.data {
 		wait = 0 // the sender of a resumed file starts with the question
 	}
-	r.arm(s, nakTimer, now, wait)
+	s.arm(nakTimer, now, wait)
 }
 
 // nakDue answers for what the nak says is due.
-func (r *Receiver) nakDue(now clock.Time, s *session) {
+func (s *session) nakDue(now clock.Time) {
 	if s.phase == Closing {
-		r.ask(s, 0, s.file.req.Layout.Sections)
+		s.askFor(0, s.file.req.Layout.Sections)
 		return
 	}
 	n := &s.file.nak
 	if n.restEnd > 0 {
 		from, end := n.rest, n.restEnd
 		n.restEnd = 0
-		r.ask(s, from, end)
+		s.askFor(from, end)
 		if n.asked || n.last > n.next {
-			r.arm(s, nakTimer, now, s.grtt)
+			s.arm(nakTimer, now, s.grtt)
 		}
 		return
 	}
@@ -148,15 +149,74 @@ func (r *Receiver) nakDue(now clock.Time, s *session) {
 		from = 0
 	}
 	n.next, n.end, n.asked = n.last, 0, false
-	r.ask(s, from, end)
+	s.askFor(from, end)
 }
 
-// ask queues the STATUS of sections from..end-1.
-func (r *Receiver) ask(s *session, from, end int) {
-	it := r.packet(s, wire.FuncStatus)
-	it.fileID = s.info.FileID
-	it.ref = s.file.req.Ref
-	it.next, it.end = from, end
-	it.signLife = s.phase == Closing
-	r.push(it)
+// askFor queues the STATUS of sections from..end-1. Timers run only while the queue is
+// empty, so those that it queued before have left.
+func (s *session) askFor(from, end int) {
+	s.asking = statuses{ref: s.file.req.Ref, next: from, end: end, keepAlive: s.phase == Closing}
+	s.say(wire.FuncStatus, &s.asking)
+}
+
+// statuses is a STATUS for each section with gaps among next..end-1 of a file. It takes
+// what is missing when it leaves, so a long range costs no memory.
+type statuses struct {
+	ref       machine.FileRef
+	next, end int
+	sent      int
+	keepAlive bool // in Closing: ask for the last block alone
+}
+
+func (m *statuses) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
+	s := it.s
+	f := &s.file
+	switch {
+	case f.req.Ref != m.ref:
+		return nil, false
+	case s.phase == Closing && m.keepAlive:
+		return m.appendLastBlock(b, s)
+	case s.phase != Receiving || m.keepAlive:
+		return nil, false
+	}
+	l := &f.req.Layout
+	i := f.missing.Next(l.First(m.next))
+	if i >= l.First(m.end) {
+		return nil, false
+	}
+	section, _ := l.Section(i)
+	if m.sent == statusBurst {
+		f.nak.rest, f.nak.restEnd = section, m.end
+		s.arm(nakTimer, now, s.grtt/4)
+		return nil, false
+	}
+	m.next = section + 1
+	m.sent++
+	first, n := l.First(section), l.SectionBlocks(section)
+	count := f.missing.CountRange(first, n)
+	s.naks += int64(count)
+	s.r.report = SentStatus{Session: s.info, Section: section, NAKs: count}
+	return f.missing.AppendBitmap(statusHead(b, s, section), first, n), true
+}
+
+// appendLastBlock asks for the last block of the file although it is here.
+func (m *statuses) appendLastBlock(b []byte, s *session) ([]byte, bool) {
+	l := &s.file.req.Layout
+	section, place := l.Section(l.Blocks - 1)
+	if section < m.next {
+		return nil, false
+	}
+	m.next = section + 1
+	s.r.report = SentStatus{Session: s.info, Section: section, NAKs: 1}
+	b = statusHead(b, s, section)
+	n := block.NAKBytes(l.SectionBlocks(section))
+	b = append(b, make([]byte, n)...)
+	b[len(b)-n+place/8] |= 1 << (place % 8)
+	return b, true
+}
+
+// statusHead appends a STATUS up to its bitmap.
+func statusHead(b []byte, s *session, section int) []byte {
+	x := wire.Status{FileID: s.info.FileID, Section: uint16(section)}
+	return x.Append(s.version, b)
 }

@@ -50,23 +50,23 @@ const (
 // contestMax is how long it is remembered that another sender asked for a group.
 const contestMax = time.Minute
 
-// rival returns why a session cannot be taken beside those of its group that are under
+// conflict returns why a session cannot be taken beside those of its group that are under
 // way, "" if it can. Before a newer instance is confirmed, and the keys of an encrypted
 // one proved, an older one is taken: the newer may be a stranger's copy.
 //
-// wait says that the other sender has not been heard since a stranger asked first. It may be
+// silent says that the other sender has not been heard since a stranger asked first. It may be
 // dead, and the stranger its restart, with a new key of its own or from another address.
 // An ABORT would cost that the whole session; without one it goes on asking, and is taken
 // when the old session has timed out.
-func (r *Receiver) rival(now clock.Time, id *Session) (text string, wait bool) {
+func (r *Receiver) conflict(now clock.Time, id *Session) (text string, silent bool) {
 	for i := range r.slots {
 		o := &r.slots[i]
 		switch {
 		case o.phase == Free || o.info.Group != id.Group:
 		case !r.same(&o.info, id):
-			wait = o.contested == 0 || o.spoke <= o.contested || now.Sub(o.contested) > contestMax
+			silent = o.contested == 0 || o.heardAt <= o.contested || now.Sub(o.contested) > contestMax
 			o.contested = now
-			return textForeign, wait
+			return textForeign, silent
 		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && (o.sec == nil || o.sec.settled):
 			return textStale, false
 		}
@@ -74,12 +74,49 @@ func (r *Receiver) rival(now clock.Time, id *Session) (text string, wait bool) {
 	return "", false
 }
 
-// speaksFrom reports whether the sender of a session of the group speaks from this very
+// sendsFrom reports whether the sender of a session of the group speaks from this very
 // address and port. An ABORT to another instance would reach it, and a stock sender does
 // not look which instance is meant.
-func (r *Receiver) speaksFrom(group uint32, from netip.AddrPort) bool {
+func (r *Receiver) sendsFrom(group uint32, from netip.AddrPort) bool {
 	for i := range r.slots {
 		if o := &r.slots[i]; o.phase != Free && o.info.Group == group && o.info.From == from {
+			return true
+		}
+	}
+	return false
+}
+
+// encrypted reports whether an encrypted session of the group is under way: a
+// session in clear cannot be its restart.
+func (r *Receiver) encrypted(group uint32) bool {
+	for i := range r.slots {
+		if s := &r.slots[i]; s.phase != Free && s.sec != nil && s.info.Group == group {
+			return true
+		}
+	}
+	return false
+}
+
+// supersede lets a restarted session take the place of its older instances, once
+// it is confirmed and, if encrypted, its sender has proved the keys. In clear, who
+// could forge that could forge an ABORT.
+func (r *Receiver) supersede(now clock.Time, s *session) {
+	for i := range r.slots {
+		o := &r.slots[i]
+		if o.phase != Free && !o.ended && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance && r.same(&o.info, &s.info) {
+			o.end(now, EndSuperseded)
+		}
+	}
+}
+
+// olderUnfinished reports whether the host is not done with an older instance of a
+// restarted session: what that one has got is not yet there to be used.
+func (r *Receiver) olderUnfinished(s *session) bool {
+	if s.info.Instance == 0 {
+		return false
+	}
+	for i := range r.slots {
+		if o := &r.slots[i]; o.ended && o.reason == EndSuperseded && o.info.Group == s.info.Group && o.info.Instance < s.info.Instance {
 			return true
 		}
 	}

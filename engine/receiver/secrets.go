@@ -53,10 +53,10 @@ func (k *keySet) wipe() {
 // leaves in clear.
 func (c *secrets) keyed() bool { return c != nil && len(c.keys) > 0 }
 
-// take makes a candidate the current keys and returns them. Our counters begin at the Unix time in
+// addKeys makes a candidate the current keys and returns them. Our counters begin at the Unix time in
 // nanoseconds: after a restart of this program within a session the sender gives us
 // the same key again, and no counter may come twice under a key.
-func (c *secrets) take(now clock.Time, from *handshake.Candidate) (*keySet, error) {
+func (c *secrets) addKeys(now clock.Time, from *handshake.Candidate) (*keySet, error) {
 	for i, known := range c.keys {
 		if known.from.Equal(from) {
 			from.Wipe()
@@ -74,7 +74,7 @@ func (c *secrets) take(now clock.Time, from *handshake.Candidate) (*keySet, erro
 	if k.SigType == wire.SigKeyExch {
 		// Only packets of the session's sender get as far as this.
 		if c.signed == nil {
-			c.signed = newVerifier(now, c.client)
+			c.signed = newVerifier(c.client)
 		}
 		check, own := c.signed, c.client.Key()
 		peer = func(wire.UID) aead.Verifier { return check }
@@ -125,7 +125,7 @@ func (c *secrets) open(pkt []byte, echo bool) (msg []byte, ctr uint64, err error
 		// On a copy: what does not open is gone.
 		msg, _, err := k.opener.Open(bytes.Clone(pkt))
 		switch {
-		case err != nil || !sendersOwn(msg, echo):
+		case err != nil || !sentBySenders(msg, echo):
 			continue
 		case c.signed != nil && !wellFormed(msg):
 			continue

@@ -145,14 +145,14 @@ func (u *Unsealer) find(pkt []byte) *UnsealKey {
 // fresh reports whether the counter of an ENCRYPTED datagram may be a new one.
 func fresh(w *aead.Window, pkt []byte) bool { return hasCounter(pkt) && w.Check(counterOf(pkt)) }
 
-// proved gives the keys of a session, which are settled now, to the machine's own
+// keysProved gives the keys of a session, which are settled now, to the machine's own
 // Unsealer.
-func (r *Receiver) proved(s *session) {
-	r.numbers++
+func (s *session) keysProved() {
+	s.r.keyNumbers++
 	c := s.sec
-	c.number = r.numbers
+	c.number = s.r.keyNumbers
 	if c.signed == nil {
-		r.unsealer.Add(&UnsealKey{
+		s.r.unsealer.Add(&UnsealKey{
 			number: c.number, session: key(s.info.Group, s.info.Instance), sender: s.info.Sender,
 			opener: c.current.opener, replay: &c.replay,
 		})

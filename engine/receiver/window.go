@@ -21,8 +21,8 @@ type window struct {
 // start begins at the number of the ANNOUNCE that opened the session, whatever it is.
 func (w *window) start(seq uint16) { *w = window{highest: seq} }
 
-// take reports whether a packet numbered seq counts, and whether it is the newest so far.
-func (w *window) take(seq uint16) (ok, newest bool) {
+// accept reports whether a packet numbered seq counts, and whether it is the newest so far.
+func (w *window) accept(seq uint16) (ok, newest bool) {
 	switch d := int16(seq - w.highest); {
 	case d > 0:
 		w.highest = seq

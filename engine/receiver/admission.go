@@ -26,7 +26,7 @@ const (
 	startTime = 10 * time.Second
 )
 
-// crowd counts the sessions that wait: those that have stored no block, and those whose
+// admission counts the sessions that wait: those that have stored no block, and those whose
 // sender has been silent for silentMax. An ANNOUNCE and a REG_CONF cost nothing, and so
 // does a block, so one host could keep all slots. While they are all taken, a host that
 // waits for nothing therefore gets the slot of one that waits in several, and of those the
@@ -42,7 +42,7 @@ const (
 // Nobody loses a session that stores blocks, nor the only one of its network that waits.
 // Whoever has as many networks as there are slots, or goes on sending blocks in each, still
 // fills them. Whoever can forge the address of a host makes it one that waits in several.
-type crowd struct {
+type admission struct {
 	hosts   map[netip.Addr]*host    // that wait; never ranged over
 	nets    map[netip.Addr]*network // theirs; never ranged over
 	surplus int                     // sessions that wait behind the first of each network
@@ -73,13 +73,13 @@ func networkOf(a netip.Addr) netip.Addr {
 	return p.Addr().WithZone(a.Zone())
 }
 
-func (c *crowd) start(sessions int) {
+func (c *admission) start(sessions int) {
 	c.hosts = make(map[netip.Addr]*host, sessions)
 	c.nets = make(map[netip.Addr]*network, sessions)
 }
 
 // add counts a session that waits.
-func (c *crowd) add(from netip.Addr) *host {
+func (c *admission) add(from netip.Addr) *host {
 	a := from.Unmap()
 	h := c.hosts[a]
 	if h == nil {
@@ -100,7 +100,7 @@ func (c *crowd) add(from netip.Addr) *host {
 }
 
 // remove counts it no longer.
-func (c *crowd) remove(h *host) {
+func (c *admission) remove(h *host) {
 	if h.waiting--; h.waiting == 0 {
 		delete(c.hosts, h.addr)
 	}
@@ -111,14 +111,14 @@ func (c *crowd) remove(h *host) {
 	}
 }
 
-// wait counts s among those that wait, or no longer.
-func (r *Receiver) wait(s *session, yes bool) {
+// setWaiting counts s among those that wait, or no longer.
+func (r *Receiver) setWaiting(s *session, yes bool) {
 	switch {
-	case yes && s.waits == nil:
-		s.waits = r.crowd.add(s.info.From.Addr())
-	case !yes && s.waits != nil:
-		r.crowd.remove(s.waits)
-		s.waits = nil
+	case yes && s.waitsAt == nil:
+		s.waitsAt = r.admission.add(s.info.From.Addr())
+	case !yes && s.waitsAt != nil:
+		r.admission.remove(s.waitsAt)
+		s.waitsAt = nil
 	}
 }
 
@@ -137,31 +137,31 @@ func (s *session) silence(now clock.Time) time.Duration {
 
 // sweep looks once in sweepEvery which sessions that have stored blocks are silent.
 func (r *Receiver) sweep(now clock.Time) {
-	if now.Sub(r.crowd.swept) < sweepEvery {
+	if now.Sub(r.admission.swept) < sweepEvery {
 		return
 	}
-	r.crowd.swept = now
+	r.admission.swept = now
 	for i := range r.slots {
 		if s := &r.slots[i]; s.phase != Free && s.stored {
-			r.wait(s, s.silence(now) >= silentMax)
+			r.setWaiting(s, s.silence(now) >= silentMax)
 		}
 	}
 }
 
-// givesWay reports whether s waits and its slot is free as soon as s is ended: while the
+// evictable reports whether s waits and its slot is free as soon as s is ended: while the
 // host owes an answer the end waits for that.
-func (s *session) givesWay() bool {
-	return s.waits != nil && s.phase != Opening && s.phase != Closing && s.settling == 0
+func (s *session) evictable() bool {
+	return s.waitsAt != nil && s.phase != Opening && s.phase != Closing && s.settling == 0
 }
 
-// hasRoom reports whether a session announced from there gets a slot: a free one, or that
+// roomFor reports whether a session announced from there gets a slot: a free one, or that
 // of the session it returns.
-func (r *Receiver) hasRoom(now clock.Time, from netip.Addr) (victim *session, ok bool) {
+func (r *Receiver) roomFor(now clock.Time, from netip.Addr) (victim *session, ok bool) {
 	if r.sessions < len(r.slots) {
 		return nil, true
 	}
 	r.sweep(now)
-	c, a := &r.crowd, from.Unmap()
+	c, a := &r.admission, from.Unmap()
 	if c.surplus == 0 || c.hosts[a] != nil {
 		return nil, false
 	}
@@ -173,27 +173,27 @@ func (r *Receiver) hasRoom(now clock.Time, from netip.Addr) (victim *session, ok
 	for i := range r.slots {
 		s := &r.slots[i]
 		switch {
-		case !s.givesWay():
-		case s.waits.net == own:
-			if near == nil || s.before(near) {
+		case !s.evictable():
+		case s.waitsAt.net == own:
+			if near == nil || s.evictedBefore(near) {
 				near = s
 			}
-		case far == nil || s.before(far):
+		case far == nil || s.evictedBefore(far):
 			far = s
 		}
 	}
 	switch {
-	case far != nil && far.waits.net.waiting > ours+1:
+	case far != nil && far.waitsAt.net.waiting > ours+1:
 		return far, true
-	case near != nil && ours > 1 && (near.waits.waiting > 1 || now.Sub(near.info.Started) >= startTime):
+	case near != nil && ours > 1 && (near.waitsAt.waiting > 1 || now.Sub(near.info.Started) >= startTime):
 		return near, true
 	}
 	return nil, false
 }
 
-// before reports whether s gives way rather than o.
-func (s *session) before(o *session) bool {
-	switch a, b := s.waits, o.waits; {
+// evictedBefore reports whether s gives way rather than o.
+func (s *session) evictedBefore(o *session) bool {
+	switch a, b := s.waitsAt, o.waitsAt; {
 	case a.net.waiting != b.net.waiting:
 		return a.net.waiting > b.net.waiting
 	case a.waiting != b.waiting:
@@ -204,44 +204,14 @@ func (s *session) before(o *session) bool {
 
 // evict frees the slot of a session that waits. A sender that counts on us hears why; one
 // that waits for our answer asks again.
-func (r *Receiver) evict(now clock.Time, s *session) {
-	r.step(s, TooMany)
+func (s *session) evict(now clock.Time) {
+	s.step(TooMany)
 	switch {
 	case s.phase.unconfirmed():
-		r.end(now, s, EndEvicted)
+		s.end(now, EndEvicted)
 	case s.phase == Completing: // COMPLETE was said
-		r.end(now, s, EndUnconfirmed)
+		s.end(now, EndUnconfirmed)
 	default:
-		r.abort(now, s, "Too many sessions, and this one waits for data", EndEvicted)
-	}
-}
-
-// holdsInVain reports whether s gives its memory to another session that wants n more blocks:
-// it is for a larger file of which it has stored nothing yet, or nobody speaks any more.
-func (s *session) holdsInVain(now clock.Time, n int64) bool {
-	switch {
-	case s.reserved == 0:
-		return false
-	case s.phase == Receiving && !s.file.stored && int64(s.reserved) > n:
-		return true
-	}
-	return s.silence(now) >= silentMax
-}
-
-// reclaim makes room for n more blocks of s by ending sessions that hold theirs in vain, the
-// largest first.
-func (r *Receiver) reclaim(now clock.Time, s *session, n int64) {
-	for r.blocks+n > blocksMax {
-		var largest *session
-		for i := range r.slots {
-			o := &r.slots[i]
-			if o != s && o.holdsInVain(now, n) && (largest == nil || o.reserved > largest.reserved) {
-				largest = o
-			}
-		}
-		if largest == nil {
-			return
-		}
-		r.abort(now, largest, "Memory is needed for other sessions, and no data come", EndEvicted)
+		s.abort(now, "Too many sessions, and this one waits for data", EndEvicted)
 	}
 }

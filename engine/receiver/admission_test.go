@@ -165,9 +165,9 @@ func TestEvictedSenderHearsWhy(t *testing.T) {
 	}
 }
 
-// TestOneSessionThatWaitsIsNoCrowd: a host keeps the only session that waits, and those
+// TestOneSessionThatWaitsKeepsItsSlot: a host keeps the only session that waits, and those
 // that store blocks, whoever comes.
-func TestOneSessionThatWaitsIsNoCrowd(t *testing.T) {
+func TestOneSessionThatWaitsKeepsItsSlot(t *testing.T) {
 	for _, c := range []struct {
 		waiting int // sessions of one host that wait, beside one that stores
 		room    bool
@@ -195,7 +195,7 @@ func TestOneSessionThatWaitsIsNoCrowd(t *testing.T) {
 		}
 		w.r.Stop(w.now)
 		w.poll()
-		if c := &w.r.crowd; len(c.hosts) != 0 || len(c.nets) != 0 || c.surplus != 0 {
+		if c := &w.r.admission; len(c.hosts) != 0 || len(c.nets) != 0 || c.surplus != 0 {
 			t.Errorf("after the end %d hosts and %d networks are counted, %d sessions too many", len(c.hosts), len(c.nets), c.surplus)
 		}
 	}
@@ -352,8 +352,8 @@ func TestLargestNetworkGivesWay(t *testing.T) {
 	}
 }
 
-// TestCrowdCounts: the counts agree with the slots, whatever the order of events.
-func TestCrowdCounts(t *testing.T) {
+// TestAdmissionCounts: the counts agree with the slots, whatever the order of events.
+func TestAdmissionCounts(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxSessions = 16 })
 	for i := range 2000 {
 		switch i % 2 {
@@ -380,7 +380,7 @@ func TestCrowdCounts(t *testing.T) {
 		w.forget()
 		hosts, nets, surplus := map[netip.Addr]int{}, map[netip.Addr]int{}, 0
 		for j := range w.r.slots {
-			if s := &w.r.slots[j]; s.phase != Free && s.waits != nil {
+			if s := &w.r.slots[j]; s.phase != Free && s.waitsAt != nil {
 				hosts[s.info.From.Addr()]++
 				nets[networkOf(s.info.From.Addr())]++
 			} else if s.phase != Free && !s.stored {
@@ -388,19 +388,19 @@ func TestCrowdCounts(t *testing.T) {
 			}
 		}
 		for a, n := range hosts {
-			if h := w.r.crowd.hosts[a]; h == nil || h.waiting != n {
+			if h := w.r.admission.hosts[a]; h == nil || h.waiting != n {
 				t.Fatalf("after %d sessions: %v has %d that wait, counted are %+v", i+1, a, n, h)
 			}
 		}
 		for a, n := range nets {
 			surplus += n - 1
-			if h := w.r.crowd.nets[a]; h == nil || h.waiting != n {
+			if h := w.r.admission.nets[a]; h == nil || h.waiting != n {
 				t.Fatalf("after %d sessions: %v has %d that wait, counted are %+v", i+1, a, n, h)
 			}
 		}
-		if len(hosts) != len(w.r.crowd.hosts) || len(nets) != len(w.r.crowd.nets) || surplus != w.r.crowd.surplus {
+		if len(hosts) != len(w.r.admission.hosts) || len(nets) != len(w.r.admission.nets) || surplus != w.r.admission.surplus {
 			t.Fatalf("after %d sessions: %d hosts, %d networks and %d too many, counted are %d, %d and %d",
-				i+1, len(hosts), len(nets), surplus, len(w.r.crowd.hosts), len(w.r.crowd.nets), w.r.crowd.surplus)
+				i+1, len(hosts), len(nets), surplus, len(w.r.admission.hosts), len(w.r.admission.nets), w.r.admission.surplus)
 		}
 	}
 }

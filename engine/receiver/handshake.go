@@ -1,0 +1,44 @@
+package receiver
+
+import (
+	"errors"
+	"net/netip"
+
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/engine/clock"
+	"uftp/wire"
+)
+
+// errNoKeyYet says that the key to show to a sender is being made.
+var errNoKeyYet = errors.New("receiver: the key is being made")
+
+// errHandshake stands for errors that have no words of the protocol.
+const errHandshake = handshake.Refusal("The handshake failed")
+
+// startHandshake takes the offer of an ANNOUNCE. An error is the reason to refuse it, in
+// the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
+// nothing costs nothing, the rest has a budget.
+func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*secrets, error) {
+	cfg := handshake.ClientConfig{Keys: r.own, MinStrength: r.cfg.MinSecurity, GuardRSA: r.cfg.GuardRSA, Rand: r.cfg.Rand}
+	cfg.Allow = func(us int) bool { return r.keyWork.Allow(now, us) }
+	if len(r.cfg.Servers) > 0 {
+		cfg.Fingerprint = r.fingerprint(h.Src, from, identity.BlobFingerprint(a.Enc.PublicKey))
+	}
+	client, err := handshake.NewClient(pkt, cfg)
+	if err == handshake.ErrNoClientKey && r.cfg.MakeKeys {
+		if err := r.makeKey(&a.Enc); err != nil {
+			return nil, err
+		}
+		cfg.Keys = r.own
+		client, err = handshake.NewClient(pkt, cfg)
+	}
+	var said handshake.Refusal
+	switch {
+	case err != nil && err != handshake.ErrBusy && !errors.As(err, &said):
+		return nil, errHandshake // what went wrong here is not for strangers
+	case err != nil:
+		return nil, err
+	}
+	return &secrets{client: client, uses: 1}, nil
+}

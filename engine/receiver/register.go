@@ -1,0 +1,97 @@
+package receiver
+
+import (
+	"uftp/engine/clock"
+	"uftp/engine/machine"
+	"uftp/wire"
+)
+
+// registerFirst sends the first REGISTER. The limit of the registration goes on
+// counting from the ANNOUNCE.
+func (s *session) registerFirst(now clock.Time) {
+	s.enter(now, Registering)
+	s.sendRegister(now)
+}
+
+// sendRegister sends REGISTER and sets the timer for the next one.
+func (s *session) sendRegister(now clock.Time) {
+	s.say(wire.FuncRegister, register{s.echo})
+	s.step(RegisterSent)
+	if s.sec != nil && s.sec.client.ClientAuth() {
+		s.say(wire.FuncClientKey, clientKey{})
+		s.step(ClientKeySent)
+	}
+	s.arm(retryTimer, now, s.resendGap())
+}
+
+type register struct{ echo echo }
+
+func (m register) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
+	x := wire.Register{Time: m.echo.aged(now)}
+	if it.sec != nil {
+		var err error
+		if x.KeyInfo, err = it.sec.client.AppendRegisterKeyInfo(nil); err != nil {
+			return nil, false // the sender has taken it
+		}
+		random := it.sec.client.Random()
+		x.Random = random[:]
+	}
+	return x.Append(it.head.Version, b), false
+}
+
+type clientKey struct{}
+
+func (clientKey) appendTo(b []byte, it *item, _ clock.Time) ([]byte, bool) {
+	x, err := it.sec.client.ClientKey()
+	if err != nil {
+		return nil, false
+	}
+	return x.Append(b), false
+}
+
+// gotRegConf takes REG_CONF.
+func (s *session) gotRegConf(now clock.Time, msg []byte) machine.Drop {
+	switch s.phase {
+	case MidGroup:
+		s.restartIdle(now)
+		return machine.DropNone
+	case Registering:
+	default:
+		return machine.DropPhase
+	}
+	x, err := wire.ParseHostList(msg)
+	if err != nil || x.Func != wire.FuncRegConf {
+		return machine.DropMalformed
+	}
+	if !x.Hosts.Contains(s.r.cfg.UID) {
+		return machine.DropNotForUs
+	}
+	s.confirm(now)
+	return machine.DropNone
+}
+
+// confirm ends the registration, in an encrypted session until announcedAgain.
+func (s *session) confirm(now clock.Time) {
+	s.enter(now, MidGroup)
+	if s.sec == nil {
+		s.step(Confirmed)
+		s.r.supersede(now, s)
+	}
+}
+
+// announcedAgain takes an ANNOUNCE that comes after KEYINFO. KEYINFO proves nothing: a
+// stranger's may have come while the sender never got our REGISTER. It then goes on
+// asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
+// An ANNOUNCE to everybody may be for others: it gets few of them.
+func (s *session) announcedAgain(now clock.Time, msg []byte) {
+	a, err := wire.ParseAnnounce(s.version, msg)
+	if err != nil || s.sec.settled || s.due[retryTimer] != clock.Never || now >= s.limit {
+		return
+	}
+	switch {
+	case len(a.Hosts) < 4:
+		s.arm(retryTimer, now, 6*s.resendGap())
+	case a.Hosts.Contains(s.r.cfg.UID):
+		s.arm(retryTimer, now, s.resendGap())
+	}
+}
