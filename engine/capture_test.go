@@ -19,6 +19,7 @@ import (
 	"uftp/engine/store"
 	"uftp/engine/tap"
 	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -40,7 +41,7 @@ func readRing(t testing.TB, path string) (list []pcap.Datagram) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := pcap.NewReader(bytes.NewReader(b))
+		r, err := frames.NewReader(bytes.NewReader(b))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,25 +59,25 @@ func newClassic(r *source) (*classicReader, error) {
 	return c, nil
 }
 
-func (c *classicReader) next() (frame, error) {
+func (c *classicReader) next() (Frame, error) {
 	c.r.mark()
 	var head [16]byte
 	if _, err := io.ReadFull(c.r, head[:]); err != nil {
-		return frame{}, err // io.EOF only at a frame boundary
+		return Frame{}, err // io.EOF only at a frame boundary
 	}
 	size := c.order.Uint32(head[8:])
 	if size > frameLenMax {
-		return frame{}, fmt.Errorf("%w: frame of %d bytes", ErrFormat, size)
+		return Frame{}, fmt.Errorf("%w: frame of %d bytes", ErrFormat, size)
 	}
 	if cap(c.buf) < int(size) {
 		c.buf = make([]byte, size)
 	}
 	c.buf = c.buf[:size]
 	if _, err := io.ReadFull(c.r, c.buf); err != nil {
-		return frame{}, cut(err)
+		return Frame{}, cut(err)
 	}
 	fraction := time.Duration(c.order.Uint32(head[4:])) * c.unit
-	return frame{time: time.Unix(int64(c.order.Uint32(head[:])), int64(fraction)).UTC(), link: c.link, data: c.buf}, nil
+	return Frame{Time: time.Unix(int64(c.order.Uint32(head[:])), int64(fraction)).UTC(), Link: c.link, Data: c.buf}, nil
 }
 
 // cut turns the end of the stream within a frame into what it is.

@@ -1,28 +1,25 @@
-// Package pcap reads UDP datagrams out of packet captures, and writes them.
+// Package pcap reads and writes capture files: classic pcap and pcapng.
 //
-// [NewReader] takes a classic pcap or a pcapng stream, gzip-compressed or not,
-// and [Reader.Next] yields one whole datagram after the other in the order of
-// capture: time, addresses, payload. Fragments of IPv4 and IPv6 are put
-// together again; a datagram then appears where its last missing fragment was.
-// Trains of UFTP datagrams that were captured in one piece, as the kernels of
-// senders hand them on (GSO), are cut where the next header stands, or refused
-// with [ErrSuper]. Everything else in the capture is skipped and counted in
-// [Stats]. [NewWriter] writes either format; an [Encoder] makes the same bytes for who
-// brings them to a file in his own way, as a program that captures its own packets
-// does, raw IP if he likes. The package opens no file.
+// # Contract
 //
-// A capture may come from anywhere, so every length in it is checked and what it
-// can make us keep is bounded: frames to 256 KiB, unfinished datagrams to 256 of
-// at most 64 KiB each, for 30 s of capture time. Both formats are read here and
-// not by gopacket, which trusts lengths: a pcapng file can make it panic or ask
-// for 4 GiB, a classic one make it panic where an int has 32 bits. In the tests
-// gopacket is the second opinion, as writer of captures and as decoder.
+// [NewReader] takes a capture of either format, gzip-compressed or not, and [Reader.Next]
+// returns one frame after the other with its time and place. Package frames takes UDP
+// datagrams out of them. An [Encoder] appends the bytes of a capture to a slice: a head,
+// then datagrams, as Ethernet frames or raw IP. A [Writer] writes what an Encoder makes.
+// The package opens no file.
 //
-// Limits: Ethernet and Linux cooked, with or without VLAN tags, raw IP, and the
-// loopback of the BSDs. Checksums are not verified
-// (captures taken on the sending host often hold unfinished ones). Tunnels are
-// not opened, and IPv6 authentication headers and jumbograms are skipped. A
-// super-packet of one datagram and a bit less than a header of the next, or one
-// of other messages, is not recognised below 9000 bytes. TTL and
-// the like are not read, and a [Writer] does not keep them.
+// # Why file formats of our own
+//
+// A capture may come from anywhere. The readers of gopacket (pcapgo) trust the lengths in
+// it: a pcapng file can make them panic or ask for 4 GiB, and a classic one make them panic
+// where an int has 32 bits. Here every length is checked, a frame has at most 256 KiB and a
+// pcapng section at most 4096 interfaces. An Encoder allocates nothing, because uftp and
+// uftpd capture their own datagrams while they send and receive. They import this package
+// alone: gopacket would double the time that they need to start. In the tests gopacket and
+// Wireshark read what is written here.
+//
+// # Limits
+//
+// Frames of other link types than [LinkEthernet] and the like are refused with
+// [ErrLinkType]. A Writer has no place for TTL and traffic class, an Encoder has.
 package pcap

@@ -13,6 +13,15 @@ import (
 // families or missing, or it is longer than IP allows.
 var ErrDatagram = errors.New("pcap: datagram cannot be written")
 
+// Datagram is one UDP datagram of a capture.
+type Datagram struct {
+	Time     time.Time // of its last frame; zero when the capture does not say
+	Frame    int       // number of its last frame in the capture, from 1
+	Offset   int64     // of that frame's record in the capture (unpacked if that was packed), bytes
+	Src, Dst netip.AddrPort
+	Payload  []byte // never shared, the caller may keep and change it
+}
+
 // Format is the form of a capture.
 type Format uint8
 
@@ -45,8 +54,15 @@ const (
 	ip4Len     = 20
 	ip6Len     = 40
 	udpLen     = 8
-	payloadMax = datagramMax - ip4Len - udpLen
+	payloadMax = 0xffff - ip4Len - udpLen
 	ttlDefault = 64
+)
+
+// Numbers in those headers.
+const (
+	etherIPv4 = 0x0800
+	etherIPv6 = 0x86dd
+	protoUDP  = 17
 )
 
 // RecordMax bounds what [Encoder.AppendDatagram] appends to a capture, bytes: the
@@ -66,9 +82,9 @@ type Encoder struct {
 
 func (e *Encoder) link() uint32 {
 	if e.Raw {
-		return linkRaw
+		return LinkRaw
 	}
-	return linkEthernet
+	return LinkEthernet
 }
 
 // AppendHead appends what a capture begins with.

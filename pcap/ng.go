@@ -53,52 +53,52 @@ type ngReader struct {
 	body   []byte // of the present block, reused
 }
 
-func (n *ngReader) next() (frame, error) {
+func (n *ngReader) next() (Frame, error) {
 	for {
 		typ, err := n.readBlock()
 		if err != nil {
-			return frame{}, err
+			return Frame{}, err
 		}
 		b := n.body
 		switch typ {
 		case ngInterface:
 			if err := n.addInterface(b); err != nil {
-				return frame{}, err
+				return Frame{}, err
 			}
 		case ngEnhanced, ngPacketOld:
 			if len(b) < 20 {
-				return frame{}, ngError("packet block of %d bytes", len(b))
+				return Frame{}, ngError("packet block of %d bytes", len(b))
 			}
 			id := n.order.Uint32(b)
 			if typ == ngPacketOld {
 				id = uint32(n.order.Uint16(b)) // the other half counts drops
 			}
 			if uint64(id) >= uint64(len(n.ifaces)) {
-				return frame{}, ngError("packet of unknown interface %d", id)
+				return Frame{}, ngError("packet of unknown interface %d", id)
 			}
 			ifc := &n.ifaces[id]
 			if !knownLink(ifc.link) {
-				return frame{}, fmt.Errorf("%w: %d", ErrLinkType, ifc.link)
+				return Frame{}, fmt.Errorf("%w: %d", ErrLinkType, ifc.link)
 			}
 			size := n.order.Uint32(b[12:])
 			if uint64(size) > uint64(len(b)-20) {
-				return frame{}, ngError("packet of %d bytes in a block of %d", size, len(b))
+				return Frame{}, ngError("packet of %d bytes in a block of %d", size, len(b))
 			}
 			stamp := uint64(n.order.Uint32(b[4:]))<<32 | uint64(n.order.Uint32(b[8:]))
-			return frame{time: ifc.time(stamp), link: ifc.link, data: b[20 : 20+size]}, nil
+			return Frame{Time: ifc.time(stamp), Link: ifc.link, Data: b[20 : 20+size]}, nil
 		case ngSimple:
 			if len(b) < 4 || len(n.ifaces) == 0 {
-				return frame{}, ngError("simple packet block of %d bytes", len(b))
+				return Frame{}, ngError("simple packet block of %d bytes", len(b))
 			}
 			if !knownLink(n.ifaces[0].link) {
-				return frame{}, fmt.Errorf("%w: %d", ErrLinkType, n.ifaces[0].link)
+				return Frame{}, fmt.Errorf("%w: %d", ErrLinkType, n.ifaces[0].link)
 			}
 			// The captured length is not told: the least of three bounds.
 			size := min(int64(n.order.Uint32(b)), int64(len(b)-4))
 			if snap := n.ifaces[0].snap; snap != 0 {
 				size = min(size, int64(snap))
 			}
-			return frame{link: n.ifaces[0].link, data: b[4 : 4+size]}, nil
+			return Frame{Link: n.ifaces[0].link, Data: b[4 : 4+size]}, nil
 		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"net/netip"
 	"time"
 )
 
@@ -21,45 +19,25 @@ var (
 // frameLenMax is the longest frame read, bytes; tcpdump has the same limit.
 const frameLenMax = 256 << 10
 
-// Datagram is one UDP datagram of a capture.
-type Datagram struct {
-	Time     time.Time // of its last frame; zero when the capture does not say
-	Frame    int       // number of its last frame in the capture, from 1
-	Offset   int64     // of that frame's record in the capture (unpacked if that was packed), bytes
-	Src, Dst netip.AddrPort
-	Payload  []byte // never shared, the caller may keep and change it
+// Frame is one captured packet of a file.
+type Frame struct {
+	Time   time.Time // zero when the capture does not say
+	Number int       // in the capture, from 1
+	Offset int64     // of its record in the capture (unpacked if that was packed), bytes
+	Link   uint16    // one of those above
+	Data   []byte    // valid until the next frame is read
 }
 
-// Stats counts what was found so far.
-type Stats struct {
-	Frames    int // read
-	Datagrams int // returned
-	Fragments int // frames that held a part of a datagram only
-	Other     int // frames skipped: not UDP over IP
-	Broken    int // frames skipped: lengths contradict each other, or cut by the capture
-	Unmade    int // fragmented datagrams given up: parts missing or contradicting
-	Super     int // super-packets that were split
+// Located adds to an error which frame it is about.
+func (f *Frame) Located(err error) error {
+	return fmt.Errorf("packet %d at offset %d: %w", f.Number, f.Offset, err)
 }
 
-// frame is one captured packet of a file. Data is valid until the next one is read.
-type frame struct {
-	time time.Time
-	link uint16 // a known one
-	data []byte
-}
-
-// Reader takes datagrams out of one capture. Not for concurrent use.
+// Reader reads the frames of one capture. Not for concurrent use.
 type Reader struct {
-	src   *source
-	next  func() (frame, error) // io.EOF at a clean end
-	parts fragments
-	stats Stats
-
-	// What is left of a super-packet: its first datagram, and the rest of the
-	// payload, cut every size bytes.
-	first Datagram
-	rest  []byte
-	size  int
+	src  *source
+	next func() (Frame, error) // sets Time, Link and Data; io.EOF at a clean end
+	n    int                   // frames read
 }
 
 // source counts the bytes that are taken of a stream.
@@ -107,97 +85,18 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{src: src, next: classic.next}, nil
 }
 
-// Next returns the next datagram, or [io.EOF] when the capture ends after a
-// whole frame, [io.ErrUnexpectedEOF] when it ends within one, [ErrFormat]
-// when it is damaged. All but io.EOF come wrapped with the number of the packet
-// and where it begins. After [ErrSuper], and no other error, reading can go on.
-//
-// A super-packet is split: its datagrams come one by one, with the time and the
-// number of the one frame they were in.
-func (r *Reader) Next() (Datagram, error) {
-	for {
-		if len(r.rest) > 0 {
-			return r.cut(), nil
-		}
-		f, err := r.next()
-		if err != nil {
-			r.stats.Unmade += r.parts.drop()
-			return Datagram{}, r.located(r.stats.Frames+1, err)
-		}
-		r.stats.Frames++
-		p, err := parseFrame(f.link, f.data)
-		switch err {
-		case nil:
-		case errOther:
-			r.stats.Other++
-			continue
-		default:
-			r.stats.Broken++
-			continue
-		}
-		if p.fragment {
-			r.stats.Fragments++
-			whole, lost := r.parts.add(f.time, p)
-			r.stats.Unmade += lost
-			if whole == nil {
-				continue
-			}
-			p.payload = whole
-		}
-		src, dst, payload, ok := parseUDP(p.payload)
-		if !ok {
-			r.stats.Broken++
-			continue
-		}
-		d := Datagram{
-			Time:    f.time,
-			Frame:   r.stats.Frames,
-			Offset:  r.src.start,
-			Src:     netip.AddrPortFrom(p.src, src),
-			Dst:     netip.AddrPortFrom(p.dst, dst),
-			Payload: append([]byte(nil), payload...),
-		}
-		if r.size, err = super(d.Payload); err != nil {
-			return Datagram{}, r.located(d.Frame, fmt.Errorf("%w: %d bytes from %v", err, len(d.Payload), d.Src))
-		}
-		if r.size > 0 {
-			r.stats.Super++
-			r.first, r.rest = d, d.Payload
-			continue
-		}
-		r.stats.Datagrams++
-		return d, nil
+// Next returns the next frame, or [io.EOF] when the capture ends after a whole frame,
+// [io.ErrUnexpectedEOF] when it ends within one, [ErrFormat] when it is damaged. All but
+// io.EOF come wrapped with the number of the frame and where it begins.
+func (r *Reader) Next() (Frame, error) {
+	f, err := r.next()
+	f.Number, f.Offset = r.n+1, r.src.start
+	switch err {
+	case nil:
+		r.n++
+		return f, nil
+	case io.EOF:
+		return Frame{}, err
 	}
+	return Frame{}, f.Located(err)
 }
-
-// cut takes the next datagram of a super-packet.
-func (r *Reader) cut() Datagram {
-	d, n := r.first, min(r.size, len(r.rest))
-	d.Payload, r.rest = r.rest[:n:n], r.rest[n:]
-	r.stats.Datagrams++
-	return d
-}
-
-// located adds to an error where in the capture it is.
-func (r *Reader) located(frame int, err error) error {
-	if err == io.EOF {
-		return err
-	}
-	return fmt.Errorf("packet %d at offset %d: %w", frame, r.src.start, err)
-}
-
-// All iterates over the datagrams that are left. An error other than the end of
-// the capture comes once, last, with a zero Datagram.
-func (r *Reader) All() iter.Seq2[Datagram, error] {
-	return func(yield func(Datagram, error) bool) {
-		for {
-			d, err := r.Next()
-			if err == io.EOF || !yield(d, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Stats returns what was found so far; final after Next has failed.
-func (r *Reader) Stats() Stats { return r.stats }

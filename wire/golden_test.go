@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"uftp/pcap"
+	"uftp/pcap/frames"
 )
 
 // vectors is where the captures of the stock programs live.
@@ -210,7 +210,7 @@ var captured = sync.OnceValues(func() (map[string][][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := pcap.NewReader(f)
+		r, err := frames.NewReader(f)
 		if err != nil {
 			return nil, err
 		}

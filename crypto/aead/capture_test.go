@@ -12,6 +12,7 @@ import (
 
 	"uftp/crypto/identity"
 	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -115,7 +116,7 @@ func captured(t *testing.T, path string) []pcap.Datagram {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := pcap.NewReader(f)
+	r, err := frames.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}

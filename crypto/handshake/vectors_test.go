@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"uftp/crypto/identity"
-	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -284,7 +284,7 @@ func (c *capture) read(t testing.TB, file string) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	r, err := pcap.NewReader(in)
+	r, err := frames.NewReader(in)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -29,7 +30,7 @@ func readCapture(t *testing.T, name string) []captured {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := pcap.NewReader(f)
+	r, err := frames.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
-	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -299,7 +299,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := pcap.NewReader(f)
+	r, err := frames.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}

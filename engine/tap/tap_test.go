@@ -16,6 +16,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/store"
 	"uftp/pcap"
+	"uftp/pcap/frames"
 )
 
 var (
@@ -78,7 +79,7 @@ func (m *memoryFiles) fail(err error) {
 // its end state.
 func readFile(t testing.TB, b []byte) (list []pcap.Datagram, marked, lost uint64) {
 	t.Helper()
-	r, err := pcap.NewReader(bytes.NewReader(b))
+	r, err := frames.NewReader(bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ var floor = map[string]int{
 	"uftp/engine/netio":     3,
 	"uftp/engine/store":     3,
 	"uftp/pcap":             3,
+	"uftp/pcap/frames":      4,
 	"uftp/crypto/identity":  1,
 	"uftp/crypto/aead":      1,
 	"uftp/crypto/keylog":    3,

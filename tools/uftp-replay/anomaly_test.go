@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"uftp/pcap"
+	"uftp/pcap/frames"
 )
 
 // change writes a capture anew, each datagram through fn, which may return several.
@@ -19,7 +20,7 @@ func change(t *testing.T, name string, fn func(d pcap.Datagram) []pcap.Datagram)
 		t.Fatal(err)
 	}
 	defer in.Close()
-	r, err := pcap.NewReader(in)
+	r, err := frames.NewReader(in)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"uftp/pcap"
+	"uftp/pcap/frames"
 )
 
 // ground is a sender and a receiver that capture themselves (--pcap), over loopback.
@@ -347,7 +347,7 @@ func datagramsIn(t *testing.T, name string) (n int, err error) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := pcap.NewReader(f)
+	r, err := frames.NewReader(f)
 	if err != nil {
 		return 0, err
 	}

@@ -15,7 +15,7 @@ import (
 	"uftp/cmd/version"
 	"uftp/crypto/identity"
 	"uftp/crypto/keylog"
-	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/tools/internal/session"
 )
 
@@ -300,7 +300,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 		switch {
 		case err == io.EOF:
 			return nil
-		case errors.Is(err, pcap.ErrSuper):
+		case errors.Is(err, frames.ErrSuper):
 			if refused++; refused <= toldMax {
 				fmt.Fprintln(t.err, cli.Clean(fmt.Sprintf("uftp-replay: %s: %v", name, err)))
 			}

@@ -9,6 +9,7 @@ import (
 
 	"uftp/engine/block"
 	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -32,14 +33,14 @@ type Decoder struct {
 	// Ended is told of a session that is pushed out because there are too many.
 	Ended func(*Session)
 
-	r        *pcap.Reader
+	r        *frames.Reader
 	keys     *Keys
 	sessions map[ID]*Session
 }
 
 // NewDecoder reads the head of a capture; its errors are those of package pcap.
 func NewDecoder(r io.Reader, keys *Keys) (*Decoder, error) {
-	p, err := pcap.NewReader(r)
+	p, err := frames.NewReader(r)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func NewDecoder(r io.Reader, keys *Keys) (*Decoder, error) {
 }
 
 // Stats returns what was found in the capture so far.
-func (d *Decoder) Stats() pcap.Stats { return d.r.Stats() }
+func (d *Decoder) Stats() frames.Stats { return d.r.Stats() }
 
 // Sessions returns the sessions known at present, by their first messages.
 func (d *Decoder) Sessions() []*Session {
@@ -62,8 +63,8 @@ func (d *Decoder) Sessions() []*Session {
 	})
 }
 
-// Next returns the next message. It fails as [pcap.Reader.Next] does: with io.EOF
-// at the end, and after [pcap.ErrSuper] it can be called again.
+// Next returns the next message. It fails as [frames.Reader.Next] does: with io.EOF
+// at the end, and after [frames.ErrSuper] it can be called again.
 func (d *Decoder) Next() (Message, error) {
 	dg, err := d.r.Next()
 	if err != nil {

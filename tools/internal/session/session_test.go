@@ -14,7 +14,7 @@ import (
 
 	"uftp/crypto/identity"
 	"uftp/crypto/keylog"
-	"uftp/pcap"
+	"uftp/pcap/frames"
 	"uftp/wire"
 )
 
@@ -104,7 +104,7 @@ func decode(b []byte, k *Keys) (list []Message, err error) {
 		if m, err = d.Next(); err == nil {
 			list = append(list, m)
 		}
-		if errors.Is(err, pcap.ErrSuper) {
+		if errors.Is(err, frames.ErrSuper) {
 			err = nil
 		}
 	}

@@ -1,4 +1,4 @@
-package pcap
+package frames
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/gopacket/layers"
+
+	"uftp/pcap"
 )
 
 func TestLinkTypes(t *testing.T) {
@@ -21,41 +23,35 @@ func TestLinkTypes(t *testing.T) {
 		frame []byte
 		want  Stats
 	}{
-		{"Linux cooked, IPv4", linkSLL, join(sll(etherIPv4), v4), Stats{Datagrams: 1}},
-		{"Linux cooked, IPv6", linkSLL, join(sll(etherIPv6), v6), Stats{Datagrams: 1}},
-		{"Linux cooked with a VLAN tag", linkSLL, join(join(sll(etherVLAN), []byte{0, 1, 8, 0}), v4), Stats{Datagrams: 1}},
-		{"Linux cooked, something else", linkSLL, join(sll(0x0806), v4), Stats{Other: 1}},
-		{"Linux cooked, cut", linkSLL, sll(etherIPv4)[:15], Stats{Broken: 1}},
-		{"Linux cooked 2, IPv4", linkSLL2, join(sll2(etherIPv4), v4), Stats{Datagrams: 1}},
-		{"Linux cooked 2, IPv6", linkSLL2, join(sll2(etherIPv6), v6), Stats{Datagrams: 1}},
-		{"Linux cooked 2, cut", linkSLL2, sll2(etherIPv4)[:19], Stats{Broken: 1}},
-		{"raw IPv4", linkRaw, v4, Stats{Datagrams: 1}},
-		{"raw IPv6", linkRaw, v6, Stats{Datagrams: 1}},
-		{"raw IP as BSDs number it", linkRawBSD, v4, Stats{Datagrams: 1}},
-		{"raw IP as OpenBSD numbers it", linkRawOpen, v6, Stats{Datagrams: 1}},
-		{"raw, IPv4 only", linkIPv4, v4, Stats{Datagrams: 1}},
-		{"raw, IPv6 only", linkIPv6, v6, Stats{Datagrams: 1}},
-		{"raw, neither", linkRaw, []byte{0x50}, Stats{Other: 1}},
-		{"raw, empty", linkRaw, nil, Stats{Broken: 1}},
-		{"null of a small machine", linkNull, join([]byte{2, 0, 0, 0}, v4), Stats{Datagrams: 1}},
-		{"null of a big machine", linkNull, join([]byte{0, 0, 0, 2}, v4), Stats{Datagrams: 1}},
-		{"null, IPv6 of macOS", linkNull, join([]byte{30, 0, 0, 0}, v6), Stats{Datagrams: 1}},
-		{"loopback of OpenBSD", linkLoop, join([]byte{0, 0, 0, 24}, v6), Stats{Datagrams: 1}},
-		{"null, another family", linkNull, join([]byte{7, 0, 0, 0}, v4), Stats{Other: 1}},
-		{"null, cut", linkNull, []byte{2, 0, 0}, Stats{Broken: 1}},
+		{"Linux cooked, IPv4", pcap.LinkSLL, join(sll(etherIPv4), v4), Stats{Datagrams: 1}},
+		{"Linux cooked, IPv6", pcap.LinkSLL, join(sll(etherIPv6), v6), Stats{Datagrams: 1}},
+		{"Linux cooked with a VLAN tag", pcap.LinkSLL, join(join(sll(etherVLAN), []byte{0, 1, 8, 0}), v4), Stats{Datagrams: 1}},
+		{"Linux cooked, something else", pcap.LinkSLL, join(sll(0x0806), v4), Stats{Other: 1}},
+		{"Linux cooked, cut", pcap.LinkSLL, sll(etherIPv4)[:15], Stats{Broken: 1}},
+		{"Linux cooked 2, IPv4", pcap.LinkSLL2, join(sll2(etherIPv4), v4), Stats{Datagrams: 1}},
+		{"Linux cooked 2, IPv6", pcap.LinkSLL2, join(sll2(etherIPv6), v6), Stats{Datagrams: 1}},
+		{"Linux cooked 2, cut", pcap.LinkSLL2, sll2(etherIPv4)[:19], Stats{Broken: 1}},
+		{"raw IPv4", pcap.LinkRaw, v4, Stats{Datagrams: 1}},
+		{"raw IPv6", pcap.LinkRaw, v6, Stats{Datagrams: 1}},
+		{"raw IP as BSDs number it", pcap.LinkRawBSD, v4, Stats{Datagrams: 1}},
+		{"raw IP as OpenBSD numbers it", pcap.LinkRawOpen, v6, Stats{Datagrams: 1}},
+		{"raw, IPv4 only", pcap.LinkIPv4, v4, Stats{Datagrams: 1}},
+		{"raw, IPv6 only", pcap.LinkIPv6, v6, Stats{Datagrams: 1}},
+		{"raw, neither", pcap.LinkRaw, []byte{0x50}, Stats{Other: 1}},
+		{"raw, empty", pcap.LinkRaw, nil, Stats{Broken: 1}},
+		{"null of a small machine", pcap.LinkNull, join([]byte{2, 0, 0, 0}, v4), Stats{Datagrams: 1}},
+		{"null of a big machine", pcap.LinkNull, join([]byte{0, 0, 0, 2}, v4), Stats{Datagrams: 1}},
+		{"null, IPv6 of macOS", pcap.LinkNull, join([]byte{30, 0, 0, 0}, v6), Stats{Datagrams: 1}},
+		{"loopback of OpenBSD", pcap.LinkLoop, join([]byte{0, 0, 0, 24}, v6), Stats{Datagrams: 1}},
+		{"null, another family", pcap.LinkNull, join([]byte{7, 0, 0, 0}, v4), Stats{Other: 1}},
+		{"null, cut", pcap.LinkNull, []byte{2, 0, 0}, Stats{Broken: 1}},
 	} {
-		o := binary.LittleEndian
 		b := classic(t, layers.LinkTypeEthernet, at0(x.frame))
-		o.PutUint32(b[20:], uint32(x.link))
-		for form, b := range map[string][]byte{
-			"classic": b,
-			"pcapng":  append(append(section(o), ngIfaceBlock(o, x.link, 0)...), enhanced(o, 0, 0, x.frame)...),
-		} {
-			list, got, err := readAll(b)
-			x.want.Frames = 1
-			if err != nil || got != x.want || len(list) == 1 && string(list[0].Payload) != "payload" {
-				t.Errorf("%s, %s: %v, %+v, %d datagrams, want %+v", form, x.why, err, got, len(list), x.want)
-			}
+		binary.LittleEndian.PutUint32(b[20:], uint32(x.link))
+		list, got, err := readAll(b)
+		x.want.Frames = 1
+		if err != nil || got != x.want || len(list) == 1 && string(list[0].Payload) != "payload" {
+			t.Errorf("%s: %v, %+v, %d datagrams, want %+v", x.why, err, got, len(list), x.want)
 		}
 	}
 }
@@ -135,4 +131,25 @@ func slicesOf(size, n int) (list []int) {
 		list = append(list, size)
 	}
 	return list
+}
+
+// TestLayersNotUsed wants the defects of gopacket for which doc.go gives as the reason that
+// these headers are decoded here.
+func TestLayersNotUsed(t *testing.T) {
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("layers.LinuxSLL does not panic at a wrong length of the address")
+			}
+		}()
+		cooked := make([]byte, 60)
+		cooked[4] = 0xff // of the address
+		_ = new(layers.LinuxSLL).DecodeFromBytes(cooked, silent)
+	}()
+	options := []byte{protoUDP, 0, 1, 4, 0, 0, 0, 0}
+	padded := append(ipv6(protoHopByHop, append(options, udp([]byte("payload"))...))[14:], 9, 9, 9)
+	var ip layers.IPv6
+	if err := ip.DecodeFromBytes(padded, silent); err != nil || bytes.Equal(ip.Payload, udp([]byte("payload"))) {
+		t.Errorf("%v, layers.IPv6 finds the payload behind a hop-by-hop header", err)
+	}
 }

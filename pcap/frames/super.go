@@ -1,4 +1,4 @@
-package pcap
+package frames
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 // that nothing in it tells where to cut it: a capture taken before the network
 // card or the kernel cut a train (GSO, USO), or after they joined one (GRO).
 // Reading may go on after it.
-var ErrSuper = errors.New("pcap: super-packet that cannot be split")
+var ErrSuper = errors.New("frames: super-packet that cannot be split")
 
 // What super needs to know of UFTP version 4 (its common header of 16 bytes).
 const (

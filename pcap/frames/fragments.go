@@ -1,4 +1,4 @@
-package pcap
+package frames
 
 import (
 	"net/netip"

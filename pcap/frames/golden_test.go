@@ -1,4 +1,4 @@
-package pcap
+package frames
 
 import (
 	"bytes"
@@ -13,9 +13,11 @@ import (
 	"github.com/google/gopacket/ip4defrag"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
+
+	"uftp/pcap"
 )
 
-const vectors = "testdata/v4"
+const vectors = "../testdata/v4"
 
 func captures(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -35,12 +37,12 @@ func captures(t testing.TB) map[string][]byte {
 }
 
 // readAll returns the datagrams up to the first error, nil for a clean end.
-func readAll(b []byte) ([]Datagram, Stats, error) {
+func readAll(b []byte) ([]pcap.Datagram, Stats, error) {
 	r, err := NewReader(bytes.NewReader(b))
 	if err != nil {
 		return nil, Stats{}, err
 	}
-	var list []Datagram
+	var list []pcap.Datagram
 	for {
 		d, err := r.Next()
 		if err == io.EOF {
@@ -54,14 +56,14 @@ func readAll(b []byte) ([]Datagram, Stats, error) {
 }
 
 // oracle reads a classic capture with gopacket's own decoders.
-func oracle(t *testing.T, b []byte) []Datagram {
+func oracle(t *testing.T, b []byte) []pcap.Datagram {
 	t.Helper()
 	r, err := pcapgo.NewReader(bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defrag := ip4defrag.NewIPv4Defragmenter()
-	var list []Datagram
+	var list []pcap.Datagram
 	for n := 1; ; n++ {
 		data, ci, err := r.ReadPacketData()
 		if err == io.EOF {
@@ -85,7 +87,7 @@ func oracle(t *testing.T, b []byte) []Datagram {
 				t.Fatal(err)
 			}
 		}
-		list = append(list, Datagram{Time: ci.Timestamp, Frame: n, Payload: udp.Payload})
+		list = append(list, pcap.Datagram{Time: ci.Timestamp, Frame: n, Payload: udp.Payload})
 	}
 }
 
