@@ -7,6 +7,8 @@
 //
 // Arithmetic saturates: a moment or a duration that no number can hold is the largest or
 // the smallest one.
+//
+// A [Queue] holds values until their moment.
 package clock
 
 import (

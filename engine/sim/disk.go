@@ -106,7 +106,7 @@ func (d *Disk) find(of whose, name string) *diskFile {
 func (r *Receiver) later(d time.Duration, answer func()) {
 	life := r.life
 	r.Disk.pending++
-	r.w.push(event{at: r.w.now.Add(d), call: func() {
+	r.w.events.Push(r.w.now.Add(d), event{call: func() {
 		if r.life != life {
 			return
 		}

@@ -3,7 +3,7 @@
 // session of a thousand receivers takes a second and comes out the same every
 // time.
 //
-// A [World] is one goroutine with a heap of events ordered by (time, number).
+// A [World] is one goroutine with a queue of events ordered by (time, number).
 // Every direction of every link has its own generator, seeded from (seed, link),
 // so that one link's luck does not depend on what others carry. Links delay,
 // drop (independently and in bursts), duplicate, reorder, corrupt and go down on

@@ -207,7 +207,7 @@ func (l *link) carry(p *packet) {
 
 func (l *link) later(p *packet, d time.Duration) {
 	p.refs++
-	l.w.push(event{at: l.w.now.Add(d), pkt: p, to: l})
+	l.w.events.Push(l.w.now.Add(d), event{pkt: p, to: l})
 }
 
 func (l *link) deliver(p *packet) {

@@ -222,7 +222,7 @@ func (s *Sender) event(ev machine.Event) {
 	case sender.NeedFile:
 		if s.OfferDelay > 0 {
 			m := s.m
-			s.w.push(event{at: s.w.now.Add(s.OfferDelay), call: func() {
+			s.w.events.Push(s.w.now.Add(s.OfferDelay), event{call: func() {
 				if s.up && s.m == m {
 					s.onTime()
 					s.offerNext()
@@ -287,7 +287,7 @@ func (s *Sender) depart() {
 		at = max(at, it.train.Depart)
 	}
 	m := s.m
-	s.w.push(event{at: at, call: func() {
+	s.w.events.Push(at, event{call: func() {
 		if s.m == m {
 			s.leaving = false
 			if s.up {

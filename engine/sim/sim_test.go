@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
@@ -24,34 +23,6 @@ import (
 
 // The tests of this file are about the world itself: what it claims to do to
 // packets happens, runs repeat, and every checker sees what it is there for.
-
-func TestHeapOrder(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	var h eventHeap
-	num := uint64(0)
-	var last event
-	popped := 0
-	for step := range 20_000 {
-		if len(h) == 0 || step < 10_000 && chance(r, 0.6) {
-			at := clock.Time(r.IntN(500))
-			if popped > 0 {
-				at = max(at, last.at)
-			}
-			h.push(event{at: at, num: num})
-			num++
-			continue
-		}
-		e := h.pop()
-		if popped > 0 && e.before(&last) {
-			t.Fatalf("event %d at %d came after event %d at %d", e.num, e.at, last.num, last.at)
-		}
-		last = e
-		popped++
-	}
-	if popped < 5000 {
-		t.Fatalf("only %d events were popped", popped)
-	}
-}
 
 func TestContent(t *testing.T) {
 	f := file("a", 10_000)
@@ -439,7 +410,7 @@ func TestCheckersSee(t *testing.T) {
 			tr := machine.Train{FileID: 7}
 			s.carryOut(machine.TrainKind, &machine.Out{Train: tr})
 		}},
-		{"has not ended", func(w *World, s *Sender, r *Receiver, o *openFile) { w.heap = nil }},
+		{"has not ended", func(w *World, s *Sender, r *Receiver, o *openFile) { w.events = clock.Queue[event]{} }},
 		{"packets after hearing", func(w *World, s *Sender, r *Receiver, o *openFile) {
 			h := wire.Header{Version: wire.Version4, Func: wire.FuncComplete, Src: r.UID()}
 			x := wire.Complete{}

@@ -29,6 +29,17 @@ const (
 	maxAtOnce = 1_000_000 // things one machine may do while time stands still
 )
 
+// event is something that happens at a moment, one of: a call; a timer; a packet for all
+// links of a lane; a packet for one link, which has its luck ahead when fresh.
+type event struct {
+	call  func()
+	timer *host
+	pkt   *packet
+	lane  *lane
+	to    *link
+	fresh bool
+}
+
 // World is one simulation. Build it (AddSender, AddReceiver, At, the fields), then
 // Run it once or several times.
 type World struct {
@@ -43,8 +54,7 @@ type World struct {
 
 	seed      uint64
 	now       clock.Time
-	num       uint64
-	heap      eventHeap
+	events    clock.Queue[event]
 	senders   []*Sender
 	receivers []*Receiver
 	byAddr    map[netip.AddrPort]*Receiver
@@ -141,7 +151,7 @@ func (w *World) Receivers() []*Receiver { return w.receivers }
 
 // At calls fn at a moment since the start.
 func (w *World) At(d time.Duration, fn func()) {
-	w.push(event{at: max(Epoch.Add(d), w.now), call: fn})
+	w.events.Push(max(Epoch.Add(d), w.now), event{call: fn})
 }
 
 // Fail reports that something happened which must not.
@@ -149,12 +159,6 @@ func (w *World) Fail(format string, args ...any) {
 	if len(w.errs) < maxErrors {
 		w.errs = append(w.errs, fmt.Errorf("at %v: "+format, append([]any{w.Now()}, args...)...))
 	}
-}
-
-func (w *World) push(e event) {
-	e.num = w.num
-	w.num++
-	w.heap.push(e)
 }
 
 // Run lets the world go on until nothing is left to happen or limit is reached,
@@ -166,17 +170,17 @@ func (w *World) Run(limit time.Duration) error {
 		h.settle()
 	}
 	end := Epoch.Add(limit)
-	for len(w.heap) > 0 && len(w.errs) < maxErrors {
-		if w.heap[0].at > end {
+	for w.events.Len() > 0 && len(w.errs) < maxErrors {
+		if w.events.Next() > end {
 			w.now = end
 			w.atRest()
 			break
 		}
-		e := w.heap.pop()
-		w.now = e.at
+		var e event
+		w.now, e = w.events.Pop()
 		switch {
 		case e.timer != nil:
-			e.timer.ring(e.at)
+			e.timer.ring(w.now)
 		case e.lane != nil:
 			for _, l := range e.lane.down {
 				if l.node.up && l.node.member[e.pkt.group] > 0 {
@@ -194,7 +198,7 @@ func (w *World) Run(limit time.Duration) error {
 			e.call()
 		}
 	}
-	if len(w.heap) == 0 {
+	if w.events.Len() == 0 {
 		w.atRest()
 	}
 	w.final()
@@ -265,7 +269,7 @@ func (w *World) send(p *packet, at clock.Time, from *Receiver) {
 		if p.group = w.group(p.to.Addr()); p.group >= 0 {
 			for _, l := range w.lanes {
 				p.refs++
-				w.push(event{at: at.Add(l.delay), pkt: p, lane: l})
+				w.events.Push(at.Add(l.delay), event{pkt: p, lane: l})
 			}
 		}
 		p.release()
@@ -281,7 +285,7 @@ func (w *World) send(p *packet, at clock.Time, from *Receiver) {
 		p.release()
 		return
 	}
-	w.push(event{at: at.Add(l.Delay), pkt: p, to: l, fresh: true})
+	w.events.Push(at.Add(l.Delay), event{pkt: p, to: l, fresh: true})
 }
 
 // group returns the index of a multicast group; a new one gets the next.
@@ -372,7 +376,7 @@ func (h *host) settle() {
 	}
 	if h.deadline < h.timer {
 		h.timer = h.deadline
-		h.w.push(event{at: h.deadline, timer: h})
+		h.w.events.Push(h.deadline, event{timer: h})
 	}
 }
 

@@ -75,8 +75,8 @@ type leg struct {
 	to    *port
 	link  *link.Link
 	log   *frameLog
-	due   *link.Schedule
-	batch [txBatch]int32 // slots of a batch
+	due   clock.Queue[int32] // slots of frames under way
+	batch [txBatch]int32     // slots of a batch
 	tx    txSide
 	n     counters
 }
@@ -102,7 +102,7 @@ func newDirection(from *port, legs []*leg, t timer, memory int, stop *atomic.Boo
 		d.free[i] = int32(count - 1 - i)
 	}
 	for _, g := range legs {
-		g.due = link.NewSchedule(count)
+		g.due = clock.NewQueue[int32](count)
 	}
 	d.poll[0] = unix.PollFd{Fd: int32(from.fd), Events: unix.POLLIN}
 	return d
@@ -300,7 +300,7 @@ func (d *direction) sendBatch(now clock.Time, g *leg) error {
 	g.n.LateMax = max(g.n.LateMax, now.Sub(g.due.Next()))
 	n := 0
 	for n < txBatch && g.due.Next() <= now {
-		slot := g.due.Pop()
+		_, slot := g.due.Pop()
 		g.batch[n] = slot
 		g.tx.load(n, d.buf(slot)[:d.lens[slot]])
 		n++

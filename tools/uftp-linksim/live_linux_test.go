@@ -479,7 +479,8 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		d.take(now, 0)
 		d.take(now, 1)
 		for g := d.legs[0]; g.due.Len() > 0; {
-			d.free = append(d.free, g.due.Pop())
+			_, slot := g.due.Pop()
+			d.free = append(d.free, slot)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations, want none", n)

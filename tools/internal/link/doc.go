@@ -23,12 +23,12 @@
 // never from the time: the luck of frame n stays the same however busy the machine
 // was, except for what queue, schedule and [Fades] do to it. [Damage] flips the bits.
 //
-// [Schedule] holds frames under way, ordered by arrival; [Preset] returns known links.
+// [Preset] returns known links.
 //
 // # Limits
 //
 // The queue is one FIFO without classes or active management. A rate that changes
 // within an event holds from the first frame that starts under it. Media that are
 // shared by both directions (Wi-Fi) are two links that know nothing of each other.
-// Nothing allocates after [New] and [NewSchedule].
+// Nothing allocates after [New].
 package link

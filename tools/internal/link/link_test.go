@@ -425,40 +425,12 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-func TestSchedule(t *testing.T) {
-	const n = 5000
-	s := NewSchedule(n)
-	if s.Next() != clock.Never {
-		t.Errorf("an empty schedule is due at %v", s.Next())
-	}
-	type frame struct {
-		at   clock.Time
-		slot int32
-	}
-	var want []frame
-	for i := range n {
-		f := frame{clock.Time(i * 7919 % 1000), int32(i)}
-		want = append(want, f)
-		s.Push(f.at, f.slot)
-	}
-	slices.SortStableFunc(want, func(a, b frame) int { return int(a.at - b.at) })
-	for i, w := range want {
-		at := s.Next()
-		if slot := s.Pop(); slot != w.slot || at != w.at {
-			t.Fatalf("%d-th is slot %d at %d, want %d at %d: by time, then in order", i, slot, at, w.slot, w.at)
-		}
-	}
-	if s.Len() != 0 {
-		t.Errorf("%d left", s.Len())
-	}
-}
-
 func TestNoAllocations(t *testing.T) {
 	p, _ := Preset("wifi")
 	cfg := p.Down
 	cfg.Corrupt, cfg.Loss, cfg.Fades = 0.1, 0.1, Fades{0.1, time.Second}
 	l := open(t, cfg, 1, 0)
-	s := NewSchedule(4)
+	s := clock.NewQueue[int32](4)
 	now := start
 	frame := make([]byte, 1500)
 	if n := testing.AllocsPerRun(2000, func() {
@@ -480,7 +452,7 @@ func BenchmarkCarry(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := NewSchedule(4096)
+	s := clock.NewQueue[int32](4096)
 	now := start
 	b.SetBytes(1500)
 	b.ReportAllocs()

@@ -67,9 +67,6 @@ func (s *Session) Layout(fileID uint16) *block.Layout {
 	return s.layouts[fileID]
 }
 
-// Readable reports whether keys for the session are there, or none are needed.
-func (s *Session) Readable() bool { return !s.Encrypted || len(s.vault.openers) > 0 }
-
 // Open opens a sealed datagram of the session, which stays as it is, and returns
 // the message within. It fails with [ErrNoKeys] and [ErrNotOpen].
 func (s *Session) Open(pkt []byte) ([]byte, error) {
