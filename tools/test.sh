@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs all tests. As root it first installs the judges (the stock programs, tshark,
-# nft, ip); otherwise it says which are missing and what is skipped for it. Every test
-# that failed and was run once more is appended to the file that UFTP_RETRIES names.
+# nft, ip, an emulator of arm64); otherwise it says which are missing and what is skipped
+# for it. Every test that failed and was run once more is appended to the file that
+# UFTP_RETRIES names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for tool in uftp uftpd tshark nft ip iperf3; do
+for tool in uftp uftpd tshark nft ip iperf3 qemu-aarch64; do
 	command -v "$tool" >/dev/null || missing+=("$tool")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -14,9 +15,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 		echo "installing what the tests need: ${missing[*]}"
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update -qq
-		apt-get install -y -qq uftp tshark nftables iproute2 iperf3 >/dev/null
+		apt-get install -y -qq uftp tshark nftables iproute2 iperf3 qemu-user >/dev/null
 	else
-		echo "skipped for want of ${missing[*]}: the tests against the stock programs"
+		echo "skipped for want of ${missing[*]}: the tests that need them"
 		echo "(as root on Debian this script installs them)"
 	fi
 fi
@@ -85,3 +86,8 @@ else
 	run_tests "-timeout 15m" "${race[@]}"
 fi
 run_tests "-timeout 20m" "${plain[@]}"
+
+# The assembly for arm64 runs in an emulator, and so is held against the generic code.
+if command -v qemu-aarch64 >/dev/null; then
+	GOARCH=arm64 CGO_ENABLED=0 go test -short -exec 'qemu-aarch64 -cpu max' ./crypto/aead
+fi
