@@ -31,7 +31,7 @@ type Adaptive struct {
 	flying int // trains planned that have not left
 
 	// The epoch: the blocks of the walk from the place from on.
-	epoch  uint32
+	epoch  uint32        // its number, from 1: a Receiver with 0 has reported nothing
 	opened clock.Time    // when it began
 	began  clock.Time    // when its present walk began; 0 = none is under way
 	spent  time.Duration // in earlier walks
@@ -102,7 +102,7 @@ const (
 
 // NewAdaptive returns the law of a session that has sent nothing yet.
 func NewAdaptive(cfg AdaptiveConfig) *Adaptive {
-	return &Adaptive{cfg: cfg, search: newSearch(cfg.Start, cfg.Most, cfg.MaxLoss), section: -1, about: -1}
+	return &Adaptive{cfg: cfg, search: newSearch(cfg.Start, cfg.Most, cfg.MaxLoss), section: -1, about: -1, epoch: 1}
 }
 
 // Rate implements [Controller].

@@ -142,6 +142,15 @@ func TestAdaptiveIgnores(t *testing.T) {
 	}
 }
 
+// TestLossOfTheFirstEpoch: what is lost in the first section before the first question counts.
+func TestLossOfTheFirstEpoch(t *testing.T) {
+	s := newSession(t, 20_000, 1)
+	s.answer(0, s.lacks(s.question(), half))
+	if s.send(2 * ms); s.a.Rate() > 500_000 || s.a.Loss() < 0.4 {
+		t.Errorf("rate %d, loss %.2f after half of the first epoch was lost at 1000000", s.a.Rate(), s.a.Loss())
+	}
+}
+
 // TestAdaptiveLateAnswer: an answer that takes longer than two GRTT had queues in its way.
 func TestAdaptiveLateAnswer(t *testing.T) {
 	for _, c := range []struct {
