@@ -69,9 +69,9 @@ func TestRateFollowsAnswers(t *testing.T) {
 	if got := r.rate(); got != start*3/2 {
 		t.Errorf("rate %d after nothing was lost at %d, want half more", got, start)
 	}
-	r.wantState("who has answered is asked again at the end of the pass", 1, Active)
-	if e := want[RateChanged](r, "it is told"); e.Rate != start*3/2 || e.Loss != 0 {
-		t.Errorf("told %+v", e)
+	r.wantState("a client that has answered is asked again at the end of the pass", 1, Active)
+	if e := want[RateChanged](r, "it is reported"); e.Rate != start*3/2 || e.Loss != 0 {
+		t.Errorf("reported %+v", e)
 	}
 
 	upTo = r.asked()
@@ -96,7 +96,7 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 		why string
 		do  func(r *rig, upTo int) machine.Drop
 	}{
-		{"from somebody who uses the name of a client", func(r *rig, upTo int) machine.Drop {
+		{"from another host with the UID of a client", func(r *rig, upTo int) machine.Drop {
 			r.advance(12 * ms)
 			return r.deliverFrom(addr(9), r.lacks(1, 0))
 		}},
@@ -209,8 +209,8 @@ func TestAnswersToTheEndOfThePass(t *testing.T) {
 	}
 }
 
-// TestTotalLossIsNoQueue: who has answered the question before and now has nothing of the
-// epoch has lost all of it.
+// TestTotalLossIsNoQueue: a client that has answered the question before, and now has nothing of
+// the epoch, has lost all of it.
 func TestTotalLossIsNoQueue(t *testing.T) {
 	r := begin(t, adaptive, 4_000_000, 1)
 	upTo := r.asked()

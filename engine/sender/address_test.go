@@ -114,7 +114,7 @@ func TestForeignAddresses(t *testing.T) {
 				}
 				r.wantDrop(why, d, machine.DropSource)
 				after := *r.s.roster.At(i)
-				before.sharedReported = after.sharedReported // told
+				before.sharedReported = after.sharedReported // it was reported
 				if after != before {
 					t.Errorf("%s: the client was %+v and is %+v", why, before, after)
 				}
@@ -129,7 +129,7 @@ func TestForeignAddresses(t *testing.T) {
 	}
 }
 
-// Two receivers with one UID: the first stays, the second is told wherever it speaks up,
+// Two receivers with one UID: the first stays, the second gets an ABORT for each message,
 // and the user once. Those behind one address differ by their ports.
 func TestSharedUID(t *testing.T) {
 	port := func(p uint16) netip.AddrPort { return netip.AddrPortFrom(addr(1).Addr(), p) }
@@ -155,11 +155,11 @@ func TestSharedUID(t *testing.T) {
 		register(addr(1))
 		e := want[SharedUID](r, c.name)
 		if e.Client.UID != 1 || e.First != addr(1) || e.Second != c.second {
-			t.Errorf("%s: told %+v", c.name, e)
+			t.Errorf("%s: reported %+v", c.name, e)
 		}
 		r.forget()
 		r.wantDrop(c.name+" again", register(c.second), machine.DropSource)
-		wantNone[SharedUID](r, "told once")
+		wantNone[SharedUID](r, "reported once")
 		r.advance(ms)
 		to := fmt.Sprintf("ABORT 1 %s @%v", sharedUID, c.second.Addr())
 		if !strings.Contains(strings.Join(r.wire, ","), to) {
@@ -211,7 +211,7 @@ func TestSharedUIDAndPort(t *testing.T) {
 		}
 		e, ok := got[SharedUID](r)
 		if ok != c.sharedReported || ok && (e.First != addr(1) || e.Second != addr(1)) {
-			t.Errorf("%s: told %v, %+v", c.name, ok, e)
+			t.Errorf("%s: reported %v, %+v", c.name, ok, e)
 		}
 	}
 }
@@ -258,7 +258,7 @@ func TestMembersCannotSpeakForOthers(t *testing.T) {
 	}
 }
 
-// Two with one UID who both get the keys take turns until they are found out.
+// Two hosts with one UID that both get the keys take turns until they are noticed.
 func TestSharedUIDWithKeys(t *testing.T) {
 	r := newRig(t, with(encrypted(gcm, true), func(c *Config) { c.RegisterQuiet = 3 * time.Second }))
 	a, b := r.host(1, ecKeys()[1]), r.host(1, ecKeys()[1]) // clones
@@ -280,15 +280,15 @@ func TestSharedUIDWithKeys(t *testing.T) {
 	r.offer("f", 5000)
 	r.forget()
 	r.wantDrop("but the first is still there", a.fileInfoAck(1), machine.DropSource)
-	want[SharedUID](r, "which is told")
+	want[SharedUID](r, "this is reported")
 	r.advance(ms)
 	if got := strings.Join(r.wire, ","); strings.Count(got, "ABORT 1 "+sharedUID) != 1 {
 		t.Errorf("sent %q, want an ABORT in clear, and none sealed, which a stranger could hand to the other", got)
 	}
 }
 
-// In a session that asks nobody for a key, who has the keys of the group stays, whoever
-// comes from elsewhere under its name.
+// In a session that asks for no keys of clients, a client that has the keys of the group stays,
+// whatever comes from other addresses with its UID.
 func TestNobodyTakesThePlaceOfAnother(t *testing.T) {
 	r := newRig(t, with(encrypted(gcm, false), func(c *Config) { c.RegisterQuiet = 3 * time.Second }))
 	a, evil := r.host(1), r.host(1)
@@ -298,10 +298,10 @@ func TestNobodyTakesThePlaceOfAnother(t *testing.T) {
 	r.forget()
 	r.sec.keyInfos = nil
 	r.wantDrop("REGISTER in its name", evil.registerFrom(elsewhere, 0), machine.DropSource)
-	want[SharedUID](r, "it is told")
+	want[SharedUID](r, "it is reported")
 	r.advance(100 * ms)
 	if !evil.missing() {
-		t.Error("who comes from elsewhere gets the keys")
+		t.Error("a host at another address gets the keys")
 	}
 	r.wantDrop("the client itself, started again", r.host(1).register(), machine.DropNone)
 	wantNone[GotAbort](r, "nobody is out")
@@ -319,8 +319,8 @@ func TestSharedUIDWithOtherKey(t *testing.T) {
 		b.registerFrom(from, 0)
 		r.forget()
 		r.wantDrop("the second one", b.clientKeyFrom(from), machine.DropSealed)
-		if e := want[SharedUID](r, "it is told"); e.First != addr(1) || e.Second != from {
-			t.Errorf("told %+v", e)
+		if e := want[SharedUID](r, "it is reported"); e.First != addr(1) || e.Second != from {
+			t.Errorf("reported %+v", e)
 		}
 		r.advance(ms)
 		if got := strings.Join(r.wire, ","); !strings.Contains(got, "ABORT 1 "+sharedUID) {
@@ -329,7 +329,7 @@ func TestSharedUIDWithOtherKey(t *testing.T) {
 	}
 }
 
-// Who makes up UIDs leaves room for others, and those that are many at one address too.
+// A host that invents UIDs leaves room for others, and so do many clients at one address.
 func TestClientsOfOneAddress(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -23,7 +23,7 @@ func TestNobodyRegisters(t *testing.T) {
 	r.advance(ms)
 	r.wantNotice("nobody came", AnnounceTimedOut)
 	r.wantExit("nobody came in Robust rounds", ExitNobody)
-	r.wantWire("there is nobody to tell")
+	r.wantWire("nobody needs an ABORT")
 }
 
 func TestOpenGroup(t *testing.T) {
@@ -43,7 +43,7 @@ func TestOpenGroup(t *testing.T) {
 	r.register(5, 4*ms)
 	h := r.events[len(r.events)-1].(Heard)
 	if !h.Repeat || h.RTT < 4*ms || h.RTT > 4*ms+time.Microsecond {
-		t.Errorf("a repeated REGISTER is told as %+v", h)
+		t.Errorf("a repeated REGISTER is reported as %+v", h)
 	}
 	r.advance(30*ms + 100*time.Microsecond)
 	r.wantWire("a repeated REGISTER is confirmed again, 3 times the measured 20 ms later", "210.05 REG_CONF [5]", "210.1 ANNOUNCE []")
@@ -52,14 +52,14 @@ func TestOpenGroup(t *testing.T) {
 	r.advance(50 * ms)
 	r.register(6, 3*ms)
 	r.advance(11 * ms)
-	r.wantWire("who came in the last round is confirmed when it ends", "330.1 REG_CONF [6]")
+	r.wantWire("a client that came in the last round is confirmed when it ends", "330.1 REG_CONF [6]")
 	r.wantPhase("then the files start", BetweenFiles)
-	c := want[Connected](r, "who is in is told")
+	c := want[Connected](r, "those that are in are reported")
 	if len(c.Clients) != 2 || !c.OK[0] || !c.OK[1] || c.Clients[1].Name != "0x00000006" {
 		t.Errorf("connected: %+v", c)
 	}
 	r.wantDrop("UID 7 is too late", r.register(7, 0), machine.DropUnknown)
-	r.wantWire("and is told so", "331.1 ABORT 7 Not in host list @10.0.0.7")
+	r.wantWire("and gets an ABORT", "331.1 ABORT 7 Not in host list @10.0.0.7")
 	r.wantDrop("a known one repeats itself", r.register(5, 0), machine.DropNone)
 	r.wantWire("it has not heard that it is in, and the next file may take its time", "331.1 REG_CONF [5]")
 	r.advance(100 * ms)
@@ -68,12 +68,12 @@ func TestOpenGroup(t *testing.T) {
 
 func TestClosedGroup(t *testing.T) {
 	r := newRig(t, with(hosts(1, 2, 3), func(c *Config) { c.GRTT = 50 * ms; c.Robust = 3 }))
-	r.wantWire("who is missing is listed", "0 ANNOUNCE [1 2 3]")
+	r.wantWire("a client that is missing is listed", "0 ANNOUNCE [1 2 3]")
 	r.register(2, 0)
 	r.advance(150*ms + 70*time.Microsecond)
-	r.wantWire("only who is still missing is listed", "150 REG_CONF [2]", "150.05 ANNOUNCE [1 3]")
+	r.wantWire("only hosts that are still missing is listed", "150 REG_CONF [2]", "150.05 ANNOUNCE [1 3]")
 	r.wantDrop("a stranger is not let in", r.register(9, 0), machine.DropUnknown)
-	r.wantWire("and is told so", "150.07 ABORT 9 Not in host list @10.0.0.9")
+	r.wantWire("and gets an ABORT", "150.07 ABORT 9 Not in host list @10.0.0.9")
 	want[Refused](r, "the user hears of it")
 	r.register(1, 0)
 	r.refuse(3, "Invalid multicast address")
@@ -83,7 +83,7 @@ func TestClosedGroup(t *testing.T) {
 	}
 	r.advance(100 * time.Microsecond)
 	r.wantWire("nobody is missing any more: the last ones are confirmed at once", "150.12 REG_CONF [1]")
-	r.wantNotice("this is told", LateRegisters)
+	r.wantNotice("this is reported", LateRegisters)
 	r.advance(9 * ms)
 	r.register(1, 0)
 	r.advance(9 * ms)
@@ -91,8 +91,8 @@ func TestClosedGroup(t *testing.T) {
 	r.wantPhase("1·G after it is not over", Announcing)
 	r.advance(2 * ms)
 	r.wantPhase("1·G after the last REG_CONF the files start", BetweenFiles)
-	r.wantState("who refused is out", 3, Aborted)
-	c := want[Connected](r, "who is in is told")
+	r.wantState("a client that refused is out", 3, Aborted)
+	c := want[Connected](r, "those that are in are reported")
 	if len(c.OK) != 3 || !c.OK[0] || !c.OK[1] || c.OK[2] {
 		t.Errorf("connected: %+v", c)
 	}
@@ -104,7 +104,7 @@ func TestLateWaitIsBounded(t *testing.T) {
 		r.register(1, 0)
 		r.advance(9 * ms)
 	}
-	r.wantPhase("who repeats its REGISTER for ever does not hold everybody up", BetweenFiles)
+	r.wantPhase("a client that repeats its REGISTER for ever does not hold everybody up", BetweenFiles)
 }
 
 func TestMissingClientIsMute(t *testing.T) {
@@ -112,10 +112,10 @@ func TestMissingClientIsMute(t *testing.T) {
 	r.register(1, 0)
 	r.advance(time.Second)
 	r.wantPhase("the session goes on with those that came", BetweenFiles)
-	r.wantState("who did not come stays mute", 2, Mute)
+	r.wantState("a client that did not come stays mute", 2, Mute)
 	r.forget()
 	r.wantDrop("its REGISTER is too late now", r.register(2, 0), machine.DropPhase)
-	r.wantWire("and it is told", "1000 ABORT 2 Registration is over @10.0.0.2")
+	r.wantWire("and it gets an ABORT", "1000 ABORT 2 Registration is over @10.0.0.2")
 	r.offer("f", 10)
 	r.advance(ms)
 	r.wantWire("files are for the others", "1000 FILEINFO f1 f [1]")
@@ -169,7 +169,7 @@ func TestForgedRefusal(t *testing.T) {
 	r.register(1, 0)
 	r.abort(2, "no")
 	r.advance(time.Minute)
-	r.wantState("who does not come has refused", 2, Aborted)
+	r.wantState("a client that does not come has refused", 2, Aborted)
 	r.wantExit("with -q", ExitNobody)
 }
 
@@ -186,9 +186,9 @@ func TestQuitOnErrorInAnnounce(t *testing.T) {
 	r.advance(200 * ms)
 	r.wantWire("one is missing: the others are sent home",
 		"150 REG_CONF [1]", "150 ABORT 0 A client dropped out, aborting all")
-	c := want[Connected](r, "the outcome is told")
+	c := want[Connected](r, "the outcome is reported")
 	if c.OK[0] || c.OK[1] {
-		t.Errorf("nobody is connected, told: %v", c.OK)
+		t.Errorf("nobody is connected, reported: %v", c.OK)
 	}
 	r.wantExit("quit on error", ExitNobody)
 }
@@ -205,7 +205,7 @@ func TestEarlyEnd(t *testing.T) {
 		r.advance(11 * ms)
 		r.wantPhase("1·G, now 12 ms, is left", Announcing)
 		r.advance(2 * ms)
-		r.wantNotice("the cut is told", RegistrationCut)
+		r.wantNotice("the cut is reported", RegistrationCut)
 		r.wantPhase("two are in: no more rounds", BetweenFiles)
 	})
 	t.Run("quiet", func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestEarlyEnd(t *testing.T) {
 		r.wantPhase("40 ms after the second one are not over", Announcing)
 		r.advance(ms)
 		r.wantPhase("a repeated REGISTER does not start it again", BetweenFiles)
-		r.wantNotice("the cut is told", RegistrationCut)
+		r.wantNotice("the cut is reported", RegistrationCut)
 	})
 	t.Run("a client that leaves again does not stop the clock", func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.RegisterCount = 2 })
@@ -302,7 +302,7 @@ func TestLongListsAreSplit(t *testing.T) {
 			if s, ok := e.(Sent); ok {
 				part++
 				if s.Round != 1 || s.Part != part || s.Open {
-					t.Errorf("%s: datagram %d is told as %+v", c.why, part, s)
+					t.Errorf("%s: datagram %d is reported as %+v", c.why, part, s)
 				}
 			}
 		}
@@ -403,7 +403,7 @@ func TestGRTTOfASession(t *testing.T) {
 		r.complete(1, id, wire.StatusNormal)
 		r.advance(10 * ms)
 	}
-	g := want[GRTTChanged](r, "changes are told")
+	g := want[GRTTChanged](r, "changes are reported")
 	if g.GRTT < 382*ms || g.GRTT > 383*ms {
 		t.Errorf("the first change is to %v", g.GRTT)
 	}
@@ -491,7 +491,7 @@ func TestClientKeyOfStrangersIsIgnored(t *testing.T) {
 }
 
 // A client that leaves during registration is missing again, and may come back: nothing
-// was sent yet that it lacks. It may have lost us, or was started anew.
+// was sent yet that it lacks. It may have lost the sender, or was started anew.
 func TestComingBack(t *testing.T) {
 	for _, c := range []struct {
 		why  string
@@ -518,12 +518,12 @@ func TestComingBack(t *testing.T) {
 		}
 		r.abortFrom(elsewhere, 1)
 		r.advance(40 * time.Second)
-		r.wantState("who does not come back has aborted", 1, Aborted)
+		r.wantState("a client that does not come back has aborted", 1, Aborted)
 		r.wantExit(c.why, ExitNobody)
 	}
 }
 
-// Who comes and goes all the time is out in the end, and heard of no more.
+// A client that comes and goes all the time is out in the end, and no longer reported.
 func TestComingBackIsBounded(t *testing.T) {
 	for _, set := range []func(*Config){hosts(1, 2), nothing} {
 		r := newRig(t, func(c *Config) { set(c); c.RegisterWait = time.Hour })
@@ -537,7 +537,7 @@ func TestComingBackIsBounded(t *testing.T) {
 			r.advance(200 * ms)
 		}
 		wantNone[GotAbort](r, "out is out")
-		wantNone[Refused](r, "told once")
+		wantNone[Refused](r, "reported once")
 		r.wantState("out is out", 1, Aborted)
 	}
 }

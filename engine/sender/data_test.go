@@ -28,7 +28,7 @@ func TestPassIsPaced(t *testing.T) {
 	if !strings.HasSuffix(r.wire[len(r.wire)-1], "DONE f1 s0 [1]") {
 		t.Errorf("sent %q, want DONE at the end", r.wire)
 	}
-	e, st := want[PassEnded](r, "the pass is told"), r.s.Stats()
+	e, st := want[PassEnded](r, "the pass is reported"), r.s.Stats()
 	if e.Pass != 1 || e.Packets != 21 || e.Bytes != 20_500 || e.Elapsed != 5*ms+250*time.Microsecond {
 		t.Errorf("pass %+v", e)
 	}
@@ -101,7 +101,7 @@ func TestTrainsStayInSections(t *testing.T) {
 		}
 	}
 	if fmt.Sprint(sections) != "[0 1 2]" {
-		t.Errorf("sections %v were told, want 0 1 2", sections)
+		t.Errorf("sections %v were reported, want 0 1 2", sections)
 	}
 	blocks := 0
 	for _, p := range r.planned {
@@ -131,9 +131,9 @@ func TestRepair(t *testing.T) {
 	r.wantDrop("client 1 misses some", r.status(1, 1, 0, 3, 4, 9), machine.DropNone)
 	r.wantNotice("the rewind timer starts", RewindStarted)
 	r.wantState("a client that NAKs is not asked again", 1, ActiveNAK)
-	n := want[NAKs](r, "they are told")
+	n := want[NAKs](r, "they are reported")
 	if n.Client.UID != 1 || n.Section != 0 || n.Count != 3 || n.Excess {
-		t.Errorf("told %+v", n)
+		t.Errorf("reported %+v", n)
 	}
 	r.advance(2 * ms)
 	r.status(2, 1, 0, 4, 40)
@@ -276,9 +276,9 @@ func TestDoneIsRepeatedRobustTimes(t *testing.T) {
 	r.advance(2 * ms)
 	r.wantNotice("then the rest is given up", DataTimedOut)
 	r.wantState("silent", 1, Lost)
-	r.wantSaid("it is told", "ABORT 1 Lost connection")
-	r.wantPhase("who has the file goes on", BetweenFiles)
-	e := want[FileEnded](r, "the outcome is told")
+	r.wantSaid("it gets an ABORT", "ABORT 1 Lost connection")
+	r.wantPhase("a client that has the file goes on", BetweenFiles)
+	e := want[FileEnded](r, "the outcome is reported")
 	if e.Results[0].State != Lost || e.Results[1].State != Done || e.Results[1].Elapsed != 89*ms || e.Elapsed != 89*ms {
 		t.Errorf("outcome %+v", e)
 	}
@@ -422,7 +422,7 @@ func TestExcessiveNAKs(t *testing.T) {
 			}
 		}
 		if excess != aborted {
-			t.Errorf("%s: the last NAKs were told with excess %v", c.why, excess)
+			t.Errorf("%s: the last NAKs were reported with excess %v", c.why, excess)
 		}
 	}
 }
@@ -439,11 +439,11 @@ func TestMaxPasses(t *testing.T) {
 		if e.Passes != passes || e.Results[0].State != Aborted || e.Results[1].State != Done {
 			t.Errorf("limit %d: %+v", passes, e)
 		}
-		r.wantNotice("this is told", PassesExceeded)
+		r.wantNotice("this is reported", PassesExceeded)
 		if last := r.wire[len(r.wire)-1]; !strings.HasSuffix(last, "ABORT 1 Max passes exceeded") {
 			t.Errorf("sent %q last", last)
 		}
-		r.wantPhase("who has it goes on", BetweenFiles)
+		r.wantPhase("a client that has it goes on", BetweenFiles)
 	}
 }
 
@@ -479,7 +479,7 @@ func TestTimeLimit(t *testing.T) {
 		if last := r.wire[len(r.wire)-1]; !strings.HasSuffix(last, "ABORT 0 file Max file transfer time exceeded") {
 			t.Errorf("%s: sent %q last, want an ABORT of this file only", c.why, last)
 		}
-		r.wantState("who has it stays", 2, Done)
+		r.wantState("a client that has it stays", 2, Done)
 		if e := want[FileEnded](r, c.why); e.Results[0].State != Aborted || e.Results[1].State != Done {
 			t.Errorf("%s: outcome %+v", c.why, e.Results)
 		}
@@ -503,7 +503,7 @@ func TestFileFails(t *testing.T) {
 		r.s.FileFailed(r.now, 1, "it shrank")
 		r.advance(ms)
 		r.wantSaid("those that receive it are aborted", "ABORT 0 file Cannot read file: it shrank")
-		e := want[FileEnded](r, "the outcome is told")
+		e := want[FileEnded](r, "the outcome is reported")
 		if e.Err != "Cannot read file: it shrank" || e.Results[0].State != Aborted || e.Results[1].State != Done {
 			t.Errorf("outcome %+v", e)
 		}
@@ -542,11 +542,11 @@ func TestFilesBehindALostOne(t *testing.T) {
 			r.complete(1, 2, wire.StatusNormal)
 			r.advance(ms)
 			r.ack(2, 1, 0, false)
-			r.wantSaid("who has not heard of it is told once more", "ABORT 2 file The file was given up")
+			r.wantSaid("a client that has not heard of it gets an ABORT once more", "ABORT 2 file The file was given up")
 			r.ack(2, 1, 0, false)
 			r.wantSaid("once a round", "")
 			r.advance(5 * time.Second)
-			r.wantState("who does not answer has left", 2, Lost)
+			r.wantState("a client that does not answer has left", 2, Lost)
 			r.endOfFiles()
 			r.complete(1, 0, wire.StatusNormal)
 			r.advance(5 * time.Second)
@@ -585,7 +585,7 @@ func TestQuitOnErrorInData(t *testing.T) {
 		r.wantSaid("all are aborted, no data follows", "ABORT 0 A client aborted, aborting all")
 		r.wantExit("quit on error", ExitNoFile)
 		r.wantState("everybody is out", 2, Aborted)
-		if e := want[FileEnded](r, "the outcome is told"); e.Results[1].State != Done {
+		if e := want[FileEnded](r, "the outcome is reported"); e.Results[1].State != Done {
 			t.Errorf("client 2 had the file: %+v", e.Results[1])
 		}
 	})
@@ -679,8 +679,8 @@ func TestCompleteAnswers(t *testing.T) {
 	r.wantState("means done", 1, Done)
 	r.forget()
 	r.wantDrop("again", r.complete(1, 1, 9), machine.DropNone)
-	if h := want[Heard](r, "it is told"); !h.Repeat {
-		t.Errorf("told as %+v", h)
+	if h := want[Heard](r, "it is reported"); !h.Repeat {
+		t.Errorf("reported as %+v", h)
 	}
 	r.wantDrop("NAKs of one that has it", r.status(1, 1, 0, 1), machine.DropPhase)
 	r.complete(2, 1, wire.StatusNormal)

@@ -33,12 +33,12 @@ func TestFileInfoRounds(t *testing.T) {
 	r.advance(2 * ms)
 	r.wantPhase("the others go on", Data)
 	r.wantState("the silent one is lost", 1, Lost)
-	l := want[ClientLost](r, "this is told")
+	l := want[ClientLost](r, "this is reported")
 	if l.Client.UID != 1 || l.In != LostFileInfo {
 		t.Errorf("lost: %+v", l)
 	}
 	if len(r.wire) == 0 || !strings.HasSuffix(r.wire[0], " ABORT 1 Lost connection") {
-		t.Errorf("sent %q, want the lost client told first", r.wire)
+		t.Errorf("sent %q, want the ABORT to the lost client first", r.wire)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestNobodyAnswersFileInfo(t *testing.T) {
 		t.Errorf("ended with %+v", s)
 	}
 	if len(r.wire) != 3 || !strings.Contains(r.wire[2], "ABORT 1") {
-		t.Errorf("sent %q, want two FILEINFO and the client told", r.wire)
+		t.Errorf("sent %q, want two FILEINFO and an ABORT to the client", r.wire)
 	}
 }
 
@@ -188,13 +188,13 @@ func TestFileInfoAnswers(t *testing.T) {
 	r.wantState("nothing of this counts", 1, Registered)
 	r.forget()
 	r.wantDrop("the right one", r.ack(1, 1, 4*ms, true), machine.DropNone)
-	if h := want[Heard](r, "it is told"); h.Repeat || !h.Partial || h.RTT < 4*ms || h.FileID != 1 || h.Func != wire.FuncFileInfoAck {
-		t.Errorf("told as %+v", h)
+	if h := want[Heard](r, "it is reported"); h.Repeat || !h.Partial || h.RTT < 4*ms || h.FileID != 1 || h.Func != wire.FuncFileInfoAck {
+		t.Errorf("reported as %+v", h)
 	}
 	r.forget()
 	r.wantDrop("the same again", r.ack(1, 1, 4*ms, true), machine.DropNone)
-	if h := want[Heard](r, "it is told"); !h.Repeat {
-		t.Errorf("told as %+v", h)
+	if h := want[Heard](r, "it is reported"); !h.Repeat {
+		t.Errorf("reported as %+v", h)
 	}
 	r.wantDrop("NAKs before there is data", r.status(1, 1, 0, 1), machine.DropPhase)
 	r.ack(2, 1, 0, false)

@@ -46,14 +46,14 @@ func TestCompletion(t *testing.T) {
 	r := finish(t, nothing, 1, 2)
 	r.wantSaid("everybody is asked", "DONE f0 s0 [1 2]")
 	r.complete(1, 0, wire.StatusNormal)
-	r.wantSaid("who has completed waits for the next round", "")
+	r.wantSaid("a client that has completed waits for the next round", "")
 	r.advance(30 * ms)
 	r.wantSaid("then it is confirmed, and the others are asked again", "DONE_CONF [1]; DONE f0 s0 [2]")
 	r.wantDrop("a COMPLETE for a file", r.complete(2, 1, wire.StatusNormal), machine.DropFile)
 	wantNone[Refused](r, "nobody wants to hear of it")
 	r.complete(2, 0, wire.StatusNormal)
 	r.wantSaid("all have completed: the last ones are confirmed at once", "DONE_CONF [2]")
-	r.wantNotice("this is told", LateCompletions)
+	r.wantNotice("this is reported", LateCompletions)
 	r.advance(19 * ms)
 	r.wantSaid("not yet", "")
 	r.advance(2 * ms)
@@ -65,7 +65,7 @@ func TestCompletion(t *testing.T) {
 	r.advance(49 * ms)
 	wantNone[SessionEnded](r, "and gets 5·G again")
 	r.advance(2 * ms)
-	r.wantNotice("the end is told", GroupComplete)
+	r.wantNotice("the end is reported", GroupComplete)
 	r.wantExit("all is well", ExitOK)
 	if e := want[SessionEnded](r, "the end"); !e.Complete || len(e.States) != 2 || e.States[0] != Done || e.Clients[1].UID != 2 {
 		t.Errorf("ended with %+v", e)
@@ -78,7 +78,7 @@ func TestLingerIsBounded(t *testing.T) {
 		r.complete(1, 0, wire.StatusNormal)
 		r.advance(40 * ms)
 	}
-	r.wantExit("who repeats COMPLETE for ever does not keep the session up", ExitOK)
+	r.wantExit("a client that repeats COMPLETE for ever does not keep the session up", ExitOK)
 }
 
 func TestLateCompletesAreGathered(t *testing.T) {
@@ -106,7 +106,7 @@ func TestGroupCompleteNeverComes(t *testing.T) {
 	if n, most := strings.Count(r.said(), "DONE f0 s0 [1]"), int(finishLeast/finishGap); n < most-1 || n > most {
 		t.Errorf("asked %d times more, want about %d: the later rounds are further apart", n, most)
 	}
-	wantNone[ClientLost](r, "who puts its files in place is asked longer than Robust rounds on a fast network take")
+	wantNone[ClientLost](r, "a client that puts its files in place is asked longer than Robust rounds on a fast network take")
 	r.wantPhase("it still may answer", Finishing)
 	r.advance(100*ms + finishGap)
 	l := want[ClientLost](r, "the silent one is lost")
@@ -156,7 +156,7 @@ func TestSuccessIsConfirmed(t *testing.T) {
 			r.complete(1, 0, wire.StatusNormal)
 			r.abort(1, "cannot move")
 		}, ExitNoneSent},
-		{"COMPLETE from somebody who is out", nothing, func(r *rig) {
+		{"COMPLETE from a client that is out", nothing, func(r *rig) {
 			r.abort(1, "no space")
 			r.complete(1, 0, wire.StatusNormal)
 		}, ExitNoneSent},
@@ -190,7 +190,7 @@ func TestSuccessIsOfOneReceiver(t *testing.T) {
 	r.abort(1, "cannot move")
 	r.complete(2, 0, wire.StatusNormal)
 	r.advance(2 * finishLeast)
-	r.wantExit("who has confirmed has refused the file, who has taken it has not confirmed", ExitNoneSent)
+	r.wantExit("one client has confirmed but refused the file, the other has taken it but not confirmed", ExitNoneSent)
 }
 
 func TestQuitOnErrorInCompletion(t *testing.T) {
@@ -199,7 +199,7 @@ func TestQuitOnErrorInCompletion(t *testing.T) {
 	r.forget()
 	r.abort(2, "Client shutting down")
 	r.advance(ms)
-	r.wantSaid("who has completed is let go, the others are aborted",
+	r.wantSaid("a client that has completed is let go, the others are aborted",
 		"DONE_CONF [1]; ABORT 0 A client aborted, aborting all")
 	r.wantExit("with QuitOnError everybody has to confirm", ExitNoneSent)
 	r.wantState("completed", 1, Done)
@@ -258,7 +258,7 @@ func TestStop(t *testing.T) {
 		r.wantExit(c.why, ExitSignal)
 		r.wantState(c.why, 1, c.state)
 		if _, ok := got[FileEnded](r); ok != file {
-			t.Errorf("%s: the outcome of a file was told: %v, want %v", c.why, ok, file)
+			t.Errorf("%s: the outcome of a file was reported: %v, want %v", c.why, ok, file)
 		}
 		r.s.Stop(r.now)
 		r.wantDrop(c.why+": after the end", r.complete(1, 0, 0), machine.DropPhase)

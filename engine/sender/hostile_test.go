@@ -106,12 +106,12 @@ func TestAbortOfStrangers(t *testing.T) {
 	r.forget()
 	r.wantDrop("it is not in the session", r.abort(9, "Invalid multicast address"), machine.DropUnknown)
 	if e := want[GotAbort](r, "but the user wants to know"); e.Known || e.Client.UID != 9 || e.Text != "Invalid multicast address" {
-		t.Errorf("told %+v", e)
+		t.Errorf("reported %+v", e)
 	}
 	r.wantWire("an ABORT is not answered")
 }
 
-// A flood of wrong messages makes us neither send nor report without bound.
+// A flood of wrong messages makes the sender neither send nor report without bound.
 func TestFloodsAreBounded(t *testing.T) {
 	r := begin(t, with(fast, func(c *Config) { c.Robust = 50 }), 5000, 1)
 	r.advance(ms)
@@ -168,8 +168,8 @@ func TestReportsAreBounded(t *testing.T) {
 		t.Errorf("%d reports wait, want %d and the COMPLETE", n, maxReports)
 	}
 	r.drain()
-	if h := want[Heard](r, "the COMPLETE is told"); h.Client.UID != 2 {
-		t.Errorf("told %+v", h)
+	if h := want[Heard](r, "the COMPLETE is reported"); h.Client.UID != 2 {
+		t.Errorf("reported %+v", h)
 	}
 	if n := r.s.Stats().Counters.ReportsLost; n != 2*maxReports {
 		t.Errorf("%d reports lost, want %d", n, 2*maxReports)
@@ -214,7 +214,7 @@ func TestTellsAreBounded(t *testing.T) {
 		}
 	}
 	if aborts != 257 {
-		t.Errorf("%d clients were told, want 256 and the last one", aborts)
+		t.Errorf("%d clients were reported, want 256 and the last one", aborts)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestTooManyClients(t *testing.T) {
 		}
 	}
 	if heard < MaxClients || !told {
-		t.Errorf("%d clients heard, the one too many told: %v", heard, told)
+		t.Errorf("%d clients heard, the one too many got an ABORT: %v", heard, told)
 	}
 }
 

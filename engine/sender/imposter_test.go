@@ -12,7 +12,7 @@ import (
 	"uftp/wire"
 )
 
-// Where somebody writes from who pretends to be a client.
+// Addresses of a host that pretends to be a client.
 var elsewhere = netip.MustParseAddrPort("10.66.6.6:666")
 
 // registerFrom is register from another address, with an echo of its own.
@@ -68,7 +68,7 @@ func TestImposter(t *testing.T) {
 		for range 3 {
 			evil := r.host(1, keys[3])
 			r.wantDrop("REGISTER in its name", evil.registerFrom(elsewhere, 0), machine.DropNone)
-			r.wantState("who was there", 1, Registered)
+			r.wantState("a client that was there", 1, Registered)
 			if auth {
 				r.wantDrop("with the wrong key", evil.clientKeyFrom(elsewhere), machine.DropSealed)
 			}
@@ -92,7 +92,7 @@ func TestImposterFirst(t *testing.T) {
 	r.host(1, keys[3]).registerFrom(elsewhere, 0)
 	a := r.host(1, keys[1])
 	a.register()
-	r.wantDrop("who shows its key", a.clientKey(), machine.DropNone)
+	r.wantDrop("a client that shows its key", a.clientKey(), machine.DropNone)
 	r.wantDrop("ABORT from where another came first", r.abortFrom(elsewhere, 1), machine.DropSource)
 	r.wantState("it stays", 1, Registered)
 	r.wantDrop("its own ABORT", r.abortFrom(addr(1), 1), machine.DropNone)
@@ -103,7 +103,7 @@ func TestImposterFirst(t *testing.T) {
 	b := r.host(1)
 	b.register()
 	r.advance(1502*ms + time.Duration(r.cfg.Robust/2)*31*ms)
-	r.wantDrop("who came second", b.keyed().ack(), machine.DropNone)
+	r.wantDrop("a client that came second", b.keyed().ack(), machine.DropNone)
 	r.wantState("has the keys", 1, Active)
 }
 
@@ -129,7 +129,7 @@ func TestRestartElsewhere(t *testing.T) {
 		}
 		for n := 0; again.missing(); n++ {
 			if n > 300 {
-				t.Fatal("no KEYINFO for who was started again")
+				t.Fatal("no KEYINFO for the client that was started again")
 			}
 			r.advance(10 * ms)
 		}
@@ -171,12 +171,12 @@ func TestRegisterEcho(t *testing.T) {
 	a.keyed().ack()
 	r.advance(ms)
 	if g := r.s.Stats().GRTT; g != 900*ms {
-		t.Errorf("GRTT %v, want 900 ms: who said so has the keys", g)
+		t.Errorf("GRTT %v, want the 900 ms of a client that has the keys", g)
 	}
 }
 
-// A flood in the name of one client costs the others nothing, whether it makes us
-// verify or not, wherever it comes from.
+// A flood with the UID of one client costs the others nothing, whether the sender verifies
+// it or not, wherever it comes from.
 func TestFloodStarvesNobody(t *testing.T) {
 	s := handshake.Suite{Cipher: wire.CipherAES128CBC, Hash: wire.HashSHA256, SigType: wire.SigKeyExch, KeyExch: wire.KeyExchECDHECDSA}
 	r, all := beginSealed(t, s, true, fast, 5500, 1, 2)

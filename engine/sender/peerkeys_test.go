@@ -58,7 +58,7 @@ func TestWrongKeysCostNothing(t *testing.T) {
 	r.wantDrop("the right key", a.clientKey(), machine.DropNone)
 }
 
-// A weak key is taken from who shows it, and the user is told once.
+// A weak key is accepted, and reported once.
 func TestWeakKey(t *testing.T) {
 	weak, err := identity.Generate(identity.Spec{Kind: identity.RSA, Bits: 512})
 	if err != nil {
@@ -84,8 +84,8 @@ func TestWeakKey(t *testing.T) {
 	wantNone[KeyWarning](r, "once is enough")
 }
 
-// A receiver with the sender's UID, as on the same host, gets along with it: their
-// counters never meet, and what is ours is not taken for its.
+// A receiver with the sender's UID, as on the same host, does no harm: their counters never
+// meet, and the sender does not take its own packets for the receiver's.
 func TestOwnUID(t *testing.T) {
 	r, all := joinSealed(t, gcm, false, nothing, testUID, 2)
 	r.offer("f", 5500)

@@ -31,8 +31,8 @@ var registrations = []struct {
 	{"listed_wait", with(hosts(1, 2), func(c *Config) { c.RegisterWait = 2 * time.Minute }), 2 * time.Minute},
 }
 
-// wantNoSilence wants that nobody who counts by what the headers said went without a
-// word for half of the patience that they gave.
+// wantNoSilence wants that clients never heard nothing for half of the patience that the headers
+// gave them.
 func (r *rig) wantNoSilence(why string, since time.Duration) {
 	r.t.Helper()
 	last, patience := since, time.Hour
@@ -52,8 +52,8 @@ func (r *rig) wantNoSilence(why string, since time.Duration) {
 	}
 }
 
-// Who is in must hear something while others are waited for, whatever the GRTT was
-// before somebody near has registered.
+// Clients that are in must hear something while registration waits for others, whatever the
+// GRTT was before a near client has registered.
 func TestNobodyWaitsInSilence(t *testing.T) {
 	for _, reg := range registrations {
 		for _, grtt := range []time.Duration{10 * ms, 500 * ms, 15 * time.Second} {
@@ -188,7 +188,7 @@ func TestCountOfList(t *testing.T) {
 	r.register(1, 0)
 	r.advance(20 * ms)
 	r.wantPhase("two are enough", BetweenFiles)
-	r.wantState("who did not come", 2, Mute)
+	r.wantState("a client that did not come", 2, Mute)
 }
 
 // However long somebody is waited for, what that sends is bounded: rounds are a second
@@ -220,8 +220,8 @@ func TestLongRegistrationIsBounded(t *testing.T) {
 
 func hostUID(i int) wire.UID { return wire.UID(i + 1) }
 
-// REGISTERs in any number do not hold registration up, nor do those who never show that
-// they have the keys.
+// REGISTERs in any number do not delay the end of registration, nor do hosts that never show
+// that they have the keys.
 func TestRegistrationEndsUnderFire(t *testing.T) {
 	for _, reg := range registrations {
 		if reg.wait > 0 {
@@ -270,7 +270,7 @@ func TestSilentNewcomersAreNotWaitedFor(t *testing.T) {
 		if d := r.lasted(time.Minute); d > 20*time.Second {
 			t.Errorf("it lasts %v", d)
 		}
-		r.wantState("who has said nothing", 2, Lost)
+		r.wantState("a client that has said nothing", 2, Lost)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestLateKeyInfoRounds(t *testing.T) {
 			}
 		}
 		if n != r.cfg.Robust {
-			t.Errorf("%d KEYINFOs to who came last, want %d: %q", n, r.cfg.Robust, r.wire)
+			t.Errorf("%d KEYINFOs to the client that came last, want %d: %q", n, r.cfg.Robust, r.wire)
 		}
 		r.wantState("it has not answered", 1, Lost)
 	}
@@ -384,8 +384,8 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// Who has not heard that it is in goes on asking, and is answered also while the first
-// file is long in coming.
+// A client that has not heard that it is in repeats REGISTER, and is answered also while the
+// first file is late.
 func TestConfirmedBetweenFiles(t *testing.T) {
 	r := newRig(t, nil)
 	r.register(1, 0)

@@ -289,7 +289,7 @@ func beginSealed(t *testing.T, s handshake.Suite, auth bool, set func(*Config), 
 	return r, all
 }
 
-// sent tells what left since the last forget, without the times.
+// sent returns what left since the last forget, without the times.
 func (r *rig) sent() []string {
 	var l []string
 	for _, w := range r.wire {

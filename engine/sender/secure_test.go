@@ -61,7 +61,7 @@ func TestKeyInfoRounds(t *testing.T) {
 	a.register()
 	r.wantWire("KEYINFO waits for the others, or the cycle", "0 ANNOUNCE [1 2]")
 	r.advance(1502 * ms)
-	r.wantWire("a cycle: keys for who is in, ANNOUNCE for who is not", "1500 KEYINFO [1]", "1500.1 ANNOUNCE [2]")
+	r.wantWire("a cycle: keys for clients that are in, ANNOUNCE for the others", "1500 KEYINFO [1]", "1500.1 ANNOUNCE [2]")
 	b.register()
 	r.wantWire("when all have registered one set goes out at once", "1502 KEYINFO [1 2]")
 	r.advance(31 * ms)
@@ -71,19 +71,19 @@ func TestKeyInfoRounds(t *testing.T) {
 	a.keyed()
 	b.keyed()
 	a.ack()
-	r.wantState("who has acknowledged", 1, Active)
+	r.wantState("a client that has acknowledged", 1, Active)
 	r.forget()
 	r.advance(31 * ms)
 	if got := r.sent(); !slices.Equal(got, []string{"KEYINFO [2]"}) {
 		t.Fatalf("with one acknowledgement: %q, want KEYINFO for the other", got)
 	}
 	r.advance(time.Second)
-	e := want[ClientLost](r, "who never acknowledges is lost")
+	e := want[ClientLost](r, "a client that never acknowledges is lost")
 	if e.In != LostRegister || e.Client.UID != 2 {
 		t.Fatalf("lost %+v, want host 2 in registration", e)
 	}
 	if got := r.sent(); !slices.Contains(got, "ABORT 2 Lost connection") || strings.Count(strings.Join(r.wire, ","), "ABORT 2") != 2 {
-		t.Fatalf("it may have the keys or not: told %q, want ABORT in clear and sealed", r.wire)
+		t.Fatalf("it may have the keys or not: sent %q, want ABORT in clear and sealed", r.wire)
 	}
 	r.wantPhase("the session goes on with the other", BetweenFiles)
 }
@@ -106,14 +106,14 @@ func TestOpenGroupKeys(t *testing.T) {
 	r.wantDrop("REGISTER after the last ANNOUNCE", c.register(), machine.DropNone)
 	r.forget()
 	r.advance(2 * time.Second)
-	r.wantPhase("who does not answer does not hold the group for ever", BetweenFiles)
+	r.wantPhase("a client that does not answer does not hold the group for ever", BetweenFiles)
 	if n := strings.Count(strings.Join(r.sent(), ","), "KEYINFO [3]"); n == 0 || len(r.sent()) > 3 {
 		t.Fatalf("to the late one went %q", r.sent())
 	}
 	r.wantState("the last one", 3, Lost)
 }
 
-// Who waits for few does not wait for the cycle.
+// Where registration waits for few clients, KEYINFO does not wait for the cycle.
 func TestKeysAtOnce(t *testing.T) {
 	r := newRig(t, with(encrypted(gcm, false), func(c *Config) { c.RegisterCount = 1 }))
 	a := r.host(1)
@@ -286,10 +286,10 @@ func TestHostileData(t *testing.T) {
 		r.wantDrop("the STATUS again", r.deliver(1, good), machine.DropReplay)
 		a.complete(1)
 		done := bytes.Clone(a.last)
-		r.wantState("who has completed", 1, Done)
+		r.wantState("a client that has completed", 1, Done)
 		r.wantDrop("COMPLETE again", r.deliver(1, done), machine.DropReplay)
 		r.wantDrop("a sealed ABORT", all[1].say(wire.FuncAbort, &wire.Abort{Text: []byte("bye")}), machine.DropNone)
-		r.wantState("who has sent it", 2, Aborted)
+		r.wantState("a client that has sent it", 2, Aborted)
 		r.wantDrop("and again", r.deliver(2, all[1].last), machine.DropPhase)
 	}
 }
@@ -300,9 +300,9 @@ func TestClearAbort(t *testing.T) {
 	r.host(1).register()
 	const text = "No client key compatible with server key"
 	r.wantDrop("refusing the session", r.abort(1, text), machine.DropNone)
-	r.wantState("who was in is missing again", 1, Mute)
+	r.wantState("a client that was in is missing again", 1, Mute)
 	r.wantDrop("refusing the session", r.refuse(2, text), machine.DropNone)
-	r.wantState("who has refused", 2, Aborted)
+	r.wantState("a client that has refused", 2, Aborted)
 }
 
 // ABORT to everybody reaches those with keys and those without.
@@ -343,7 +343,7 @@ func TestReceiverRestarts(t *testing.T) {
 	thief := r.host(1, keys[3])
 	thief.register()
 	r.wantDrop("with another key", thief.clientKey(), machine.DropSealed)
-	r.wantState("who was there stays", 1, Active)
+	r.wantState("a client that was there stays", 1, Active)
 
 	again := r.host(1, keys[1])
 	again.register()
@@ -392,7 +392,7 @@ func TestRegisterFlood(t *testing.T) {
 	r.wantDrop("a moment later", r.deliver(99_999, m.Append(wire.Version4, message(99_999, wire.FuncRegister))), machine.DropNone)
 }
 
-// Who floods us with bad signatures cannot keep us from sending.
+// A flood of bad signatures cannot keep the sender from sending.
 func TestSignatureFlood(t *testing.T) {
 	s := handshake.Suite{Cipher: wire.CipherAES256CBC, Hash: wire.HashSHA256, SigType: wire.SigKeyExch, KeyExch: wire.KeyExchECDHECDSA}
 	r, all := beginSealed(t, s, true, nothing, 5500, 1)

@@ -8,7 +8,7 @@ import (
 
 func TestWholeSession(t *testing.T) {
 	r := newRig(t, hosts(1, 2))
-	r.wantWire("the first ANNOUNCE leaves at once and lists who is missing", "0 ANNOUNCE [1 2]")
+	r.wantWire("the first ANNOUNCE leaves at once and lists all that are missing", "0 ANNOUNCE [1 2]")
 	r.advance(2 * ms)
 	r.register(1, 2*ms)
 	r.advance(1 * ms)
@@ -39,7 +39,7 @@ func TestWholeSession(t *testing.T) {
 	r.complete(1, 0, wire.StatusNormal)
 	r.complete(2, 0, wire.StatusNormal)
 	r.advance(60 * ms)
-	r.wantWire("who has completed is confirmed, twice", "19.9 DONE_CONF [1 2]", "39.9 DONE_CONF [1 2]")
+	r.wantWire("a client that has completed is confirmed, twice", "19.9 DONE_CONF [1 2]", "39.9 DONE_CONF [1 2]")
 	r.wantExit("a whole session", ExitOK)
 	st := r.s.Stats()
 	if st.Counters.DataPackets != 5 || st.Counters.DataBytes != 4500 || st.Counters.RepairPackets != 0 || st.Counters.Control != 7 {

@@ -37,8 +37,8 @@ func stallAfter(n int) func(*Config) {
 	return func(c *Config) { fast(c); c.MinGRTT = 40 * ms; c.StallPasses = n } // passes of 10 ms
 }
 
-// TestNoProgress: whoever does not lack less and less is aborted, whatever it says, and the
-// others go on.
+// TestNoProgress: a client that does not lack fewer and fewer blocks is aborted, whatever it
+// sends, and the others go on.
 func TestNoProgress(t *testing.T) {
 	for _, c := range []struct {
 		why     string
@@ -72,18 +72,18 @@ func TestNoProgress(t *testing.T) {
 			r.wantPhase("the next file begins", BetweenFiles)
 			r.wantState("out", 1, Aborted)
 			r.wantState("in", 2, Done)
-			if e := want[Stalled](r, "it is told"); e.Client.UID != 1 || e.Passes < c.after || e.Lacks != len(c.lacking(passes)) {
-				t.Errorf("told %+v", e)
+			if e := want[Stalled](r, "it is reported"); e.Client.UID != 1 || e.Passes < c.after || e.Lacks != len(c.lacking(passes)) {
+				t.Errorf("reported %+v", e)
 			}
 			if said := r.said(); !strings.Contains(said, "ABORT 1 No progress in too many passes") {
-				t.Errorf("the client is not told why")
+				t.Errorf("the client gets no ABORT with the reason")
 			}
 		})
 	}
 }
 
-// TestProgress: who lacks less is kept, however slow that is, as are those that no
-// limit is set for.
+// TestProgress: a client that lacks fewer blocks is kept, however slow it is; without a limit all
+// are.
 func TestProgress(t *testing.T) {
 	for _, c := range []struct {
 		why     string
@@ -151,7 +151,7 @@ func TestOthersDoNotRepeatForTheStalled(t *testing.T) {
 	r.wantState("out", 1, Aborted)
 	r.untilPassEnds()
 	if len(r.planned) > 0 {
-		t.Errorf("%d trains for who is out", len(r.planned))
+		t.Errorf("%d trains for a client that is out", len(r.planned))
 	}
 	r.advance(ms)
 	r.status(2, 1, 0, 7)
@@ -174,7 +174,7 @@ func TestNoDataIsReported(t *testing.T) {
 			wantNone[NoData](r, "it may have been chance")
 			r.stalls(1, lost)
 			if e := want[NoData](r, "now it was not"); e.Passes != c.after || e.PacketBytes != 1052 || e.Client.UID != 1 {
-				t.Errorf("told %+v", e)
+				t.Errorf("reported %+v", e)
 			}
 			r.forget()
 			r.stalls(5, lost)
