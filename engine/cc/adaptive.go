@@ -24,13 +24,14 @@ import (
 type Adaptive struct {
 	cfg    AdaptiveConfig
 	search search
-	loss   float64 // of the epoch that was judged last
+	loss   float64 // of the epoch after which the rate last changed
 
-	layout *block.Layout
+	layout *block.Layout // of the file, and what the sender still has to send of it
 	need   *block.Set
 	flying int // trains planned that have not left
 
-	// The epoch: the blocks of the walk from the place from on.
+	// The epoch: the blocks of the walk from the place from on. began is set between Start and
+	// Stop.
 	epoch  uint32        // its number, from 1: a Receiver with 0 has reported nothing
 	opened clock.Time    // when it began
 	began  clock.Time    // when its present walk began; 0 = none is under way
@@ -60,7 +61,8 @@ type Adaptive struct {
 	soonest clock.Time    // before then nobody can have answered
 	due     clock.Time    // when waiting ends
 
-	// The latest question.
+	// The latest question. A STATUS of section about may answer it until due, also when the epoch
+	// has been judged already; the counts are then those of the next one.
 	question   uint32     // its number
 	about      int        // its section; -1 = none was put in this walk
 	aboutFrom  int        // first block of the epoch that it was for

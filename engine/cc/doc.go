@@ -5,13 +5,13 @@
 // A law owns no connection. It learns what was planned, what has left and what receivers lack,
 // and it answers with a rate and with the wish to ask receivers something:
 //
-//	            Start Planned Departed Stop          what was sent
-//	          ┌──────────────────────────────┐
-//	┌────────┐│  Ask: "ask them now"         ┌────────────┐
-//	│ sender ├┴─────────────────────────────▶│ Controller │
-//	│        │◀──────────────────────────────┤            │
-//	└────────┘┌─────────────────────────────▶└────────────┘
-//	          └ Answer Lacks: what they lack     Rate, Loss
+//	┌────────┐  Start, Planned, Departed, Stop   ┌────────────┐
+//	│ sender ├──────────────────────────────────▶│ Controller │
+//	│        │  Answer, Lacks: STATUS            │            │
+//	│        ├──────────────────────────────────▶│            │
+//	│        │  Rate; Ask: "ask them now"        │            │
+//	│        │◀──────────────────────────────────┤            │
+//	└────────┘                                   └────────────┘
 //
 // The sender builds all messages, sends them, and applies a new rate to its pacing. What a law
 // remembers of one receiver is a [Receiver], which the sender keeps with the client.
