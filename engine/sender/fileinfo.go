@@ -48,7 +48,7 @@ func (s *Sender) Offer(now clock.Time, f File) error {
 	for i := range s.roster.Len() {
 		c := s.roster.At(i)
 		c.naks, c.done, c.space, c.hasSpace, c.stall = 0, 0, 0, false, stall{}
-		s.confirm(c) // FILEINFO does it
+		s.confirm(c) // FILEINFO takes the place of REG_CONF
 		switch {
 		case c.state.Failed():
 		case c.proxy:

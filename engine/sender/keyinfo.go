@@ -52,7 +52,7 @@ type member struct {
 	warned bool                // of a weak key
 	window aead.Window         // of its counters, valid when acked
 
-	// Failed verifications in its name, from where it lives and from elsewhere, µs.
+	// Verifications with its key that failed, of packets from its address and from others, µs.
 	failRate    cc.Bucket
 	farFailRate cc.Bucket
 

@@ -41,7 +41,7 @@ type Sender struct {
 	cycle cycle
 
 	// When to Poll: at last, if pollNow is set, else at wakeAt.
-	last    clock.Time // the latest moment that a method was told
+	last    clock.Time // the latest now that a method was given
 	pollNow bool       // something may be ready
 	wakeAt  clock.Time
 
@@ -69,7 +69,7 @@ type Sender struct {
 
 	quit        quit
 	exit        Exit
-	complete    bool       // the completion phase was run
+	complete    bool       // the completion phase has begun
 	finishFrom  clock.Time // when the completion phase began
 	givingUp    bool       // endFile reports a file that is given up
 	undelivered bool       // a file was given up that nobody had
@@ -90,24 +90,24 @@ type cycle struct {
 type grtt struct {
 	group.GRTT
 	recount  bool          // a client of which GRTT has a sample has failed
-	interval time.Duration // one full data packet at the rate in force: I of the specification; 0 = unlimited
+	interval time.Duration // of one full data packet at the rate in force; 0 = no limit
 	code     uint8         // of the advertised value, the larger one of both
 	repeats  repeats
 }
 
 // registration is what only the announce phase needs.
 type registration struct {
-	over          bool // its time is
-	begun         bool // by Begin
+	over          bool // its time is over
+	begun         bool // Begin has ended it
 	extraKeyInfos int  // rounds of KEYINFO since it is over
-	keysSoon      bool // somebody has become ready for KEYINFO
+	keysSoon      bool // a client has become ready for KEYINFO
 }
 
 // budgets limit public-key operations, in µs of work.
 type budgets struct {
 	keys      cc.Bucket // of hosts that register
 	failed    cc.Bucket // verifications that failed
-	failedFar cc.Bucket // those of packets that came from elsewhere than their client
+	failedFar cc.Bucket // those of packets that did not come from the address of their client
 }
 
 // file is the present file.
