@@ -6,6 +6,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -48,9 +49,9 @@ func (r *Receiver) gotAnnounce(now clock.Time, d *machine.Datagram, h wire.Heade
 	if text == "" {
 		text, silent = r.conflict(now, &id)
 	}
-	var sec *secrets
-	if text == "" && a.HasEnc {
-		switch sec, err = r.startHandshake(now, d.Data, h, &a, addr); err {
+	var client *dialect.Client
+	if text == "" {
+		switch client, err = r.startHandshake(now, d.Data, h, &a, addr); err {
 		case nil:
 		case handshake.ErrBusy:
 			return machine.DropLimit
@@ -66,15 +67,13 @@ func (r *Receiver) gotAnnounce(now clock.Time, d *machine.Datagram, h wire.Heade
 	}
 	if r.joinFailed && !a.Private.IsUnspecified() && !r.refusals.Allow(now, 1) {
 		// It would only fail again, with an ABORT each time.
-		if sec != nil {
-			sec.release()
-		}
+		client.Release()
 		return machine.DropLimit
 	}
 	if victim != nil {
 		victim.evict(now)
 	}
-	r.accept(now, id, h, &a, sec)
+	r.accept(now, id, h, &a, client)
 	return machine.DropNone
 }
 
@@ -91,7 +90,7 @@ func (r *Receiver) refuse(now clock.Time, id *Session, v wire.Version, text stri
 		return
 	}
 	if !silent && !r.sendsFrom(id.Group, id.From) {
-		r.push(item{to: id.From, head: r.header(id, v, wire.FuncAbort), msg: abortText(text)})
+		r.sayClear(id.From, v, id, wire.FuncAbort, abortText(text))
 	}
 	r.emit(Refused{Session: *id, Text: text})
 }
@@ -123,7 +122,7 @@ func (r *Receiver) objection(h wire.Header, a *wire.Announce, err error, from ne
 }
 
 // accept opens a session in a free slot, which there is.
-func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Announce, sec *secrets) {
+func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Announce, client *dialect.Client) {
 	slot := 0
 	for r.slots[slot].phase != Free {
 		slot++
@@ -133,7 +132,6 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 	*s = session{
 		r:           r,
 		info:        id,
-		version:     h.Version,
 		robust:      int(a.Robust),
 		blockSize:   int(a.BlockSize),
 		sync:        a.Flags&(wire.AnnounceSync|wire.AnnouncePreview) != 0,
@@ -141,7 +139,7 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		twoAddrs:    hasSecondAddr(id.From.Addr(), a.Private),
 		echo:        echo{a.Time, now},
 		heardAt:     now,
-		sec:         sec,
+		dialect:     client,
 		joins:       s.joins,
 		missingCopy: s.missingCopy,
 		copyRef:     s.copyRef,

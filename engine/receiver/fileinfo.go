@@ -12,7 +12,7 @@ func (s *session) gotFileInfo(now clock.Time, msg []byte) machine.Drop {
 	if s.phase == Joining || s.phase == Completing {
 		return machine.DropPhase
 	}
-	x, err := wire.ParseFileInfo(s.version, msg)
+	x, err := wire.ParseFileInfo(s.dialect.Version(), msg)
 	if err != nil {
 		if err == wire.ErrFunc {
 			return machine.DropMalformed // not worth a session

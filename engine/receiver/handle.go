@@ -48,9 +48,9 @@ func (r *Receiver) handle(now clock.Time, d *machine.Datagram, u Unsealed) machi
 	switch {
 	case s.ended:
 		return drop(machine.DropPhase)
-	case s.sec == nil && !s.fromSender(d.From):
+	case !s.dialect.Encrypted() && !s.fromSender(d.From):
 		return s.gotFromOtherAddr(now, d.From, h, msg)
-	case s.sec == nil:
+	case !s.dialect.Encrypted():
 		return s.gotMessage(now, h, msg)
 	case h.Func == wire.FuncEncrypted:
 		return s.gotSealed(now, d, h, u)

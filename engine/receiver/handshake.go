@@ -7,6 +7,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/wire"
 )
 
@@ -16,10 +17,13 @@ var errNoKeyYet = errors.New("receiver: the key is being made")
 // errHandshake stands for errors that have no words of the protocol.
 const errHandshake = handshake.Refusal("The handshake failed")
 
-// startHandshake takes the offer of an ANNOUNCE. An error is the reason to refuse it, in
+// startHandshake takes the offer of an ANNOUNCE, if there is one. An error is the reason to refuse it, in
 // the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
 // nothing costs nothing, the rest has a budget.
-func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*secrets, error) {
+func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*dialect.Client, error) {
+	if !a.HasEnc {
+		return dialect.NewClient(h.Version, nil), nil
+	}
 	cfg := handshake.ClientConfig{Keys: r.own, MinStrength: r.cfg.MinSecurity, GuardRSA: r.cfg.GuardRSA, Rand: r.cfg.Rand}
 	cfg.Allow = func(us int) bool { return r.keyWork.Allow(now, us) }
 	if len(r.cfg.Servers) > 0 {
@@ -40,5 +44,5 @@ func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *
 	case err != nil:
 		return nil, err
 	}
-	return &secrets{client: client, uses: 1}, nil
+	return dialect.NewClient(h.Version, client), nil
 }

@@ -36,7 +36,7 @@ func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
 		m = heartbeat{Nonce: *challenge, PublicKey: key.Public().AppendBlob(nil), Signature: sig}
 	}
 	r.expected[i] = true
-	r.push(item{to: to, head: r.header(&Session{}, wire.Version4, wire.FuncHBReq), msg: m})
+	r.sayClear(to, wire.Version4, &Session{}, wire.FuncHBReq, m)
 	r.emit(Heartbeat{Peer: to})
 }
 

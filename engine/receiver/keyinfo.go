@@ -16,34 +16,26 @@ func (s *session) gotKeyInfo(now clock.Time, src wire.UID, msg []byte) machine.D
 	if s.phase != Registering && s.phase != MidGroup {
 		return machine.DropPhase
 	}
-	x, err := wire.ParseKeyInfo(s.version, msg)
+	x, err := wire.ParseKeyInfo(s.dialect.Version(), msg)
 	if err != nil {
 		return machine.DropMalformed
 	}
 	entry := entryOf(&x, s.r.cfg.UID)
-	c := s.sec
-	if c.keyed() {
+	if s.dialect.Keyed() {
 		s.restartIdle(now)
 	}
 	if entry == nil {
 		return machine.DropNotForUs
 	}
-	keys := c.current
-	if !c.settled {
-		candidate, err := c.client.TryKeyInfo(src, x.Counter, entry)
-		if err == nil {
-			keys, err = c.addKeys(now, candidate)
-		}
-		if err != nil {
-			c.bad = true
-			return machine.DropSealed
-		}
+	keys, err := s.dialect.TakeKeyInfo(now, src, x.Counter, entry)
+	if err != nil {
+		return machine.DropSealed
 	}
 	s.step(GotKeyInfo)
 	if s.phase == Registering {
 		s.confirm(now)
 	}
-	s.sayWith(keys, wire.FuncKeyInfoAck, keyInfoAck(keys.verify))
+	s.sayWith(keys, wire.FuncKeyInfoAck, keyInfoAck(keys.Verify()))
 	s.step(KeyInfoAckSent)
 	return machine.DropNone
 }
@@ -67,7 +59,7 @@ func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
 
 // keyed describes the protection that a session has now.
 func keyed(s *session) Keyed {
-	c := s.sec.client
+	c := s.dialect.Handshake()
 	k := Keyed{Session: s.info, Suite: c.Suite(), Server: c.ServerKey(), ClientAuth: c.ClientAuth()}
 	k.Strength, k.Weak = c.Strength()
 	return k
@@ -77,10 +69,10 @@ func keyed(s *session) Keyed {
 // if there is no such session or it has no keys.
 func (r *Receiver) Secrets(id SessionID) (s Secrets, ok bool) {
 	se := r.find(id.Group, id.Instance)
-	if se == nil || se.sec == nil || !se.sec.settled {
+	if se == nil || !se.dialect.Encrypted() || !se.dialect.Proved() {
 		return s, false
 	}
-	c := se.sec.client
+	c := se.dialect.Handshake()
 	return Secrets{Suite: c.Suite(), ServerRandom: c.ServerRandom(), GroupMaster: c.GroupMaster()}, true
 }
 

@@ -218,5 +218,5 @@ func (m *statuses) appendLastBlock(b []byte, s *session) ([]byte, bool) {
 // statusHead appends a STATUS up to its bitmap.
 func statusHead(b []byte, s *session, section int) []byte {
 	x := wire.Status{FileID: s.info.FileID, Section: uint16(section)}
-	return x.Append(s.version, b)
+	return x.Append(s.dialect.Version(), b)
 }

@@ -67,7 +67,7 @@ func (r *Receiver) conflict(now clock.Time, id *Session) (text string, silent bo
 			silent = o.contested == 0 || o.heardAt <= o.contested || now.Sub(o.contested) > contestMax
 			o.contested = now
 			return textForeign, silent
-		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && (o.sec == nil || o.sec.settled):
+		case o.info.Instance > id.Instance && !o.phase.unconfirmed() && o.dialect.Proved():
 			return textStale, false
 		}
 	}
@@ -90,7 +90,7 @@ func (r *Receiver) sendsFrom(group uint32, from netip.AddrPort) bool {
 // session in clear cannot be its restart.
 func (r *Receiver) encrypted(group uint32) bool {
 	for i := range r.slots {
-		if s := &r.slots[i]; s.phase != Free && s.sec != nil && s.info.Group == group {
+		if s := &r.slots[i]; s.phase != Free && s.dialect.Encrypted() && s.info.Group == group {
 			return true
 		}
 	}

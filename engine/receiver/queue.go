@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -12,12 +13,12 @@ import (
 type item struct {
 	event machine.Event // nil: a packet
 
-	to   netip.AddrPort
-	head wire.Header
-	msg  message
-	s    *session // numbers the packet; nil: its number is 0
-	sec  *secrets // of the session; nil in clear
-	keys *keySet  // seal the packet; nil: the current ones of sec
+	to      netip.AddrPort
+	head    wire.Header
+	msg     message
+	s       *session // numbers the packet; nil: its number is 0
+	dialect *dialect.Client
+	keys    *dialect.KeySet // seal the packet; nil: the current ones
 }
 
 // message is what a packet says. It is written when the packet leaves, so that stamps are
@@ -41,8 +42,8 @@ func (r *Receiver) push(it item) {
 		clear(r.queue[n:])
 		r.queue, r.head = r.queue[:n], 0
 	}
-	if it.sec != nil {
-		it.sec.uses++
+	if it.event == nil {
+		it.dialect.Hold()
 	}
 	r.queue = append(r.queue, it)
 }
@@ -52,9 +53,9 @@ func (r *Receiver) emit(e machine.Event) { r.push(item{event: e}) }
 func (s *session) step(what Step) { s.r.emit(Stepped{Session: s.info, Step: what}) }
 
 // header is that of our packets to the sender of a session.
-func (r *Receiver) header(of *Session, v wire.Version, f wire.Func) wire.Header {
+func (r *Receiver) header(of *Session, client *dialect.Client, f wire.Func) wire.Header {
 	return wire.Header{
-		Version:  v,
+		Version:  client.Version(),
 		Func:     f,
 		Src:      r.cfg.UID,
 		Group:    of.Group,
@@ -66,14 +67,20 @@ func (r *Receiver) header(of *Session, v wire.Version, f wire.Func) wire.Header 
 func (s *session) say(f wire.Func, m message) { s.sayWith(nil, f, m) }
 
 // sayWith queues a packet that certain keys seal.
-func (s *session) sayWith(keys *keySet, f wire.Func, m message) {
-	s.r.push(item{to: s.info.From, head: s.r.header(&s.info, s.version, f), msg: m, s: s, sec: s.sec, keys: keys})
+func (s *session) sayWith(keys *dialect.KeySet, f wire.Func, m message) {
+	s.r.push(item{to: s.info.From, head: s.r.header(&s.info, s.dialect, f), msg: m, s: s, dialect: s.dialect, keys: keys})
+}
+
+// sayClear queues a packet about a session that is not ours, or about none.
+func (r *Receiver) sayClear(to netip.AddrPort, v wire.Version, of *Session, f wire.Func, m message) {
+	client := dialect.NewClient(v, nil)
+	r.push(item{to: to, head: r.header(of, client, f), msg: m, dialect: client})
 }
 
 // pop removes the first item and drops what it refers to.
 func (r *Receiver) pop() {
-	if c := r.queue[r.head].sec; c != nil {
-		c.release()
+	if it := &r.queue[r.head]; it.event == nil {
+		it.dialect.Release()
 	}
 	r.queue[r.head] = item{}
 	r.head++
@@ -113,36 +120,16 @@ func (it *item) build(now clock.Time, p *machine.Packet) (ok, more bool) {
 	if it.s != nil {
 		h.Seq = it.s.seq
 	}
-	b := h.Append(p.Buffer())
-	k := it.sealing()
-	if k != nil {
-		b = b[:k.sealer.Lead()]
-	}
-	b, more = it.msg.appendTo(b, it, now)
+	b, more := it.msg.appendTo(it.dialect.Begin(p.Buffer(), h, it.keys), it, now)
 	if b == nil {
 		return false, more
 	}
 	if it.s != nil {
 		it.s.seq++
 	}
-	if k != nil {
-		if b, ok = it.sec.seal(k, b); !ok {
-			return false, false
-		}
+	if b, ok = it.dialect.Finish(b, h.Func, it.keys); !ok {
+		return false, false
 	}
 	p.To, p.Data = it.to, b
 	return true, more
-}
-
-// sealing returns the keys to seal a packet with, nil for one in clear. REGISTER
-// and CLIENT_KEY belong to the time before the keys; everything else is sealed once
-// they are there.
-func (it *item) sealing() *keySet {
-	switch f := it.head.Func; {
-	case !it.sec.keyed() || f == wire.FuncRegister || f == wire.FuncClientKey:
-		return nil
-	case it.keys != nil:
-		return it.keys
-	}
-	return it.sec.current
 }

@@ -186,13 +186,13 @@ func (r *Receiver) Wipe() {
 		key.Wipe()
 	}
 	for i := range r.slots {
-		if sec := r.slots[i].sec; sec != nil {
-			sec.wipe()
+		if s := &r.slots[i]; s.phase != Free {
+			s.dialect.Wipe()
 		}
 	}
 	for i := range r.queue[r.head:] {
-		if sec := r.queue[r.head+i].sec; sec != nil {
-			sec.wipe()
+		if it := &r.queue[r.head+i]; it.event == nil {
+			it.dialect.Wipe()
 		}
 	}
 }

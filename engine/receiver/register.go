@@ -17,7 +17,7 @@ func (s *session) registerFirst(now clock.Time) {
 func (s *session) sendRegister(now clock.Time) {
 	s.say(wire.FuncRegister, register{s.echo})
 	s.step(RegisterSent)
-	if s.sec != nil && s.sec.client.ClientAuth() {
+	if s.dialect.ShowsKey() {
 		s.say(wire.FuncClientKey, clientKey{})
 		s.step(ClientKeySent)
 	}
@@ -28,13 +28,8 @@ type register struct{ echo echo }
 
 func (m register) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
 	x := wire.Register{Time: m.echo.aged(now)}
-	if it.sec != nil {
-		var err error
-		if x.KeyInfo, err = it.sec.client.AppendRegisterKeyInfo(nil); err != nil {
-			return nil, false // the sender has taken it
-		}
-		random := it.sec.client.Random()
-		x.Random = random[:]
+	if !it.dialect.FillRegister(&x) {
+		return nil, false // the sender has taken it
 	}
 	return x.Append(it.head.Version, b), false
 }
@@ -42,7 +37,7 @@ func (m register) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
 type clientKey struct{}
 
 func (clientKey) appendTo(b []byte, it *item, _ clock.Time) ([]byte, bool) {
-	x, err := it.sec.client.ClientKey()
+	x, err := it.dialect.Handshake().ClientKey()
 	if err != nil {
 		return nil, false
 	}
@@ -73,7 +68,7 @@ func (s *session) gotRegConf(now clock.Time, msg []byte) machine.Drop {
 // confirm ends the registration, in an encrypted session until announcedAgain.
 func (s *session) confirm(now clock.Time) {
 	s.enter(now, MidGroup)
-	if s.sec == nil {
+	if s.dialect.Proved() {
 		s.step(Confirmed)
 		s.r.supersede(now, s)
 	}
@@ -84,8 +79,8 @@ func (s *session) confirm(now clock.Time) {
 // asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
 // An ANNOUNCE to everybody may be for others: it gets few of them.
 func (s *session) announcedAgain(now clock.Time, msg []byte) {
-	a, err := wire.ParseAnnounce(s.version, msg)
-	if err != nil || s.sec.settled || s.due[retryTimer] != clock.Never || now >= s.limit {
+	a, err := wire.ParseAnnounce(s.dialect.Version(), msg)
+	if err != nil || s.dialect.Proved() || s.due[retryTimer] != clock.Never || now >= s.limit {
 		return
 	}
 	switch {

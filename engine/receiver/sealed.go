@@ -12,24 +12,24 @@ import (
 // came before is refused unopened: that costs nothing. u is what an Unsealer has made
 // of it.
 func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, u Unsealed) machine.Verdict {
-	if why := s.sec.refuse(d.Data); why != machine.DropNone {
+	if why := s.dialect.Refuse(d.Data); why != machine.DropNone {
 		return drop(why)
 	}
 	if u.keys != 0 {
-		if u.msg == nil || u.keys != s.sec.number { // tried with those of a session that is over
+		if u.msg == nil || u.keys != s.keyNumber { // tried with those of a session that is over
 			return drop(machine.DropSealed)
 		}
-		return s.gotOpened(now, h, u.msg, counterOf(d.Data))
+		return s.gotOpened(now, d, h, u.msg)
 	}
-	if !s.mayOpen(now, d.From) {
+	if s.dialect.Signed() && !s.fails.allows(now, s.sentFrom(d.From), s.r.sessions) {
 		return drop(machine.DropLimit)
 	}
-	settled := s.sec.settled
-	msg, ctr, err := s.sec.open(d.Data, s.r.mayBeOurs(h))
-	if err != nil && s.sec.signed != nil {
-		s.sec.signed.bookFailure(now, s.sentFrom(d.From))
+	proved := s.dialect.Proved()
+	msg, err := s.dialect.Open(d.Data, s.r.mayBeOurs(h))
+	if err != nil {
+		s.fails.book(now, s.dialect.FailureCostUs(), s.sentFrom(d.From))
 	}
-	if !settled && s.sec.settled {
+	if !proved && s.dialect.Proved() {
 		if s.mayBeSecond(d.From.Addr()) {
 			s.secondAddr = d.From.Addr()
 		}
@@ -42,17 +42,14 @@ func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, 
 	if err != nil {
 		return drop(machine.DropSealed)
 	}
-	return s.gotOpened(now, h, msg, ctr)
+	return s.gotOpened(now, d, h, msg)
 }
 
 // gotOpened takes what an authentic ENCRYPTED datagram held. Only here, where it has
 // proved to be new, too, it may change anything.
-func (s *session) gotOpened(now clock.Time, h wire.Header, msg []byte, ctr uint64) machine.Verdict {
-	switch {
-	case !sentBySenders(msg, s.r.mayBeOurs(h)): // its counter says nothing about the sender's
-		return drop(machine.DropFunction)
-	case !s.sec.replay.Mark(ctr):
-		return drop(machine.DropReplay)
+func (s *session) gotOpened(now clock.Time, d *machine.Datagram, h wire.Header, msg []byte) machine.Verdict {
+	if why := s.dialect.Take(d.Data, msg, s.r.mayBeOurs(h)); why != machine.DropNone {
+		return drop(why)
 	}
 	h.Func = wire.Func(msg[0])
 	return s.gotMessage(now, h, msg)
@@ -68,20 +65,12 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 	if s.r.full() {
 		return machine.DropLimit
 	}
-	switch h.Func {
-	case wire.FuncAnnounce, wire.FuncKeyInfo:
-	case wire.FuncAbort:
-		if s.sec.keyed() {
-			return machine.DropClear
-		}
-	case wire.FuncRegConf:
-		return machine.DropPhase // for receivers behind a proxy
-	default:
-		return machine.DropClear
+	if why := s.dialect.TakesClear(h.Func); why != machine.DropNone {
+		return why
 	}
 	switch {
 	case s.fromSender(from):
-	case h.Func == wire.FuncKeyInfo && !s.sec.settled && s.mayBeSecond(from.Addr()):
+	case h.Func == wire.FuncKeyInfo && !s.dialect.Proved() && s.mayBeSecond(from.Addr()):
 	default:
 		return machine.DropSource
 	}
@@ -89,7 +78,7 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 		return s.gotAbort(now, h.Seq, msg)
 	}
 	s.heardAt = now
-	if h.GRTT != s.grttCode && (!s.sec.keyed() || !s.sec.settled && h.GRTT > s.grttCode) {
+	if h.GRTT != s.grttCode && (!s.dialect.Keyed() || !s.dialect.Proved() && h.GRTT > s.grttCode) {
 		s.setGRTT(h.GRTT)
 	}
 	if s.phase.unconfirmed() {
@@ -105,3 +94,7 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 	s.announcedAgain(now, msg)
 	return machine.DropNone
 }
+
+// mayBeOurs reports whether a packet that came may be one of ours: receivers have no
+// round trip time to tell, and senders always have.
+func (r *Receiver) mayBeOurs(h wire.Header) bool { return h.Src == r.cfg.UID && h.GRTT == 0 }

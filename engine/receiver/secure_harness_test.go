@@ -125,8 +125,8 @@ func (f *far) seal(w *world, h wire.Header, msg []byte) []byte {
 func (f *far) open(w *world, fn wire.Func, pkt, msg []byte) (wire.Func, []byte) {
 	w.t.Helper()
 	if fn != wire.FuncEncrypted {
-		again := (fn == wire.FuncRegister || fn == wire.FuncClientKey) && w.session() != nil && !w.session().sec.settled
-		if w.session() != nil && w.session().sec.keyed() && !again {
+		again := (fn == wire.FuncRegister || fn == wire.FuncClientKey) && w.session() != nil && !w.session().dialect.Proved()
+		if w.session() != nil && w.session().dialect.Keyed() && !again {
 			w.t.Fatalf("%v leaves in clear though there are keys", fn)
 		}
 		return fn, msg

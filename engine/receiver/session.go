@@ -6,6 +6,7 @@ import (
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -15,8 +16,8 @@ type session struct {
 	r *Receiver
 
 	info    Session
-	version wire.Version
 	phase   Phase
+	dialect *dialect.Client
 
 	// from ANNOUNCE
 	robust     int
@@ -39,7 +40,8 @@ type session struct {
 	heardAt   clock.Time // when the sender was heard, whatever it said
 	contested clock.Time // when another sender last asked for the group; 0 = never
 
-	sec *secrets // nil in a clear session
+	keyNumber uint64     // of the proved keys among all that this machine ever had, from 1; 0 in clear
+	fails     failBudget // of its signatures, if packets have some
 
 	start [numTimers]clock.Time // when it was set
 	due   [numTimers]clock.Time // Never = off
@@ -179,9 +181,7 @@ func (r *Receiver) forget(s *session) {
 	r.recent, r.recentKey = nil, 0
 	r.blocks -= int64(s.reserved)
 	r.sessions--
-	if s.sec != nil {
-		s.sec.release()
-	}
+	s.dialect.Release()
 	kept := session{r: r, seq: s.seq, joins: s.joins}
 	if s.copyRef != 0 {
 		kept.missingCopy, kept.copyRef = s.missingCopy, s.copyRef

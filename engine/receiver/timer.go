@@ -143,7 +143,7 @@ func (s *session) idleExpired(now clock.Time) {
 // giveUpRegistration gives up a registration.
 func (s *session) giveUpRegistration(now clock.Time) {
 	text := "Registration unconfirmed"
-	if s.sec != nil && s.sec.bad {
+	if s.dialect.BadKeyInfo() {
 		text = string(handshake.ErrGroupMaster)
 	}
 	s.step(Unconfirmed)

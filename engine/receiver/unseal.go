@@ -31,7 +31,7 @@ type Unsealer struct {
 
 // UnsealKey is what opens the packets of one session, for one Unsealer.
 type UnsealKey struct {
-	number  uint64 // as in secrets
+	number  uint64 // as in session
 	session uint64 // as in Receiver.index
 	sender  wire.UID
 	opener  *aead.Opener
@@ -143,20 +143,24 @@ func (u *Unsealer) find(pkt []byte) *UnsealKey {
 }
 
 // fresh reports whether the counter of an ENCRYPTED datagram may be a new one.
-func fresh(w *aead.Window, pkt []byte) bool { return hasCounter(pkt) && w.Check(counterOf(pkt)) }
+func fresh(w *aead.Window, pkt []byte) bool {
+	counter, ok := wire.Counter(pkt)
+	return ok && w.Check(counter)
+}
 
-// keysProved gives the keys of a session, which are settled now, to the machine's own
+// keysProved gives the keys of a session, which are proved now, to the machine's own
 // Unsealer.
 func (s *session) keysProved() {
 	s.r.keyNumbers++
-	c := s.sec
-	c.number = s.r.keyNumbers
-	if c.signed == nil {
-		s.r.unsealer.Add(&UnsealKey{
-			number: c.number, session: key(s.info.Group, s.info.Instance), sender: s.info.Sender,
-			opener: c.current.opener, replay: &c.replay,
-		})
+	s.keyNumber = s.r.keyNumbers
+	if s.dialect.Signed() {
+		return
 	}
+	opener, replay := s.dialect.Opener()
+	s.r.unsealer.Add(&UnsealKey{
+		number: s.keyNumber, session: key(s.info.Group, s.info.Instance), sender: s.info.Sender,
+		opener: opener, replay: replay,
+	})
 }
 
 // UnsealKey returns a new key for an Unsealer, after Keyed told that a session has
@@ -164,14 +168,14 @@ func (s *session) keysProved() {
 // opened elsewhere. When the session ends, the host gives the key back to Remove.
 func (r *Receiver) UnsealKey(id SessionID) (k *UnsealKey, ok bool) {
 	s := r.find(id.Group, id.Instance)
-	if s == nil || s.sec == nil || !s.sec.settled || s.sec.signed != nil {
+	if s == nil || s.keyNumber == 0 || s.dialect.Signed() {
 		return nil, false
 	}
-	opener, err := aead.NewOpener(aeadKeys(s.sec.client.Suite(), s.sec.client.Group()), nil)
+	opener, err := s.dialect.NewOpener()
 	if err != nil {
 		return nil, false // the machine opens them
 	}
 	return &UnsealKey{
-		number: s.sec.number, session: key(s.info.Group, s.info.Instance), sender: s.info.Sender, opener: opener,
+		number: s.keyNumber, session: key(s.info.Group, s.info.Instance), sender: s.info.Sender, opener: opener,
 	}, true
 }

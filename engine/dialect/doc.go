@@ -1,0 +1,41 @@
+// Package dialect is how one session speaks: which of its messages travel inside ENCRYPTED, what
+// seals and opens them, and what counts in clear although there are keys. The machines decide what
+// to say and when; they ask a dialect how.
+//
+// A session has two sides. A [Server] is that of a sender, or of a relay towards its receivers; a
+// [Client] is that of a receiver, or of a relay towards the sender. Each wraps its side of package
+// handshake, and speaks one of
+//
+//	version 4 in clear    no handshake: nothing is sealed, everything counts
+//	version 4 encrypted   one key for the whole group, from the handshake of version 4
+//
+//	             Server                        Client
+//	clear        ANNOUNCE, REG_CONF, KEYINFO   REGISTER, CLIENT_KEY
+//	either       ABORT                         ABORT
+//	sealed       everything else               everything else, once there are keys
+//
+// The machine begins a packet with Begin, appends the message, and completes it with Finish. What
+// comes sealed goes through Open; what it means is for the machine. Counters: each side has one row
+// of numbers for all that it seals, in the order in which it leaves.
+//
+// # Keys of a client
+//
+// KEYINFO is in clear and proves nothing, so a client may hold several sets of keys that contradict
+// each other. The first packet of the sender that one of them opens proves that set; the others
+// are wiped. [Client.Proved] says so.
+//
+// # Who opens
+//
+// In version 4 the packets of everybody open with the same key. Where each host has keys of its own
+// (version 5, relays) a session has an opener for each source: Open of a Server is told who is
+// said to have sent the packet, and package seal finds its keys by session and source.
+//
+// # Limits
+//
+//   - A member of a group can pretend to be another one, unless packets are signed (KEYEX): the
+//     key proves that a member sealed a packet. The machines check addresses besides.
+//   - Public-key work is not limited here. [Client.FailureCostUs] and the costs of package handshake
+//     let a machine limit it.
+//   - A dialect belongs to the goroutine of its machine; only [Server.NewSealer] and
+//     [Client.NewOpener] make something for others.
+package dialect

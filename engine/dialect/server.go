@@ -1,0 +1,216 @@
+package dialect
+
+import (
+	"uftp/crypto/aead"
+	"uftp/crypto/handshake"
+	"uftp/crypto/identity"
+	"uftp/wire"
+)
+
+// Server is how the side of a session speaks that announces it. It serves one session and one
+// machine.
+type Server struct {
+	version   wire.Version
+	handshake *handshake.Server // nil in clear
+	enc       wire.EncInfo
+
+	keys    aead.Keys
+	sigLen  int                 // of the signature in each packet, 0 = there is none
+	peer    *identity.PublicKey // verifies the packet that Open opens, nil = none is known
+	counter aead.Counter
+	sealer  *aead.Sealer // of control packets
+	opener  *aead.Opener
+}
+
+// firstCounter begins the row of a server. A receiver on the sender's host has the same UID unless
+// the user gives it another one, and would use the same nonces under the same key. Receivers begin
+// at 1 or, in this project, at the Unix time in nanoseconds, which stays below until the year 2262.
+const firstCounter = 1 << 63
+
+// NewServer returns the server of the one session that h is for, which speaks version v; a nil h is
+// a session in clear. It fails with an error of package aead.
+func NewServer(v wire.Version, h *handshake.Server) (*Server, error) {
+	x := &Server{version: v, handshake: h}
+	if h == nil {
+		return x, nil
+	}
+	x.enc = h.EncInfo()
+	x.keys = packetKeys(h.Suite(), h.Group())
+	x.counter = aead.NewCounter(firstCounter)
+	var peer func(wire.UID) aead.Verifier
+	if x.keys.SigType == wire.SigKeyExch {
+		x.sigLen = h.Key().Public().SignatureLen()
+		peer = func(wire.UID) aead.Verifier {
+			if x.peer == nil {
+				return nil
+			}
+			return x.peer
+		}
+	}
+	var err error
+	if x.sealer, err = x.NewSealer(); err != nil {
+		return nil, err
+	}
+	x.opener, err = aead.NewOpener(x.keys, peer)
+	return x, err
+}
+
+// packetKeys puts what seals and opens the packets of a version 4 group into the form of package
+// aead.
+func packetKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
+	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
+	if s.SigType == wire.SigHMAC {
+		k.HMACKey = group.HMACKey
+	}
+	return k
+}
+
+// Version returns the version of every packet of the session.
+func (x *Server) Version() wire.Version { return x.version }
+
+// Encrypted reports whether the session has keys.
+func (x *Server) Encrypted() bool { return x.handshake != nil }
+
+// Handshake returns the side of the handshake, nil in clear.
+func (x *Server) Handshake() *handshake.Server { return x.handshake }
+
+// Wipe clears the secrets of the session; nothing can be sent or heard any more. The long-term key
+// stays.
+func (x *Server) Wipe() {
+	if !x.Encrypted() {
+		return
+	}
+	x.sealer.Wipe()
+	x.opener.Wipe()
+	x.handshake.Wipe()
+	x.keys.Wipe()
+}
+
+// FillAnnounce puts the offer of keys into an ANNOUNCE. Its signature comes last: see SignAnnounce.
+func (x *Server) FillAnnounce(m *wire.Announce) {
+	if x.Encrypted() {
+		m.Enc, m.HasEnc = x.enc, true
+	}
+}
+
+// SignAnnounce puts the signature into a whole ANNOUNCE, if there is one.
+func (x *Server) SignAnnounce(pkt []byte) {
+	if !x.Encrypted() {
+		return
+	}
+	if err := x.handshake.SignAnnounce(pkt); err != nil {
+		panic(err) // signing does not depend on what is signed: the key itself is broken
+	}
+}
+
+// Seals reports whether message f travels inside ENCRYPTED. Of ABORT it says so; those who have no
+// keys need it in clear.
+func (x *Server) Seals(f wire.Func) bool {
+	switch f {
+	case wire.FuncAnnounce, wire.FuncRegConf, wire.FuncKeyInfo:
+		return false
+	}
+	return x.Encrypted()
+}
+
+// Begin begins a packet in the empty buffer b: the header and, when the packet is going to be
+// sealed, the room that the seal needs before the message.
+func (x *Server) Begin(b []byte, h wire.Header, sealed bool) []byte {
+	b = h.Append(b)
+	if sealed {
+		b = b[:x.sealer.Lead()]
+	}
+	return b
+}
+
+// LongestPacket is how long a packet may become that Begin has begun, bytes, for receivers to read
+// it.
+func (x *Server) LongestPacket(sealed bool) int {
+	if sealed {
+		return wire.MaxDatagram - x.sealer.Trailer(0) // which is the most
+	}
+	return wire.MaxDatagram
+}
+
+// Finish completes a packet that Begin has begun, with the next counter if it is sealed.
+func (x *Server) Finish(b []byte, sealed bool) []byte {
+	if !sealed {
+		return b
+	}
+	total, err := x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.Counters(1))
+	if err != nil {
+		panic(err) // see SignAnnounce
+	}
+	return b[:total]
+}
+
+// Counters takes n counters for packets that are sealed elsewhere and returns the first, 0 in clear.
+func (x *Server) Counters(n int) uint64 {
+	if !x.Encrypted() {
+		return 0
+	}
+	first, err := x.counter.Take(n)
+	if err != nil {
+		panic(err) // 2^63 datagrams take centuries
+	}
+	return first
+}
+
+// NewSealer makes a sealer for the trains of an encrypted session. Each goroutine that seals needs
+// its own.
+func (x *Server) NewSealer() (*aead.Sealer, error) {
+	if x.sigLen > 0 {
+		return aead.NewSealer(x.keys, x.handshake.Key(), x.sigLen)
+	}
+	return aead.NewSealer(x.keys, nil, 0)
+}
+
+// Signed reports whether each packet bears a signature by the key of its sender, which takes a
+// thousand times as long as to seal it.
+func (x *Server) Signed() bool { return x.sigLen > 0 }
+
+// Overhead is what sealing adds to a FILESEG, bytes, as the rate counts it: stock counts the
+// ENCRYPTED header, the signature and 16 bytes for padding or tag.
+func (x *Server) Overhead() int {
+	if !x.Encrypted() {
+		return 0
+	}
+	const tag = 16
+	return x.sealer.Lead() - wire.HeaderLen + tag
+}
+
+// BlockSizeMax is the largest block size whose datagrams receivers can read.
+func (x *Server) BlockSizeMax() int {
+	n := wire.MaxBlockSize
+	if !x.Encrypted() {
+		return n
+	}
+	for x.sealer.Size(wire.FileSegLen+n) > wire.MaxDatagram {
+		n--
+	}
+	return n
+}
+
+// TakesClear reports whether message f of a client counts that came in clear. In an encrypted
+// session that is what comes before the keys, and an ABORT of who does not have them.
+func (x *Server) TakesClear(f wire.Func, keyed bool) bool {
+	switch f {
+	case wire.FuncRegister, wire.FuncClientKey:
+		return true
+	case wire.FuncAbort:
+		return !keyed || !x.Encrypted()
+	}
+	return !x.Encrypted()
+}
+
+// Open opens an ENCRYPTED datagram in place. peer is the key of the host that is said to have sent
+// it, nil if none is known; it counts only if packets are signed. own says that the packet is one of
+// ours that somebody has sent back.
+func (x *Server) Open(pkt []byte, peer *identity.PublicKey) (msg []byte, counter uint64, err error) {
+	x.peer = peer
+	return x.opener.Open(pkt)
+}
+
+// Ours reports whether a counter may be one of ours: a packet with such a one that bears our UID is
+// one that somebody has sent back.
+func (x *Server) Ours(counter uint64) bool { return counter >= firstCounter }
