@@ -11,7 +11,7 @@ import (
 	"uftp/cmd/internal/report"
 )
 
-// handoff does not exist where there is no background process.
+// handoff is not used: there is no background process here.
 type handoff struct{}
 
 func takeHandoff() *handoff { return nil }
@@ -19,7 +19,7 @@ func takeHandoff() *handoff { return nil }
 func leftOpen() []int { return nil }
 
 func startDaemon(_ []string, stderr *os.File) int {
-	fmt.Fprintln(stderr, "Running in the background is not possible on this system: use -d")
+	fmt.Fprintln(stderr, "uftpd cannot run in the background on this system: use -d")
 	return cli.ExitSystem
 }
 

@@ -18,13 +18,13 @@ import (
 	"uftp/cmd/internal/report"
 )
 
-// handoffEnv tells the second process the descriptor of the pipe to the first.
+// handoffEnv has the descriptor of the pipe from the second process to the first.
 const handoffEnv = "UFTPD_READY_FD"
 
-// handoff is the second process's view of becoming a daemon.
+// handoff is the second process's connection to the first.
 type handoff struct {
 	pipe *os.File
-	done atomic.Bool // the first process has gone
+	done atomic.Bool // the first process was told to end
 }
 
 // takeHandoff returns nil unless this is the second process.
@@ -42,13 +42,12 @@ func takeHandoff() *handoff {
 	return &handoff{pipe: os.NewFile(uintptr(fd), "pipe")}
 }
 
-// inheritedMax is below which descriptor numbers we look for files that whoever
-// started us left open.
+// inheritedMax bounds the descriptor numbers where leftOpen looks.
 const inheritedMax = 1024
 
-// leftOpen returns the descriptors that whoever started us left open besides the
-// first three. Scripts do not inherit them. What the runtime opened for itself is
-// not among them: it closes at an exec.
+// leftOpen returns the descriptors, besides the first three, that our parent process left open, and
+// keeps scripts from inheriting them. The runtime's own descriptors are not among them: they close at
+// exec.
 func leftOpen() (list []int) {
 	for fd := 3; fd < inheritedMax; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -60,8 +59,8 @@ func leftOpen() (list []int) {
 	return list
 }
 
-// startDaemon starts the second process and waits until it listens or has failed.
-// The second inherits all that is open here: options may name it (/dev/fd/63).
+// startDaemon starts the second process and waits until it listens or has failed. The second inherits
+// all open descriptors, because options may name them (/dev/fd/63).
 func startDaemon(args []string, stderr *os.File) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "Couldn't start in the background: %s\n", cli.ErrText(err))
@@ -78,7 +77,7 @@ func startDaemon(args []string, stderr *os.File) int {
 	defer r.Close()
 	cmd := exec.Command(self, args...)
 	cmd.Args[0] = os.Args[0]
-	fd, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD, 3) // ExtraFiles would take the place of others
+	fd, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD, 3) // ExtraFiles would replace inherited descriptors
 	if err != nil {
 		return fail(err)
 	}
@@ -91,12 +90,12 @@ func startDaemon(args []string, stderr *os.File) int {
 	if err != nil {
 		return fail(err)
 	}
-	// A signal to the one who waits must not leave the other behind.
+	// A signal to this process must also end the second one.
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(ch)
 	go func() {
-		for sig := range ch { // the second one matters as well
+		for sig := range ch { // a second signal ends it at once
 			cmd.Process.Signal(sig)
 		}
 	}()
@@ -110,9 +109,8 @@ func startDaemon(args []string, stderr *os.File) int {
 	return cli.ExitSystem
 }
 
-// detach leaves the directory and the open files of whoever started us behind;
-// standard output is /dev/null already. The umask stays: it is the administrator's word
-// on who may read what arrives.
+// detach closes the parent's open files and leaves its directory; standard output is /dev/null
+// already. The umask stays: with it the administrator decides who may read received files.
 func (h *handoff) detach(left []int) error {
 	for _, fd := range left {
 		unix.Close(fd)
@@ -126,15 +124,15 @@ func (h *handoff) detach(left []int) error {
 	return os.Chdir("/")
 }
 
-// logOpened makes what the runtime has to say about its own death go to the log,
-// once the first process has gone.
+// logOpened redirects standard error to the log, once the first process has ended: the runtime reports
+// a crash there.
 func (h *handoff) logOpened(f *os.File) {
 	if h.done.Load() {
 		dup(int(f.Fd()), 2)
 	}
 }
 
-// ready lets the first process go.
+// ready lets the first process end.
 func (h *handoff) ready(log *report.RollingFile) {
 	h.pipe.Write([]byte{1})
 	h.pipe.Close()

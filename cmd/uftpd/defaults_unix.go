@@ -2,7 +2,7 @@
 
 package main
 
-// Where files and the log go unless the command line says otherwise.
+// Defaults of -D and -L.
 const (
 	defaultDest = "/tmp"
 	defaultLog  = "/tmp/uftpd.log"

@@ -1,7 +1,6 @@
 package main
 
-// Where files and the log go unless the command line says otherwise: where the stock
-// programs for Windows put them.
+// Defaults of -D and -L, as in the stock programs for Windows.
 const (
 	defaultDest = `C:\temp`
 	defaultLog  = `C:\temp\uftpd.log`

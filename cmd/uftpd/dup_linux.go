@@ -2,5 +2,5 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// dup makes to another name of the descriptor from.
+// dup makes descriptor to refer to the same file as from.
 func dup(from, to int) { unix.Dup3(from, to, 0) }

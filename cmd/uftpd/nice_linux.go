@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setPriority adds n to the nice value of all threads: Linux has one for each.
-// Those to come inherit it from the thread that starts them.
+// setPriority adds n to the nice value of all threads: on Linux each has its own. New threads inherit
+// that of the thread that starts them.
 func setPriority(n int) error {
 	if n == 0 {
 		return nil
@@ -17,7 +17,7 @@ func setPriority(n int) error {
 	if err != nil {
 		return err
 	}
-	n += 20 - now // the kernel tells 20 less the nice value
+	n += 20 - now // the kernel returns 20 less the nice value
 	n = min(max(n, -20), 19)
 	done := map[int]bool{}
 	for {

@@ -24,8 +24,7 @@ import (
 	"uftp/wire"
 )
 
-// options is the command line, checked as far as that goes without opening
-// anything but lists.
+// options is the command line. It is checked as far as possible without opening any files but lists.
 type options struct {
 	resolver *cli.Resolver
 	host     cli.Host
@@ -46,13 +45,13 @@ type options struct {
 	dests, backups []string
 	temp           string
 	merge          bool
-	tempFiles      bool // -t: what happens in any case
+	tempFiles      bool // -t: no effect, it is always done
 	outsideLinks   bool
 	durable        bool
 	script         string
 	scriptSeconds  int  // 0: no limit
 	scriptTimed    bool // scriptSeconds was given
-	umask          int  // -1: that we were started with
+	umask          int  // -1: keep the one that uftpd was started with
 	cacheBytes     int
 
 	listen     []netio.Choice
@@ -71,20 +70,20 @@ type options struct {
 	heartbeats []netip.AddrPort
 	hbSeconds  int
 
-	resumeDays  int // 0: what was left stays
+	resumeDays  int // 0: keep interrupted sessions
 	maxSessions int
 	minSecurity identity.Strength // -E, --min-security
 	rsaExchange string            // --rsa-exchange; "": as minSecurity says
 	proxy       string
 	keys        cli.KeyOptions
 	keyLog      string
-	windows     bool // -m: without effect
+	windows     bool // -m: no effect
 }
 
-// Defaults, those of stock but where a comment says otherwise.
+// Defaults and limits.
 const (
 	defaultPublic  = "230.4.4.1"
-	defaultBuffer  = 16 << 20 // stock's 262144 hold a fast sender for less than a millisecond
+	defaultBuffer  = 16 << 20 // the stock daemon's 262144 are full within a millisecond at 10GbE
 	sessionsMax    = 10_000
 	serversMax     = 100
 	workersMax     = 64
@@ -107,15 +106,15 @@ const examples = `  Receive into /srv/in and watch:
       uftpd -D /srv/in -T /srv/partial -s /usr/local/bin/arrived -L /var/log/uftpd.log
 `
 
-const exits = `   0  it runs in the background
-   1  an option, a list or a directory is wrong; the status or the pid file
+const exits = `   0  uftpd runs in the background
+   1  an option, a list or a directory; the status or the pid file
    2  addresses, interfaces or socket
    3  keys
    4  the log file, the key log or the capture
-   5  it cannot run in the background
+   5  uftpd cannot run in the background
    6  SIGINT, SIGTERM or SIGQUIT
-Instead of 6 the code is 1 or 4 when something could not be written: 1 for the
-status file, 4 for all else.
+If some output could not be written, the code is not 6 but 1 for the status
+file, and 4 for everything else.
 `
 
 // command is the table of options.
@@ -134,66 +133,66 @@ func (o *options) command() *cli.Command {
 		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'D', Name: "dest", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.dests),
-				Help: "directories to receive into, absolute; names that are not absolute\ngo to the first (default: " + defaultDest + ")"},
+				Help: "directories for received files, absolute; names that are not absolute\ngo to the first (default: " + defaultDest + ")"},
 			{Letter: 'T', Name: "temp", Arg: "DIR", Group: where, Set: o.setTemp,
-				Help: "collect the files of a session here and move them at its end; what an\ninterrupted session left stays, and is used when it is resumed"},
+				Help: "collect the files of a session here and move them at its end; files of\nan interrupted session stay here until the sender resumes it"},
 			{Name: "resume-days", Arg: "DAYS", Group: where, Set: cli.Int(&o.resumeDays, 1, 36500, "Invalid resume days", "days"),
-				Help: "with -T, remove what an interrupted session left after so many days\n(1 to 36500, default: never)"},
+				Help: "with -T, remove the files of an interrupted session after DAYS days\n(1 to 36500, default: never)"},
 			{Letter: 'i', Name: "merge", Group: where, Set: cli.Flag(&o.merge),
 				Help: "with -T, merge directories instead of replacing them"},
 			{Letter: 'A', Name: "backup", Arg: "DIR[,DIR...]", Group: where, Set: cli.List(&o.backups),
-				Help: "move what is replaced or deleted here; as many as with -D"},
+				Help: "move replaced and deleted files here; one directory for each of -D"},
 			{Letter: 't', Name: "temp-files", Group: where, Set: o.setTempFiles,
-				Help: "let a file appear only when it is whole (this is always done)"},
+				Help: "give a file its name only when it is complete (always done)"},
 			{Letter: 's', Name: "script", Arg: "PATH", Group: where, Set: o.setScript,
-				Help: "run PATH -I GROUP FILE... for what was received"},
+				Help: "run PATH -I GROUP FILE... for received files"},
 			{Name: "script-timeout", Arg: "SECONDS", Group: where, Set: o.setScriptTimeout,
-				Help: "end a script, and all it has started, after so long (0 to 31536000,\n0: never; default: 3600)"},
+				Help: "end a script, and all that it has started, after SECONDS seconds\n(0 to 31536000, 0: never; default: 3600)"},
 			{Name: "umask", Arg: "OCTAL", Group: where, Set: o.setUmask,
-				Help: "permissions that files, directories and what scripts make do not get\n(0 to 777; default: that uftpd is started with)"},
+				Help: "permissions that files and directories, and files of scripts, must not\nhave (0 to 777; default: as uftpd was started)"},
 			{Name: "durable", Group: where, Set: cli.Flag(&o.durable),
-				Help: "make each file reach the disk before it is confirmed (slower; with -T\nthis is always done)"},
+				Help: "write each file to the disk before confirming it (slower; always done\nwith -T)"},
 			{Name: "allow-outside-links", Group: where, Set: cli.Flag(&o.outsideLinks),
 				Help: "accept symbolic links that point out of the destination"},
 			{Letter: 'c', Name: "cache", Arg: "BYTES", Group: where, Set: cli.Int(&o.cacheBytes, 10240, 20971520, "Invalid cache size", "bytes"),
 				Help: "memory between network and disk (10240 to 20971520;\ndefault: 16777216)"},
 
 			{Letter: 'M', Name: "public-address", Arg: "ADDRESS[,ADDRESS...]", Group: network, Set: o.setPublic,
-				Help: "multicast addresses to listen on; %INTERFACE behind an IPv6 one: there\nalone (default: 230.4.4.1)"},
+				Help: "multicast addresses to listen on; an IPv6 one with %INTERFACE only on\nthat interface (default: 230.4.4.1)"},
 			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: o.setPort,
 				Help: "UDP port (default: 1044)"},
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE[,...]", Group: network, Set: o.setInterfaces,
-				Help: "name or index, with /4 or /6 for the family, or address; waits for what\nis not there yet (default: all that are no loopback, also later ones)"},
+				Help: "name or index, with /4 or /6 for the family, or address; uftpd waits\nfor an interface that does not exist yet (default: all but loopback,\nincluding those that appear later)"},
 			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
-				Help: "ID of this receiver, hex (default: from the first interface's address,\nwhen there is one)"},
+				Help: "ID of this receiver, hex (default: from the address of the first\ninterface)"},
 			{Letter: 'B', Name: "buffer", Arg: "BYTES", Group: network,
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid buffer size", "bytes"),
 				Help: "receive buffer of the socket (65536 to 104857600, default: 16777216)"},
 			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, workersMax, "Invalid number of workers", ""),
-				Help: "threads that open encrypted packets (0 to 64; default: chosen from the\nprocessors; 0: the one that also sorts them)"},
+				Help: "extra threads that decrypt packets (0 to 64; default: depends on the\nnumber of processors)"},
 			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
 				Help: "differentiated services code point of answers (0 to 63, default: 0)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
 				Help: "do not let the kernel cut large sends into datagrams"},
 			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
-				Help: "do not let the kernel join datagrams that arrive"},
+				Help: "do not let the kernel join received datagrams"},
 			{Name: "share-port", Group: network, Set: cli.Flag(&o.sharePort),
 				Help: "let several receivers on this host, each with its own -U, use the port"},
 			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
-				Help: "use the slower network code that every system has"},
+				Help: "use the slower network code that works on every system"},
 
 			{Letter: 'S', Name: "server-list", Arg: "FILE", Group: who, Set: o.setServers,
-				Help: "only the senders that FILE lists, UID|ADDRESS or\nUID|ADDRESS|FINGERPRINT one a line; needs source-specific multicast\naddresses in -M"},
+				Help: "accept only the senders in FILE, one UID|ADDRESS or\nUID|ADDRESS|FINGERPRINT a line; needs source-specific multicast\naddresses in -M"},
 			{Letter: 'E', Name: "encrypted-only", Group: who, Set: o.setEncrypted,
 				Help: "refuse sessions that are not encrypted"},
 			{Name: "max-sessions", Arg: "N", Group: who, Set: cli.Int(&o.maxSessions, 1, sessionsMax, "Invalid number of sessions", "sessions"),
-				Help: "sessions at the same time (1 to 10000, default: 100)"},
+				Help: "number of sessions at the same time (1 to 10000, default: 100)"},
 			{Name: "roaming", Group: who, Set: cli.Flag(&o.roaming),
 				Help: "accept a sender's packets from any address; for networks that translate\naddresses. In clear sessions anybody who knows the UID can then forge\nthem"},
 			{Letter: 'R', Name: "proxy", Arg: "HOST[/FINGERPRINT]", Group: who, Set: o.setProxy,
 				Help: "answer through this response proxy (not supported yet)"},
 			{Letter: 'H', Name: "heartbeat", Arg: "HOST[:PORT][,...]", Group: who, Set: o.setHeartbeats,
-				Help: "tell these proxies regularly that this receiver is there"},
+				Help: "announce this receiver to these proxies regularly"},
 			{Letter: 'h', Name: "heartbeat-interval", Arg: "SECONDS", Group: who,
 				Set:  cli.Int(&o.hbSeconds, 1, 3600, "Invalid heartbeat interval", "seconds"),
 				Help: "how often (1 to 3600, default: 20)"},
@@ -201,44 +200,44 @@ func (o *options) command() *cli.Command {
 			{Letter: 'd', Name: "foreground", Group: run, Set: cli.Flag(&o.foreground),
 				Help: "stay in the foreground and log to standard error"},
 			{Letter: 'P', Name: "pid-file", Arg: "FILE", Group: run, Set: cli.String(&o.pidFile),
-				Help: "write the process ID to FILE, which goes at the end (not with -d)"},
+				Help: "write the process ID to FILE, and remove FILE at the end (not with -d)"},
 			{Letter: 'N', Name: "nice", Arg: "N", Group: run, Set: cli.Int(&o.priority, -20, 19, "Invalid priority value", ""),
-				Help: "be nicer to other programs by N (-20 to 19, default: 0)"},
+				Help: "add N to the nice value of the process (-20 to 19, default: 0)"},
 			{Letter: 'm', Name: "windows-crypto", Group: run, Set: cli.Flag(&o.windows),
-				Help: "no effect; taken because scripts for Windows give it"},
+				Help: "no effect; accepted because scripts for Windows use it"},
 
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
 				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 and above every datagram (default: 2)"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
-				Help: "append the log to FILE, opened anew at SIGHUP (default:\n" + defaultLog + "; not with -d)"},
+				Help: "append the log to FILE, reopened at SIGHUP (default:\n" + defaultLog + "; not with -d)"},
 			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
 				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
 			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
-				Help: "how many old log files are kept with -g (1 to 1000, default: 5)"},
+				Help: "how many old log files to keep with -g (1 to 1000, default: 5)"},
 			{Letter: 'F', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
-				Help: "append results for scripts to FILE, opened anew at SIGHUP; @LOG puts\nthem into the log"},
+				Help: "append results for scripts to FILE, reopened at SIGHUP; @LOG writes\nthem to the log"},
 			{Letter: 'q', Name: "no-lookup", Group: output, Set: cli.Flag(&o.quiet),
 				Help: "do not look up the names of senders"},
 			{Name: "json", Group: output, Set: cli.Flag(&o.json),
-				Help: "write one JSON object a line on standard output for each event\n(needs -d)"},
+				Help: "write each event to standard output, one JSON object a line (needs -d)"},
 			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
-				Help: "log lines instead of the live display on a terminal"},
+				Help: "on a terminal, write log lines instead of the live display"},
 		}, o.capture.Rows(output), []cli.Option{
 			{Letter: 'k', Name: "key-file", Arg: "FILE[,FILE...]", Group: crypt, Set: o.keys.AddFiles,
-				Help: "private keys to show to senders that ask who receives (default: made\nwhen a sender asks, and gone at the end)"},
+				Help: "private keys for senders that authenticate receivers (default: a new\nkey when a sender asks, lost at the end)"},
 			{Letter: 'K', Name: "new-key", Arg: "TYPE[,TYPE...]", Group: crypt, Set: o.keys.AddNew,
-				Help: "make new keys, rsa:BITS or ec:CURVE; with -k, store them there"},
+				Help: "create new keys, rsa:BITS or ec:CURVE; with -k, store them there"},
 			{Name: "min-security", Arg: "LEVEL", Group: crypt, Set: o.setMinSecurity,
-				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which takes sessions in clear too)"},
+				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which accepts sessions in clear)"},
 			{Name: "rsa-exchange", Arg: "WITH", Group: crypt, Set: o.setRSAExchange,
-				Help: "any or listed: with the RSA exchange, which proves neither the sender's\nkey nor what it announced, show keys to any sender that asks, or only to\nthose with a fingerprint in -S, and without sync and preview mode\n(default: any; listed with --min-security medium or strong)"},
+				Help: "which senders may use the RSA exchange, which proves neither their key\nnor their announcement: any, or listed, which means those with a\nfingerprint in -S, without sync and preview mode (default: any; listed\nwith --min-security medium or strong)"},
 			{Name: "keylog", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyLog),
-				Help: "append what opens captures of encrypted sessions to FILE; whoever\nreads it can read them"},
+				Help: "append the secrets of encrypted sessions to FILE; with it anybody can\ndecrypt captures of them"},
 		}),
 	}
 }
 
-// parse walks the command line and checks what only shows at its end.
+// parse reads the command line and checks options against each other.
 func (o *options) parse(cmd *cli.Command, args []string) error {
 	operands, err := cmd.Parse(args)
 	if err != nil {
@@ -254,17 +253,17 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	case o.proxy != "":
 		return cli.Unsupported("-R", o.proxy, "response proxies are")
 	case o.resumeDays > 0 && o.temp == "":
-		return cli.Fail("--resume-days is for what -T keeps: add -T")
+		return cli.Fail("--resume-days needs -T")
 	case o.scriptTimed && o.script == "":
-		return cli.Fail("--script-timeout is for a script: add -s")
+		return cli.Fail("--script-timeout needs -s")
 	case o.json && !o.foreground:
-		return cli.Fail("--json writes to standard output, which a background process has not: add -d")
+		return cli.Fail("--json needs -d: a background process has no standard output")
 	}
 	if len(o.dests) == 0 {
 		o.dests = []string{defaultDest}
 	}
 	if o.foreground && o.logFile != "" {
-		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: -L "+o.logFile+" has no effect with -d, the log goes to standard error"))
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: -L "+o.logFile+" has no effect with -d: the log goes to standard error"))
 	}
 	if o.foreground && o.pidFile != "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: -P "+o.pidFile+" has no effect with -d"))
@@ -276,7 +275,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return err
 	}
 	if slices.ContainsFunc(o.dests, o.capture.Within) {
-		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: senders can replace "+o.capture.Path+", it lies in a destination (--pcap)"))
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: senders can replace "+o.capture.Path+": it is in a destination directory (--pcap)"))
 	}
 	return nil
 }
@@ -337,9 +336,8 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 
 const allowedPort = "1 to 65535"
 
-// publicAddresses is what -M lists, checked: all multicast, source-specific with
-// -S. Those of a family that no interface can have are left out with a warning, as
-// long as one stays.
+// publicAddresses checks the addresses of -M: all must be multicast, and source-specific with -S. It
+// leaves out, with a warning, those of a family that no interface can have; at least one must remain.
 func (o *options) publicAddresses() ([]netip.Addr, error) {
 	public := o.public
 	if len(public) == 0 {
@@ -411,8 +409,8 @@ func (o *options) setScript(v string) error {
 	case !info.Mode().IsRegular():
 		err = errors.New("not a file that can be run")
 	case runtime.GOOS == "windows" && batchFile(v):
-		// The interpreter would take parts of names from the network for commands.
-		return &cli.Error{Text: "Invalid postreceive script: a batch file cannot be given names safely", Allowed: "an executable program"}
+		// The interpreter would run parts of names from the network as commands.
+		return &cli.Error{Text: "Invalid postreceive script: a batch file cannot take file names safely", Allowed: "an executable program"}
 	default:
 		err = runnable(v)
 	}
@@ -423,8 +421,8 @@ func (o *options) setScript(v string) error {
 	return nil
 }
 
-// batchFile reports whether Windows hands a file to its command interpreter. Dots and
-// blanks at the end of a name do not count there.
+// batchFile reports whether Windows runs a file with its command interpreter. It ignores dots and
+// blanks at the end of a name.
 func batchFile(path string) bool {
 	ext := strings.ToLower(filepath.Ext(strings.TrimRight(path, ". ")))
 	return ext == ".bat" || ext == ".cmd"
@@ -489,8 +487,8 @@ func (o *options) setHeartbeats(v string) error {
 	return nil
 }
 
-// setProxy does not look the name up: what is not supported should not fail for want of a
-// name server.
+// setProxy does not look up the name: an option that is not supported should not fail because of a
+// missing name server.
 func (o *options) setProxy(v string) error {
 	if host, _, _ := strings.Cut(v, "/"); host == "" {
 		return &cli.Error{Text: "Invalid host name", Allowed: "host or host/fingerprint"}
@@ -510,7 +508,7 @@ func (o *options) setMinSecurity(v string) error {
 	return nil
 }
 
-// setEncrypted is the weaker form of --min-security.
+// setEncrypted is --min-security legacy.
 func (o *options) setEncrypted(string) error {
 	o.minSecurity = max(o.minSecurity, identity.Legacy)
 	return nil
@@ -538,15 +536,15 @@ func (o *options) guardRSA() bool {
 	return o.rsaExchange == rsaListed
 }
 
-// setServers reads lines of UID|IP-or-name[|fingerprint]. Other than stock it does
-// not take a text for a fingerprint that no key can have.
+// setServers reads lines of UID|ADDRESS[|FINGERPRINT]. Unlike the stock daemon it refuses a text that
+// is no fingerprint.
 func (o *options) setServers(v string) error {
 	lines, err := store.ReadHostList(v)
 	if err != nil {
 		return cli.Fail("Couldn't open server list %s: %s", v, cli.ErrText(err))
 	}
 	if len(lines) == 0 {
-		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: no sender stands in "+v+", so that all may send (-S)"))
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: "+v+" lists no sender, so all may send (-S)"))
 	}
 	const allowed = "lines of UID|ADDRESS or UID|ADDRESS|FINGERPRINT"
 	for _, l := range lines {

@@ -21,34 +21,33 @@ import (
 // Limits of post-receive scripts.
 const (
 	scriptsMax     = 64       // running at a time
-	scriptsWaiting = 16384    // calls that wait for their turn
-	scriptsBytes   = 64 << 20 // of paths in calls that wait
-	scriptArgsMax  = 1 << 20  // bytes of paths in one call, unless the kernel takes less; Linux takes about 2 MiB with the environment
+	scriptsWaiting = 16384    // waiting calls
+	scriptsBytes   = 64 << 20 // bytes of paths in waiting calls
+	scriptArgsMax  = 1 << 20  // bytes of paths in one call; Linux takes about 2 MiB with the environment
 
-	scriptGrace = 5 * time.Second // between being asked to end and being killed
+	scriptGrace = 5 * time.Second // between the request to end and the kill
 
-	// At the end of the daemon, calls that wait get scriptsEnd to begin, and scripts that
-	// run get scriptsQuit to end; those that do not go on without us.
-	scriptsEnd  = 5 * time.Second
-	scriptsQuit = time.Second
-	scriptsTold = 20 // calls that are named when they were not run
+	// When the daemon ends, waiting calls have scriptsEnd to start, and running scripts have
+	// scriptsQuit to end; after that they run without us.
+	scriptsEnd   = 5 * time.Second
+	scriptsQuit  = time.Second
+	scriptsNamed = 20 // calls that were not run and are logged by name
 )
 
-// scripts starts the post-receive script. Its exit status is reported and counts for
-// nothing else.
+// scripts runs the post-receive script. Its exit status is reported and has no other effect.
 type scripts struct {
 	path  string
-	temp  bool            // files count when a session was moved out of the temporary directory
-	each  bool            // one call for each path that was moved
+	temp  bool            // run for moved sessions, not for received files
+	each  bool            // one call for each moved path
 	limit time.Duration   // for one script; 0: none
-	tell  engine.Reporter // log lines and ends, as events of a session
+	event engine.Reporter // takes log lines and ends of scripts, as events of a session
 	after func(time.Duration) <-chan time.Time
 	calls chan scriptCall
 	slots chan struct{}
-	bytes atomic.Int64  // of paths in calls that wait
+	bytes atomic.Int64  // of paths in waiting calls
 	mu    sync.Mutex    // held to queue a call, and to close calls
 	over  bool          // calls is closed
-	quit  chan struct{} // closed: nothing is started any more
+	quit  chan struct{} // closed: start no more scripts
 	done  chan struct{}
 }
 
@@ -58,9 +57,9 @@ type scriptCall struct {
 	bytes int64
 }
 
-func newScripts(path string, temp, each bool, limit time.Duration, tell engine.Reporter) *scripts {
+func newScripts(path string, temp, each bool, limit time.Duration, event engine.Reporter) *scripts {
 	s := &scripts{
-		path: path, temp: temp, each: each, limit: limit, tell: tell, after: time.After,
+		path: path, temp: temp, each: each, limit: limit, event: event, after: time.After,
 		calls: make(chan scriptCall, scriptsWaiting),
 		slots: make(chan struct{}, scriptsMax),
 		quit:  make(chan struct{}),
@@ -82,17 +81,17 @@ func (s *scripts) run() {
 				todo = append(s.start(c), todo...)
 				continue
 			}
-			if missed++; missed <= scriptsTold {
-				s.note(c, report.Errors, "Postreceive script not run, this program ends: "+c.text(s.path))
+			if missed++; missed <= scriptsNamed {
+				s.note(c, report.Errors, "Postreceive script not run because uftpd is ending: "+c.text(s.path))
 			}
 		}
 	}
-	if missed > scriptsTold {
-		s.note(scriptCall{}, report.Errors, fmt.Sprintf("%s more not run", cli.Count(missed-scriptsTold, "postreceive script")))
+	if missed > scriptsNamed {
+		s.note(scriptCall{}, report.Errors, fmt.Sprintf("%s more not run", cli.Count(missed-scriptsNamed, "postreceive script")))
 	}
 }
 
-// slot waits until a script may run, and says so if that is not now.
+// slot waits until a script may run, and logs that it waits. It returns false when the daemon ends.
 func (s *scripts) slot(c scriptCall) bool {
 	select {
 	case s.slots <- struct{}{}:
@@ -116,7 +115,7 @@ func waiting(n int) string {
 	return fmt.Sprintf("%d wait", n)
 }
 
-// report takes the events that mean that files have arrived.
+// report runs the script for events about received files.
 func (s *scripts) report(ev machine.Event) {
 	switch e := ev.(type) {
 	case engine.Stored:
@@ -134,7 +133,7 @@ func (s *scripts) report(ev machine.Event) {
 	}
 }
 
-// call queues calls for paths: one, or several when they are too long for one.
+// call queues one call for paths, or several if they are too long for one.
 func (s *scripts) call(in receiver.Session, paths ...string) {
 	for len(paths) > 0 {
 		n, bytes := 0, 0
@@ -159,13 +158,13 @@ func callArgs(in receiver.Session, paths []string) []string {
 	return append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths...)
 }
 
-// queue queues a call if there is room, or says why not. After close it queues none: a
-// report that has hung may come at any time.
+// queue queues a call if there is room, or returns why not. After close it queues none: a late event
+// may still arrive.
 func (s *scripts) queue(c scriptCall, room bool) (why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		return "This program ends"
+		return "uftpd is ending"
 	}
 	if room {
 		select {
@@ -180,14 +179,14 @@ func (s *scripts) queue(c scriptCall, room bool) (why string) {
 func (c *scriptCall) text(path string) string { return path + " " + strings.Join(c.args, " ") }
 
 func (s *scripts) note(c scriptCall, level int, text string) {
-	s.tell(time.Now(), engine.Note{Session: c.in, Level: level, Text: text})
+	s.event(time.Now(), engine.Note{Session: c.in, Level: level, Text: text})
 }
 
-// start runs one call, which has a slot. If the kernel takes no call that long, it returns
-// the two halves of it.
+// start runs one call, which has a slot. If the call is too long for the kernel, start returns its two
+// halves.
 func (s *scripts) start(c scriptCall) (halves []scriptCall) {
 	s.note(c, report.Normal, "Running postreceive: "+c.text(s.path))
-	cmd := exec.Command(s.path, c.args...) // in and outputs are /dev/null, nothing else is passed on
+	cmd := exec.Command(s.path, c.args...) // input and outputs are /dev/null, no other file is passed on
 	ownGroup(cmd)
 	began := time.Now()
 	end := report.ScriptEnded{Session: c.in, Script: s.path, Args: c.args}
@@ -199,21 +198,21 @@ func (s *scripts) start(c scriptCall) (halves []scriptCall) {
 			return []scriptCall{{in: c.in, args: callArgs(c.in, paths[:n])}, {in: c.in, args: callArgs(c.in, paths[n:])}}
 		}
 		end.Err = err
-		s.tell(time.Now(), end)
+		s.event(time.Now(), end)
 		return nil
 	}
 	go func() {
 		end.TimedOut = s.wait(cmd)
 		end.Elapsed = time.Since(began)
 		end.Exit, end.Signal = cmd.ProcessState.ExitCode(), endSignal(cmd.ProcessState)
-		s.tell(time.Now(), end)
+		s.event(time.Now(), end)
 		<-s.slots
 	}()
 	return nil
 }
 
-// wait waits for the end of a script. One that takes too long is asked to end with all
-// that it has started, and then is killed.
+// wait waits for the end of a script. If it takes too long, wait asks the script and all that it has
+// started to end, and then kills them.
 func (s *scripts) wait(cmd *exec.Cmd) (late bool) {
 	ended := make(chan struct{})
 	go func() {
@@ -239,8 +238,8 @@ func (s *scripts) wait(cmd *exec.Cmd) (late bool) {
 	return true
 }
 
-// close starts what still waits, as far as that is possible in scriptsEnd. It waits a
-// moment for the ends of scripts, so that they are reported.
+// close starts the waiting calls, as far as possible within scriptsEnd. It then waits a moment for
+// running scripts, so that their ends are reported.
 func (s *scripts) close() {
 	s.mu.Lock()
 	s.over = true
@@ -257,7 +256,7 @@ func (s *scripts) close() {
 		select {
 		case s.slots <- struct{}{}:
 		case <-limit:
-			s.note(scriptCall{}, report.Warnings, fmt.Sprintf("Warning: this program ends before %s",
+			s.note(scriptCall{}, report.Warnings, fmt.Sprintf("Warning: uftpd ends while %s still running",
 				cli.Count(cap(s.slots)-n, "postreceive script")))
 			return
 		}

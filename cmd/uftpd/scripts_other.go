@@ -10,7 +10,7 @@ import (
 
 func ownGroup(*exec.Cmd) {}
 
-// endGroup kills a script; what it has started goes on.
+// endGroup kills a script, but not the programs that it has started.
 func endGroup(cmd *exec.Cmd, _ bool) { cmd.Process.Kill() }
 
 func endSignal(*os.ProcessState) string { return "" }

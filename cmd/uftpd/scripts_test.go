@@ -173,7 +173,7 @@ func TestScriptAfterTheEnd(t *testing.T) {
 	s := newScripts("/s", false, false, 0, n.report)
 	s.close()
 	s.report(stored(wire.TypeFile, "/dest/f1"))
-	if want := "This program ends, not run: /s -I 3D29F076 /dest/f1"; len(n.lines) != 1 || n.lines[0] != want {
+	if want := "uftpd is ending, not run: /s -I 3D29F076 /dest/f1"; len(n.lines) != 1 || n.lines[0] != want {
 		t.Errorf("notes %q, want %q", n.lines, want)
 	}
 	if len(n.ends) != 0 {
@@ -289,8 +289,8 @@ func TestScriptsWait(t *testing.T) {
 	s.close()
 	text := strings.Join(n.lines, "\n")
 	for _, want := range []string{
-		"Warning: 64 postreceive scripts are running,", "Postreceive script not run, this program ends: ", "/dest/f66",
-		"Warning: this program ends before 64 postreceive scripts",
+		"Warning: 64 postreceive scripts are running,", "Postreceive script not run because uftpd is ending: ", "/dest/f66",
+		"Warning: uftpd ends while 64 postreceive scripts",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("nothing says %q:\n%s", want, text)
@@ -305,14 +305,14 @@ func TestScriptsWait(t *testing.T) {
 // A daemon that has more to run than it may keeps what it can and says what not.
 func TestScriptsLimit(t *testing.T) {
 	n := new(told)
-	s := &scripts{path: "/s", tell: n.report, calls: make(chan scriptCall, 1)}
+	s := &scripts{path: "/s", event: n.report, calls: make(chan scriptCall, 1)}
 	s.call(in, "/a")
 	s.call(in, "/b")
 	if len(n.lines) != 1 || !strings.Contains(n.lines[0], "not run: /s -I 3D29F076 /b") {
 		t.Errorf("notes %q, want one about the second call", n.lines)
 	}
 	n.lines = nil
-	s = &scripts{path: "/s", tell: n.report, calls: make(chan scriptCall, scriptsWaiting)}
+	s = &scripts{path: "/s", event: n.report, calls: make(chan scriptCall, scriptsWaiting)}
 	long := strings.Repeat("p", scriptArgsMax)
 	for range scriptsBytes/scriptArgsMax - 1 {
 		s.call(in, long)

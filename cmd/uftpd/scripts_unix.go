@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup puts a script and all that it starts into a process group of their own.
+// ownGroup gives a script, and all that it starts, a process group of its own.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // endGroup asks the processes of a script to end, or kills them.
@@ -22,7 +22,7 @@ func endGroup(cmd *exec.Cmd, kill bool) {
 	unix.Kill(-cmd.Process.Pid, sig)
 }
 
-// endSignal names the signal that has ended a process; empty: none.
+// endSignal returns the name of the signal that has ended a process, "" if none has.
 func endSignal(st *os.ProcessState) string {
 	if ws, ok := st.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return unix.SignalName(ws.Signal())
@@ -30,11 +30,10 @@ func endSignal(st *os.ProcessState) string {
 	return ""
 }
 
-// runnable tells why a file cannot be run.
+// runnable returns why a file cannot be run.
 func runnable(path string) error { return unix.Access(path, unix.X_OK) }
 
-// setUmask takes permissions away from all files and directories that are made from
-// now on, by scripts too.
+// setUmask sets the umask for all files and directories created from now on, by scripts too.
 func setUmask(mask int) error {
 	unix.Umask(mask)
 	return nil
