@@ -49,7 +49,7 @@ func (s *Outputs) Exit(code int, normal bool) int {
 
 // Tell is told once when an output cannot be written any more, and once, with no
 // error, when it can again: how many writes were lost until then.
-type Tell func(name string, err error, lost int64)
+type Notify func(name string, err error, lost int64)
 
 // Output is a writer of whole lines that may fail and recover. It may be used by
 // several goroutines.
@@ -57,7 +57,7 @@ type Output struct {
 	set  *Outputs
 	name string
 	code int
-	tell Tell
+	tell Notify
 	mu   sync.Mutex
 	w    io.Writer
 	err  error // of the last write
@@ -66,7 +66,7 @@ type Output struct {
 
 // Watch returns a writer to w that notes failures under a name and an exit code; tell
 // may be nil.
-func (s *Outputs) Watch(name string, code int, w io.Writer, tell Tell) *Output {
+func (s *Outputs) Watch(name string, code int, w io.Writer, tell Notify) *Output {
 	return &Output{set: s, name: name, code: code, w: w, tell: tell}
 }
 

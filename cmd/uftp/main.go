@@ -253,7 +253,7 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 	out.log = report.NewLog(w, level, o.stamps || o.logFile != "")
 	out.table = o.logFile == "" && !o.stamps && o.logLevel >= report.Normal
 	if o.json {
-		out.json = report.NewJSON(out.all.Watch("standard output (--json)", cli.ExitLog, stdout, out.log.Tell()))
+		out.json = report.NewJSON(out.all.Watch("standard output (--json)", cli.ExitLog, stdout, out.log.Notify()))
 	}
 	if o.statusFile != "" {
 		st, err := report.OpenStatus(o.statusFile, out.log)
@@ -261,7 +261,7 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 			out.close()
 			return nil, cli.Fail("Can't open status file: %s (-S %s)", cli.ErrText(err), o.statusFile)
 		}
-		st.Watch(&out.all, out.log.Tell())
+		st.Watch(&out.all, out.log.Notify())
 		out.status = st
 	}
 	return out, nil
@@ -272,7 +272,7 @@ func (out *outputs) close() {
 	out.screen.Close()
 	if err := out.status.Close(); err != nil {
 		out.all.Fail(cli.ExitUsage, "status file", err)
-		out.log.Tell()("status file", err, 0)
+		out.log.Notify()("status file", err, 0)
 	}
 	if out.file == nil {
 		return

@@ -214,14 +214,14 @@ func (d *daemon) openOutputs(cfg *engine.ReceiveConfig, stdout, stderr *os.File)
 		d.rep.Names = report.NewNames()
 	}
 	if o.json {
-		d.rep.JSON = report.NewJSON(d.all.Watch("standard output (--json)", cli.ExitLog, stdout, d.log.Tell()))
+		d.rep.JSON = report.NewJSON(d.all.Watch("standard output (--json)", cli.ExitLog, stdout, d.log.Notify()))
 	}
 	if o.statusFile != "" {
 		status, err := report.OpenStatus(o.statusFile, d.log)
 		if err != nil {
 			return cli.Fail("Can't open status file: %s (-F %s)", cli.ErrText(err), o.statusFile)
 		}
-		status.Watch(&d.all, d.log.Tell())
+		status.Watch(&d.all, d.log.Notify())
 		d.rep.Status, d.status = status, status
 	}
 	return nil

@@ -22,10 +22,10 @@ func TestDiskLines(t *testing.T) {
 		engine.Disk{State: engine.DiskBack, For: 31500 * time.Millisecond},
 	}
 	const (
-		behind = "Warning: the disk is behind, what it cannot take is dropped and asked for again\n"
+		behind = "Warning: the disk is too slow: blocks that it cannot take are dropped and requested again\n"
 		count  = "Dropped 4 datagrams: block that the disk has no room for yet\n"
-		stuck  = "Warning: the disk takes nothing any more, what comes now waits for it\n"
-		back   = "The disk has caught up, it was behind for 31.5 seconds\n"
+		stuck  = "Warning: the disk has stopped accepting writes: receiving is paused\n"
+		back   = "The disk has caught up after 31.5 seconds\n"
 	)
 	for level, want := range []string{"", behind + stuck + back, behind + stuck + back, behind + count + stuck + back} {
 		var text, lines bytes.Buffer
@@ -54,7 +54,7 @@ func TestExpiredLines(t *testing.T) {
 	r.Report(began, engine.Expired{Expired: store.Expired{Path: "/t/_group_1\n"}})
 	r.Report(began, engine.Expired{Expired: store.Expired{Path: "/t/_group_2", Err: syscall.EACCES}})
 	r.Close()
-	want := "Removed /t/_group_1?, which nobody has resumed\nCan't remove all of /t/_group_2, which nobody has resumed: Permission denied\n"
+	want := "Removed /t/_group_1? of an interrupted session that no sender has resumed\nCan't remove /t/_group_2 of an interrupted session that no sender has resumed: Permission denied\n"
 	if text.String() != want {
 		t.Errorf("%q, want %q", text.String(), want)
 	}

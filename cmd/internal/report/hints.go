@@ -10,19 +10,19 @@ import (
 	"uftp/engine/sender"
 )
 
-// Limits of what is kept and told about hosts that stayed out.
+// Limits of what is remembered about hosts that did not take part.
 const (
 	refusalsMax = 8 // reasons
 	refusedMax  = 5 // hosts named for each
 )
 
-// refusals are the reasons for which hosts stayed out of a session.
+// refusals are the reasons why hosts did not take part in a session.
 type refusals []refusal
 
 type refusal struct {
 	text  string
 	names []string
-	more  bool // hosts than are named
+	more  bool // there are other hosts than those named
 }
 
 func (r *refusals) add(name, text string) {
@@ -43,8 +43,8 @@ func (r *refusals) add(name, text string) {
 	}
 }
 
-// hint says what to look at after a session that nobody took part in: the reasons of those
-// who were heard, else what may keep packets away.
+// hint gives advice after a session without receivers: the reasons of those that answered, or what may
+// keep packets away.
 func (s *Sender) hint(at time.Time) {
 	for _, line := range s.hintLines() {
 		s.logf(Warnings, at, "%s", line)
@@ -58,38 +58,38 @@ func (s *Sender) hintLines() (lines []string) {
 		if r.more {
 			names += " and others"
 		}
-		lines = append(lines, names+" stayed out: "+r.text)
+		lines = append(lines, names+" did not take part: "+r.text)
 	}
 	if s.sendError != "" {
-		lines = append(lines, "Sending has failed here: "+s.sendError+" (no route, or a firewall of this machine; uftp-doctor tells)")
+		lines = append(lines, "Sending failed on this machine: "+s.sendError+" (no route, or a firewall; run uftp-doctor)")
 	}
 	if len(lines) > 0 || s.heardFrom {
 		return lines
 	}
 	to := s.Session.Public
-	where := fmt.Sprintf("Nobody has answered what was sent to %v port %d", to.Addr(), to.Port())
+	where := fmt.Sprintf("No receiver has answered packets to %v port %d", to.Addr(), to.Port())
 	look := []string{fmt.Sprintf("does uftpd run there (-p %d)", to.Port())}
 	if to.Addr().IsMulticast() {
 		where += fmt.Sprintf(" on %v with TTL %d", s.Interface, s.TTL)
 		look = []string{
 			fmt.Sprintf("does uftpd run with that group and port (-M %v -p %d)", to.Addr(), to.Port()),
 			fmt.Sprintf("is %s the right interface (-I)", s.Interface.Name),
-			"are there routers between, or switches that want an IGMP querier (-t)",
+			"are there routers on the way (-t), or switches that need an IGMP querier",
 		}
 		if s.Interface.Loopback {
-			look[1] += "; no other machine hears it"
+			look[1] += "; no other machine receives from it"
 		}
 	}
 	if len(s.Session.Hosts) > 0 {
-		look = append(look, "are the IDs in -H those of the receivers (uftpd -U)")
+		look = append(look, "does -H list the IDs of the receivers (uftpd -U)")
 	}
 	if s.port != 0 {
-		look = append(look, fmt.Sprintf("do firewalls let UDP port %d in there, and the answers to port %d in here (-u makes that port a fixed one)", to.Port(), s.port))
+		look = append(look, fmt.Sprintf("do firewalls accept UDP port %d there, and the answers to port %d here (-u gives a fixed port)", to.Port(), s.port))
 	}
-	return append(lines, where, "Look at: "+strings.Join(look, "? ")+"? uftp-doctor tells, here and there")
+	return append(lines, where, "Check: "+strings.Join(look, "? ")+"? Run uftp-doctor on both sides")
 }
 
-// refused keeps why a host stayed out.
+// refused remembers why a host did not take part.
 func (s *Sender) refused(c sender.Client, known bool, text string) {
 	name := c.Name
 	if !known || name == "" {

@@ -10,8 +10,8 @@ import (
 	"uftp/engine/tap"
 )
 
-// hostEvent tells what happens to a program of either role: its socket, its
-// capture and its log. It reports whether ev is such an event.
+// hostEvent handles events that both roles have: about the socket, the capture, the disk and the log.
+// It reports whether ev is one of them.
 func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 	switch e := ev.(type) {
 	case engine.ReadFailed:
@@ -25,48 +25,48 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		j.write(jsonCount{newHead(at, "capture_lost", in), e.Count})
 	case engine.Expired:
 		if e.Err != nil {
-			l.Printf(Errors, at, in, "Can't remove all of %s, which nobody has resumed: %s", e.Path, cli.ErrText(e.Err))
+			l.Printf(Errors, at, in, "Can't remove %s of an interrupted session that no sender has resumed: %s", e.Path, cli.ErrText(e.Err))
 			break
 		}
-		l.Printf(Detail, at, in, "Removed %s, which nobody has resumed", e.Path)
+		l.Printf(Detail, at, in, "Removed %s of an interrupted session that no sender has resumed", e.Path)
 		j.write(jsonText{head: newHead(at, "expired", in), Path: e.Path, PathBytes: raw(e.Path)})
 	case engine.Disk:
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)
 		j.write(jsonFor{newHead(at, name, in), seconds(e.For)})
 	case engine.Losses:
-		tellLosses(l, at, in, e)
+		logLosses(l, at, in, e)
 		j.write(jsonLosses{newHead(at, "losses", in), e.KernelDrops, e.Truncated, e.GSOFallbacks, e.RcvBuf})
 	case engine.LeftBehind:
-		l.Printf(Warnings, at, in, "Warning: %s hangs, ending without it", e.What)
+		l.Printf(Warnings, at, in, "Warning: %s hangs: ending without it", e.What)
 		j.write(jsonText{head: newHead(at, "left_behind", in), Text: e.What})
 	case engine.Traced:
 		l.Printf(Packets, at, in, "%s", traceText(e))
 	case engine.Dropped:
 		l.Printf(dropLevel(e.Reason), at, in, "Dropped %s: %v", cli.Count(e.Count, "datagram"), e.Reason)
 	case engine.Lost:
-		l.Printf(Warnings, at, in, "Warning: %s lost, output is too slow", cli.Count(e.Count, "log event"))
+		l.Printf(Warnings, at, in, "Warning: %s lost: the output is too slow", cli.Count(e.Count, "log event"))
 	default:
 		return false
 	}
 	return true
 }
 
-// tellLosses writes a line for each kind of loss, with what helps.
-func tellLosses(l *Log, at time.Time, in Where, e engine.Losses) {
+// logLosses logs each kind of loss, with advice.
+func logLosses(l *Log, at time.Time, in Where, e engine.Losses) {
 	if e.KernelDrops > 0 {
-		help := "a larger one (-B) or a lower rate helps"
+		help := "use a larger one (-B) or a lower rate"
 		if e.RcvBuf < e.WantRcvBuf {
-			help = fmt.Sprintf("sysctl -w net.core.rmem_max=%d or a lower rate helps", e.WantRcvBuf)
+			help = fmt.Sprintf("use sysctl -w net.core.rmem_max=%d or a lower rate", e.WantRcvBuf)
 		}
 		l.Printf(Warnings, at, in, "Warning: the receive buffer of %d bytes was full for %s: %s",
 			e.RcvBuf, cli.Count(e.KernelDrops, "datagram"), help)
 	}
 	if e.Truncated > 0 {
-		l.Printf(Warnings, at, in, "Warning: %s longer than any of UFTP", cli.Count(e.Truncated, "datagram"))
+		l.Printf(Warnings, at, in, "Warning: %s longer than UFTP sends", cli.Count(e.Truncated, "datagram"))
 	}
 	if e.GSOFallbacks > 0 {
-		l.Printf(Warnings, at, in, "Warning: the kernel refused segmentation offload, datagrams leave one by one now")
+		l.Printf(Warnings, at, in, "Warning: the kernel refused segmentation offload: datagrams are sent one by one now")
 	}
 }
 
@@ -74,11 +74,11 @@ func tellLosses(l *Log, at time.Time, in Where, e engine.Losses) {
 func diskText(e engine.Disk) (text, event string) {
 	switch e.State {
 	case engine.DiskBehind:
-		return "Warning: the disk is behind, what it cannot take is dropped and asked for again", "disk_behind"
+		return "Warning: the disk is too slow: blocks that it cannot take are dropped and requested again", "disk_behind"
 	case engine.DiskStuck:
-		return "Warning: the disk takes nothing any more, what comes now waits for it", "disk_stuck"
+		return "Warning: the disk has stopped accepting writes: receiving is paused", "disk_stuck"
 	}
-	return fmt.Sprintf("The disk has caught up, it was behind for %.1f seconds", e.For.Seconds()), "disk_back"
+	return fmt.Sprintf("The disk has caught up after %.1f seconds", e.For.Seconds()), "disk_back"
 }
 
 func traceText(e engine.Traced) string {
@@ -88,13 +88,13 @@ func traceText(e engine.Traced) string {
 	return fmt.Sprintf("Sent to %s: %s", e.Peer, e.Text)
 }
 
-// dropLevel is from which level on refused datagrams are told.
+// dropLevel is the level of the line about dropped datagrams.
 func dropLevel(why machine.Drop) int {
 	switch why {
 	case machine.DropClear, machine.DropSealed:
-		return Warnings // somebody tries something
+		return Warnings // possibly an attack
 	case machine.DropReplay, machine.DropNoRoom:
-		return Detail // or the network delivers twice; of the disk the user knows
+		return Detail // possibly duplicated by the network; a slow disk has a warning of its own
 	}
 	return Peers
 }

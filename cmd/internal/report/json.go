@@ -12,8 +12,8 @@ import (
 	"uftp/cmd/cli"
 )
 
-// JSON writes one object a line. Which events there are and what their fields
-// mean is in docs/events.md; a field that says nothing is left out.
+// JSON writes one object a line. docs/events.md describes all events and fields; a field without a
+// value is left out.
 type JSON struct {
 	w   io.Writer
 	buf bytes.Buffer
@@ -28,7 +28,7 @@ func NewJSON(w io.Writer) *JSON {
 	return j
 }
 
-// head is what every line begins with.
+// head is the beginning of every line.
 type head struct {
 	Time     string `json:"time"`
 	Event    string `json:"event"`
@@ -46,8 +46,8 @@ func newHead(at time.Time, event string, in Where) head {
 	return h
 }
 
-// write encodes v; a nil JSON writes nothing. v always encodes, and whoever made
-// w notes when it fails.
+// write writes v; a nil JSON writes nothing. v always encodes, and the caller of NewJSON watches its
+// writer for failures.
 func (j *JSON) write(v any) {
 	if j == nil {
 		return
@@ -57,8 +57,8 @@ func (j *JSON) write(v any) {
 	j.w.Write(cli.CleanJSON(j.buf.Bytes()))
 }
 
-// raw is what stands beside a name that JSON cannot hold, since it is no UTF-8: its
-// bytes, in base64. Others need none.
+// raw returns the bytes of a name that is not UTF-8, which JSON cannot hold; encoding makes base64 of
+// them. For other names it returns nil.
 func raw(name string) []byte {
 	if utf8.ValidString(name) {
 		return nil
@@ -66,7 +66,7 @@ func raw(name string) []byte {
 	return []byte(name)
 }
 
-// rawAll is raw for a list: all of it, or nothing.
+// rawAll is raw for a list: all names or none.
 func rawAll(names []string) (list [][]byte) {
 	if !slices.ContainsFunc(names, func(s string) bool { return !utf8.ValidString(s) }) {
 		return nil

@@ -13,20 +13,20 @@ import (
 	"uftp/cmd/version"
 )
 
-// Levels of log lines, with the numbers of stock (-x).
+// Levels of log lines, with the numbers of the stock programs (-x).
 const (
 	Errors   = 0
 	Warnings = 1
 	Normal   = 2
 	Detail   = 3
-	Peers    = 4 // addresses and what was dropped
+	Peers    = 4 // addresses and dropped datagrams
 	Packets  = 5
 )
 
-// banner is the first line of a log, in the shape that readers of stock logs know.
+// banner is the first line of a log, in the form of stock logs.
 func banner() string { return "UFTP version " + version.Version + "  (protocol version 4)" }
 
-// Where is what a log line is about. The zero Where is no session.
+// Where is the session and file that a log line is about. The zero Where means no session.
 type Where struct {
 	Session  bool
 	Group    uint32
@@ -34,8 +34,8 @@ type Where struct {
 	FileID   uint16 // 0: before or between files
 }
 
-// Log writes log lines. Its methods may be called from several goroutines. Lines that
-// cannot be written are counted, and the first that can be again says how many.
+// Log writes log lines. Its methods may be called from several goroutines. It counts lines that cannot
+// be written, and logs their number before the next line that can.
 type Log struct {
 	Level  int  // highest level that is written
 	Stamps bool // time and session before each line
@@ -43,12 +43,12 @@ type Log struct {
 	w      io.Writer
 	buf    []byte
 	last   time.Time // of the last stamp
-	lost   int64     // lines since the last that was written
-	err    error     // of the first of them
+	lost   int64     // lines that could not be written since the last one
+	err    error     // error of the first of them
 }
 
-// lateMax is how far behind the line before it a line can be for having waited
-// somewhere. It takes the stamp of that line, so that stamps do not run backwards.
+// lateMax bounds the delay of a line behind the line before it. Within it, a line gets the stamp of the
+// line before, so that stamps do not run backwards.
 const lateMax = time.Second
 
 // NewLog returns a log that writes each line to w with one Write.
@@ -80,7 +80,7 @@ func appendStamp(b []byte, at time.Time) []byte {
 	return at.AppendFormat(b, "2006/01/02 15:04:05.000000: ")
 }
 
-// begin empties the buffer, but for a line about those that were lost before.
+// begin returns an empty buffer, or one with a line about lost lines.
 func (l *Log) begin() []byte {
 	b := l.buf[:0]
 	if l.lost == 0 {
@@ -92,7 +92,7 @@ func (l *Log) begin() []byte {
 	return fmt.Appendf(b, "Warning: %s could not be written here: %s\n", cli.Count(l.lost, "log line"), cli.Clean(cli.ErrText(l.err)))
 }
 
-// write writes the buffer, whose last line is a new one.
+// write writes b, whose last line is a new one.
 func (l *Log) write(b []byte) {
 	l.buf = b
 	_, err := l.w.Write(b)
@@ -106,8 +106,7 @@ func (l *Log) write(b []byte) {
 	l.lost++
 }
 
-// Raw writes a line as it is, whatever the level: status lines in the log have
-// no stamp.
+// Raw writes a line without a stamp at any level: a status line in the log.
 func (l *Log) Raw(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,21 +126,20 @@ func (w Where) append(b []byte) []byte {
 	return append(b, "]: "...)
 }
 
-// RollingFile is a log file that starts anew when it gets too long: log.1 is the
-// newest of the old ones. It may be used by several goroutines.
+// RollingFile is a log file that starts again when it gets too long; the old file becomes log.1. It may
+// be used by several goroutines.
 type RollingFile struct {
 	mu     sync.Mutex
 	path   string
-	max    int64 // bytes that are exceeded before it rolls; 0 = never
-	keep   int   // old files
+	max    int64 // bytes; a longer file rolls; 0 = never
+	keep   int   // number of old files
 	lines  *outfile.Lines
 	size   int64
 	opened func(*os.File)
 }
 
-// OpenRolling opens a log file for appending, mode 0644 less the umask. A file
-// that is there already is continued and its length counts. opened, which may be
-// nil, is called with every file that is opened, now and later.
+// OpenRolling opens a log file for appending, mode 0644 less the umask. It continues an existing file,
+// whose length counts. It calls opened, if not nil, with every file that it opens, now and later.
 func OpenRolling(path string, max int64, keep int, opened func(*os.File)) (*RollingFile, error) {
 	r := &RollingFile{path: path, max: max, keep: keep, opened: opened}
 	if err := r.open(); err != nil {
@@ -173,8 +171,8 @@ func (r *RollingFile) open() error {
 	return nil
 }
 
-// Write appends b and rolls when the file has become too long. When a new file
-// cannot be opened, the old one is continued.
+// Write appends b, and rolls if the file is too long then. If a new file cannot be opened, it continues
+// the old one.
 func (r *RollingFile) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -190,10 +188,10 @@ func (r *RollingFile) roll() {
 	st, err := r.lines.File().Stat()
 	switch {
 	case err != nil || !st.Mode().IsRegular() || outfile.Given(r.path):
-		r.size = 0 // a pipe, say, or /dev/stderr: not to be moved away
+		r.size = 0 // a pipe or /dev/stderr, for example: it must not be moved
 		return
 	case st.Size() <= r.max:
-		r.size = st.Size() // somebody has cut it
+		r.size = st.Size() // another program has truncated it
 		return
 	}
 	name := func(i int) string { return r.path + "." + strconv.Itoa(i) }
@@ -203,11 +201,11 @@ func (r *RollingFile) roll() {
 	}
 	os.Rename(r.path, name(1))
 	if r.open() != nil || r.size > r.max {
-		r.size = 0 // not at every line
+		r.size = 0 // try again after another max bytes, not at every line
 	}
 }
 
-// Reopen opens the file anew by its name, for those who have moved it away.
+// Reopen opens the file again by its name, for users who have moved it.
 func (r *RollingFile) Reopen() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,8 +219,7 @@ func (r *RollingFile) Close() error {
 	return r.lines.Close()
 }
 
-// Status writes status lines: to a file of their own or into the log. It may be used
-// by several goroutines.
+// Status writes status lines to a file or into the log. It may be used by several goroutines.
 type Status struct {
 	mu    sync.Mutex
 	path  string
@@ -234,7 +231,7 @@ type Status struct {
 // StatusInLog is the name that sends status lines to the log.
 const StatusInLog = "@LOG"
 
-// OpenStatus opens a status file for appending, or takes the log for StatusInLog.
+// OpenStatus opens a status file for appending; for StatusInLog it uses log.
 func OpenStatus(path string, log *Log) (*Status, error) {
 	if path == StatusInLog {
 		return &Status{log: log}, nil
@@ -247,20 +244,20 @@ func OpenStatus(path string, log *Log) (*Status, error) {
 	return s, nil
 }
 
-// statusLines is the file that a Status has open now.
+// statusLines writes to the current file of a Status.
 type statusLines Status
 
 func (s *statusLines) Write(b []byte) (int, error) { return s.lines.Write(b) }
 
-// Watch notes failures in a set of outputs.
-func (s *Status) Watch(set *outfile.Outputs, tell outfile.Tell) {
+// Watch makes failures known to a set of outputs.
+func (s *Status) Watch(set *outfile.Outputs, notify outfile.Notify) {
 	if s.log == nil {
-		s.w = set.Watch("status file "+s.path, cli.ExitUsage, s.w, tell)
+		s.w = set.Watch("status file "+s.path, cli.ExitUsage, s.w, notify)
 	}
 }
 
-// Reopen opens the file anew by its name, for those who have moved it away. When that
-// fails, the old one is continued.
+// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues the
+// old file.
 func (s *Status) Reopen() error {
 	if s == nil || s.log != nil {
 		return nil
@@ -278,7 +275,7 @@ func (s *Status) Reopen() error {
 	return nil
 }
 
-// Printf writes a line, at once. A nil Status writes nothing.
+// Printf writes a line immediately. A nil Status writes nothing.
 func (s *Status) Printf(format string, args ...any) {
 	if s == nil {
 		return
@@ -303,13 +300,13 @@ func (s *Status) Close() error {
 	return s.lines.Close()
 }
 
-// Tell returns what reports in the log that another output fails, or works again.
-func (l *Log) Tell() outfile.Tell {
+// Notify returns a function that logs that another output fails, or works again.
+func (l *Log) Notify() outfile.Notify {
 	return func(name string, err error, lost int64) {
 		if err != nil {
 			l.Printf(Errors, time.Now(), Where{}, "Can't write %s: %s", name, cli.ErrText(err))
 			return
 		}
-		l.Printf(Warnings, time.Now(), Where{}, "Warning: %s can be written again, it lacks %s", name, cli.Count(lost, "line"))
+		l.Printf(Warnings, time.Now(), Where{}, "Warning: %s can be written again; %s missing", name, cli.Count(lost, "line"))
 	}
 }

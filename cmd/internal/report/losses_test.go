@@ -19,10 +19,10 @@ func TestLossLines(t *testing.T) {
 		engine.Losses{Truncated: 2, GSOFallbacks: 1},
 		engine.Stopped{Net: netio.Stats{RxDatagrams: 1000, KernelDrops: 13}, Elapsed: 90 * time.Second},
 	}
-	const warnings = "Warning: the receive buffer of 212992 bytes was full for 12 datagrams: sysctl -w net.core.rmem_max=16777216 or a lower rate helps\n" +
-		"Warning: the receive buffer of 16777216 bytes was full for 1 datagram: a larger one (-B) or a lower rate helps\n" +
-		"Warning: 2 datagrams longer than any of UFTP\n" +
-		"Warning: the kernel refused segmentation offload, datagrams leave one by one now\n"
+	const warnings = "Warning: the receive buffer of 212992 bytes was full for 12 datagrams: use sysctl -w net.core.rmem_max=16777216 or a lower rate\n" +
+		"Warning: the receive buffer of 16777216 bytes was full for 1 datagram: use a larger one (-B) or a lower rate\n" +
+		"Warning: 2 datagrams longer than UFTP sends\n" +
+		"Warning: the kernel refused segmentation offload: datagrams are sent one by one now\n"
 	const totals = "Got 1000 datagrams in 90 seconds, 13 more were dropped because the receive buffer was full\n"
 	for level, want := range []string{"", warnings, warnings, warnings + totals} {
 		var text, lines bytes.Buffer

@@ -12,16 +12,16 @@ import (
 // Limits of reverse look-ups.
 const (
 	nameWait = time.Second // longest wait for one
-	namesMax = 1024        // names kept; all are forgotten when there are more
+	namesMax = 1024        // names kept; with more, all are dropped
 
-	// How long an answer counts: a daemon runs for years, and may be up before its
-	// name server is.
+	// How long an answer is valid: a daemon may run for years, and may start before its name
+	// server.
 	foundFor   = time.Hour
 	missingFor = 5 * time.Minute
 )
 
-// Names turns addresses into host names, remembering for a while what it has found
-// and what it has not. It may be used by several goroutines.
+// Names looks up host names of addresses and caches the answers, also the negative ones. It may be used
+// by several goroutines.
 type Names struct {
 	lookup func(ctx context.Context, addr string) ([]string, error)
 	mu     sync.Mutex
@@ -38,8 +38,7 @@ func NewNames() *Names {
 	return &Names{lookup: net.DefaultResolver.LookupAddr, names: map[netip.Addr]hostName{}}
 }
 
-// known returns the name of an address that was looked up; the address itself
-// stands in for a name that could not be found.
+// known returns the name of an address that was looked up, or the address itself if it has no name.
 func (n *Names) known(a netip.Addr) (string, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,7 +46,7 @@ func (n *Names) known(a netip.Addr) (string, bool) {
 	return name.text, ok && time.Now().Before(name.until)
 }
 
-// find looks an address up.
+// find looks up an address.
 func (n *Names) find(a netip.Addr) {
 	ctx, cancel := context.WithTimeout(context.Background(), nameWait)
 	defer cancel()

@@ -17,8 +17,8 @@ import (
 	"uftp/wire"
 )
 
-// Receiver reports a receiver daemon. Report may be called while names are being
-// looked up; nothing else may be called before Close.
+// Receiver reports the events of a receiver. Its methods may be called from several goroutines, since
+// look-ups of names have goroutines of their own. The fields must not change after the first event.
 type Receiver struct {
 	Log    *Log
 	Status *Status // nil: none
@@ -27,10 +27,10 @@ type Receiver struct {
 	Names  *Names  // nil: senders are shown by address only
 
 	Keys        []*identity.PublicKey // loaded at the start
-	MaxSessions int                   // for the line about one too many
+	MaxSessions int                   // for the line about too many sessions
 
 	mu      sync.Mutex
-	waiting bool // for the name of the sender of the first event in held
+	waiting bool // a look-up runs for the sender of the first event in held
 	closed  bool
 	held    []heldEvent
 	meters  map[int]*meter // by slot, for the screen
@@ -45,9 +45,8 @@ type heldEvent struct {
 // heldMax is how many events may wait for a name.
 const heldMax = 4096
 
-// Report takes one event. It is an engine.Reporter. When a session begins and its
-// sender has no name yet, events wait for the look-up, which is bounded, so that
-// lines stay in order.
+// Report takes one event. It is an engine.Reporter. When a session begins and the name of its sender is
+// unknown, all events wait for the look-up, which is bounded, so that lines stay in order.
 func (r *Receiver) Report(at time.Time, ev machine.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +59,7 @@ func (r *Receiver) Report(at time.Time, ev machine.Event) {
 	r.drain()
 }
 
-// drain tells held events until one needs a name.
+// drain reports held events until one needs a look-up.
 func (r *Receiver) drain() {
 	for len(r.held) > 0 {
 		h := r.held[0]
@@ -79,12 +78,12 @@ func (r *Receiver) drain() {
 			}
 		}
 		r.held = r.held[1:]
-		r.tell(h.at, h.ev)
+		r.handle(h.at, h.ev)
 	}
 	r.held = nil
 }
 
-// Close tells everything that still waits.
+// Close reports all held events.
 func (r *Receiver) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +96,7 @@ func whereOf(s receiver.Session) Where {
 	return Where{Session: true, Group: s.Group, Instance: s.Instance, FileID: s.FileID}
 }
 
-func (r *Receiver) tell(at time.Time, ev machine.Event) {
+func (r *Receiver) handle(at time.Time, ev machine.Event) {
 	if hostEvent(r.Log, r.JSON, at, Where{}, ev) {
 		return
 	}
@@ -136,7 +135,7 @@ func (r *Receiver) tell(at time.Time, ev machine.Event) {
 	case receiver.Keyed:
 		r.keyed(at, e)
 	case receiver.HaveKey:
-		r.logf(Normal, at, Where{}, "Made %s for senders that ask for one", strings.TrimPrefix(cli.KeyLine(e.Key), "Loaded "))
+		r.logf(Normal, at, Where{}, "Created %s for senders that authenticate receivers", strings.TrimPrefix(cli.KeyLine(e.Key), "Loaded "))
 	case receiver.Stepped:
 		if e.Step == receiver.TooMany {
 			r.logf(Errors, at, whereOf(e.Session), "%v: %d", e.Step, r.MaxSessions)
@@ -185,7 +184,7 @@ func (r *Receiver) logf(level int, at time.Time, in Where, format string, args .
 	r.Log.Printf(level, at, in, format, args...)
 }
 
-// uidHex is how the daemon shows UIDs in its log and status lines.
+// uidHex formats a UID for log and status lines of the daemon.
 func uidHex(u wire.UID) string { return fmt.Sprintf("%08X", uint32(u)) }
 
 func (r *Receiver) opened(at time.Time, e engine.Opened) {
@@ -216,8 +215,7 @@ func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
 	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), e.Session.Sender.String(), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
 }
 
-// keyed tells how well a session is protected. Only what is weak is worth a line
-// at the normal level.
+// keyed reports how well a session is protected. At the normal level only weak protection has a line.
 func (r *Receiver) keyed(at time.Time, e receiver.Keyed) {
 	in := whereOf(e.Session)
 	r.logf(Detail, at, in, "Encrypted with %s: %v security; the sender's key is %s", e.Suite, e.Strength, e.Server)
@@ -231,7 +229,7 @@ func (r *Receiver) keyed(at time.Time, e receiver.Keyed) {
 		r.logf(Warnings, at, in, "Warning: weak encryption: %s", strings.Join(weak, "; "))
 	}
 	if !aead.Accelerated(e.Suite.Cipher) {
-		r.logf(Warnings, at, in, "Warning: this processor does not help with the cipher of this session, which makes it slow")
+		r.logf(Warnings, at, in, "Warning: this CPU has no instructions for the cipher of this session: expect low throughput")
 	}
 	r.JSON.write(jsonKeyed{newHead(at, "keyed", in), e.Session.Sender.String(), e.Suite.String(), e.Strength.String(), e.Server.Fingerprint().String(), weak})
 }
@@ -250,8 +248,8 @@ func stepLevel(s receiver.Step) int {
 func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
 	in, q := whereOf(e.Session), &e.Request
 	r.logf(Normal, at, in, "Name of file to receive: %s", q.Name)
-	// What other types mean is logged by those who do it. There is no layout when
-	// the file is refused for its name or size.
+	// The log lines of the store describe other types. There is no layout if the file is refused for
+	// its name or size.
 	if q.Type == wire.TypeFile && (q.Layout.Blocks > 0 || q.Size == 0) {
 		l := &q.Layout
 		r.logf(Normal, at, in, "Bytes: %d, Blocks: %d, Sections: %d", q.Size, l.Blocks, l.Sections)
@@ -295,7 +293,7 @@ func (r *Receiver) fileEnded(at time.Time, e receiver.FileEnded) {
 		head: newHead(at, "result", in), FileID: e.Session.FileID, File: q.Name, NameBytes: raw(q.Name), Type: typeName(q.Type), Size: q.Size,
 		Sender: e.Session.Sender.String(), Status: word, Text: e.Text,
 	})
-	if e.Text == "" || e.Status != wire.StatusRejected { // else the log has said it
+	if e.Text == "" || e.Status != wire.StatusRejected { // otherwise the log line above says it
 		r.Screen.Line("%s  %s  %s from %s", q.Name, size(q.Size), word, e.Session.From.Addr())
 	}
 }
@@ -319,7 +317,7 @@ func (r *Receiver) heartbeat(at time.Time, e receiver.Heartbeat) {
 
 const idleLine = "waiting for senders"
 
-// sessionLines is how many sessions the live display has a line for.
+// sessionLines is the number of sessions with a line in the live display.
 const sessionLines = 8
 
 // tick redraws the foot.

@@ -40,13 +40,13 @@ func TestReceiverEncrypted(t *testing.T) {
 		level int // from which on the line is there
 	}{
 		{": Loaded ECDSA key with curve prime256v1 and fingerprint " + print, Normal},
-		{": Made ECDSA key with curve prime256v1 and fingerprint " + print + " for senders that ask for one", Normal},
+		{": Created ECDSA key with curve prime256v1 and fingerprint " + print + " for senders that authenticate receivers", Normal},
 		{"CLIENT_KEY sent", Normal},
 		{"Received KEYINFO", Normal},
 		{"KEYINFO_ACK sent", Normal},
 		{"Encrypted with des sha256 hmac ecdh_ecdsa: legacy security; the sender's key is ECDSA, curve prime256v1, fingerprint: " + print, Detail},
 		{"Warning: weak encryption: DES keys can be searched", Warnings},
-		{"Warning: this processor does not help with the cipher", Warnings},
+		{"Warning: this CPU has no instructions for the cipher", Warnings},
 		{"Dropped 1 datagram: clear message in an encrypted session", Warnings},
 		{"Dropped 2 datagrams: cannot be opened or verified", Warnings},
 		{"Dropped 3 datagrams: counter seen before", Detail},

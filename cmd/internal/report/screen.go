@@ -15,17 +15,15 @@ import (
 // redrawEvery is the shortest time between two pictures.
 const redrawEvery = 200 * time.Millisecond
 
-// Screen keeps a few lines at the foot of a terminal up to date while other
-// lines scroll by above them. All methods of a nil Screen do nothing. It may be
-// used by several goroutines.
+// Screen updates a few lines at the foot of a terminal while other lines scroll above them. All methods
+// of a nil Screen do nothing. It may be used by several goroutines.
 //
-// The cursor is never hidden and no mode is set, so that a program that dies
-// leaves nothing to restore.
+// It never hides the cursor and sets no mode, so a program that crashes leaves nothing to restore.
 type Screen struct {
 	mu     sync.Mutex
 	w      io.Writer
 	width  func() int // columns of the terminal
-	shown  []string   // lines at the foot now
+	shown  []string   // current lines at the foot
 	drawn  time.Time
 	closed bool
 	buf    bytes.Buffer
@@ -55,7 +53,7 @@ func (s *Screen) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Due reports whether a new picture at the time now would be drawn.
+// Due reports whether Draw at the time now would draw.
 func (s *Screen) Due(now time.Time) bool {
 	if s == nil {
 		return false
@@ -93,7 +91,7 @@ func (s *Screen) Line(format string, args ...any) {
 	}
 }
 
-// Close takes the foot away.
+// Close removes the foot.
 func (s *Screen) Close() {
 	if s == nil {
 		return
@@ -107,15 +105,15 @@ func (s *Screen) Close() {
 	s.w.Write(s.buf.Bytes())
 }
 
-// home moves to the first line of the foot. What comes there overwrites it: tmux and
-// screen keep what is erased from the first row on as history, five pictures a second.
+// home moves to the first line of the foot. New lines overwrite the old ones without erasing first,
+// because tmux and screen put erased lines into their history, five times a second.
 func (s *Screen) home() {
 	if n := len(s.shown); n > 0 {
 		fmt.Fprintf(&s.buf, "\x1b[%dA\r", n)
 	}
 }
 
-// line writes one line and clears what stood behind it.
+// line writes one line and clears the rest of the row.
 func (s *Screen) line(text string, whole bool) {
 	s.buf.WriteString(text)
 	s.buf.WriteString("\x1b[K")
@@ -124,7 +122,7 @@ func (s *Screen) line(text string, whole bool) {
 	}
 }
 
-// redraw writes the foot. Lines of a longer one that stood there go.
+// redraw writes the foot, and clears the lines of a longer one before it.
 func (s *Screen) redraw(lines []string) {
 	for _, l := range lines {
 		s.line(l, true)
@@ -149,7 +147,7 @@ func fit(s string, width int) string {
 	return string(r[:width-1]) + "…"
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes.
 func size(n int64) string {
 	f, unit := float64(n), "B"
 	if n < 1024 {
@@ -163,10 +161,10 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", f, unit)
 }
 
-// rate is a speed in bytes/s for people.
+// rate formats a speed in bytes/s.
 func rate(f float64) string { return size(int64(f)) + "/s" }
 
-// span is a time for people: m:ss or h:mm:ss.
+// span formats a time as m:ss or h:mm:ss.
 func span(d time.Duration) string {
 	s := int64((d + time.Second - 1) / time.Second)
 	if s >= 3600 {
@@ -190,7 +188,7 @@ type meter struct {
 
 func (m *meter) reset() { *m = meter{} }
 
-// update takes the count at a time and returns the speed.
+// update returns the speed after a new count at a time.
 func (m *meter) update(at time.Time, count int64) float64 {
 	dt := at.Sub(m.at).Seconds()
 	switch {

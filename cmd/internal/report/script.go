@@ -9,22 +9,21 @@ import (
 	"uftp/engine/receiver"
 )
 
-// ScriptEnded tells how a post-receive script has ended. It is an event of the daemon,
-// not of the engine.
+// ScriptEnded is the end of a post-receive script. It is an event of the daemon, not of the engine.
 type ScriptEnded struct {
 	Session  receiver.Session
 	Script   string
-	Args     []string // as it was called, -I and the group first
+	Args     []string // its arguments, -I and the group first
 	Err      error    // it could not be started
 	Exit     int
-	Signal   string // that has ended it; empty: none
-	TimedOut bool   // it was ended for taking too long
+	Signal   string // name of the signal that ended it, "" if none did
+	TimedOut bool   // it took too long and was ended
 	Elapsed  time.Duration
 }
 
 func (ScriptEnded) MachineEvent() {}
 
-// scriptEnded logs failures as warnings: nobody else sees them.
+// scriptEnded logs failures as warnings: there is no other place where a user would see them.
 func (r *Receiver) scriptEnded(at time.Time, e ScriptEnded) {
 	in := whereOf(e.Session)
 	call := e.Script + " " + strings.Join(e.Args, " ")

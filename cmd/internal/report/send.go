@@ -33,30 +33,30 @@ type Sender struct {
 	Interface netio.Interface // that multicast leaves by
 	TTL       int             // of multicast
 
-	mu         sync.Mutex // Report and Interrupted come from different goroutines
+	mu         sync.Mutex // Report and Interrupted are called from different goroutines
 	where      Where
 	path       string // of the file offered last
 	failedPath string // of the latest SourceFailed
 	file       sender.File
 	began      time.Time
 	clients    []sender.Client
-	hosts      int // clients that are no proxies
+	hosts      int // clients other than proxies
 	totals     []total
-	files      int // FileEnded heard
+	files      int // finished files
 	results    results
 	view       sendView
-	late       string   // heading to come
-	hinted     bool     // about receivers without a fitting key
-	shared     []string // UIDs that two hosts have
+	lateLine   string   // heading of late messages, written with the first of them
+	hinted     bool     // keyHint was logged
+	shared     []string // lines about UIDs that two hosts have
 
-	port      uint16   // sent from
-	heardFrom bool     // somebody has registered
+	port      uint16   // local port
+	heardFrom bool     // a receiver has sent REGISTER
 	joined    int      // receivers that took part
-	refusals  refusals // of hosts that stayed out
+	refusals  refusals // of hosts that did not take part
 	sendError string   // the last one
 }
 
-// Secret is what there is to say about an encrypted session.
+// Secret describes an encrypted session.
 type Secret struct {
 	Lines       []string // about the keys in use
 	Suite       string
@@ -65,12 +65,11 @@ type Secret struct {
 	Fingerprint identity.Fingerprint
 }
 
-// keyHint helps with stock receivers, which do not take part without a key like
-// the sender's.
-const keyHint = "Stock receivers want a private key of the kind and size of this sender's (uftpd -K ec:prime256v1); " +
-	"those that were given none have an RSA key of 512 bits, which -K 512 fits"
+// keyHint is about stock receivers, which do not take part without a key like the sender's.
+const keyHint = "Stock receivers need a private key of the same kind and size as this sender's (uftpd -K ec:prime256v1); " +
+	"without an option they have an RSA key of 512 bits, which fits a sender with -K 512"
 
-// total is what STATS tells of one client.
+// total has the numbers of one client's STATS line.
 type total struct {
 	copies, overwrites, skips, failed int // rejected, or not there
 	unconfirmed                       int // taken, without the session being confirmed
@@ -97,25 +96,11 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.Skipped:
 		s.skipped(at, e)
 	case engine.NotTried:
-		s.results.untried++
-		if e.More {
-			s.results.untriedMore = true
-			s.results.untried--
-		} else if len(s.results.untriedNames) < worstMax {
-			s.results.untriedNames = append(s.results.untriedNames, e.Path)
-		}
-		if !e.More {
-			s.logf(Warnings, at, "Not tried: %s", e.Path)
-			s.JSON.write(jsonText{head: newHead(at, "not_tried", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: "the session ended before"})
-		}
+		s.notTried(at, e)
 	case engine.SendFailed:
-		s.sendError = cli.ErrText(e.Err)
-		s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), cli.ErrText(e.Err))
-		s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: cli.ErrText(e.Err)})
+		s.sendFailed(at, e)
 	case engine.SourceFailed:
-		s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
-		s.failedPath = e.Path
-		s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
+		s.sourceFailed(at, e)
 	case engine.SendTick:
 		s.tick(at, e.Stats)
 	case sender.PhaseStarted:
@@ -127,11 +112,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case sender.Heard:
 		s.heard(at, e)
 	case sender.NAKs:
-		if e.Excess {
-			s.logf(Normal, at, "Got excessive NAKs (%d) for section %d from client %s, aborting", e.Count, e.Section, e.Client.Name)
-		} else {
-			s.logf(Normal, at, "Got %d NAKs for section %d from client %s", e.Count, e.Section, e.Client.Name)
-		}
+		s.naks(at, e)
 	case sender.PassStarted:
 		s.logf(Normal, at, "Starting pass %d", e.Pass)
 	case sender.SectionStarted:
@@ -141,56 +122,21 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case sender.ClientLost:
 		s.lost(at, e)
 	case sender.Stalled:
-		text := fmt.Sprintf("no progress in %d passes, it lacks %d blocks of %s", e.Passes, e.Lacks, s.file.Name)
-		s.logf(Warnings, at, "Giving up %s: %s", e.Client.Name, text)
-		s.JSON.write(s.client(at, "receiver_stalled", e.Client, "", text))
+		s.stalled(at, e)
 	case sender.NoData:
-		text := fmt.Sprintf("lacks every block of %s after %d passes: packets of %d bytes do not reach it (MTU? try a smaller -b)",
-			s.file.Name, e.Passes, e.PacketBytes)
-		s.logf(Warnings, at, "Warning: %s %s", e.Client.Name, text)
-		s.JSON.write(s.client(at, "receiver_warning", e.Client, "", text))
+		s.noData(at, e)
 	case sender.GotAbort:
-		name := e.Client.Name
-		if !e.Known {
-			name = fmt.Sprintf("%08X", uint32(e.Client.UID))
-		}
-		s.logf(Warnings, at, "Transfer aborted by %s: %s", name, e.Text)
-		s.refused(e.Client, e.Known, e.Text)
-		if e.Text == handshake.ErrNoClientKey.Error() && !s.hinted {
-			s.hinted = true
-			s.logf(Warnings, at, "%s", keyHint)
-		}
-		s.JSON.write(s.client(at, "receiver_aborted", e.Client, "", e.Text))
+		s.gotAbort(at, e)
 	case sender.SentAbort:
-		if e.UID == 0 {
-			s.logf(Errors, at, "Aborting all clients")
-		} else {
-			s.logf(Detail, at, "Aborting client %v: %s", e.UID, e.Text)
-		}
+		s.sentAbort(at, e)
 	case sender.Refused:
-		name := e.UID.String()
-		if e.Known {
-			name = e.Client.Name
-		}
-		if why, ok := strings.CutPrefix(e.Reason, "invalid message"); ok {
-			s.logf(Warnings, at, "Received invalid message %v from %s%s", e.Func, name, why)
-		} else {
-			s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
-		}
-		if e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey {
-			s.refused(sender.Client{UID: e.UID, Name: e.Client.Name}, e.Known, e.Reason)
-		}
-		if e.Known && (e.Func == wire.FuncRegister || e.Func == wire.FuncClientKey) {
-			s.JSON.write(s.client(at, "receiver_refused", e.Client, "", e.Reason))
-		}
+		s.rejected(at, e)
 	case sender.SharedUID:
 		s.sharedUID(at, e)
 	case sender.KeyWarning:
 		s.logf(Warnings, at, "Warning: client %s: %s", e.Client.Name, e.Text)
 	case sender.RateChanged:
-		kbps := e.Rate * 8 / 1024
-		s.logf(Detail, at, "Transfer rate: %d Kbps (%d KB/s), %.2f%% lost", kbps, kbps/8, 100*e.Loss)
-		s.JSON.write(jsonRate{newHead(at, "rate_changed", s.where), e.Rate, e.Loss})
+		s.rateChanged(at, e)
 	case sender.GRTTChanged:
 		s.logf(Detail, at, "grtt = %.6f", e.GRTT.Seconds())
 	case sender.Notice:
@@ -204,7 +150,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	}
 }
 
-// Interrupted tells of a signal that ends the session.
+// Interrupted logs a signal that ends the session.
 func (s *Sender) Interrupted(at time.Time, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +161,7 @@ func (s *Sender) logf(level int, at time.Time, format string, args ...any) {
 	s.Log.Printf(level, at, s.where, format, args...)
 }
 
-// opened prints the banner: only now is the group ID known that stamps show.
+// opened prints the banner. Not earlier: the stamps need the group ID.
 func (s *Sender) opened(at time.Time, e engine.Opened) {
 	s.began, s.port = at, e.Port
 	s.where = Where{Session: true, Group: e.Group, Instance: e.Instance}
@@ -234,7 +180,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	if r := s.Session.Rate; r <= 0 {
 		s.logf(Normal, at, "Transfer rate: full interface speed")
 	} else if s.Session.Adapt.On {
-		s.logf(Normal, at, "Transfer rate: what the receivers take, %d Kbps at first", r*8/1024)
+		s.logf(Normal, at, "Transfer rate: adapts to the receivers, %d Kbps at first", r*8/1024)
 	} else {
 		kbps := r * 8 / 1024
 		s.logf(Normal, at, "Transfer rate: %d Kbps (%d KB/s)", kbps, kbps/8)
@@ -245,7 +191,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	if public.IsMulticast() && s.Interface.Name != "" {
 		s.logf(Normal, at, "Sending on interface %v", s.Interface)
 		if s.Interface.NoCarrier {
-			s.logf(Warnings, at, "Warning: %s has no carrier: nothing leaves it (-I chooses another interface)", s.Interface.Name)
+			s.logf(Warnings, at, "Warning: %s has no carrier, so it sends nothing (choose another interface with -I)", s.Interface.Name)
 		}
 	}
 	warnBuffers(s.Log, at, s.where, e)
@@ -261,7 +207,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	s.JSON.write(line)
 }
 
-// warnBuffers tells when the kernel gave smaller socket buffers than asked for.
+// warnBuffers logs socket buffers that are smaller than requested.
 func warnBuffers(l *Log, at time.Time, in Where, e engine.Opened) {
 	for _, b := range []struct {
 		what, sysctl string
@@ -271,13 +217,13 @@ func warnBuffers(l *Log, at time.Time, in Where, e engine.Opened) {
 		{"send", "net.core.wmem_max", e.WantSndBuf, e.Caps.SndBuf},
 	} {
 		if b.got > 0 && b.got < b.want {
-			l.Printf(Warnings, at, in, "Warning: the system gave a %s buffer of %d bytes instead of %d: raise it with sysctl -w %s=%d",
+			l.Printf(Warnings, at, in, "Warning: the %s buffer has %d bytes instead of %d: raise the limit with sysctl -w %s=%d",
 				b.what, b.got, b.want, b.sysctl, b.want)
 		}
 	}
 }
 
-// heading stands before all that is said of a file or directory.
+// heading logs the heading of a file or directory.
 func (s *Sender) heading(at time.Time, path string) { s.logf(Normal, at, "----- %s -----", path) }
 
 func (s *Sender) skipped(at time.Time, e engine.Skipped) {
@@ -289,8 +235,33 @@ func (s *Sender) skipped(at time.Time, e engine.Skipped) {
 	s.results.skipped++
 }
 
+func (s *Sender) notTried(at time.Time, e engine.NotTried) {
+	if e.More {
+		s.results.untriedMore = true
+		return
+	}
+	s.results.untried++
+	if len(s.results.untriedNames) < worstMax {
+		s.results.untriedNames = append(s.results.untriedNames, e.Path)
+	}
+	s.logf(Warnings, at, "Not tried: %s", e.Path)
+	s.JSON.write(jsonText{head: newHead(at, "not_tried", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: "the session ended before"})
+}
+
+func (s *Sender) sendFailed(at time.Time, e engine.SendFailed) {
+	s.sendError = cli.ErrText(e.Err)
+	s.logf(Errors, at, "Error sending to %s: %s", e.To.Addr(), s.sendError)
+	s.JSON.write(jsonText{head: newHead(at, "send_failed", s.where), To: e.To.String(), Text: s.sendError})
+}
+
+func (s *Sender) sourceFailed(at time.Time, e engine.SourceFailed) {
+	s.failedPath = e.Path
+	s.logf(Errors, at, "Error reading file %s: %s", e.Path, cli.ErrText(e.Err))
+	s.JSON.write(jsonText{head: newHead(at, "source_failed", s.where), Path: e.Path, PathBytes: raw(e.Path), Text: cli.ErrText(e.Err)})
+}
+
 func (s *Sender) phase(at time.Time, p sender.Phase) {
-	s.late = ""
+	s.lateLine = ""
 	switch p {
 	case sender.Announcing:
 		s.logf(Normal, at, "Initializing group")
@@ -349,9 +320,9 @@ func (s *Sender) sent(at time.Time, e sender.Sent) {
 }
 
 func (s *Sender) heard(at time.Time, e sender.Heard) {
-	if s.late != "" {
-		s.logf(Normal, at, "%s", s.late)
-		s.late = ""
+	if s.lateLine != "" {
+		s.logf(Normal, at, "%s", s.lateLine)
+		s.lateLine = ""
 	}
 	again := ""
 	if e.Repeat {
@@ -385,18 +356,18 @@ func (s *Sender) heard(at time.Time, e sender.Heard) {
 	}
 }
 
-// sharedUID tells of two hosts with one UID, now and below the table.
+// sharedUID reports two hosts with the same UID, now and below the table.
 func (s *Sender) sharedUID(at time.Time, e sender.SharedUID) {
 	first, second := e.First.Addr().String(), e.Second.Addr().String()
 	if first == second {
 		first, second = e.First.String(), e.Second.String()
 	}
-	text := fmt.Sprintf("%s answers from %s and %s: give each receiver its own -U. Only the first takes part", e.Client.Name, first, second)
+	text := fmt.Sprintf("%s answers from %s and %s: give each receiver its own -U. Only the first one takes part", e.Client.Name, first, second)
 	if first == second {
-		text = fmt.Sprintf("%s answers twice from %s: give each receiver its own -U. What either says counts for both", e.Client.Name, first)
+		text = fmt.Sprintf("%s answers twice from %s: give each receiver its own -U. An answer of one counts for both", e.Client.Name, first)
 		s.logf(Warnings, at, "Warning: %s", text)
 	} else {
-		s.logf(Warnings, at, "Warning: %s (--roaming, if it is one receiver whose address changes)", text)
+		s.logf(Warnings, at, "Warning: %s (use --roaming if it is one receiver whose address changes)", text)
 	}
 	if len(s.shared) < sharedMax {
 		s.shared = append(s.shared, text)
@@ -406,7 +377,7 @@ func (s *Sender) sharedUID(at time.Time, e sender.SharedUID) {
 	s.JSON.write(line)
 }
 
-// sharedMax is how many UIDs that two hosts have stand below the table.
+// sharedMax bounds the lines about shared UIDs below the table.
 const sharedMax = 20
 
 func (s *Sender) client(at time.Time, event string, c sender.Client, in, text string) jsonClient {
@@ -439,12 +410,81 @@ func (s *Sender) lost(at time.Time, e sender.ClientLost) {
 	s.JSON.write(s.client(at, "receiver_lost", e.Client, e.In.String(), ""))
 }
 
+func (s *Sender) naks(at time.Time, e sender.NAKs) {
+	if e.Excess {
+		s.logf(Normal, at, "Got excessive NAKs (%d) for section %d from client %s, aborting", e.Count, e.Section, e.Client.Name)
+		return
+	}
+	s.logf(Normal, at, "Got %d NAKs for section %d from client %s", e.Count, e.Section, e.Client.Name)
+}
+
+func (s *Sender) stalled(at time.Time, e sender.Stalled) {
+	text := fmt.Sprintf("no progress in %d passes, it lacks %d blocks of %s", e.Passes, e.Lacks, s.file.Name)
+	s.logf(Warnings, at, "Giving up %s: %s", e.Client.Name, text)
+	s.JSON.write(s.client(at, "receiver_stalled", e.Client, "", text))
+}
+
+func (s *Sender) noData(at time.Time, e sender.NoData) {
+	text := fmt.Sprintf("lacks every block of %s after %d passes: packets of %d bytes do not reach it (MTU? try a smaller -b)",
+		s.file.Name, e.Passes, e.PacketBytes)
+	s.logf(Warnings, at, "Warning: %s %s", e.Client.Name, text)
+	s.JSON.write(s.client(at, "receiver_warning", e.Client, "", text))
+}
+
+func (s *Sender) gotAbort(at time.Time, e sender.GotAbort) {
+	name := e.Client.Name
+	if !e.Known {
+		name = fmt.Sprintf("%08X", uint32(e.Client.UID))
+	}
+	s.logf(Warnings, at, "Transfer aborted by %s: %s", name, e.Text)
+	s.refused(e.Client, e.Known, e.Text)
+	if e.Text == handshake.ErrNoClientKey.Error() && !s.hinted {
+		s.hinted = true
+		s.logf(Warnings, at, "%s", keyHint)
+	}
+	s.JSON.write(s.client(at, "receiver_aborted", e.Client, "", e.Text))
+}
+
+func (s *Sender) sentAbort(at time.Time, e sender.SentAbort) {
+	if e.UID == 0 {
+		s.logf(Errors, at, "Aborting all clients")
+		return
+	}
+	s.logf(Detail, at, "Aborting client %v: %s", e.UID, e.Text)
+}
+
+// rejected reports a message that the sender did not accept.
+func (s *Sender) rejected(at time.Time, e sender.Refused) {
+	name := e.UID.String()
+	if e.Known {
+		name = e.Client.Name
+	}
+	if why, ok := strings.CutPrefix(e.Reason, "invalid message"); ok {
+		s.logf(Warnings, at, "Received invalid message %v from %s%s", e.Func, name, why)
+	} else {
+		s.logf(Warnings, at, "Rejecting %v from %s: %s", e.Func, name, e.Reason)
+	}
+	if e.Func != wire.FuncRegister && e.Func != wire.FuncClientKey {
+		return
+	}
+	s.refused(sender.Client{UID: e.UID, Name: e.Client.Name}, e.Known, e.Reason)
+	if e.Known {
+		s.JSON.write(s.client(at, "receiver_refused", e.Client, "", e.Reason))
+	}
+}
+
+func (s *Sender) rateChanged(at time.Time, e sender.RateChanged) {
+	kbps := e.Rate * 8 / 1024
+	s.logf(Detail, at, "Transfer rate: %d Kbps (%d KB/s), %.2f%% lost", kbps, kbps/8, 100*e.Loss)
+	s.JSON.write(jsonRate{newHead(at, "rate_changed", s.where), e.Rate, e.Loss})
+}
+
 func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 	level := Normal
-	s.late = ""
+	s.lateLine = ""
 	switch k {
 	case sender.LateRegisters, sender.LateCompletions:
-		s.late = k.String() // stands above the first of them, if there is one
+		s.lateLine = k.String()
 		return
 	case sender.AnnounceTimedOut:
 		level = Errors
@@ -460,7 +500,7 @@ func (s *Sender) notice(at time.Time, k sender.NoticeKind) {
 }
 
 func (s *Sender) connected(at time.Time, e sender.Connected) {
-	s.late = ""
+	s.lateLine = ""
 	s.clients = e.Clients
 	s.totals = make([]total, len(e.Clients))
 	in := 0
@@ -486,7 +526,7 @@ func (s *Sender) connected(at time.Time, e sender.Connected) {
 func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
 	switch {
 	case e.Err != "" && s.failedPath == s.path:
-		s.logf(Warnings, at, "Giving up %s", s.path) // why was told
+		s.logf(Warnings, at, "Giving up %s", s.path) // SourceFailed has logged why
 	case e.Err != "":
 		s.logf(Warnings, at, "Giving up %s: %s", s.path, e.Err)
 	}
@@ -494,7 +534,7 @@ func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
 		s.result(at, e, &e.Results[i])
 	}
 	s.logf(Normal, at, "Transfer status:")
-	if s.Screen == nil { // there, the line of the file and the table tell it
+	if s.Screen == nil { // a screen has the line of the file and the table instead
 		for i := range e.Results {
 			s.hostLine(at, &e.Results[i])
 		}
@@ -508,7 +548,7 @@ func (s *Sender) fileEnded(at time.Time, e sender.FileEnded) {
 	s.where.FileID = 0
 }
 
-// perSecond is bytes over a time, 0 for no time.
+// perSecond returns bytes per second, 0 for no time.
 func perSecond(n int64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
@@ -521,10 +561,10 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 	word, done := outcome(r)
 	elapsed, rate := r.Elapsed, perSecond(e.File.Size, r.Elapsed)
 	if s.Session.Preview {
-		// A preview reports what the transfer would take.
+		// A preview reports the time that the transfer would take.
 		elapsed, rate = 0, float64(s.Session.Rate)
 		if s.Session.Adapt.On {
-			rate = 0 // nobody knows
+			rate = 0 // unknown
 		}
 		if rate > 0 {
 			elapsed = clock.Seconds(float64(e.File.Size) / rate)
@@ -570,7 +610,7 @@ func (s *Sender) result(at time.Time, e sender.FileEnded, r *sender.Result) {
 	s.JSON.write(line)
 }
 
-// outcome is the word of a RESULT line; done: the file arrived, so there is a speed.
+// outcome returns the word of a RESULT line; done means that the file arrived, so there is a speed.
 func outcome(r *sender.Result) (word string, done bool) {
 	switch r.State {
 	case sender.Mute:
@@ -594,8 +634,7 @@ func outcome(r *sender.Result) (word string, done bool) {
 	return "Unknown", false
 }
 
-// hostLine is the line of one client under "Transfer status:"; at levels 0 and 1
-// only failures are told.
+// hostLine logs the line of one client under "Transfer status:"; at levels 0 and 1 only failures.
 func (s *Sender) hostLine(at time.Time, r *sender.Result) {
 	text, failed := "", false
 	switch word, _ := outcome(r); word {
@@ -627,9 +666,8 @@ func (s *Sender) hostLine(at time.Time, r *sender.Result) {
 	}
 }
 
-// settle decides at the end what of the results stands. Receivers that have not
-// confirmed the session may have dropped what they took, or have it still in a
-// temporary directory: for them status lines and sums take it back.
+// settle corrects the results at the end. A receiver that did not confirm the session may have dropped
+// its files, or still have them in a temporary directory: its status lines and sums are taken back.
 func (s *Sender) settle(at time.Time, e sender.SessionEnded) {
 	s.results.confirmed = make([]bool, len(s.clients))
 	for i, c := range s.clients {
@@ -674,7 +712,7 @@ func (s *Sender) statusTotals() {
 	}
 }
 
-// Finish prints what stands at the end of the log and the JSON summary.
+// Finish writes the end of the log and the JSON summary.
 func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

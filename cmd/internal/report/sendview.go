@@ -10,11 +10,11 @@ import (
 	"uftp/wire"
 )
 
-// finishedLines is how many finished files get a line of their own on a screen;
-// after that only those that took a while or did not reach everybody.
+// finishedLines is how many finished files get a line each; after that only those that took long or
+// did not reach every receiver.
 const finishedLines = 20
 
-// sendView is what the live display of the sender remembers.
+// sendView is the state of the sender's live display.
 type sendView struct {
 	file    sender.File
 	started time.Time
@@ -74,13 +74,13 @@ func (v *sendView) peopleLine(st sender.Stats) string {
 	in := n(sender.Registered, sender.Active, sender.ActiveNAK, sender.Done)
 	mute := ""
 	if m := n(sender.Mute); m > 0 && st.Phase != sender.Announcing {
-		mute = fmt.Sprintf(", %d mute", m) // as the table calls receivers that never came
+		mute = fmt.Sprintf(", %d mute", m) // the table's word for receivers that never registered
 	}
 	return fmt.Sprintf("receivers: %d registered, %d done, %d behind, %d lost%s   NAKs: %d   files finished: %d",
 		in, n(sender.Done), n(sender.ActiveNAK), n(sender.Lost, sender.Aborted), mute, st.Counters.NAKs, v.done)
 }
 
-// fileEnded leaves a line for a finished file.
+// fileEnded writes a line for a finished file.
 func (v *sendView) fileEnded(at time.Time, e sender.FileEnded, scr *Screen) {
 	v.done++
 	if scr == nil {

@@ -14,32 +14,32 @@ import (
 
 // Limits of the table at the end.
 const (
-	tableMax    = 64 // receivers, and files, of which single results are kept
+	tableMax    = 64 // receivers, and files, with single results
 	tableAcross = 6  // columns of single results
 	tableDown   = 40 // lines of single results
-	worstMax    = 10 // receivers or files named when the others are summed up
+	worstMax    = 10 // receivers or files that are named when there are too many
 	nameWidth   = 24
 )
 
-// results is what the table needs: single results while they are few, and the
-// files that did not reach everybody.
+// results is the data of the table: single results if they are few, and the files that did not reach
+// every receiver.
 type results struct {
-	names   []string // of clients that are no proxies
+	names   []string // of clients other than proxies
 	column  []int    // client index to place in names, -1 for proxies
 	files   []string
 	cells   [][]string // by file, then by receiver
-	all     int        // files ended
+	all     int        // finished files
 	skipped int        // operands or files not sent
 	worst   []badFile
 
 	took         []tookFile // as many as the limits below allow
-	untried      int        // files that the session ended without, the first of them, and whether there are more
+	untried      int        // files that the session did not get to; the first names; whether there are more
 	untriedNames []string
 	untriedMore  bool
 	confirmed    []bool // by client: it has confirmed the session; nil before the end
 }
 
-// Limits of what is remembered of files in case receivers do not confirm the session.
+// Limits of what is remembered about files, in case receivers do not confirm the session.
 const (
 	tookMax     = 1 << 16 // files
 	tookBitsMax = 1 << 20 // files times clients
@@ -57,7 +57,7 @@ type bits []uint64
 func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
-// takes remembers which clients have taken a file.
+// takes remembers which clients took a file.
 func (r *results) takes(e *sender.FileEnded) {
 	if len(r.took) >= tookMax || (len(r.took)+1)*len(r.column) > tookBitsMax {
 		return
@@ -76,10 +76,10 @@ func (r *results) takes(e *sender.FileEnded) {
 	}
 }
 
-// isConfirmed reports whether the client of that index has confirmed the session.
+// isConfirmed reports whether client i has confirmed the session.
 func (r *results) isConfirmed(i int) bool { return i < len(r.confirmed) && r.confirmed[i] }
 
-// cell is the result of a file at client i, as it stands at the end.
+// cell is the final result of a file at client i.
 func (r *results) cell(file, i int) string {
 	c := r.cells[file][r.column[i]]
 	if word, _, _ := strings.Cut(c, " "); (word == "ok" || word == "overwritten") && !r.isConfirmed(i) {
@@ -91,7 +91,7 @@ func (r *results) cell(file, i int) string {
 type badFile struct {
 	name        string
 	failed, all int
-	first       string // a receiver that does not have it, and why
+	first       string // the first receiver without it, and the reason
 }
 
 func (r *results) begin(clients []sender.Client) {
@@ -151,9 +151,8 @@ func cell(word string, done bool, r *sender.Result) string {
 	return word
 }
 
-// Table writes the outcome of the session, receivers by files. When there are too
-// many of either, it gives sums for each of the receivers that fared worst and
-// names the files that reached the fewest.
+// Table writes the result of the session, receivers by files. If there are too many of either, it
+// writes sums for the receivers with the most failures, and names the files that reached the fewest.
 func (s *Sender) Table(w io.Writer) {
 	r := &s.results
 	if len(r.names) == 0 || r.all == 0 {
@@ -291,7 +290,7 @@ func (s *Sender) worstFiles(w io.Writer) {
 	}
 }
 
-// tail is the end of a name that fits a column.
+// tail returns the end of a name, as long as a column is wide.
 func tail(name string) string {
 	name = cli.Clean(name)
 	if utf8.RuneCountInString(name) <= nameWidth {
