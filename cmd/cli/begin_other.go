@@ -2,5 +2,5 @@
 
 package cli
 
-// OnBegin returns nil: there is no signal here that could mean it.
+// OnBegin returns nil: this system has no SIGUSR2.
 func OnBegin() <-chan struct{} { return nil }

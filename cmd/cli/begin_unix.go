@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// OnBegin returns a channel that gets something when SIGUSR2 comes: the session should
-// begin with those that are there. Signals that come faster than they are taken count once.
+// OnBegin returns a channel that receives a value at SIGUSR2: the session should begin with the
+// receivers that have registered. Signals that arrive before the value is read count once.
 func OnBegin() <-chan struct{} {
 	ch := make(chan os.Signal, 1)
 	begin := make(chan struct{}, 1)

@@ -11,8 +11,8 @@ import (
 // CaptureOptions are --pcap, --pcap-size and --pcap-files.
 type CaptureOptions struct {
 	Path   string // absolute after Check; empty: no capture
-	SizeMB int    // of a file, millions of bytes; 0: the default
-	Files  int    // kept; 0: the default
+	SizeMB int    // size of a file, millions of bytes; 0: the default
+	Files  int    // number of files that are kept; 0: the default
 }
 
 // Ranges and defaults.
@@ -28,12 +28,12 @@ const (
 func (o *CaptureOptions) Rows(group string) []Option {
 	return []Option{
 		{Name: "pcap", Arg: "FILE", Group: group, Set: o.setPath,
-			Help: "capture all that is sent and received into FILE, for uftp-replay and\nWireshark; older ones are FILE.1, FILE.2, ..."},
+			Help: "write all sent and received packets to FILE, for uftp-replay and\nWireshark; older packets are in FILE.1, FILE.2, ..."},
 		{Name: "pcap-size", Arg: "MB", Group: group, Set: Int(&o.SizeMB, 1, captureSizeMBMax, "Invalid capture size", "MB"),
 			Help: "start a new capture file after MB million bytes (1 to 100000,\ndefault: 100)"},
 		{Name: "pcap-files", Arg: "N", Group: group,
 			Set:  Int(&o.Files, captureFilesMin, captureFilesMax, "Invalid number of capture files", "files"),
-			Help: "how many capture files are kept, FILE included (2 to 1000,\ndefault: 10)"},
+			Help: "how many capture files to keep, FILE included (2 to 1000,\ndefault: 10)"},
 	}
 }
 
@@ -45,32 +45,32 @@ func (o *CaptureOptions) setPath(v string) error {
 	return nil
 }
 
-// Check checks what only shows at the end of a command line; others are the files
-// that other options name, "" for none.
+// Check checks the options against each other and against the files of other options; "" in others
+// means none.
 func (o *CaptureOptions) Check(others ...string) error {
 	if o.Path == "" {
 		switch {
 		case o.SizeMB > 0:
-			return Fail("--pcap-size says how long capture files get: add --pcap FILE")
+			return Fail("--pcap-size needs --pcap")
 		case o.Files > 0:
-			return Fail("--pcap-files says how many capture files are kept: add --pcap FILE")
+			return Fail("--pcap-files needs --pcap")
 		}
 		return nil
 	}
-	path, err := filepath.Abs(o.Path) // a daemon leaves its directory
+	path, err := filepath.Abs(o.Path) // a daemon changes its directory
 	if err != nil {
 		return Fail("Invalid capture file: --pcap %s: %s", o.Path, ErrText(err))
 	}
 	o.Path = path
 	for _, other := range others {
 		if abs, err := filepath.Abs(other); other != "" && err == nil && abs == path {
-			return Fail("--pcap %s is named by another option or as an operand too", o.Path)
+			return Fail("--pcap %s is also named by another option or as an operand", o.Path)
 		}
 	}
 	return nil
 }
 
-// Within reports, after Check, whether the capture is in a directory or below it.
+// Within reports whether the capture is in a directory or below it. Check must have been called.
 func (o *CaptureOptions) Within(dir string) bool {
 	abs, err := filepath.Abs(dir)
 	if err != nil || o.Path == "" {
@@ -80,7 +80,7 @@ func (o *CaptureOptions) Within(dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// Config returns what the engine needs; application is named in the files.
+// Config returns the engine's configuration; the files name application as their writer.
 func (o *CaptureOptions) Config(application string) tap.Config {
 	if o.Path == "" {
 		return tap.Config{}
@@ -98,8 +98,8 @@ func (o *CaptureOptions) Config(application string) tap.Config {
 	}
 }
 
-// CaptureError turns the error of an engine that could not open the capture into
-// one for the user; nil if it is another.
+// CaptureError turns an error of the engine into one for the user if it is about opening the capture;
+// otherwise it returns nil.
 func (o *CaptureOptions) CaptureError(err error) *Error {
 	var e *tap.OpenError
 	if !errors.As(err, &e) {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoCores keeps this process out of core files, which would hold its keys, and
-// from being looked into by other programs of its user. Programs it starts inherit
-// the soft limit only, which they may raise again.
+// NoCores keeps this process out of core files, which would contain its keys, and keeps other programs
+// of its user from reading its memory. Programs that it starts inherit only the soft limit, which they
+// may raise.
 func NoCores() error {
 	var limit unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_CORE, &limit)
@@ -16,6 +16,6 @@ func NoCores() error {
 		limit.Cur = 0
 		err = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
 	}
-	// The limit does not count where the system hands dumps to a program.
+	// The limit has no effect where the system gives dumps to a program.
 	return errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
 }

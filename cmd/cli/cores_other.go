@@ -2,6 +2,5 @@
 
 package cli
 
-// NoCores does nothing here: how core files are kept from being written differs
-// from system to system.
+// NoCores does nothing here: each system has its own way.
 func NoCores() error { return nil }

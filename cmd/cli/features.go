@@ -8,7 +8,7 @@ import (
 	"uftp/crypto/identity"
 )
 
-// The vocabulary of the options for encryption.
+// The words of the options for encryption.
 var (
 	Ciphers    = []string{"none", "des", "3des", "aes128-cbc", "aes256-cbc", "aes128-gcm", "aes256-gcm", "aes128-ccm", "aes256-ccm"}
 	Hashes     = []string{"sha1", "sha256", "sha384", "sha512"}
@@ -16,7 +16,7 @@ var (
 	Exchanges  = []string{"rsa", "ecdh_rsa", "ecdh_ecdsa"}
 )
 
-// OneOf returns a Set for a word out of a list.
+// OneOf returns a Set for one word of a list.
 func OneOf(p *string, words []string, text string) func(string) error {
 	return func(v string) error {
 		if !slices.Contains(words, v) {
@@ -27,8 +27,8 @@ func OneOf(p *string, words []string, text string) func(string) error {
 	}
 }
 
-// Exchange returns a Set for -e: an exchange, with a curve behind a colon for
-// those that use one. What follows "rsa:" is not looked at.
+// Exchange returns a Set for -e: an exchange, with a curve behind a colon if it uses one. Text behind
+// "rsa:" is ignored.
 func Exchange(p *string) func(string) error {
 	return func(v string) error {
 		name, curve, hasCurve := strings.Cut(v, ":")
@@ -47,8 +47,7 @@ func Exchange(p *string) func(string) error {
 	}
 }
 
-// CongestionControl returns a Set for -C: none, or tfmcc with rates.
-// *tfmcc says which.
+// CongestionControl returns a Set for -C: none, or tfmcc with rates. It sets *tfmcc.
 func CongestionControl(tfmcc *bool) func(string) error {
 	return func(v string) error {
 		const forms = "none, tfmcc, tfmcc:min=RATE:init=RATE:max=RATE with any of the three, tfmcc:RATE"
@@ -68,14 +67,14 @@ func CongestionControl(tfmcc *bool) func(string) error {
 	}
 }
 
-// RateAuto is what -R auto asks for, in bytes/s; 0 = not given.
+// RateAuto has the values of -R auto, bytes/s; 0 = not given.
 type RateAuto struct {
 	On         bool
 	Init, Most int64
 }
 
-// ParseRateAuto reads auto, auto:init=RATE:max=RATE with any of the two, or auto:RATE for
-// max alone. ok is false for anything that does not begin with auto.
+// ParseRateAuto reads auto, auto:init=RATE:max=RATE with one or both of them, or auto:RATE for max
+// alone. ok is false for a value that does not begin with auto.
 func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
 	const forms = "auto, auto:init=RATE:max=RATE with any of the two, auto:RATE"
 	parts := strings.Split(v, ":")
@@ -86,8 +85,8 @@ func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
 	return RateAuto{On: true, Init: given["init"], Most: given["max"]}, true, err
 }
 
-// rates reads fields KEY=RATE, or RATE for max, of which an earlier key may not be above
-// a later one, in bytes/s.
+// rates reads fields KEY=RATE, or RATE for max, bytes/s. The rate of a key must not be above that of a
+// later key.
 func rates(fields []string, forms string, keys ...string) (map[string]int64, error) {
 	given := map[string]int64{}
 	for _, field := range fields {
@@ -118,8 +117,8 @@ func rates(fields []string, forms string, keys ...string) (map[string]int64, err
 	return given, nil
 }
 
-// Unsupported is the refusal of something that the protocol has and this version
-// of the commands has not.
+// Unsupported returns the error for a feature of the protocol that this version of the commands does
+// not have.
 func Unsupported(option, value, what string) error {
 	if value != "" {
 		option += " " + value

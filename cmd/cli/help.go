@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const helpColumn = 30 // where the explanations of options start
+const helpColumn = 30 // column of the explanations
 
 // Usage writes the short form: the name, all options and the operands.
 func (c *Command) Usage(w io.Writer) {
@@ -78,11 +78,11 @@ func writeOption(w io.Writer, o *Option) {
 	}
 }
 
-// Finish answers the error of Parse in the way all commands do and returns the
-// exit code: help and version on out, everything else on errw.
+// Finish handles the error of Parse and returns the exit code. It writes help and version to out,
+// everything else to errw.
 func (c *Command) Finish(err error, out, errw io.Writer) int {
 	errw = Printer(errw)
-	if o, ok := out.(*Out); ok { // its owner asks it
+	if o, ok := out.(*Out); ok { // the caller calls Exit
 		return c.finish(err, o, errw)
 	}
 	o := NewOut(out)

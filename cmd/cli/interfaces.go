@@ -12,10 +12,10 @@ import (
 
 const allowedInterface = "the name or index of an interface, with /4 or /6 for the family, or its address"
 
-// Host is what is known about the interfaces of this host.
+// Host lists the interfaces of this host.
 type Host struct {
 	Links      []netio.Link      // all
-	Interfaces []netio.Interface // those that are up, an entry for each address
+	Interfaces []netio.Interface // those that are up, one entry for each address
 }
 
 // NewHost asks the system.
@@ -24,10 +24,9 @@ func NewHost() (h Host, err error) {
 	return h, err
 }
 
-// Interface reads what -I names: a name or an index, with /4 or /6 behind it for the
-// family, or else an address or the name of a host with exactly that address.
-// Without a suffix either family will do. The interface must be there
-// and up.
+// Interface reads a value of -I: a name or an index, with /4 or /6 behind it for the family, or an
+// address, or the name of a host with exactly that address. Without a suffix either family is right.
+// The interface must exist and be up.
 func (r *Resolver) Interface(h Host, text string) (netio.Choice, error) {
 	c, err := r.LaterInterface(h, text)
 	if err != nil {
@@ -46,7 +45,8 @@ func (r *Resolver) Interface(h Host, text string) (netio.Choice, error) {
 	return c, &Error{Text: "Invalid name/address " + text + ": " + why, Allowed: allowedInterface}
 }
 
-// LaterInterface is Interface for a program that waits for interfaces: it takes what could be one.
+// LaterInterface is Interface for a program that waits for interfaces: it accepts anything that may
+// name one later.
 func (r *Resolver) LaterInterface(h Host, text string) (netio.Choice, error) {
 	c := netio.Choice{Name: text}
 	switch {
@@ -87,7 +87,7 @@ func (r *Resolver) LaterInterface(h Host, text string) (netio.Choice, error) {
 	switch {
 	case err == nil && (here || !name):
 		return netio.Choice{Addr: addr}, nil
-	case err == nil: // of a host or of an interface, which time will tell
+	case err == nil: // the name may be that of a host or of a future interface
 		c.Addr = addr
 		return c, nil
 	case name:
@@ -96,19 +96,18 @@ func (r *Resolver) LaterInterface(h Host, text string) (netio.Choice, error) {
 	return c, invalid
 }
 
-// nameOfInterface says whether an interface can have that name.
+// nameOfInterface reports whether an interface can have that name.
 func nameOfInterface(name string) bool {
 	if runtime.GOOS == "windows" {
 		return name != "" && !strings.ContainsAny(name, "/\\:")
 	}
-	if strings.Trim(name, "0123456789.") == "" { // an address, or what was meant to be one
+	if strings.Trim(name, "0123456789.") == "" { // an address, possibly a wrong one
 		return false
 	}
 	return len(name) <= 15 && !strings.ContainsAny(name, "/:% \t\n\v\f\r")
 }
 
-// NamedZone gives an address whose zone is an index the name of that interface, by which
-// received addresses know it.
+// NamedZone replaces a zone that is an index by the interface's name, as in received addresses.
 func (h Host) NamedZone(a netip.Addr) netip.Addr {
 	for _, l := range h.Links {
 		if a.Zone() == strconv.Itoa(l.Index) {
@@ -118,15 +117,15 @@ func (h Host) NamedZone(a netip.Addr) netip.Addr {
 	return a
 }
 
-// Target is an address to send to, and the option that gave it.
+// Target is an address to send to, and the option that it came from.
 type Target struct {
 	Addr   netip.Addr
 	Option string // as written
 }
 
-// Outgoing is the interface that multicast to the targets leaves by: that of choice, unless
-// nil, or of the zones of the targets, or one that suits the first of them. The targets are
-// of one family. Errors have exit code 2.
+// Outgoing returns the interface for multicast to the targets: that of choice, unless it is nil, or that
+// of the targets' zones, or the best one for the first target. The targets have one family. Errors have
+// exit code 2.
 func (h Host) Outgoing(choice *netio.Choice, to ...Target) (netio.Interface, error) {
 	six := to[0].Addr.Is6()
 	fail := func(text, option, allowed string) (netio.Interface, error) {
@@ -159,7 +158,7 @@ func (h Host) Outgoing(choice *netio.Choice, to ...Target) (netio.Interface, err
 		}
 		return picked[0], nil
 	}
-	// What cannot be found out here does not matter: then the first one will do.
+	// On an error from is invalid, and DefaultInterface takes the first interface.
 	from, _ := netio.Source(netio.Config{IPv6: six}, netip.AddrPortFrom(to[0].Addr, wire.DefaultPort))
 	ifi, ok := DefaultInterface(h.Interfaces, to[0].Addr, from)
 	if !ok {
@@ -168,15 +167,15 @@ func (h Host) Outgoing(choice *netio.Choice, to ...Target) (netio.Interface, err
 	return ifi, nil
 }
 
-// sameInterface says whether two picks are of one interface.
+// sameInterface reports whether two picks are of one interface.
 func sameInterface(a, b []netio.Interface) bool {
 	return len(a) > 0 && len(b) > 0 && a[0].Index == b[0].Index
 }
 
-// DefaultInterface returns the interface to reach the address to from when the user names
-// none: one that is no loopback, has a carrier and takes multicast if to is a group, as far
-// as there is one; among several, that with the address from, which the system would send
-// from; else the first.
+// DefaultInterface returns the interface for sending to the address to if the user names none. It
+// prefers one that is not a loopback, has a carrier, and supports multicast if to is a group. Among
+// several it takes the one with the address from, which the system would use as the source, and
+// otherwise the first.
 func DefaultInterface(all []netio.Interface, to, from netip.Addr) (best netio.Interface, ok bool) {
 	value := -1
 	for _, ifi := range all {

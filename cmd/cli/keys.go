@@ -10,8 +10,8 @@ import (
 	"uftp/crypto/identity"
 )
 
-// KeyOptions gathers -k and -K of the daemons: key files, and keys to be made. A
-// file that stands at the place of a new key is where that key is stored.
+// KeyOptions collects -k and -K of the daemons: key files and new keys. A file and a new key at the
+// same place of both lists belong together: the key is stored there.
 type KeyOptions struct {
 	Files []string
 	New   []identity.Spec
@@ -44,7 +44,7 @@ func (k *KeyOptions) AddNew(v string) error {
 	return nil
 }
 
-// Check tells whether both lists go together.
+// Check returns an error if the two lists have different lengths.
 func (k *KeyOptions) Check() error {
 	if len(k.Files) > 0 && len(k.New) > 0 && len(k.Files) != len(k.New) {
 		return Fail("Must list same number of items for -k and -K: %d and %d", len(k.Files), len(k.New))
@@ -52,8 +52,8 @@ func (k *KeyOptions) Check() error {
 	return nil
 }
 
-// Load reads or makes the keys, in the order in which they were listed. warn takes
-// lines for the user. Errors have exit code 3.
+// Load reads or creates the keys, in their order. warn takes lines for the user. Errors have exit
+// code 3.
 func (k *KeyOptions) Load(warn func(line string)) ([]*identity.PrivateKey, error) {
 	var keys []*identity.PrivateKey
 	for i := range max(len(k.Files), len(k.New)) {
@@ -98,7 +98,7 @@ func SenderKey(kind identity.Kind, value string, bitsMax int) (identity.Spec, er
 
 func rsaSizes(bitsMax int) string { return fmt.Sprintf("%d to %d bits", identity.RSABitsMin, bitsMax) }
 
-// curveNames tells what is on offer and, for a curve that stock knows, why it is not.
+// curveNames lists the curves, and says why a curve of the stock programs is not among them.
 func curveNames(e *identity.CurveError) string {
 	names := identity.CurveNames()
 	if e.Curve != 0 {
@@ -115,8 +115,8 @@ func checkWords(s identity.Spec) error {
 	return nil
 }
 
-// LoadKey reads the key in file, makes a new one when there is no file, or makes
-// one and stores it there when both are given. Errors have exit code 3.
+// LoadKey reads the key in file. With spec it creates a key and stores it in file, if a file is given.
+// Errors have exit code 3.
 func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *identity.PrivateKey, err error) {
 	switch {
 	case spec == nil:
@@ -136,11 +136,11 @@ func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *ide
 	return key, nil
 }
 
-// MakeKeyFile makes a key and writes it to a file that must not exist. The key is
-// there before the file: whoever ends the program meanwhile finds no empty one.
+// MakeKeyFile creates a key and writes it to a file that must not exist. It creates the key first: if the
+// program is ended during that, there is no empty file.
 func MakeKeyFile(name string, spec identity.Spec) (*identity.PrivateKey, error) {
 	if _, err := os.Lstat(name); err == nil {
-		return nil, identity.ErrExists // before a large one is made for nothing; O_EXCL is what counts
+		return nil, identity.ErrExists // saves the time for a large key; storeKey checks again with O_EXCL
 	}
 	key, err := identity.Generate(spec)
 	if err != nil {
@@ -153,7 +153,7 @@ func MakeKeyFile(name string, spec identity.Spec) (*identity.PrivateKey, error) 
 	return key, nil
 }
 
-// storeKey writes a key to a file that it makes, and leaves none that is not whole.
+// storeKey creates a file with a key. On an error it leaves no file.
 func storeKey(name string, key *identity.PrivateKey) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, identity.FileMode)
 	switch {
@@ -181,7 +181,7 @@ func writeKey(f *os.File, key *identity.PrivateKey) error {
 	return f.Sync()
 }
 
-// ReadKeyFile reads a key file and warns if others can read it too.
+// ReadKeyFile reads a key file, and warns if other users can read it.
 func ReadKeyFile(name string, warn func(line string)) (*identity.PrivateKey, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -207,10 +207,10 @@ func ReadKeyFile(name string, warn func(line string)) (*identity.PrivateKey, err
 	return key, nil
 }
 
-// readSecret reads a file into one buffer, which the caller clears: one that grows
-// leaves copies behind. Of what is longer than a key file, PEMLenMax+1 bytes come.
+// readSecret reads a file into one buffer, which the caller clears; a buffer that grows would leave
+// copies in memory. It reads at most PEMLenMax+1 bytes, so that the caller notices a longer file.
 func readSecret(r io.Reader, info fs.FileInfo) ([]byte, error) {
-	size := int64(identity.PEMLenMax + 1) // of a pipe nobody knows
+	size := int64(identity.PEMLenMax + 1) // a pipe does not know its length
 	if info.Mode().IsRegular() {
 		size = min(size, info.Size())
 	}
@@ -222,12 +222,12 @@ func readSecret(r io.Reader, info fs.FileInfo) ([]byte, error) {
 	return text[:n], err
 }
 
-// keyFileError puts the words of the stock programs before the reason.
+// keyFileError puts the text of the stock programs before the reason.
 func keyFileError(err error) error {
 	return fmt.Errorf("%w: %s", identity.ErrOpenKey, ErrText(err))
 }
 
-// KeyLine is the line of the log about a key in use.
+// KeyLine returns the log line about a key in use.
 func KeyLine(key *identity.PublicKey) string {
 	if key.Kind() == identity.RSA {
 		return fmt.Sprintf("Loaded %d bit RSA key with fingerprint %s", key.Bits(), key.Fingerprint())

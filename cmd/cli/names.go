@@ -15,8 +15,8 @@ import (
 	"uftp/wire"
 )
 
-// Limits of name look-ups: an answer that takes longer than lookupMax counts as
-// no answer, and a command line spends no more than budgetMax on all of them.
+// Limits of name look-ups: a look-up fails after lookupMax, and all look-ups of a command line together
+// take no longer than budgetMax.
 const (
 	lookupMax = 2 * time.Second
 	budgetMax = 10 * time.Second
@@ -28,8 +28,8 @@ const (
 	textTemporary = "Temporary failure in name resolution"
 )
 
-// Resolver looks names up in bounded time and gathers warnings. It is for one
-// command line and not for use by several goroutines.
+// Resolver looks up names in bounded time and collects warnings. It is for one command line, and not
+// for use by several goroutines.
 type Resolver struct {
 	Warnings []string // lines for the user, without a newline
 	spent    time.Duration
@@ -39,14 +39,13 @@ type Resolver struct {
 // NewResolver returns a resolver that asks the system.
 func NewResolver() *Resolver { return &Resolver{lookup: net.DefaultResolver.LookupNetIP} }
 
-// lookupError is a failed look-up in the words of C programs.
+// lookupError is a failed look-up, with the text of C programs.
 type lookupError string
 
 func (e lookupError) Error() string { return string(e) }
 
-// Addr returns the first address of host: an IP address in any form that
-// inet_aton reads, an IPv6 address, or a name. Addresses of the family in wanted
-// ("ip4", "ip6" or "ip" for either, IPv4 first) count.
+// Addr returns the first address of host: an IP address in any form that inet_aton reads, an IPv6
+// address, or a name. wanted is the family: "ip4", "ip6", or "ip" for either, IPv4 first.
 func (r *Resolver) Addr(wanted, host string) (netip.Addr, error) {
 	if n, ok := IPv4Number(host); ok && wanted != "ip6" {
 		return n, nil
@@ -101,8 +100,8 @@ func (r *Resolver) names(network, host string) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// Port reads a UDP port: a number, or the name of a service. The stock programs take
-// the low 16 bits of a larger number, which is the port of somebody else.
+// Port reads a UDP port: a number, or the name of a service. Of a larger number the stock programs take
+// the low 16 bits; Port refuses it.
 func (r *Resolver) Port(text string) (uint16, error) {
 	if n, ok := Number(text, 10); ok {
 		if n < 0 || n > math.MaxUint16 {
@@ -117,8 +116,8 @@ func (r *Resolver) Port(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// HostPort reads host[:port], as -H of the daemons lists heartbeat servers; an IPv6 address
-// with a port stands in brackets.
+// HostPort reads host[:port], as -H of the daemons lists heartbeat servers; an IPv6 address with a port
+// is in brackets.
 func (r *Resolver) HostPort(text string, port uint16) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		return netip.AddrPortFrom(a.Unmap(), port), nil
@@ -147,9 +146,8 @@ func (r *Resolver) HostPort(text string, port uint16) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, port), err
 }
 
-// IPv4Number reads an IPv4 address the way inet_aton does: one to four numbers,
-// decimal, octal (leading 0) or hexadecimal (leading 0x), the last of which
-// fills the bytes that are left.
+// IPv4Number reads an IPv4 address as inet_aton does: one to four numbers, decimal, octal (leading 0)
+// or hexadecimal (leading 0x); the last one fills the remaining bytes.
 func IPv4Number(s string) (netip.Addr, bool) {
 	parts := strings.Split(s, ".")
 	if len(parts) > 4 {
@@ -179,20 +177,19 @@ func IPv4Number(s string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), true
 }
 
-// isHexNumber reports whether s is 0x and hex digits, where b is a digit.
+// isHexNumber reports whether s is 0x and hex digits.
 func isHexNumber(s string) bool {
 	return len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && !strings.ContainsAny(s, "_oO")
 }
 
-// HostUID turns an ID of a host list into a UID. Tried
-// in turn: 0x and hex digits, or eight hex digits with a letter among them; an IP
-// address, where a lone number is decimal, or octal with a leading 0; the name of
-// a host; hex digits. ok is false when nothing fits or the UID would be one that
-// no host can have.
+// HostUID turns an ID of a host list into a UID. It tries, in this order: 0x and hex digits, or eight hex
+// digits of which one is a letter; an IP address, where a single number is decimal, or octal with a
+// leading 0; the name of a host; hex digits. ok is false if none matches or if no host can have the
+// UID.
 //
-// The stock sender asks for a name first, and takes the hex digits at the front of a
-// name that nobody knows. The order here gives the same UIDs except for hosts whose name
-// looks like a UID; an unknown name is none, as a session for the wrong host helps nobody.
+// The stock sender looks for a name first, and uses the hex digits at the start of an unknown name. The
+// order here gives the same UIDs, except for hosts whose name looks like a UID. An unknown name is an
+// error, because it would make a session for the wrong host.
 func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 	text := strings.TrimSpace(id)
 	if digits, has := cutHexPrefix(text); has || len(text) == 8 && strings.ContainsAny(text, "abcdefABCDEF") {
@@ -224,7 +221,7 @@ func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 	return wire.UID(n), true
 }
 
-// cutHexPrefix takes 0x off.
+// cutHexPrefix removes 0x.
 func cutHexPrefix(s string) (string, bool) {
 	if len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' {
 		return s[2:], true
@@ -246,8 +243,7 @@ type ListedHost struct {
 	Fingerprint string // as written, empty if none
 }
 
-// Hosts returns a Set that adds the hosts of a value: IDs with commas between, or
-// @file. listText starts the message about a file that cannot be read.
+// Hosts returns a Set that adds the hosts of a value: IDs separated by commas, or @file.
 func (r *Resolver) Hosts(p *[]ListedHost) func(string) error {
 	return func(v string) error {
 		if file, ok := strings.CutPrefix(v, "@"); ok {
@@ -292,7 +288,7 @@ func (r *Resolver) addHost(p *[]ListedHost, e store.ListEntry) error {
 		return errTooManyHosts
 	}
 	uid, ok := r.HostUID(e.Name)
-	if !ok || uid == 0 { // 0 would end the list in every message
+	if !ok || uid == 0 { // 0 ends the list in every message
 		return &Error{Text: "Invalid UID " + e.Name, Allowed: "0x and hex digits, an IP address, or the name of a host"}
 	}
 	*p = append(*p, ListedHost{Name: e.Name, UID: uid, Fingerprint: e.Fingerprint})

@@ -9,7 +9,7 @@ import (
 // Exit codes that both commands share, with the numbers of stock.
 const (
 	ExitOK     = 0
-	ExitUsage  = 1 // options, lists, directories
+	ExitUsage  = 1 // options, lists, directories, files of results
 	ExitNet    = 2 // addresses, socket
 	ExitKey    = 3 // key files
 	ExitLog    = 4 // log file
@@ -21,11 +21,11 @@ const (
 type Option struct {
 	Letter byte   // 0: only the long name exists
 	Name   string // long name, without dashes
-	Arg    string // what the value is called in help; empty = a flag
-	Group  string // heading in help; rows of one group stand together
-	Help   string // one or several lines: what it does, unit, range, default; empty: not listed
-	// Set takes the value ("" for a flag). It is called once for each time the
-	// option is given, so it decides whether repeats replace or add. ErrHelp and
+	Arg    string // name of the value in help; empty = a flag
+	Group  string // heading in help; rows of one group must be neighbours
+	Help   string // one or several lines: effect, unit, range, default; empty: not listed
+	// Set takes the value ("" for a flag). It is called each time the option is given, so it
+	// decides whether a repeated option replaces or adds. ErrHelp and
 	// ErrVersion end the walk as --help and --version do.
 	Set func(value string) error
 }
@@ -34,11 +34,11 @@ type Option struct {
 type Command struct {
 	Name     string
 	Purpose  string // one line
-	Operands string // as shown after the options
+	Operands string // shown after the options
 	Examples string
 	Exits    string // the exit codes, one a line
 	Version  string
-	About    string // what --version says besides, if anything
+	About    string // second line of --version, if any
 	Options  []Option
 }
 
@@ -48,20 +48,18 @@ var (
 	ErrVersion = errors.New("version wanted")
 )
 
-// UsageError is an error in the form of the command line, which is answered
-// with the usage text.
+// UsageError is an error in the form of the command line. The usage text follows it.
 type UsageError struct{ Text string }
 
 func (e *UsageError) Error() string { return e.Text }
 
-// Error is what is wrong with a value and the exit code that goes with it. Text
-// is that of the stock program. When Allowed is set, the option as it was
-// written follows after a colon, then what would be right.
+// Error is an error about a value, with an exit code. Text is that of the stock program. If Allowed is
+// set, the option as it was written follows after a colon, and then the allowed values.
 type Error struct {
 	Code    int // 0 means ExitUsage
 	Text    string
 	Allowed string
-	option  string // as written, filled in by Parse
+	option  string // as written, set by Parse
 }
 
 func (e *Error) Error() string {
@@ -85,12 +83,11 @@ func ExitCode(err error) int {
 	return ExitUsage
 }
 
-// Fail makes an Error with exit code 1 and a text that is complete.
+// Fail returns an Error with exit code 1 and a complete text.
 func Fail(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
 
-// Parse walks args, which does not include the command's own name, and returns
-// the operands in order. The error is ErrHelp, ErrVersion, a *UsageError, or
-// what a Set returned with the option named in it.
+// Parse reads args, which does not include the command's own name, and returns the operands in order.
+// The error is ErrHelp, ErrVersion, a *UsageError, or that of a Set with the option named in it.
 func (c *Command) Parse(args []string) (operands []string, err error) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -112,7 +109,7 @@ func (c *Command) Parse(args []string) (operands []string, err error) {
 	return operands, nil
 }
 
-// short handles a bundle of letters; rest are the arguments behind it.
+// short reads a bundle of letters; rest are the arguments behind it.
 func (c *Command) short(bundle string, rest []string) ([]string, error) {
 	for i := 0; i < len(bundle); i++ {
 		o := c.byLetter(bundle[i])
@@ -137,7 +134,7 @@ func (c *Command) short(bundle string, rest []string) ([]string, error) {
 	return rest, nil
 }
 
-// long handles what stood behind two dashes.
+// long reads a long option, without its dashes.
 func (c *Command) long(text string, rest []string) ([]string, error) {
 	name, value, has := strings.Cut(text, "=")
 	switch name {
@@ -161,7 +158,7 @@ func (c *Command) long(text string, rest []string) ([]string, error) {
 	return rest, o.set("--"+name, value)
 }
 
-// set calls Set and puts the option as written into its error.
+// set calls Set and adds the option as written to its error.
 func (o *Option) set(written, value string) error {
 	err := o.Set(value)
 	if err == nil || err == ErrHelp || err == ErrVersion {

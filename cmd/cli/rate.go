@@ -2,9 +2,8 @@ package cli
 
 import "strings"
 
-// A rate on a command line is a whole number of Kbps of 1024 bit/s, as the stock
-// programs take it, or a decimal fraction with a unit of decimal bit/s. Both are kept
-// in bytes/s.
+// A rate on a command line is a whole number of Kbps of 1024 bit/s, as in the stock programs, or a
+// decimal fraction with a unit of decimal bit/s. Both are stored in bytes/s.
 
 // Limits of rates, bytes/s: 1 to 1073741824 Kbps, or as much in the other form.
 const (
@@ -13,16 +12,16 @@ const (
 	rateMax = 1 << 30 * kbps
 )
 
-// AllowedRates tells what ParseRate takes.
+// AllowedRates describes what ParseRate accepts.
 const AllowedRates = "1 to 1073741824 Kbps, or bit/s with k, M, G or T, as 2.5M"
 
-// rateUnits are the units in bit/s by their first letter.
+// rateUnits has the units in bit/s by their first letter.
 var rateUnits = map[byte]float64{'k': 1e3, 'm': 1e6, 'g': 1e9, 't': 1e12}
 
-// ParseRate reads a rate, bytes/s: a number, whose base follows from its prefix, counts
-// Kbps; k, M, G and T behind a decimal fraction, in either case and with or without bit,
-// bps or bit/s, count bit/s. 100000 is 102.4 Mbit/s, 100M is 100 Mbit/s. ok is false
-// for anything else and for what is out of range.
+// ParseRate reads a rate, bytes/s. A plain number, whose base follows from its prefix, means Kbps. A
+// decimal fraction with k, M, G or T, in either case and with or without bit, bps or bit/s behind it,
+// means bit/s. 100000 is 102.4 Mbit/s, 100M is 100 Mbit/s. ok is false for anything else and for a rate
+// out of range.
 func ParseRate(s string) (bytes int64, ok bool) {
 	s = strings.Trim(s, blanks)
 	if n, ok := Number(s, 0); ok {

@@ -9,44 +9,44 @@ import (
 )
 
 const (
-	// exitWait is how long a program may take to end after a signal, whatever hangs: the
-	// engine returns within engine.StopLimit, and the rest is for closing what is open.
+	// exitWait bounds the time from a signal to the end of the program, whatever hangs. The engine
+	// returns within engine.StopLimit; the rest is for closing files.
 	exitWait = 12 * time.Second
-	// toldWait is how long the line about a signal may hold up the end, lateWait how long
-	// the end of the program waits for it.
-	toldWait = time.Second
-	lateWait = 500 * time.Millisecond
+	// loggedWait is how long the log line about a signal may delay the end of the session, lateWait
+	// how long it may delay the end of the program.
+	loggedWait = time.Second
+	lateWait   = 500 * time.Millisecond
 )
 
 func exitNow() { os.Exit(ExitSignal) }
 
-// KeepPipes makes writing to a pipe that nobody reads any more an error like any other:
-// it would end the program without a word. SIGPIPE is taken and forgotten. It is not
-// ignored outright, because programs we start would inherit that.
+// KeepPipes makes a write to a closed pipe an error like any other; without it SIGPIPE would end the
+// program silently. It catches SIGPIPE rather than ignoring it, because programs that we start would
+// inherit an ignored signal.
 func KeepPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// OnSignal returns a context that ends at the first signal that asks for an end: SIGINT,
-// SIGTERM, SIGQUIT, or SIGHUP, the terminal is gone. told is called with its number. A
-// second one ends the process at once, unless either is a SIGHUP: terminals and shells
-// both send one. So does the time: a program that has not ended exitWait after the first
-// hangs in a disk, or writes to somebody who does not read. After a signal stop changes
-// none of that, since what comes after it can hang as well and the same signals still come;
-// it waits a moment for told. A SIGHUP that whoever started us ignores (nohup) stays
-// ignored. It includes [KeepPipes].
-func OnSignal(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
-	return onSignals(told, exitWait, exitNow, syscall.SIGHUP)
+// OnSignal returns a context that ends at the first SIGINT, SIGTERM, SIGQUIT or SIGHUP (the terminal was
+// closed). It calls log with the signal's number. It includes [KeepPipes].
+//
+// A second signal ends the process at once, unless one of the two is a SIGHUP, which terminals and
+// shells both send. The process also ends exitWait after the first signal: it then hangs in a disk, or
+// in writing to a program that does not read. Calling stop after a signal does not change this, because
+// the work after it can hang too; stop then waits a moment for log. A SIGHUP that our parent process
+// ignores (nohup) stays ignored.
+func OnSignal(log func(at time.Time, number int)) (ctx context.Context, stop func()) {
+	return onSignals(log, exitWait, exitNow, syscall.SIGHUP)
 }
 
-// OnStop is [OnSignal] for a program to which SIGHUP means something else.
-func OnStop(told func(at time.Time, number int)) (ctx context.Context, stop func()) {
-	return onSignals(told, exitWait, exitNow)
+// OnStop is [OnSignal] for a program that uses SIGHUP otherwise.
+func OnStop(log func(at time.Time, number int)) (ctx context.Context, stop func()) {
+	return onSignals(log, exitWait, exitNow)
 }
 
-func onSignals(told func(at time.Time, number int), wait time.Duration, exit func(), more ...os.Signal) (ctx context.Context, stop func()) {
+func onSignals(log func(at time.Time, number int), wait time.Duration, exit func(), more ...os.Signal) (ctx context.Context, stop func()) {
 	KeepPipes()
 	ctx, cancel := context.WithCancel(context.Background())
 	ch := make(chan os.Signal, 8)
-	quit, first, said := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	quit, first, logged := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	for _, sig := range append(more, syscall.SIGQUIT) {
 		if !signal.Ignored(sig) {
@@ -54,7 +54,7 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 		}
 	}
 	go func() {
-		ended, hurried := false, false
+		ended, urgent := false, false
 		for {
 			select {
 			case <-quit:
@@ -62,11 +62,11 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 			case sig := <-ch:
 				n, _ := sig.(syscall.Signal)
 				if n != syscall.SIGHUP {
-					if hurried {
+					if urgent {
 						exit()
 						return
 					}
-					hurried = true
+					urgent = true
 				}
 				if ended {
 					continue
@@ -74,16 +74,16 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 				ended = true
 				close(first)
 				time.AfterFunc(wait, exit)
-				// The line about it comes before what it leads to, unless the log hangs.
+				// The line about the signal comes before its consequences, unless the log hangs.
 				go func() {
 					defer cancel()
 					go func() {
-						told(time.Now(), int(n))
-						close(said)
+						log(time.Now(), int(n))
+						close(logged)
 					}()
 					select {
-					case <-said:
-					case <-time.After(toldWait):
+					case <-logged:
+					case <-time.After(loggedWait):
 					}
 				}()
 			}
@@ -93,7 +93,7 @@ func onSignals(told func(at time.Time, number int), wait time.Duration, exit fun
 		select {
 		case <-first:
 			select {
-			case <-said:
+			case <-logged:
 			case <-time.After(lateWait):
 			}
 		default:

@@ -25,8 +25,8 @@ func String(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
 }
 
-// List returns a Set that adds the parts of a comma-separated value; empty
-// parts count for nothing, as with strtok.
+// List returns a Set that adds the parts of a comma-separated value, without empty ones, as strtok
+// does.
 func List(p *[]string) func(string) error {
 	return func(v string) error { *p = append(*p, SplitList(v)...); return nil }
 }
@@ -68,10 +68,9 @@ func ranged(p *int, min, max int, text, unit string, base int) func(string) erro
 	}
 }
 
-// Number reads an integer: blanks may stand around it, a sign before it. Base 0 takes
-// the base from the prefix: 0x, 0, or none. ok is false when anything else stands there,
-// when no digit does, and when the number does not fit. The stock programs cut such a
-// value short without a word; nobody means that.
+// Number reads an integer, with an optional sign and blanks around it. Base 0 takes the base from the
+// prefix: 0x, 0, or none. ok is false for any other text and for a number that does not fit. The stock
+// programs silently use the part that they understand.
 func Number(s string, base int) (n int64, ok bool) {
 	s = strings.Trim(s, blanks)
 	neg := strings.HasPrefix(s, "-")
@@ -102,7 +101,7 @@ func Number(s string, base int) (n int64, ok bool) {
 	return int64(u), true
 }
 
-// blanks is what may stand around a number.
+// blanks are the characters that are allowed around a number.
 const blanks = " \t\n\v\f\r"
 
 func digit(c byte) int {
@@ -115,8 +114,8 @@ func digit(c byte) int {
 	return 99
 }
 
-// Decimal reads a decimal fraction: blanks may stand around it, a sign before it, an
-// exponent at its end. ok is false for anything else, words for infinity included.
+// Decimal reads a decimal fraction, with an optional sign and exponent, and blanks around it. ok is
+// false for anything else, including words for infinity.
 func Decimal(s string) (f float64, ok bool) {
 	s = strings.Trim(s, blanks)
 	if strings.Trim(s, "0123456789.eE+-") != "" {
@@ -146,8 +145,8 @@ func UID(p *wire.UID) func(string) error {
 
 const allowedUID = "1 to 8 hex digits, with or without 0x"
 
-// ErrText is the system's text for err as C programs print it, with no path
-// and no name of a call before it.
+// ErrText returns the system's text for err as C programs print it, without the path or the name of a
+// call.
 func ErrText(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -165,7 +164,7 @@ func ErrText(err error) string {
 	return err.Error()
 }
 
-// Count says how many of something there are: 1 file, 2 files.
+// Count formats a number of things: 1 file, 2 files.
 func Count[N int | int64 | uint64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing

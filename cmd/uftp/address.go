@@ -22,8 +22,7 @@ const (
 	ipv6Header = 40
 )
 
-// sendConfig resolves addresses and fills the engine's configuration. Errors have
-// exit code 2.
+// sendConfig resolves addresses and returns the engine's configuration. Errors have exit code 2.
 func (o *options) sendConfig() (engine.SendConfig, error) {
 	var cfg engine.SendConfig
 	public, private, err := o.addresses()
@@ -85,9 +84,8 @@ func netError(text, option, allowed string) error {
 	return &cli.Error{Code: cli.ExitNet, Text: text + " (" + option + ")", Allowed: allowed}
 }
 
-// addresses are where sessions are announced and where everything else goes. They
-// are the same unless the public address is multicast (docs/protocol.md,
-// "Addresses and ports").
+// addresses returns the address of announcements, public, and that of everything else, private. They are
+// the same unless the public address is multicast (docs/protocol.md, "Addresses and ports").
 func (o *options) addresses() (public, private netip.AddrPort, err error) {
 	const invalid = "Invalid public address or port: "
 	port, err := o.resolver.Port(o.port)
@@ -95,7 +93,7 @@ func (o *options) addresses() (public, private netip.AddrPort, err error) {
 	case err != nil:
 		return public, private, netError(invalid+err.Error(), "-p "+o.port, "1 to 65535 or the name of a service")
 	case port == 0:
-		return public, private, netError(invalid+"nobody can be reached at port 0", "-p "+o.port, "1 to 65535 or the name of a service")
+		return public, private, netError(invalid+"port 0 cannot be reached", "-p "+o.port, "1 to 65535 or the name of a service")
 	}
 	pub, err := o.resolver.Addr("ip", o.public)
 	if err != nil {
@@ -128,8 +126,7 @@ func (o *options) addresses() (public, private netip.AddrPort, err error) {
 	return public, netip.AddrPortFrom(priv, port), nil
 }
 
-// substitute replaces each x by a random number: 0 to 255, or 0 to ffff in hex in
-// an IPv6 address.
+// substitute replaces each x by a random number: 0 to 255, or 0 to ffff in hex in an IPv6 address.
 func substitute(address string) (string, error) {
 	var b strings.Builder
 	address, zone, zoned := strings.Cut(address, "%")
@@ -162,8 +159,8 @@ func random32() (uint32, error) {
 	return binary.BigEndian.Uint32(b[:]), nil
 }
 
-// withoutZone takes the zone off a group: the outgoing interface stands for it, and
-// receivers are told the bare address.
+// withoutZone removes the zone of a group: the outgoing interface replaces it, and receivers get the
+// bare address.
 func withoutZone(a netip.AddrPort) netip.AddrPort {
 	if !a.Addr().IsMulticast() {
 		return a
@@ -171,8 +168,8 @@ func withoutZone(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 }
 
-// session is the group ID and instance: those of the restart file, one instance
-// on, or a new random group.
+// session returns the group ID and instance: those of the restart file with the next instance, or a new
+// random group.
 func (o *options) session() (group uint32, instance uint8, err error) {
 	if o.restartName != "" && o.resume.Group != 0 {
 		return o.resume.Group, o.resume.Instance + 1, nil
@@ -183,7 +180,7 @@ func (o *options) session() (group uint32, instance uint8, err error) {
 	return group, 0, err
 }
 
-// closedGroup is the hosts that were listed; none means an open group.
+// closedGroup returns the listed hosts; none means an open group.
 func (o *options) closedGroup() []sender.Host {
 	var hosts []sender.Host
 	for _, h := range o.hosts {

@@ -27,7 +27,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the command; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	cli.KeepPipes()
-	begin := cli.OnBegin() // first of all: unasked for, the signal ends us
+	begin := cli.OnBegin() // first: until then the signal would end this process
 	host, err := cli.NewHost()
 	if err != nil {
 		fmt.Fprintf(stderr, "Couldn't list network interfaces: %s\n", cli.ErrText(err))
@@ -50,7 +50,8 @@ func run(args []string, stdout, stderr *os.File) int {
 	return out.exit(o.send(out, begin))
 }
 
-// send is the session, which begins early when begin says so; it returns the exit code.
+// send runs the session, and further ones if necessary, and returns the exit code. A value from begin
+// ends the registration early.
 func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	keys, err := o.prepare(warn)
@@ -64,7 +65,7 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	first, left := o.sendOnce(out, keys, begin, nil)
 	exit := verdict(first, left)
 	for left != nil {
-		warn(fmt.Sprintf("Beginning a new session for %s that left with a file that was given up", cli.Count(len(left.hosts), "receiver")))
+		warn(fmt.Sprintf("Beginning a new session for %s that left when a file was given up", cli.Count(len(left.hosts), "receiver")))
 		var code int
 		if code, left = o.sendOnce(out, keys, nil, left); code == int(sender.ExitSignal) {
 			return code
@@ -73,8 +74,8 @@ func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	return exit
 }
 
-// verdict is the exit code of the command when its first session ended with code first. If
-// everybody has left that one with a file that was given up, nobody had that file.
+// verdict returns the exit code of the command if its first session ended with code first. If all
+// receivers left that session when a file was given up, no receiver has that file.
 func verdict(first int, left *leavers) int {
 	if left != nil && first == int(sender.ExitNoFileInfo) {
 		return int(sender.ExitNoFile)
@@ -82,15 +83,15 @@ func verdict(first int, left *leavers) int {
 	return first
 }
 
-// leavers are receivers that left a session because a file was given up, as stock ones do.
-// They get the other files in a new one.
+// leavers are receivers that left a session because a file was given up, as stock receivers do. They get
+// the other files in a new session.
 type leavers struct {
 	hosts   []sender.Host
 	without map[string]bool // paths of the files that were given up
 }
 
-// sendOnce is one session, of again if that is not nil; it returns the exit code and those
-// that another session is for.
+// sendOnce runs one session, for the receivers of again if that is not nil. It returns the exit code, and
+// the receivers that need another session.
 func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, again *leavers) (int, *leavers) {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	cfg, err := o.sendConfig()
@@ -155,18 +156,18 @@ func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, aga
 		o.writeRestart(out, &res, &cfg)
 	}
 	rep.Finish(time.Now(), res)
-	if ctx.Err() != nil { // a signal, if only in the last moment
+	if ctx.Err() != nil { // a signal, even in the last moment
 		return int(res.Exit), nil
 	}
 	return int(res.Exit), lost.leavers(&res)
 }
 
-// givenUp learns from the events of a session which files were given up.
+// givenUp collects the files that were given up, from the events of a session.
 type givenUp struct {
-	path    string          // of the present file
-	without map[string]bool // those of this session and of the ones before
-	some    bool            // one of this session
-	others  bool            // there are files that were not
+	path    string          // of the current file
+	without map[string]bool // files given up in this session and those before
+	some    bool            // this session gave up a file
+	others  bool            // this session has files that it did not give up
 }
 
 func newGivenUp(again *leavers) *givenUp {
@@ -192,7 +193,7 @@ func (g *givenUp) hear(ev machine.Event) {
 	}
 }
 
-// leavers returns those that another session is for, nil if there is nobody or nothing to send.
+// leavers returns the receivers that need another session, nil if there are none or nothing to send.
 func (g *givenUp) leavers(res *engine.SendResult) *leavers {
 	if len(res.Left) == 0 || !g.some || !g.others {
 		return nil
@@ -207,7 +208,7 @@ func (g *givenUp) leavers(res *engine.SendResult) *leavers {
 // screenTick is how often the engine is asked for numbers to show.
 const screenTick = 200 * time.Millisecond
 
-// socketError puts the words of the stock sender before what went wrong.
+// socketError puts the stock sender's text before err.
 func socketError(err error, port string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &cli.Error{Code: cli.ExitNet, Text: "Error binding socket: " + cli.ErrText(err) + " (-u " + port + ")"}
@@ -215,7 +216,7 @@ func socketError(err error, port string) error {
 	return &cli.Error{Code: cli.ExitNet, Text: "Error opening socket: " + err.Error()}
 }
 
-// outputs is where a session is reported.
+// outputs are the places where a session is reported.
 type outputs struct {
 	all    outfile.Outputs
 	stderr io.Writer
@@ -267,7 +268,7 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 	return out, nil
 }
 
-// close closes the outputs. Some file systems report only now what was not written.
+// close closes the outputs. Some file systems report a failed write only here.
 func (out *outputs) close() {
 	out.screen.Close()
 	if err := out.status.Close(); err != nil {
@@ -283,15 +284,15 @@ func (out *outputs) close() {
 	}
 }
 
-// exit closes the outputs and returns the exit code of a session that ended with code:
-// success takes that all outputs were written.
+// exit closes the outputs and returns the exit code of a session that ended with code. It is a success
+// only if all outputs were written.
 func (out *outputs) exit(code int) int {
 	out.close()
 	return out.all.Exit(code, code == cli.ExitOK)
 }
 
-// restartClient is the record of a receiver. Its fingerprint, if one was listed or
-// stood in an earlier restart file, is kept for a sender that can use it.
+// restartClient returns the record of a receiver, with the fingerprint from a list or an earlier restart
+// file, if any.
 func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 	for _, c := range o.resume.Clients {
 		if c.UID == uid && !c.IsProxy {

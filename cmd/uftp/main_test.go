@@ -135,7 +135,7 @@ func TestAddresses(t *testing.T) {
 		{"-I eth0/6 f", "IP version mismatch between public and interface addresses", false, 0, 0},
 		{"-M 300.1.1.1 f", "Invalid public address or port: Name or service not known", false, 0, 0},
 		{"-P 300.1.1.1 f", "Invalid private address: Name or service not known", false, 0, 0},
-		{"-p 0 f", "Invalid public address or port: nobody can be reached at port 0", false, 0, 0},
+		{"-p 0 f", "Invalid public address or port: port 0 cannot be reached", false, 0, 0},
 		{"-p 99x f", "Invalid public address or port: Name or service not known", false, 0, 0},
 		{"-u 99x f", "Error getting bind address: Name or service not known", false, 0, 0},
 	}

@@ -8,12 +8,12 @@ import (
 	"uftp/wire"
 )
 
-// warnMTU returns a line when data packets are longer than the interface that they leave by
-// takes in one piece, "" when they are not or nobody knows.
+// warnMTU returns a warning if data packets are longer than the MTU of the outgoing interface, "" if they
+// are not or the MTU is unknown.
 func warnMTU(cfg *engine.SendConfig) string {
 	out := cfg.Net.MulticastIf
 	if out == nil || cfg.Session.Unicast {
-		return "" // a route decides
+		return "" // the route decides about the interface
 	}
 	i, err := net.InterfaceByIndex(out.Index)
 	if err != nil {
@@ -26,7 +26,7 @@ func mtuWarning(name string, mtu, block, packet int) string {
 	if mtu <= 0 || packet <= mtu {
 		return ""
 	}
-	text := fmt.Sprintf("Warning: packets of %d bytes are longer than the MTU of %s, %d: they travel in fragments, all are lost with one",
+	text := fmt.Sprintf("Warning: packets of %d bytes are longer than the MTU of %s, %d: they are fragmented, and lost if one fragment is lost",
 		packet, name, mtu)
 	if fits := (block - (packet - mtu)) &^ 3; fits >= wire.MinBlockSize {
 		text += fmt.Sprintf(" (-b %d fits)", fits)

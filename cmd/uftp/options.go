@@ -22,8 +22,7 @@ import (
 	"uftp/wire"
 )
 
-// options is the command line, checked as far as that goes without opening
-// anything but lists.
+// options is the command line. It is checked as far as possible without opening any files but lists.
 type options struct {
 	resolver *cli.Resolver
 	host     cli.Host
@@ -82,7 +81,7 @@ type options struct {
 	tfmcc       bool
 	ccText      string
 	cryptOptions
-	windows    bool // -y: without effect, as in the stock sender on other systems than Windows
+	windows    bool // -y: no effect, as in the stock sender on systems other than Windows
 	logFile    string
 	logSizeMB  int
 	logCount   int
@@ -130,29 +129,29 @@ const examples = `  Send a file at 100 Mbit/s to every receiver that listens:
       uftp @DELETE:disk.img @FREESPACE
 `
 
-const exits = `   0  the end was reached; a receiver took a file and confirmed the session
-   1  an option or a list is wrong; a restart or status file
+const exits = `   0  the session is complete; a receiver took a file and confirmed the session
+   1  an option or a list; a restart or status file
    2  addresses, interface or socket
    3  keys
    4  the log file, the key log or the capture
    6  SIGINT, SIGTERM, SIGQUIT or SIGHUP
-   7  nobody registered; with -q somebody is missing
-   8  nobody answered the announcement of a file; with -q somebody did not
-   9  nobody finished a file, or it could not be read to its end;
-      with -q somebody did not
-  10  the end was reached but no file was accepted
-      and confirmed; with -q a receiver did not confirm the session
-Instead of 0 the code is 1 or 4 when something could not be written: 1 for the
-status or restart file, 4 for all else.
+   7  no receiver registered; with -q: a receiver is missing
+   8  no receiver answered the announcement of a file; with -q: one did not
+   9  no receiver finished a file, or it could not be read to its end;
+      with -q: one did not finish it
+  10  the session is complete, but no receiver accepted a file and confirmed
+      the session; with -q: one did not confirm it
+If some output could not be written, the code is not 0 but 1 for the status or
+restart file, and 4 for everything else.
 `
 
 // command is the table of options.
 func (o *options) command() *cli.Command {
 	const (
-		what    = "What is sent, and under which name"
-		who     = "Who receives"
+		what    = "Files and their names"
+		who     = "Receivers"
 		network = "Network"
-		pace    = "Rate, repair and patience"
+		pace    = "Rate, repair and limits"
 		secret  = "Encryption"
 		ignored = " (ignored without -Y)"
 		output  = "Output"
@@ -164,53 +163,53 @@ func (o *options) command() *cli.Command {
 		Examples: examples, Exits: exits,
 		Options: slices.Concat([]cli.Option{
 			{Letter: 'i', Name: "file-list", Arg: "FILE", Group: what, Set: o.setFileList,
-				Help: "send what FILE lists, one path a line; - is standard input\n(at most 10000 lines; operands are then ignored)"},
+				Help: "send the paths in FILE, one a line; - is standard input (at most\n10000 lines; operands are ignored)"},
 			{Letter: 'D', Name: "dest-name", Arg: "NAME", Group: what, Set: o.setDestName,
-				Help: "name at the receivers; a directory when several files are sent\n(default: the last part of each path)"},
+				Help: "name at the receivers; for several files, of a directory\n(default: the last part of each path)"},
 			{Letter: 'o', Name: "dest-is-dir", Group: what, Set: cli.Flag(&o.destIsDir),
-				Help: "the name of -D is a directory even for a single file"},
+				Help: "the name of -D is that of a directory even for a single file"},
 			{Letter: 'E', Name: "base-dir", Arg: "DIR[,DIR...]", Group: what, Set: cli.List(&o.bases),
-				Help: "cut DIR off the paths and keep what follows as the name;\npaths outside are skipped"},
+				Help: "remove DIR from the paths and use the rest as the name; skip\npaths outside DIR"},
 			{Letter: 'X', Name: "exclude", Arg: "FILE", Group: what, Set: o.setExclude,
-				Help: "do not send what FILE lists, one path a line (at most 500)"},
+				Help: "do not send the paths in FILE, one a line (at most 500)"},
 			{Letter: 'l', Name: "follow-links", Group: what, Set: cli.Flag(&o.followLnk),
-				Help: "send what symbolic links point to (default: the links)"},
+				Help: "send the files that symbolic links point to (default: the links)"},
 			{Letter: 'z', Name: "sync", Group: what, Set: cli.Flag(&o.sync),
-				Help: "send only what is newer than what a receiver has"},
+				Help: "send only files that are newer than those of a receiver"},
 			{Letter: 'Z', Name: "sync-preview", Group: what,
 				Set:  func(string) error { o.sync, o.preview = true, true; return nil },
-				Help: "as -z, but only tell what would be sent"},
+				Help: "like -z, but only report what would be sent"},
 
 			{Letter: 'H', Name: "hosts", Arg: "ID[,ID...] | @FILE", Group: who, Set: o.setHosts,
-				Help: "send to these receivers only: 0x and hex digits, IP address or host\nname; @FILE lists them one a line (default: all that answer)"},
+				Help: "send only to these receivers: 0x and hex digits, IP address or host\nname; @FILE lists them, one a line (default: all that answer)"},
 			{Letter: 'j', Name: "proxy-list", Arg: "FILE", Group: who, Set: o.setProxies,
-				Help: "send through the proxies that FILE lists (not supported yet)"},
+				Help: "send through the proxies in FILE (not supported yet)"},
 			{Letter: 'f', Name: "restart", Group: who, Set: cli.Flag(&o.restart),
-				Help: "write _group_ID_restart here when a receiver did not get everything\n(with -Y give the same -k each time: receivers resume for that key)"},
+				Help: "write _group_ID_restart here if a receiver did not get everything\n(with -Y use the same -k each time: receivers resume for that key)"},
 			{Letter: 'F', Name: "resume", Arg: "FILE", Group: who, Set: o.setResume,
-				Help: "send the rest of the session that left the restart file FILE\n(implies -f; not with -H, -j or -z; instead of -i)"},
+				Help: "send the rest of the session that wrote the restart file FILE\n(implies -f; not with -H, -j or -z; replaces -i)"},
 			{Name: "register-count", Arg: "N", Group: who,
 				Set:  cli.Int(&o.registerCount, 1, sender.MaxClients, "Invalid register count", "receivers"),
-				Help: "begin as soon as N receivers are registered (1 to 100000), or when\nthe time for registration is over, with those that are there; signal\nUSR2 begins at once"},
+				Help: "begin as soon as N receivers have registered (1 to 100000), or when\nthe time for registration is over; signal USR2 begins at once"},
 			{Name: "register-quiet", Arg: "SECONDS", Group: who, Set: o.setRegisterQuiet,
-				Help: "begin when no new receiver came for that long (0.001 to 3600)"},
+				Help: "begin when no new receiver has registered for so long\n(0.001 to 3600)"},
 			{Name: "register-wait", Arg: "SECONDS", Group: who, Set: o.setRegisterWait,
-				Help: "how long to wait for receivers: for N of them, for all of -H, or for\nwhoever comes (0 to 86400; default: 0, as the stock sender: -s rounds,\nabout 2 s on a local network, 30 s if nobody comes)"},
+				Help: "how long to wait for receivers: for N of them, for all of -H, or for\nany (0 to 86400; default: 0, as the stock sender: -s rounds, about\n2 s on a local network, 30 s if no receiver answers)"},
 			{Name: "roaming", Group: who, Set: cli.Flag(&o.roaming),
 				Help: "accept a receiver's packets from any address; for networks that\ntranslate addresses. In clear sessions anybody who knows the UID can\nthen forge them, in encrypted ones every receiver"},
 			{Letter: 'q', Name: "quit-on-error", Group: who, Set: cli.Flag(&o.quitOnError),
-				Help: "give up as soon as a receiver is missing, lost or aborts"},
+				Help: "end as soon as a receiver is missing, is lost or aborts"},
 
 			{Letter: 'M', Name: "public-address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.public),
-				Help: "where sessions are announced: a multicast address, or the unicast or\nbroadcast address to send everything to (default: 230.4.4.1)"},
+				Help: "address of announcements: a multicast address, or the unicast or\nbroadcast address for everything (default: 230.4.4.1)"},
 			{Letter: 'P', Name: "private-address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.private),
 				Help: "multicast address for the data; each x is replaced by a random part\n(default: 230.5.5.x; must be given with an IPv6 -M)"},
 			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: cli.String(&o.port),
 				Help: "UDP port of the receivers (default: 1044)"},
 			{Letter: 'u', Name: "source-port", Arg: "PORT", Group: network, Set: cli.String(&o.sourcePort),
-				Help: "UDP port to send from (default: 0, any that is free)"},
+				Help: "UDP port to send from (default: 0, any free one)"},
 			{Letter: 'I', Name: "interface", Arg: "INTERFACE", Group: network, Set: o.setInterface,
-				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: one with a carrier, if it can be that of the route)"},
+				Help: "name or index, with /4 or /6 for the family, or address; the family is\nthat of -M (default: one with a carrier, if possible that of the route)"},
 			{Letter: 'U', Name: "uid", Arg: "UID", Group: network, Set: cli.UID(&o.uid),
 				Help: "ID of this sender, hex (default: from the interface's address)"},
 			{Letter: 't', Name: "ttl", Arg: "N", Group: network, Set: cli.Int(&o.ttl, 1, 255, "Invalid ttl", "hops"),
@@ -221,85 +220,85 @@ func (o *options) command() *cli.Command {
 				Set:  cli.Int(&o.bufBytes, 65536, 104857600, "Invalid receive buffer size", "bytes"),
 				Help: "socket buffers (65536 to 104857600, default: 4194304)"},
 			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, 64, "Invalid number of workers", ""),
-				Help: "threads that read the files and seal them (0 to 64; default: 0, the\none that sends does it, unless the cipher costs)"},
+				Help: "extra threads that read and encrypt (0 to 64; default: 0, or chosen\nautomatically for slow ciphers)"},
 			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
 				Help: "do not let the kernel cut large sends into datagrams"},
 			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
-				Help: "do not let the kernel join datagrams that arrive"},
+				Help: "do not let the kernel join received datagrams"},
 			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
-				Help: "use the slower network code that every system has"},
+				Help: "use the slower network code that works on every system"},
 
 			{Letter: 'R', Name: "rate", Arg: "RATE", Group: pace, Set: o.setRate,
-				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824; default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G; -1: as fast as the interface\ntakes it; auto[:init=RATE][:max=RATE]: as fast as the receivers take\nit without losing much"},
+				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824; default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G; -1: as fast as the interface\ncan send; auto[:init=RATE][:max=RATE]: as fast as the receivers can\nreceive without losing much"},
 			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: pace,
 				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
-				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
+				Help: "bytes of the file in a datagram (512 to 8800, default: 1300)"},
 			{Letter: 's', Name: "robustness", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.robust, 10, 50, "Invalid robustness factor", ""),
-				Help: "how often messages are repeated before a receiver counts as lost\n(10 to 50, default: 20)"},
+				Help: "how often a message is repeated before a receiver counts as lost\n(10 to 50, default: 20)"},
 			{Letter: 'r', Name: "grtt", Arg: "INIT[:MIN:MAX]", Group: pace, Set: o.setGRTT,
-				Help: "group round-trip time to start with and its limits, seconds\n(each 0.001 to 1000, default: 0.5:0.01:15)"},
+				Help: "initial group round-trip time and its limits, seconds\n(each 0.001 to 1000, default: 0.5:0.01:15)"},
 			{Letter: 'a', Name: "max-passes", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.maxPasses, 1, 65535, "Invalid max passes", "passes"),
-				Help: "give up receivers that lack something after N passes over a file\n(1 to 65535, default: 65535)"},
+				Help: "give up receivers that still miss blocks after N passes over a file\n(1 to 65535, default: 65535)"},
 			{Name: "stall-passes", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.stallPasses, 0, 65535, "Invalid stall passes", "passes"),
-				Help: "give up a receiver that in N passes in a row, and 40 seconds, does\nnot come to lack less by a quarter (0 = never to 65535, default: 20)"},
+				Help: "give up a receiver whose missing blocks do not become a quarter fewer\nin N passes in a row and 40 seconds (0 to 65535, 0: never;\ndefault: 20)"},
 			{Letter: 'N', Name: "max-nak-percent", Arg: "PERCENT", Group: pace,
 				Set:  cli.Int(&o.maxNAKPct, 0, 100, "Invalid max_nak_pct", "percent"),
-				Help: "a receiver that asks for more of a section is too slow\n(0 to 100, default: 100, never)"},
+				Help: "count a receiver that NAKs more than PERCENT of a section\n(0 to 100, default: 100, never)"},
 			{Letter: 'm', Name: "max-nak-count", Arg: "N", Group: pace,
 				Set:  cli.Int(&o.maxNAKCount, 1, 1000, "Invalid max nak count", ""),
-				Help: "how often it may do so before it is given up (1 to 1000, default: 1)"},
+				Help: "give a receiver up after N such counts (1 to 1000, default: 1)"},
 			{Letter: 'W', Name: "max-time", Arg: "PERCENT", Group: pace,
 				Set:  cli.Int(&o.txWeight, 110, 10000, "Invalid txweight", "percent"),
-				Help: "time a file may take, percent of the time that its size and -R give\n(110 to 10000, default: no limit)"},
+				Help: "time limit for a file, percent of the time for its size at rate -R\n(110 to 10000, default: no limit)"},
 			{Letter: 'C', Name: "congestion-control", Arg: "TYPE", Group: pace, Set: o.setCC,
 				Help: "none or tfmcc[:min=RATE][:init=RATE][:max=RATE], which is not supported\nyet (default: none)"},
 
 			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: secret, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
-				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + ",\naes256-gcm is a good choice (default: none)"},
+				Help: strings.Join(cli.Ciphers[:5], ", ") + ",\n" + strings.Join(cli.Ciphers[5:], ", ") + ";\naes256-gcm is a good choice (default: none)"},
 			{Letter: 'h', Name: "hash", Arg: "HASH", Group: secret, Set: cli.OneOf(&o.hash, cli.Hashes, "Invalid hashtype"),
 				Help: strings.Join(cli.Hashes, ", ") + ignored + "\n(default: sha256)"},
 			{Letter: 'w', Name: "signature", Arg: "TYPE", Group: secret, Set: cli.OneOf(&o.signature, cli.Signatures, "Invalid sigtype"),
-				Help: "hmac, or keyex: each datagram signed with a key, slow\n(ignored without -Y and with GCM and CCM; default: hmac)"},
+				Help: "hmac, or keyex: sign each datagram with the private key, slow\n(ignored without -Y and with GCM and CCM; default: hmac)"},
 			{Letter: 'e', Name: "key-exchange", Arg: "TYPE[:CURVE]", Group: secret, Set: cli.Exchange(&o.exchange),
 				Help: strings.Join(cli.Exchanges, ", ") + ignored + "; CURVE one of\n" + identity.CurveNames() +
 					"\n(default: ecdh_ecdsa:prime256v1, or ecdh_rsa with an RSA key)"},
 			{Letter: 'c', Name: "client-auth", Group: secret, Set: cli.Flag(&o.clientAuth),
-				Help: "receivers must show a key, that of their fingerprint if -H lists one\n(ignored without -Y)"},
+				Help: "require receivers to prove a key (the one whose fingerprint -H lists,\nif any; ignored without -Y)"},
 			{Letter: 'k', Name: "key-file", Arg: "FILE", Group: secret, Set: cli.String(&o.keyFile),
-				Help: "private key of this sender, PEM (ignored without -Y; default: a new\nkey, gone at the end)"},
+				Help: "private key of this sender, PEM (ignored without -Y; default: a new\nkey, lost at the end)"},
 			{Letter: 'K', Name: "new-key", Arg: "BITS|CURVE", Group: secret, Set: cli.String(&o.newKey),
-				Help: "make a new key: 512 to 2048 bits of RSA, or a curve; with -k, store it\nthere (ignored without -Y; default: prime256v1, 2048 for RSA)"},
+				Help: "create a new key: 512 to 2048 bits of RSA, or a curve; with -k, store\nit there (ignored without -Y; default: prime256v1, 2048 for RSA)"},
 			{Name: "allow-large-rsa", Group: secret, Set: cli.Flag(&o.largeRSA),
-				Help: "take RSA keys of up to 4096 bits, which crash stock receivers"},
+				Help: "accept RSA keys of up to 4096 bits, which crash stock receivers"},
 			{Name: "keylog", Arg: "FILE", Group: secret, Set: cli.String(&o.keyLog),
-				Help: "append what opens captures of this session to FILE; whoever reads it\ncan read them"},
+				Help: "append the secrets of this session to FILE; with it anybody can\ndecrypt captures of the session"},
 
 			{Letter: 'x', Name: "log-level", Arg: "N", Group: output, Set: cli.Int(&o.logLevel, 0, math.MaxInt, "Invalid log level", ""),
 				Help: "0 errors, 1 warnings, 2 normal, 3 round-trip times and repair,\n4 addresses, 5 and above every datagram (default: 2)"},
 			{Letter: 'T', Name: "timestamps", Group: output, Set: cli.Flag(&o.stamps),
-				Help: "time and session before each log line"},
+				Help: "write time and session before each log line"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
 				Help: "append the log to FILE, with -T (default: standard error)"},
 			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
 				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
 			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
-				Help: "how many old log files are kept with -g (1 to 1000, default: 5)"},
+				Help: "how many old log files to keep with -g (1 to 1000, default: 5)"},
 			{Letter: 'S', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
-				Help: "append results for scripts to FILE; @LOG puts them into the log"},
+				Help: "append results for scripts to FILE; @LOG writes them to the log"},
 			{Name: "json", Group: output, Set: cli.Flag(&o.json),
-				Help: "write one JSON object a line on standard output for each event"},
+				Help: "write each event to standard output, one JSON object a line"},
 			{Name: "no-progress", Group: output, Set: cli.Flag(&o.noProgress),
-				Help: "log lines instead of the live display on a terminal"},
+				Help: "on a terminal, write log lines instead of the live display"},
 			{Letter: 'y', Name: "windows-cng", Group: output, Set: cli.Flag(&o.windows),
-				Help: "no effect; taken because scripts for Windows give it"},
+				Help: "no effect; accepted because scripts for Windows use it"},
 		}, o.capture.Rows(output)),
 	}
 }
 
-// parse walks the command line and checks what only shows at its end.
+// parse reads the command line and checks options against each other.
 func (o *options) parse(cmd *cli.Command, args []string) error {
 	operands, err := cmd.Parse(args)
 	if err != nil {
@@ -312,10 +311,10 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return err
 	}
 	switch {
-	case o.restartName != "": // scripts add -F behind the options of the first attempt
+	case o.restartName != "": // scripts add -F to the options of the first attempt
 		o.operands = o.resume.Operands
 		if o.fileLists > 0 {
-			o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring -i, the restart file lists what is sent")
+			o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring -i: the restart file lists the files to send")
 		}
 	case len(o.listed) > 0:
 		o.operands = o.listed
@@ -327,7 +326,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return &cli.UsageError{}
 	}
 	if slices.Contains(o.operands, "") {
-		return cli.Fail("An operand is empty; . is the current directory, if you mean that")
+		return cli.Fail("An operand is empty; use . for the current directory")
 	}
 	if len(operands) > 0 {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring paths specified on command line")
@@ -336,7 +335,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), store.MaxOperands)
 	}
 	if o.rateAuto.On && o.txWeight > 0 {
-		return &cli.Error{Text: "Error: -W has no meaning with -R auto", Allowed: "-W with a fixed rate"}
+		return &cli.Error{Text: "Error: -W needs a fixed rate, not -R auto", Allowed: "-W with a fixed rate"}
 	}
 	if o.logSizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
@@ -345,12 +344,12 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 		return err
 	}
 	if slices.ContainsFunc(o.operands, o.capture.Within) {
-		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: "+o.capture.Path+" changes while it is sent, it lies in a directory that is sent (--pcap)"))
+		o.resolver.Warnings = append(o.resolver.Warnings, cli.Clean("Warning: "+o.capture.Path+" changes while it is sent: it is in a directory that is sent (--pcap)"))
 	}
 	return o.gatherPins()
 }
 
-// checkFeatures refuses what the protocol has and this version has not.
+// checkFeatures refuses features of the protocol that this version does not have.
 func (o *options) checkFeatures() error {
 	if err := o.cryptOptions.check(); err != nil {
 		return err
@@ -387,19 +386,19 @@ func (o *options) setRate(v string) error {
 	return nil
 }
 
-// autoInit is where -R auto starts, bytes/s: 10 Mbit/s are gentle on most networks, and
-// with a few receivers one 1000 times as fast is reached within a second or two.
+// autoInit is the initial rate of -R auto, bytes/s. 10 Mbit/s are harmless on most networks, and with a
+// few receivers the rate can grow 1000 times within a second or two.
 const autoInit = 10_000_000 / 8
 
-// unlimitedLoss is the share of blocks up to which -R -1 stays without limit.
+// unlimitedLoss is the share of lost blocks up to which -R -1 has no limit.
 const unlimitedLoss = 0.2
 
-// fillWorkers returns how many workers read and seal the data.
+// fillWorkers returns the number of workers that read and encrypt.
 func (o *options) fillWorkers() int {
 	if o.workers >= 0 {
 		return o.workers
 	}
-	cipher, _ := handshake.CipherByName(o.cipher) // a wrong name was refused, none is CipherNone
+	cipher, _ := handshake.CipherByName(o.cipher) // a wrong name was refused before; none is CipherNone
 	return engine.DefaultWorkers(runtime.GOMAXPROCS(0), cipher, aead.Accelerated(cipher))
 }
 

@@ -33,10 +33,10 @@ type cryptOptions struct {
 	keyLog     string
 }
 
-// rsaBitsFresh is the size of a key that is made when only the exchange was named.
+// rsaBitsFresh is the size of a new key if only the exchange is given.
 const rsaBitsFresh = 2048
 
-// crypt is an encrypted session before its addresses are known.
+// crypt has the algorithms and the key of an encrypted session.
 type crypt struct {
 	suite handshake.Suite
 	curve identity.Curve
@@ -53,7 +53,7 @@ func (o *cryptOptions) bitsMax() int {
 	return identity.RSABitsMaxStock
 }
 
-// check tells what is wrong with the options as they stand together.
+// check checks the options against each other.
 func (o *cryptOptions) check() error {
 	if !o.on() || o.newKey == "" {
 		return nil
@@ -62,8 +62,8 @@ func (o *cryptOptions) check() error {
 	return err
 }
 
-// keyKind is the kind of key the options ask for. Command lines for stock may name
-// a size and leave the exchange to the default, which was one with an RSA key.
+// keyKind returns the kind of key that the options need. Command lines for the stock program may give a
+// size without an exchange, because its default exchange uses an RSA key.
 func (o *cryptOptions) keyKind() identity.Kind {
 	bits, isSize := cli.Number(o.newKey, 10)
 	switch {
@@ -74,8 +74,7 @@ func (o *cryptOptions) keyKind() identity.Kind {
 	return identity.EC
 }
 
-// prepare reads or makes the key. Errors have exit code 3. warn takes lines for
-// the user.
+// prepare reads or creates the key. Errors have exit code 3. warn takes lines for the user.
 func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
 	if !o.on() {
 		return nil, nil
@@ -93,7 +92,7 @@ func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
 		spec = &identity.Spec{Kind: o.keyKind(), Bits: rsaBitsFresh, Curve: identity.P256}
 	}
 	if err := cli.NoCores(); err != nil {
-		warn("Warning: a core file of this program would hold keys: " + cli.ErrText(err))
+		warn("Warning: a core file of this program would contain keys: " + cli.ErrText(err))
 	}
 	var err error
 	if c.key, err = cli.LoadKey(o.keyFile, spec, warn); err != nil {
@@ -106,7 +105,7 @@ func (o *cryptOptions) prepare(warn func(line string)) (*crypt, error) {
 	return c, nil
 }
 
-// choose fills in the algorithms, some of which depend on the key.
+// choose selects the algorithms, some of which depend on the key.
 func (c *crypt) choose(o *cryptOptions) (err error) {
 	hash, exchange := o.hash, o.exchange
 	if hash == "" {
@@ -138,7 +137,7 @@ func (c *crypt) choose(o *cryptOptions) (err error) {
 	return c.checkKey(o)
 }
 
-// checkKey tells whether the key fits the exchange.
+// checkKey returns an error if the key does not fit the exchange.
 func (c *crypt) checkKey(o *cryptOptions) error {
 	key := c.key.Public()
 	problem := ""
@@ -146,7 +145,7 @@ func (c *crypt) checkKey(o *cryptOptions) error {
 	case key.Kind() != c.suite.KeyKind():
 		problem = fmt.Sprintf("-e %s needs an %v key, this is an %v key", o.exchange, c.suite.KeyKind(), key.Kind())
 	case key.Kind() == identity.RSA && key.Bits() > o.bitsMax():
-		problem = fmt.Sprintf("%d bits are more than stock receivers can take, it crashes them; --allow-large-rsa if there are none", key.Bits())
+		problem = fmt.Sprintf("a key of %d bits crashes stock receivers; use --allow-large-rsa if there are none", key.Bits())
 	}
 	if problem == "" {
 		return nil
@@ -157,7 +156,7 @@ func (c *crypt) checkKey(o *cryptOptions) error {
 	return &cli.Error{Code: cli.ExitKey, Text: "Failed to read/generate private key: " + problem}
 }
 
-// secret is what the reports tell about the session; nil in clear.
+// secret returns the description of the session for its reports; nil in clear.
 func (c *crypt) secret() *report.Secret {
 	if c == nil {
 		return nil
@@ -173,7 +172,7 @@ func (c *crypt) secret() *report.Secret {
 	return x
 }
 
-// strength grades the session and tells what can be broken in it.
+// strength returns the level of security of the session, and its weaknesses.
 func (c *crypt) strength() (level identity.Strength, weak []string) {
 	level, parts := c.suite.Strength(c.key.Public(), c.curve, c.auth)
 	for _, w := range parts {
@@ -184,13 +183,13 @@ func (c *crypt) strength() (level identity.Strength, weak []string) {
 	return level, weak
 }
 
-// warnings are lines about what is weak in the session, or slow.
+// warnings returns lines about weaknesses of the session and slow ciphers.
 func (c *crypt) warnings(o *cryptOptions) (list []string) {
 	if _, weak := c.strength(); len(weak) > 0 {
 		list = append(list, "Warning: weak encryption: "+strings.Join(weak, "; "))
 	}
 	if !aead.Accelerated(c.suite.Cipher) {
-		list = append(list, "Warning: this processor does not help with "+o.cipher+", which makes it slow")
+		list = append(list, "Warning: this CPU has no instructions for "+o.cipher+": expect low throughput")
 	}
 	if bits := c.key.Public().Bits(); c.key.Public().Kind() == identity.RSA && bits > identity.RSABitsMaxStock {
 		list = append(list, fmt.Sprintf("Warning: an RSA key of %d bits crashes stock receivers", bits))
@@ -198,8 +197,8 @@ func (c *crypt) warnings(o *cryptOptions) (list []string) {
 	return list
 }
 
-// secure makes cfg an encrypted session, unless c is nil, and writes the key log.
-// When it fails, the secrets of the session are wiped.
+// secure makes cfg an encrypted session, unless c is nil, and writes the key log. On an error it wipes the
+// secrets of the session.
 func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 	if c == nil {
 		return nil
@@ -250,9 +249,9 @@ func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 	return nil
 }
 
-// gatherPins takes the fingerprints of all lists together. Lists that give one
-// host two different ones are refused: obeying either would drop the other. A text
-// that is no fingerprint counts once hosts have to show their keys.
+// gatherPins collects the fingerprints of all lists. Lists that give a host two different ones are
+// refused, because only one could be used. A text that is no fingerprint is an error only if hosts must
+// prove their keys.
 func (o *options) gatherPins() error {
 	o.pins = make(map[wire.UID]identity.Fingerprint)
 	pin := func(name string, uid wire.UID, f identity.Fingerprint) error {
@@ -279,7 +278,7 @@ func (o *options) gatherPins() error {
 	return nil
 }
 
-// fingerprints hands the pins over, if hosts have to show their keys.
+// fingerprints passes the pins on, if hosts must prove their keys.
 func (o *options) fingerprints(s *sender.Config, auth bool) error {
 	listed := len(o.pins) > 0
 	for _, h := range o.hosts {

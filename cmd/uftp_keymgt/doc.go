@@ -1,7 +1,7 @@
-// Command uftp_keymgt describes and makes key files.
+// Command uftp_keymgt describes and creates key files.
 //
 //	uftp_keymgt FILE...              describe each key
-//	uftp_keymgt -g rsa:BITS FILE     make a key, describe it
+//	uftp_keymgt -g rsa:BITS FILE     create a key and describe it
 //	uftp_keymgt -g ec:CURVE FILE
 //
 // # Output
@@ -11,20 +11,19 @@
 //	FILE: RSA, 2048 bits, fingerprint: 78:84:8F:...
 //	FILE: ECDSA, curve prime256v1, fingerprint: 4D:8A:6A:...
 //
-// Failures and warnings go to standard error in the words of the stock program,
-// which writes the descriptions there too. What reads both streams together sees
-// the same lines.
+// Errors and warnings go to standard error, with the texts of the stock program, which writes the
+// descriptions there too. A reader of both streams together sees the same lines.
 //
 // # Exit codes
 //
-//	0  everything asked for was done
-//	1  an option, or a key that could not be read, made or stored; the other
-//	   keys are described all the same; standard output
+//	0  everything was done
+//	1  an option, or a key that could not be read, created or stored (the other
+//	   keys are described all the same); standard output
 //
-// The stock program ends with 0 when a key cannot be read or stored.
+// The stock program ends with 0 even if a key cannot be read or stored.
 //
 // # Limits
 //
-// New files are readable by their owner only and never replace a file. Key
-// containers of Windows do not exist here: -m and -d have no effect.
+// New files are readable by their owner only and never replace a file. -m and -d are for the key
+// containers of Windows and have no effect.
 package main

@@ -13,7 +13,7 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// options is what the command line says.
+// options is the command line.
 type options struct {
 	generate *identity.Spec
 	remove   bool
@@ -40,7 +40,7 @@ func manage(args []string, stdout, stderr io.Writer) int {
 		return cli.ExitOK
 	}
 	if err := cli.NoCores(); err != nil {
-		fmt.Fprintln(stderr, "Warning: a core file of this program would hold keys: "+cli.ErrText(err))
+		fmt.Fprintln(stderr, "Warning: a core file of this program would contain keys: "+cli.ErrText(err))
 	}
 	if o.generate != nil {
 		files = files[:1]
@@ -68,15 +68,15 @@ func manage(args []string, stdout, stderr io.Writer) int {
 func (o *options) command() *cli.Command {
 	return &cli.Command{
 		Name:     "uftp_keymgt",
-		Purpose:  "Describes the keys in files, or makes a new one.",
+		Purpose:  "Describes the keys in files, or creates a new one.",
 		Operands: "keyfile ...",
 		Version:  version.Version,
-		Exits:    "   0  everything asked for was done\n   1  an option, or a key that could not be read, made or stored;\n      standard output\n",
+		Exits:    "   0  everything was done\n   1  an option, or a key that could not be read, created or stored;\n      standard output\n",
 		Examples: "  uftp_keymgt -g ec:prime256v1 server.pem\n  uftp_keymgt server.pem client.pem\n",
 		Options: []cli.Option{
 			{Letter: 'g', Name: "generate", Arg: "rsa:BITS|ec:CURVE", Group: "Keys", Set: o.setGenerate,
-				Help: "make a key, store it in the file and describe it;\n" +
-					fmt.Sprintf("BITS %d to %d, a multiple of 32 to be of use;\n", identity.RSABitsMin, identity.RSABitsMaxStock) +
+				Help: "create a key, store it in the file and describe it;\n" +
+					fmt.Sprintf("BITS %d to %d; sessions need a multiple of 32;\n", identity.RSABitsMin, identity.RSABitsMaxStock) +
 					"CURVE one of " + identity.CurveNames()},
 			{Letter: 'd', Name: "delete", Group: "Keys", Set: func(string) error { o.remove = true; return nil },
 				Help: "no effect, for command lines of other systems"},
@@ -112,7 +112,7 @@ func (o *options) check(files []string) error {
 	return nil
 }
 
-// store makes the key, writes it to a file that must not exist and warns if it is weak.
+// store creates the key, writes it to a file that must not exist, and warns if it is weak.
 func (o *options) store(name string, stderr io.Writer) error {
 	k, err := cli.MakeKeyFile(name, *o.generate)
 	if err != nil {
