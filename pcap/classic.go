@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// First number of a classic capture, in the byte order of the rest; it also
-// tells the unit of the time stamps.
+// First number of a classic capture, in the byte order of the rest. It also gives the unit
+// of the time stamps.
 const (
 	classicMicros = 0xa1b2c3d4
 	classicNanos  = 0xa1b23c4d
@@ -50,8 +50,8 @@ func newClassic(r *source) (*classicReader, error) {
 	if v := c.order.Uint16(head[4:]); v != 2 {
 		return nil, fmt.Errorf("%w: version %d", ErrFormat, v)
 	}
-	// The snapshot length at 16 is often wrong; it must not set our limit. The
-	// upper half of the link type tells about check sums behind the frame.
+	// The snapshot length at 16 is often wrong, so it must not set our limit. The upper
+	// half of the link type is about checksums behind the frames.
 	c.link = uint16(c.order.Uint32(head[20:]))
 	if !knownLink(c.link) {
 		return nil, fmt.Errorf("%w: %d", ErrLinkType, c.link)
@@ -80,7 +80,7 @@ func (c *classicReader) next() (Frame, error) {
 	return Frame{Time: time.Unix(int64(c.order.Uint32(head[:])), int64(fraction)).UTC(), Link: c.link, Data: c.buf}, nil
 }
 
-// cut turns the end of the stream within a frame into what it is.
+// cut turns io.EOF within a frame into io.ErrUnexpectedEOF.
 func cut(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -30,7 +30,7 @@ const (
 	NG                    // pcapng
 )
 
-// Way tells how a datagram passed the host where a capture was taken.
+// Way is the direction of a datagram at the host where a capture was taken.
 type Way uint8
 
 const (
@@ -39,8 +39,8 @@ const (
 	Outbound
 )
 
-// Meta is what a capture can say about a datagram besides. Way and Lost are
-// written in pcapng only.
+// Meta are further properties of a captured datagram. Way and Lost are written in pcapng
+// only.
 type Meta struct {
 	Way  Way
 	Lost uint64 // datagrams that the capture missed between the one before and this one
@@ -77,7 +77,7 @@ type Encoder struct {
 	// Raw makes frames begin with the IP header. Otherwise they are Ethernet, with
 	// addresses of hosts made of the last bytes of their IP addresses.
 	Raw         bool
-	Application string // who takes the capture, written to pcapng; empty: not told
+	Application string // the name of the program, for pcapng; empty: not written
 }
 
 func (e *Encoder) link() uint32 {
@@ -87,7 +87,7 @@ func (e *Encoder) link() uint32 {
 	return LinkEthernet
 }
 
-// AppendHead appends what a capture begins with.
+// AppendHead appends the head of a capture.
 func (e *Encoder) AppendHead(b []byte) []byte {
 	le := binary.LittleEndian
 	if e.Format == Classic {
@@ -100,7 +100,7 @@ func (e *Encoder) AppendHead(b []byte) []byte {
 	b, at := beginBlock(b, ngSection)
 	b = le.AppendUint32(b, ngByteOrder)
 	b = le.AppendUint32(b, 1)          // version 1.0
-	b = le.AppendUint64(b, ^uint64(0)) // length not told
+	b = le.AppendUint64(b, ^uint64(0)) // length not given
 	if e.Application != "" {
 		text := e.Application[:min(len(e.Application), applicationMax)]
 		b = le.AppendUint16(b, ngOptApplication)
@@ -258,7 +258,7 @@ func (e *Encoder) appendFrame(b []byte, src, dst netip.Addr, d *Datagram, m *Met
 	b = append(b, d.Payload...)
 	check := ^fold(addrs + protoUDP + uint64(n) + sum(b[at:]))
 	if check == 0 {
-		check = 0xffff // 0 would mean that there is none
+		check = 0xffff // 0 would mean no checksum
 	}
 	be.PutUint16(b[at+6:], check)
 	return b
@@ -278,9 +278,10 @@ func appendMAC(b []byte, a netip.Addr) []byte {
 	return append(append(b, 2, 0), low...)
 }
 
-// sum adds 16-bit words in network order; what it returns folds to their sum.
+// sum adds 16-bit words in network order; fold makes their ones' complement sum of the
+// result.
 func sum(b []byte) (s uint64) {
-	// Many at a time: a carry out of the top is one at the bottom, and 2^16 ≡ 1.
+	// Several words at a time: 2^16 ≡ 1, so a carry out of the top is added at the bottom.
 	be := binary.BigEndian
 	var carry uint64
 	for ; len(b) >= 32; b = b[32:] {

@@ -36,7 +36,7 @@ const (
 	ngInterfacesMax = 4096
 )
 
-// ngIface is what the packets of an interface need to know about it.
+// ngIface holds the properties of an interface that its packets need.
 type ngIface struct {
 	link      uint16
 	snap      uint32
@@ -93,7 +93,7 @@ func (n *ngReader) next() (Frame, error) {
 			if !knownLink(n.ifaces[0].link) {
 				return Frame{}, fmt.Errorf("%w: %d", ErrLinkType, n.ifaces[0].link)
 			}
-			// The captured length is not told: the least of three bounds.
+			// The captured length is not given: it is the least of three bounds.
 			size := min(int64(n.order.Uint32(b)), int64(len(b)-4))
 			if snap := n.ifaces[0].snap; snap != 0 {
 				size = min(size, int64(snap))
@@ -103,8 +103,8 @@ func (n *ngReader) next() (Frame, error) {
 	}
 }
 
-// readBlock reads the next block of a type that matters into body and returns
-// its type; the others and section headers are handled on the way.
+// readBlock reads the next interface or packet block into body and returns its type. It
+// handles section headers and skips all other blocks.
 func (n *ngReader) readBlock() (typ uint32, err error) {
 	for {
 		n.r.mark()
@@ -159,7 +159,7 @@ func (n *ngReader) readBlock() (typ uint32, err error) {
 	}
 }
 
-// addInterface takes in the body of an interface description.
+// addInterface reads the body of an interface description.
 func (n *ngReader) addInterface(b []byte) error {
 	if len(b) < 8 || len(n.ifaces) == ngInterfacesMax {
 		return ngError("interface %d", len(n.ifaces))
@@ -192,7 +192,8 @@ func (n *ngReader) addInterface(b []byte) error {
 }
 
 // resolution returns the units per second of a time stamp: a negative power of
-// ten, or of two if the high bit is set. Finer than 64 bits can hold is refused.
+// ten, or of two if the high bit is set. It refuses resolutions for which a second has more
+// units than 64 bits can hold.
 func resolution(code byte) (uint64, bool) {
 	if code&0x80 != 0 {
 		e := code & 0x7f

@@ -40,7 +40,7 @@ type Reader struct {
 	n    int                   // frames read
 }
 
-// source counts the bytes that are taken of a stream.
+// source counts the bytes that are read from a stream.
 type source struct {
 	r     *bufio.Reader
 	n     int64

@@ -17,7 +17,7 @@ var (
 	errBroken = errors.New("frames: frame is cut or contradicts itself")
 )
 
-// packet is what IP says about a UDP datagram or a part of one.
+// packet is a UDP datagram, or a fragment of one, with the fields of its IP header.
 type packet struct {
 	src, dst netip.Addr
 	payload  []byte // from the UDP header on, or the part from offset on
@@ -28,7 +28,7 @@ type packet struct {
 	more     bool // not the last part
 }
 
-// decoder takes frames apart. Its layers are reused for every frame and point into it.
+// decoder decodes frames. Its layers are reused for every frame and point into it.
 type decoder struct {
 	eth  layers.Ethernet
 	vlan layers.Dot1Q
@@ -42,11 +42,11 @@ type decoder struct {
 // ip6Len is the length of the fixed header, bytes.
 const ip6Len = 40
 
-// silent is where layers report that a frame is cut. We compare the lengths ourselves.
+// silent drops the layers' reports that a frame is truncated: we compare lengths ourselves.
 var silent = gopacket.NilDecodeFeedback
 
-// frame takes a frame of a known link type apart down to UDP. Padding behind the IP
-// packet is cut off.
+// frame decodes a frame of a known link type down to UDP. It cuts off padding behind the IP
+// packet.
 func (d *decoder) frame(link uint16, b []byte) (packet, error) {
 	switch link {
 	case pcap.LinkEthernet:
@@ -79,7 +79,7 @@ func (d *decoder) frame(link uint16, b []byte) (packet, error) {
 	return packet{}, errOther
 }
 
-// behind goes on behind an Ethernet type: VLAN tags, then IP.
+// behind decodes what follows an Ethernet type: VLAN tags, then IP.
 func (d *decoder) behind(typ layers.EthernetType, b []byte) (packet, error) {
 	for typ == layers.EthernetTypeDot1Q || typ == layers.EthernetTypeQinQ {
 		if d.vlan.DecodeFromBytes(b, silent) != nil {
@@ -116,7 +116,7 @@ func (d *decoder) family(b []byte) (packet, error) {
 
 func (d *decoder) ipv4(b []byte) (p packet, err error) {
 	ip := &d.ip4
-	// The layer takes a length of 0 as that of the frame, and a frame that is cut as it is.
+	// The layer accepts a length of 0, and a length beyond the end of the frame.
 	if ip.DecodeFromBytes(b, silent) != nil || ip.Version != 4 || binary.BigEndian.Uint16(b[2:]) == 0 || int(ip.Length) > len(b) {
 		return p, errBroken
 	}
@@ -161,8 +161,8 @@ func (d *decoder) ipv6(b []byte) (p packet, err error) {
 			p.fragment = p.more || p.offset != 0 // else a lone part that is the whole
 			next, b = layers.IPProtocol(b[0]), b[8:]
 			if p.fragment {
-				// Only the first part starts with the headers that follow, and a
-				// sender of UDP puts none there.
+				// Further headers would stand in the first part only, and senders of
+				// UDP put none there.
 				if next != layers.IPProtocolUDP {
 					return p, errOther
 				}
@@ -175,10 +175,10 @@ func (d *decoder) ipv6(b []byte) (p packet, err error) {
 	}
 }
 
-// ports splits a whole datagram.
+// ports decodes the UDP header of a whole datagram.
 func (d *decoder) ports(b []byte) (src, dst uint16, payload []byte, ok bool) {
 	u := &d.udp
-	// The layer takes a length of 0 as that of the packet, and a packet that is cut as it is.
+	// The layer accepts a length of 0, and a length beyond the end of the packet.
 	if u.DecodeFromBytes(b, silent) != nil || u.Length == 0 || int(u.Length) > len(b) {
 		return 0, 0, nil, false
 	}

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Bounds on what is kept of unfinished datagrams.
+// Bounds on the unfinished datagrams that are kept.
 const (
 	fragmentsMax = 256              // datagrams under way
 	fragmentWait = 30 * time.Second // of capture time, for the last part
 	datagramMax  = 65535            // bytes
 )
 
-// fragmentKey tells which parts belong together. All are UDP.
+// fragmentKey is equal for the parts of one datagram. All are UDP.
 type fragmentKey struct {
 	src, dst netip.Addr
 	id       uint32
@@ -38,9 +38,9 @@ type fragments struct {
 	open []*partial
 }
 
-// add takes in one part and returns the whole datagram if it was the last one
-// missing. lost is the number of datagrams given up meanwhile: too old, too
-// many, or with parts that contradict each other.
+// add adds one part, and returns the whole datagram if no other part is missing. lost is
+// the number of datagrams given up by this call: too old, too many, or with parts that
+// contradict each other.
 func (f *fragments) add(now time.Time, p packet) (whole []byte, lost int) {
 	for len(f.open) > 0 && now.Sub(f.open[0].first) > fragmentWait {
 		f.open = slices.Delete(f.open, 0, 1)
@@ -75,8 +75,8 @@ func (f *fragments) drop() int {
 	return n
 }
 
-// insert reports false when p contradicts what is already here or IP itself. A
-// part that came before is no contradiction.
+// insert adds a part. It returns false if the part contradicts the others or IP itself. A
+// repeated part is no contradiction.
 func (d *partial) insert(p packet) bool {
 	end := p.offset + len(p.payload)
 	if len(p.payload) == 0 || end > datagramMax || p.more && len(p.payload)%8 != 0 {

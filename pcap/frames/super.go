@@ -6,10 +6,9 @@ import (
 	"errors"
 )
 
-// ErrSuper says that a UDP payload is longer than any UFTP datagram can be, and
-// that nothing in it tells where to cut it: a capture taken before the network
-// card or the kernel cut a train (GSO, USO), or after they joined one (GRO).
-// Reading may go on after it.
+// ErrSuper says that a UDP payload is longer than any UFTP datagram, and that no second
+// UFTP header shows where to cut it. Such a capture was taken before the network card or
+// the kernel cut a train (GSO, USO), or after they joined one (GRO). Reading may go on.
 var ErrSuper = errors.New("frames: super-packet that cannot be split")
 
 // What super needs to know of UFTP version 4 (its common header of 16 bytes).
@@ -22,12 +21,12 @@ const (
 )
 
 // super returns the length of the datagrams that a payload consists of, all but
-// the last being equally long: 0 for a payload that is one datagram, ErrSuper for
-// one that must be several, but shows no second header.
+// the last being equally long: 0 for a payload that is one datagram, ErrSuper for one that
+// must be several, but has no second header.
 //
-// Kernels take trains of datagrams to one address in one piece. Captured as such,
-// the piece looks like one datagram; its first header repeats every so many bytes
-// with the next sequence number. That is 16 bytes that chance does not make.
+// Kernels accept a train of datagrams to one address in one piece. A captured piece looks
+// like one datagram, but its first header repeats at equal distances with the next
+// sequence number. No data has those 16 bytes by chance.
 func super(b []byte) (size int, err error) {
 	if len(b) < uftpHead || b[0] != uftpVersion {
 		return 0, nil
