@@ -13,9 +13,9 @@ import (
 	"uftp/wire"
 )
 
-// agent speaks for a captured receiver of an encrypted session to our sender: it
-// takes part in the handshake, with the captured numbers if they are known, and
-// seals what that one said with the keys it gets.
+// agent answers our sender in the place of a captured receiver of an encrypted session.
+// It takes part in the handshake, with the captured numbers if they are known, and seals
+// the captured answers with the keys that our sender gives it.
 type agent struct {
 	client  *handshake.Client
 	sealer  *aead.Sealer
@@ -29,7 +29,7 @@ func (x *role) proofOf(u wire.UID) *proof {
 	return x.proofs[u]
 }
 
-// agreed takes in what the captured sender says in the handshake.
+// agreed reads a message of the captured sender that belongs to the handshake.
 func (x *role) agreed(m *session.Message) {
 	if !x.s.Encrypted {
 		return
@@ -60,7 +60,7 @@ func (x *role) agreed(m *session.Message) {
 	}
 }
 
-// offerText returns what has to be equal of ENC_INFO: every field if the keys are
+// offerText returns the part of ENC_INFO that must be equal: every field if the keys are
 // the captured ones, else their kinds.
 func offerText(pkt []byte, e *wire.EncInfo, exact bool) string {
 	text := fmt.Sprintf("suite=%v client_auth=%v", handshake.SuiteOf(e), e.Flags&wire.EncClientAuth != 0)
@@ -79,8 +79,8 @@ func offerText(pkt []byte, e *wire.EncInfo, exact bool) string {
 	return text
 }
 
-// secure gives our sender what it needs for an encrypted session: the keys of the
-// captured one as far as they are known, and others like them in their places.
+// secure gives our sender the keys for an encrypted session: those of the captured sender
+// as far as they are known, and others of the same kind in the place of the rest.
 func (x *role) secure() error {
 	if !x.s.Encrypted || x.offer == nil {
 		return nil
@@ -102,7 +102,7 @@ func (x *role) secure() error {
 	return err
 }
 
-// heardByAgents lets the agents hear the handshake of our sender.
+// heardByAgents passes a message of our sender's handshake to the agents.
 func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 	if x.sec == nil {
 		return
@@ -138,7 +138,8 @@ func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
 	}
 }
 
-// newAgent lets a receiver hear ANNOUNCE; nil if it cannot register.
+// newAgent returns the agent of a receiver that has got the ANNOUNCE; nil if it cannot
+// register.
 func (x *role) newAgent(p *proof, pkt []byte) *agent {
 	c := handshake.ClientConfig{RSABitsMax: substituteBitsMax, Rand: rand.NewChaCha8([32]byte{1})}
 	if p.whole && x.ring.speaksFor(x.offer) {
@@ -156,7 +157,7 @@ func (x *role) newAgent(p *proof, pkt []byte) *agent {
 	return &agent{client: client, counter: aead.NewCounter(1)}
 }
 
-// keys takes an entry of KEYINFO.
+// keys reads an entry of KEYINFO.
 func (a *agent) keys(x *role, src wire.UID, counter uint64, entry []byte) error {
 	switch {
 	case a == nil:
@@ -181,8 +182,8 @@ func (a *agent) keys(x *role, src wire.UID, counter uint64, entry []byte) error 
 	return err
 }
 
-// say returns the datagram with which the host says what the captured one said, nil
-// if it cannot.
+// say returns the datagram in which this host sends what the captured one sent, nil if it
+// cannot.
 func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 	switch {
 	case a == nil:
@@ -198,7 +199,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 		random := a.client.Random()
 		m.Random = random[:]
 		if m.KeyInfo, err = a.client.AppendRegisterKeyInfo(nil); err != nil {
-			return nil // it has the keys: this is a repetition that came late
+			return nil // it has the keys: this is a late repetition
 		}
 		return m.Append(h.Version, h.Append(nil))
 	case h.Func == wire.FuncClientKey:
@@ -228,7 +229,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 	return seal(a.sealer, h, msg, counter)
 }
 
-// depth tells how the handshakes were compared.
+// depth says how the handshakes were compared.
 func (x *role) depth() string {
 	if x.sec == nil {
 		return ""

@@ -22,7 +22,7 @@ const destMax = 100_000
 type destCheck struct {
 	x     *stage
 	root  *os.Root
-	took  map[fileOf]bool   // the captured receiver has it under its name
+	took  map[fileOf]bool   // the captured receiver completed it
 	last  map[string]fileOf // which of several files of one name stands there in the end
 	now   *os.File
 	of    fileOf
@@ -32,8 +32,8 @@ type destCheck struct {
 	more  int // beyond destMax
 }
 
-// checkDest reads the capture once more and compares every block with what the
-// directory has. It tells what differs.
+// checkDest reads the capture once more, compares every block with the directory, and
+// prints the differences.
 func (x *stage) checkDest(capture, dir string, p *played) (same bool, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -65,7 +65,7 @@ func (x *stage) checkDest(capture, dir string, p *played) (same bool, err error)
 	return len(c.bad) == 0 && c.more == 0, nil
 }
 
-// name1 learns which file of a name is the last one.
+// name1 notes which file of a name is the last one.
 func (c *destCheck) name1(m *session.Message) error {
 	if f, err := wire.ParseFileInfo(m.Head.Version, m.Msg); err == nil && c.x.speaks(m) && m.Head.Func == wire.FuncFileInfo {
 		of := fileOf{m.Session.ID, f.FileID}
@@ -85,7 +85,7 @@ func (c *destCheck) close() {
 	}
 }
 
-// differs tells what is wrong with an entry, the first thing only.
+// differs prints the first difference of an entry.
 func (c *destCheck) differs(of fileOf, format string, args ...any) {
 	if !c.bad[of] {
 		c.bad[of] = true
@@ -123,7 +123,7 @@ func (c *destCheck) message(m *session.Message) error {
 	return nil
 }
 
-// entry compares what FILEINFO says with what is there.
+// entry compares FILEINFO with the entry in the directory.
 func (c *destCheck) entry(of fileOf, name string, f *wire.FileInfo) {
 	info, err := c.root.Lstat(name)
 	if f.Type == wire.TypeDelete {

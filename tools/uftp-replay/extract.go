@@ -15,8 +15,8 @@ import (
 	"uftp/wire"
 )
 
-// openMax is how many incomplete files are kept open, for a later instance of
-// their session to go on with.
+// openMax is how many incomplete files are kept open. A later instance of their session
+// may go on with them.
 const openMax = 64
 
 // openBlocksMax is how many blocks those may have together: 256 MiB of bitmaps.
@@ -34,7 +34,7 @@ type extractor struct {
 	sinks   map[uint32]*store.Sink // by group
 	files   []*rebuilt             // incomplete, oldest first
 	current map[session.ID]fileNow // what the FILESEGs of a session belong to
-	refused map[session.ID]bool    // sealed sessions without keys, told once
+	refused map[session.ID]bool    // sealed sessions without keys, reported once
 	kinds   map[wire.FileType]int  // other things rebuilt
 	whole   map[fileKey]bool
 	done    int // files rebuilt
@@ -46,7 +46,7 @@ type fileNow struct {
 	file *rebuilt // nil: nothing to write
 }
 
-// fileKey tells whether two instances of a session send the same file.
+// fileKey is equal for two instances of a session that send the same file.
 type fileKey struct {
 	group  uint32
 	name   string
@@ -95,7 +95,7 @@ func (x *extractor) run(names []string) (err error) {
 	defer x.root.Close()
 	rerr := x.t.read(names[0], nil, func(m *session.Message) error {
 		if ctx.Err() != nil {
-			return errStopped // what is half done goes with the rest
+			return errStopped // incomplete files are given up below
 		}
 		return x.message(m)
 	}, func(error) { x.bad++ })
@@ -114,7 +114,7 @@ func (x *extractor) run(names []string) (err error) {
 	return nil
 }
 
-// message takes in one message of the sender.
+// message reads one message of the sender.
 func (x *extractor) message(m *session.Message) error {
 	s := m.Session
 	if s == nil || !x.t.wanted(s) {
@@ -144,8 +144,8 @@ func (x *extractor) message(m *session.Message) error {
 	return nil
 }
 
-// sink returns where the files of a group go: a directory named after it. Restarts
-// share it, since they go on with what earlier instances sent.
+// sink returns the destination of a group: a directory named after it. All instances of a
+// session share it, since a restart goes on with the files of earlier ones.
 func (x *extractor) sink(group uint32) (*store.Sink, error) {
 	if k := x.sinks[group]; k != nil {
 		return k, nil
@@ -195,7 +195,7 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 		}
 		key := fileKey{s.Group, req.Name, req.MTime, req.Layout}
 		if x.whole[key] {
-			return nil // a restart announces again what some receivers have
+			return nil // a restart announces it again for receivers that lack it
 		}
 		for _, r := range x.files {
 			switch {
@@ -250,7 +250,7 @@ func (x *extractor) openBlocks() (n int) {
 	return n
 }
 
-// fileSeg writes a block that was not here before.
+// fileSeg writes a block that is new.
 func (x *extractor) fileSeg(s *session.Session, f *wire.FileSeg) error {
 	now := x.current[s.ID]
 	r := now.file
@@ -296,7 +296,7 @@ func (x *extractor) finish(r *rebuilt) error {
 	return err
 }
 
-// giveUp tells which blocks of a file never appeared.
+// giveUp prints which blocks of a file never appeared.
 func (x *extractor) giveUp(r *rebuilt) error {
 	x.bad++
 	n, l := r.missing.Count(), &r.info.Layout
@@ -332,7 +332,7 @@ func (x *extractor) giveUp(r *rebuilt) error {
 	return err
 }
 
-// forget takes a file off the list of incomplete ones.
+// forget removes a file from the list of incomplete ones.
 func (x *extractor) forget(r *rebuilt) {
 	for i, o := range x.files {
 		if o == r {

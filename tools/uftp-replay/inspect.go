@@ -23,7 +23,7 @@ type inspector struct {
 	sums     map[*session.Session]*summary
 	done     []*summary // ended, to be drawn
 	guard    ivGuard
-	foreign  int // datagrams that are no UFTP
+	foreign  int // datagrams that are not UFTP
 	refused  int // super-packets that could not be split
 	anything bool
 }
@@ -172,7 +172,7 @@ func (in *inspector) end(s *session.Session) error {
 	return sum.write(in.t.out)
 }
 
-// total tells what else was in the capture.
+// total prints what else was in the capture.
 func (in *inspector) total(dec *session.Decoder) error {
 	st := dec.Stats()
 	if in.json {

@@ -40,7 +40,7 @@ const (
 	speedMin     = 0.001
 	speedMax     = 1_000_000
 	linger       = 500 * time.Millisecond // for answers that were not captured, after the last one
-	catchUp      = 5 * time.Millisecond   // of lateness that may be made good by sending faster
+	catchUp      = 5 * time.Millisecond   // lateness up to this is made up by sending faster
 	nearEnough   = 200 * time.Microsecond
 	strangersMax = 10
 )
@@ -94,7 +94,7 @@ func (o *liveOptions) setTo(v string) (err error) {
 	return err
 }
 
-// check does what needs all options.
+// check does the checks that need all options.
 func (o *liveOptions) check() error {
 	if o.ifName == "" {
 		if o.without != "" {
@@ -112,10 +112,10 @@ func (o *liveOptions) check() error {
 	return nil
 }
 
-// live is a real receiver that hears the captured sender. It is a closed loop: no
-// message is sent before the answers have come that were captured before it, so the
-// sender is never further ahead of the receiver than it was. An answer that does
-// not come within the patience is a difference; from then on the clock alone counts.
+// live plays the captured sender to a real receiver. It is a closed loop: a message is
+// sent only after all answers that were captured before it have come, so the sender is
+// never further ahead of the receiver than in the capture. An answer that does not come
+// within the patience is a difference; from then on the clock alone decides.
 type live struct {
 	x    *stage
 	p    *played
@@ -137,15 +137,14 @@ type live struct {
 	withheld int // blocks that the captured receiver lost too
 }
 
-// datagram is something that came for us.
+// datagram is one that arrived.
 type datagram struct {
 	at  time.Time
 	pkt []byte
 }
 
-// gate is what an answer is about. Answers about one thing may be repeated, and say
-// something else at each time; what is waited for is that there are as many that
-// differ from the one before as were captured.
+// gate is the subject of an answer. Answers about one subject may be repeated, and change
+// from one to the next. We wait until as many changes have come as were captured.
 type gate struct {
 	id            session.ID
 	fn            wire.Func
@@ -239,7 +238,7 @@ func (l *live) listen() error {
 	return err
 }
 
-// plan finds out what has to be waited for.
+// plan counts the changes to wait for.
 func (l *live) plan() {
 	counts, latest := map[gate]int{}, map[gate]string{}
 	for i := range l.p.want {
@@ -253,7 +252,7 @@ func (l *live) plan() {
 	}
 }
 
-// receive hands over what comes until the socket is closed.
+// receive passes on all datagrams until the socket is closed.
 func (l *live) receive(quit <-chan struct{}) {
 	slots := make([]netio.RxSlot, 16)
 	for i := range slots {
@@ -262,7 +261,7 @@ func (l *live) receive(quit <-chan struct{}) {
 	for {
 		n, err := l.conn.ReadBatch(slots)
 		if err != nil {
-			return // closed; or there is nothing to be heard any more, which shows
+			return // closed, or broken: then answers are missing, which is reported
 		}
 		now := time.Now()
 		for _, s := range slots[:n] {
@@ -327,7 +326,7 @@ func (l *live) message(m *session.Message) error {
 	return nil
 }
 
-// errSend says that the network does not take a datagram.
+// errSend says that a datagram could not be sent.
 var errSend = errors.New("cannot be sent")
 
 // await waits for the answers that were captured before a packet.
@@ -361,7 +360,7 @@ func (l *live) await(frame int) {
 	}
 }
 
-// drain takes in what has come.
+// drain reads the datagrams that have come.
 func (l *live) drain() {
 	for {
 		select {
@@ -373,7 +372,7 @@ func (l *live) drain() {
 	}
 }
 
-// until takes in what comes until a moment.
+// until reads datagrams until a moment.
 func (l *live) until(at time.Time) {
 	for {
 		left := time.Until(at)
@@ -389,7 +388,7 @@ func (l *live) until(at time.Time) {
 	}
 }
 
-// take takes in one datagram.
+// take reads one datagram.
 func (l *live) take(d datagram) {
 	h, msg, err := wire.ParseHeader(d.pkt)
 	link := l.p.links[session.ID{Group: h.Group, Instance: h.Instance}]
@@ -402,11 +401,11 @@ func (l *live) take(d datagram) {
 		}
 		return
 	}
-	// Times are shown as those of the capture are: from the first message on.
+	// Times count from the first message on, as those of the capture do.
 	now := l.x.start.Add(d.at.Sub(l.begun))
 	a := link.heard(now, h, msg, d.pkt, &l.x.ring)
 	if a.fn == wire.FuncCCAck {
-		return // comes by the clock
+		return // its sender's clock decides when it comes
 	}
 	g := gate{id: a.id, fn: a.fn}
 	if a.msg != nil {
@@ -421,7 +420,7 @@ func (l *live) take(d datagram) {
 	}
 }
 
-// report compares and tells whether all is equal.
+// report prints the comparison and returns whether all is equal.
 func (l *live) report() bool {
 	x, p := l.x, l.p
 	if x.sealed > 0 {
@@ -444,8 +443,8 @@ func (l *live) report() bool {
 	return same
 }
 
-// changes leaves out answers that repeat the one before about the same thing: how
-// often they are repeated depends on the load of two machines.
+// changes leaves out answers that repeat the one before about the same subject. How often
+// they are repeated depends on the load of two machines.
 func changes(list []answer) []answer {
 	latest := map[gate]string{}
 	return slices.DeleteFunc(slices.Clone(list), func(a answer) bool {

@@ -9,7 +9,7 @@ import (
 	"uftp/wire"
 )
 
-// look takes in a message that could be read.
+// look reads a message that could be parsed.
 func (x *summary) look(m *session.Message) {
 	switch m.Head.Func {
 	case wire.FuncAnnounce:
@@ -220,7 +220,7 @@ func (g *ivGuard) check(s *session.Session, m *session.Message) ivResult {
 	ring := g.rings[key]
 	if ring == nil {
 		if len(g.rings) >= ivSources {
-			clear(g.rings) // better to forget than to grow
+			clear(g.rings) // memory must not grow
 		}
 		ring = new([ivRing]ivEntry)
 		g.rings[key] = ring
@@ -239,8 +239,8 @@ func (g *ivGuard) check(s *session.Session, m *session.Message) ivResult {
 	return ivNew // too old to tell
 }
 
-// series is the rate and the NAKs over time in a fixed number of bins, which become
-// wider as time goes on.
+// series is the rate and the NAKs over time, in a fixed number of bins. The bins become
+// wider as the session goes on.
 type series struct {
 	start  time.Time
 	width  time.Duration

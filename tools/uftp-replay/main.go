@@ -27,10 +27,10 @@ const (
 	exitIO    = 3
 )
 
-// errUsage is wrapped by all that is wrong with a command line.
+// errUsage is wrapped by all errors about the command line.
 var errUsage = errors.New("usage")
 
-// errNo says that the answer is no; what was wrong is printed already.
+// errNo says that the answer is no. The reasons are printed already.
 var errNo = errors.New("no")
 
 // command is a row of the table of commands.
@@ -213,7 +213,7 @@ func (t *tool) readKeys() error {
 	return nil
 }
 
-// parsePEM reads one private key; tests that run often keep what it has read.
+// parsePEM reads one private key. Tests replace it to read each key once.
 var parsePEM = identity.ParsePEM
 
 // parseKeys reads all private keys of a PEM file, at least one.
@@ -248,9 +248,9 @@ func placeOf(m *session.Message) string {
 	return fmt.Sprintf("packet %d at offset %d", m.Frame, m.Offset)
 }
 
-// mode returns the permissions of what is made of a capture, and of the keys that have
-// opened it: nobody gets to read more by that. Of what comes through a pipe nobody
-// knows, so it stays with its owner.
+// mode returns the permissions for files made from a capture: those that the capture and
+// the keys have in common, so that nobody can read more than before. A pipe has no
+// permissions, so files made from it are for their owner alone.
 func (t *tool) mode(capture string) fs.FileMode {
 	mode := fs.FileMode(0o666)
 	for _, name := range slices.Concat(t.logs, t.pems, []string{capture}) {
@@ -266,12 +266,12 @@ func (t *tool) mode(capture string) fs.FileMode {
 	return mode | 0o600
 }
 
-// toldMax is how many super-packets that cannot be split are told one by one.
+// toldMax is how many super-packets that cannot be split are reported one by one.
 const toldMax = 10
 
-// read hands all messages of a capture to each; *d, if d is not nil, is the decoder
-// that does it. Super-packets that cannot be split are told to the user and to lost;
-// damage of the capture ends it.
+// read calls each for all messages of a capture. *d, if d is not nil, is the decoder.
+// Super-packets that cannot be split are reported to the user and to lost; damage of the
+// capture ends the reading.
 func (t *tool) read(name string, d **session.Decoder, each func(*session.Message) error, lost func(error)) error {
 	r := io.Reader(os.Stdin)
 	if name != "-" {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restrict lets those who cannot read a file of this mode not read what is made from
-// now on, until the returned function is called.
+// restrict sets the umask so that files made from now on are readable only by those who
+// can read a file of this mode, until the returned function is called.
 func restrict(mode fs.FileMode) (undo func()) {
 	mask := unix.Umask(0o077)
 	now := mask

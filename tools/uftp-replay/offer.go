@@ -14,10 +14,12 @@ import (
 	"uftp/wire"
 )
 
-// substituteBitsMax is the largest RSA key that is made to stand in for another.
+// substituteBitsMax is the size of the largest RSA key that we make in the place of an
+// unknown one.
 const substituteBitsMax = 4096
 
-// keyRing finds private keys by their public halves, and makes others like them.
+// keyRing finds private keys by their public halves, and makes keys of the same kind in
+// the place of unknown ones.
 type keyRing struct {
 	known []*identity.PrivateKey
 	made  map[identity.Spec]*identity.PrivateKey
@@ -59,7 +61,7 @@ func (k *keyRing) like(blob []byte) (*identity.PrivateKey, error) {
 	return k.made[spec], nil
 }
 
-// offer is what an ANNOUNCE and the keys that are known say about an encrypted session.
+// offer is what is known of an encrypted session by its ANNOUNCE and the private keys.
 type offer struct {
 	id        session.ID
 	sender    wire.UID
@@ -78,18 +80,18 @@ func newOffer(s *session.Session, a *wire.Announce) *offer {
 	return o
 }
 
-// speaksFor reports whether the private keys of the sender are known, so that its
-// ANNOUNCE can be made again.
+// speaksFor reports whether the private keys of the sender are known, so that we can sign
+// an ANNOUNCE of our own.
 func (k *keyRing) speaksFor(o *offer) bool {
 	return k.find(o.enc.PublicKey) != nil && (len(o.enc.ECDH) == 0 || k.find(o.enc.ECDH) != nil)
 }
 
-// errNoServer says that the sender's keys are of a kind that cannot be replaced.
+// errNoServer says that the sender's keys are of a kind that we cannot replace.
 var errNoServer = errors.New("keys of the sender cannot be replaced")
 
-// newServer makes the sender's side of the handshake: with the captured random
-// number and group master, and with its keys as far as they are known, else with
-// others like them. Without a group master nothing that was sealed can be played.
+// newServer makes the sender's side of the handshake. Random number and group master are
+// the captured ones; so are the keys that are known, and the others are new ones of the
+// same kind. Without a group master no sealed message can be played.
 func (o *offer) newServer(keys *keyRing) (*handshake.Server, error) {
 	if len(o.enc.Random) != wire.RandomLen {
 		return nil, errNoServer
@@ -119,7 +121,7 @@ func (o *offer) newServer(keys *keyRing) (*handshake.Server, error) {
 	return server, nil
 }
 
-// groupKeys puts the keys of a session into the form of package aead.
+// groupKeys returns the keys of a session in the form of package aead.
 func groupKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
 	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
 	if s.SigType == wire.SigHMAC {

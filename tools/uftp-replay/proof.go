@@ -15,9 +15,9 @@ import (
 	"uftp/wire"
 )
 
-// proof is how a captured host came to the keys of a session. It is whole when the
-// private material that is known leads to the captured KEYINFO: then a machine with
-// the same random numbers must say the same, byte for byte.
+// proof is how a captured host came to the keys of a session. It is whole when the known
+// private material leads to the captured KEYINFO: then a machine with the same random
+// numbers must send the same bytes.
 type proof struct {
 	random    []byte
 	keyInfo   []byte
@@ -29,7 +29,7 @@ type proof struct {
 	transcript []byte
 }
 
-// heard takes in a message of the host.
+// heard reads a message of the host.
 func (p *proof) heard(msg []byte) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncRegister:
@@ -108,9 +108,9 @@ func (s *script) Read(b []byte) (int, error) {
 // errSignature says that CLIENT_KEY is not signed by its key.
 var errSignature = errors.New("signature wrong")
 
-// handshakeText returns what has to be equal of a message of the handshake: with a
-// whole proof every field, or what it holds if it is different each time; without
-// one kinds and lengths. wrong is what the other side has found wrong with it.
+// handshakeText returns the part of a message of the handshake that must be equal: with a
+// whole proof every field, or its content where the bytes differ each time; without one
+// kinds and lengths. wrong is the error that the other side has found in it.
 func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) string {
 	f := wire.Func(msg[0])
 	text := ""
@@ -154,7 +154,8 @@ func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) s
 	return fmt.Sprintf("%v %s", f, text)
 }
 
-// checkSignature verifies that of CLIENT_KEY, which ECDSA makes anew each time.
+// checkSignature verifies the signature in CLIENT_KEY. It cannot be compared: ECDSA makes
+// another one each time.
 func checkSignature(o *offer, p *proof, k *wire.ClientKey) error {
 	key, err := identity.ParsePublicKey(k.PublicKey)
 	if err != nil {
@@ -169,7 +170,7 @@ func checkSignature(o *offer, p *proof, k *wire.ClientKey) error {
 	return nil
 }
 
-// exchangeText tells the kind of key information.
+// exchangeText names the kind of key information.
 func exchangeText(o *offer, info []byte) string {
 	if len(o.enc.ECDH) == 0 {
 		return fmt.Sprintf("premaster in %d bytes", len(info))
@@ -177,7 +178,7 @@ func exchangeText(o *offer, info []byte) string {
 	return keyText(info)
 }
 
-// keyText tells the kind and size of a public key.
+// keyText names the kind and size of a public key.
 func keyText(blob []byte) string {
 	k, err := identity.ParsePublicKey(blob)
 	if err != nil {

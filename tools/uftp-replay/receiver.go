@@ -18,15 +18,15 @@ import (
 // answersMax is how many answers of receivers one replay can compare.
 const answersMax = 2_000_000
 
-// sentMax is how many files of the capture are remembered, and sentBlocksMax how
-// many blocks they may have together. What comes after is not compared by content.
+// sentMax is how many files of the capture are remembered, and sentBlocksMax how many
+// blocks they may have together. The content of later files is not compared.
 const (
 	sentMax       = 10_000
 	sentBlocksMax = 1 << 28
 )
 
-// stage is one run of receiver: the capture is read twice, first for the answers,
-// then for what the sender said.
+// stage is one run of receiver. It reads the capture twice: first for the answers, then
+// for the messages of the sender.
 type stage struct {
 	t       *tool
 	o       liveOptions
@@ -35,18 +35,18 @@ type stage struct {
 	answers int
 	only    wire.UID
 	hasOnly bool
-	sealed  int // messages that stayed closed
+	sealed  int // messages that no key opened
 	ring    keyRing
 	offers  map[session.ID]*offer
 	rows    map[session.ID]*row
-	live    bool // a real receiver draws its own random numbers: nothing can be proved
+	live    bool // a real receiver, which draws its own random numbers: no proof can be whole
 	start   clock.Time
 	last    clock.Time
 	sent    map[fileOf]*sentFile
 	blocks  int // of those
 }
 
-// sentFile is what the capture has of a file.
+// sentFile is the part of a file that the capture holds.
 type sentFile struct {
 	name string
 	have block.Set
@@ -78,7 +78,7 @@ func (x *stage) run(names []string) error {
 		return fmt.Errorf("%w: the capture is read twice, so it has to be a regular file", errUsage)
 	}
 	x.live = x.o.ifName != ""
-	// Damage is told once, at the end, by the second reading.
+	// The second reading reports damage, at the end.
 	if err := t.read(names[0], nil, x.collect, nil); err != nil && len(x.order) == 0 {
 		return err
 	}
@@ -105,8 +105,7 @@ func (x *stage) run(names []string) error {
 	return nil
 }
 
-// collect notes an answer of a receiver, and what the sender's part of the
-// handshake says about it.
+// collect notes an answer of a receiver, or the sender's part of the handshake.
 func (x *stage) collect(m *session.Message) error {
 	s := m.Session
 	if s == nil || !x.t.wanted(s) || !s.Announced {
@@ -128,7 +127,7 @@ func (x *stage) collect(m *session.Message) error {
 	}
 	switch m.Head.Func {
 	case wire.FuncCCAck, wire.FuncProxyKey, wire.FuncKeyReq, wire.FuncHBReq, wire.FuncKeyInfo:
-		return nil // comes by the clock, or not of a receiver
+		return nil // sent by the clock, or not by a receiver
 	}
 	p := x.byUID[m.Head.Src]
 	if p == nil {
@@ -148,7 +147,7 @@ func (x *stage) collect(m *session.Message) error {
 		msg: append([]byte(nil), m.Msg...),
 	}
 	if a.agreement = s.Encrypted && inHandshake(m.Head.Func); a.agreement {
-		p.proofOf(s.ID).heard(m.Msg) // its text has to wait for the proof
+		p.proofOf(s.ID).heard(m.Msg) // settle makes its text, when the proof is known
 	} else {
 		a.text = answerText(m, x.live)
 	}
@@ -156,7 +155,7 @@ func (x *stage) collect(m *session.Message) error {
 	return nil
 }
 
-// number notes what the capture lacks of the sender.
+// number counts the sender's messages that the capture lacks.
 func (x *stage) number(m *session.Message) {
 	r := x.rows[m.Session.ID]
 	if r == nil {
@@ -169,8 +168,8 @@ func (x *stage) number(m *session.Message) {
 	r.take(m.Head)
 }
 
-// tellGaps says what the capture lacks, which a receiver cannot hear. Behind a proxy
-// some numbers are always missing, so that alone is nothing to tell.
+// tellGaps prints how many messages the capture lacks: a receiver cannot get them. Behind
+// a proxy some numbers are always missing, so they are printed only after a difference.
 func (x *stage) tellGaps() {
 	n := 0
 	for _, r := range x.rows {
@@ -181,7 +180,7 @@ func (x *stage) tellGaps() {
 	}
 }
 
-// handshake takes in ANNOUNCE and KEYINFO of an encrypted session.
+// handshake reads ANNOUNCE and KEYINFO of an encrypted session.
 func (x *stage) handshake(m *session.Message) {
 	id := m.Session.ID
 	if !m.Session.Encrypted || m.Msg == nil {
@@ -212,7 +211,7 @@ func (x *stage) handshake(m *session.Message) {
 	}
 }
 
-// settle writes down what has to be equal of the captured handshakes.
+// settle makes the texts of the captured handshakes, now that all proofs are known.
 func (x *stage) settle() {
 	for _, p := range x.order {
 		for i := range p.want {
@@ -224,7 +223,7 @@ func (x *stage) settle() {
 	}
 }
 
-// play lets all receivers hear a message of the sender.
+// play passes a message of the sender to all receivers.
 func (x *stage) play(m *session.Message) error {
 	at := clock.Time(m.Time.UnixNano())
 	if x.start == 0 {
@@ -258,7 +257,7 @@ func (x *stage) speaks(m *session.Message) bool {
 	return s != nil && x.t.wanted(s) && s.Announced && m.Head.Src == s.Sender && m.Msg != nil
 }
 
-// remember adds a block of the sender to what is known of its file.
+// remember adds a block to the sender's file.
 func (x *stage) remember(m *session.Message) {
 	if m.Head.Func != wire.FuncFileSeg && m.Head.Func != wire.FuncFileInfo {
 		return
@@ -286,7 +285,7 @@ func (x *stage) remember(m *session.Message) {
 	}
 }
 
-// report compares and tells whether all is equal.
+// report prints the comparison and returns whether all is equal.
 func (x *stage) report() bool {
 	same, replayed := true, 0
 	for _, p := range x.order {
@@ -324,7 +323,7 @@ func (x *stage) reportOne(p *played) bool {
 			continue
 		}
 		files++
-		// What the captured receiver had before the session is not in the capture.
+		// The capture does not hold the blocks that the receiver had before the session.
 		if s.have.Count() == s.have.Len() && sum != s.sum && !p.resumed(of) {
 			fmt.Fprintf(x.t.out, "%v file %d %q of %v: other bytes than were sent\n", p.uid, of.file, s.name, of.id)
 			same = false
@@ -340,7 +339,7 @@ func (x *stage) reportOne(p *played) bool {
 	return x.reportAnswers(p.uid, want, got, note) && same
 }
 
-// reportAnswers compares the answers of one receiver; note is told if they are equal.
+// reportAnswers compares the answers of one receiver; it prints note if they are equal.
 func (x *stage) reportAnswers(uid wire.UID, want, got []answer, note string) bool {
 	d := compare(want, got)
 	if d.first < 0 {
@@ -381,9 +380,9 @@ func (p *played) resumed(of fileOf) bool {
 	return false
 }
 
-// once leaves out repetitions within the handshake of an encrypted session: when
-// they are needed is a matter of timers and of what has proved the keys, which our
-// receiver and stock's judge in their own ways.
+// once leaves out repetitions within the handshake of an encrypted session. Timers decide
+// about them, and the message by which the keys count as proved; there our receiver and
+// stock's differ.
 func once(list []answer) []answer {
 	type said struct {
 		id   session.ID

@@ -27,13 +27,13 @@ type answer struct {
 	id    session.ID
 	fn    wire.Func
 	msg   []byte
-	text  string // what has to be equal
+	text  string // must be equal
 
 	sealed    bool
 	agreement bool // part of a handshake
 }
 
-// equals reports whether two answers say the same in the same cover.
+// equals reports whether two answers say the same, both sealed or both in clear.
 func (a *answer) equals(b *answer) bool {
 	return a.text == b.text && a.id == b.id && a.sealed == b.sealed
 }
@@ -51,8 +51,8 @@ func inHandshake(f wire.Func) bool {
 	return f == wire.FuncRegister || f == wire.FuncClientKey || f == wire.FuncKeyInfoAck
 }
 
-// answerText returns a message without what chance and the time of day decide; live
-// leaves out the space on a disk, too.
+// answerText returns a message without the fields that chance or the time of day decide.
+// For a live receiver it leaves out the free space on the disk, too.
 func answerText(m *session.Message, live bool) string {
 	all, _, err := m.BodyFields()
 	if err != nil {
@@ -76,8 +76,8 @@ func answerText(m *session.Message, live bool) string {
 	return m.Head.Func.String() + " " + f.Text()
 }
 
-// played is one receiver of the capture whose place our machine takes: it hears
-// what that one heard, and its host decides what that one's disk decided.
+// played is one receiver of the capture whose place our machine takes. It gets the
+// messages that the captured one got, and its host decides as that one's disk did.
 type played struct {
 	uid   wire.UID
 	addr  netip.Addr
@@ -98,8 +98,8 @@ type played struct {
 	bad    int // blocks stored that differ from those sent
 }
 
-// link is a session as one of our receivers hears it. An encrypted one has the
-// captured datagrams if the proof is whole, and those of a voice otherwise.
+// link is a session as one of our receivers gets it. In an encrypted one these are the
+// captured datagrams if the proof is whole, else those of a voice.
 type link struct {
 	s     *session.Session
 	o     *offer
@@ -108,7 +108,7 @@ type link struct {
 	live  bool
 }
 
-// depth tells how the handshakes were compared.
+// depth says how the handshakes were compared.
 func (p *played) depth() string {
 	whole, other := 0, 0
 	for _, l := range p.links {
@@ -164,12 +164,12 @@ func newPlayed(uid wire.UID) *played {
 	}
 }
 
-// begin makes the machine. The keys it may show are those the captured receiver
-// has shown, or others like them; and what that one refused with an ABORT, sessions
-// in clear or the sender's key, it is set up to refuse.
+// begin makes the machine. It may show the keys that the captured receiver has shown, or
+// others of the same kind. If that receiver refused sessions in clear or the sender's key
+// by an ABORT, the machine is configured to refuse them.
 func (p *played) begin(now clock.Time, x *stage) {
 	p.now = now
-	// Restart: what earlier instances left may be used, as the captured answers say.
+	// Restart: files of earlier instances may be used, as the captured answers say.
 	c := receiver.Config{UID: p.uid, MaxSessions: 8, Restart: true, Rand: &p.rand}
 	for i := range p.want {
 		a := &p.want[i]
@@ -192,7 +192,7 @@ func (p *played) begin(now clock.Time, x *stage) {
 	p.r = receiver.New(c, now)
 }
 
-// linkTo returns how the receiver hears a session, nil if it cannot.
+// linkTo returns the link of a receiver to a session, nil if there is none.
 func (p *played) linkTo(s *session.Session, x *stage) *link {
 	l, ok := p.links[s.ID]
 	if ok {
@@ -204,7 +204,8 @@ func (p *played) linkTo(s *session.Session, x *stage) *link {
 		case l.o == nil:
 			l = nil
 		case !l.proof.whole && !p.refused(s.ID):
-			// A sender whose keys we cannot use is heard as it was: the receiver says why.
+			// With a sender whose keys we cannot use, the captured datagrams are played:
+			// the receiver's ABORT says why.
 			l.voice, _ = newVoice(l.o, &x.ring)
 		}
 	}
@@ -247,10 +248,10 @@ func (a *answer) stopped() bool {
 	return err == nil && string(x.Text) == "Client shutting down"
 }
 
-// hear plays one message of the sender.
+// hear passes one message of the sender to the machine.
 func (p *played) hear(m *session.Message, x *stage) {
 	if m.Dst.Addr() != p.addr && !m.Dst.Addr().IsMulticast() {
-		return // to somebody else
+		return // to another receiver
 	}
 	l := p.linkTo(m.Session, x)
 	if l == nil {
@@ -273,7 +274,7 @@ func (p *played) hear(m *session.Message, x *stage) {
 	}
 	from := m.Src
 	if m.Head.Func == wire.FuncKeyInfo {
-		from = m.Session.From // also what a response proxy says in the sender's name: our receiver knows none
+		from = m.Session.From // a response proxy sends in the sender's name, and our receiver knows no proxies
 	}
 	v := p.r.Handle(p.now, &machine.Datagram{From: from, To: m.Dst.Addr(), At: p.now, Data: pkt})
 	p.rand.next = nil
@@ -283,8 +284,8 @@ func (p *played) hear(m *session.Message, x *stage) {
 	p.poll(x)
 }
 
-// lost tells whether the captured receiver did not get a block: its next STATUS
-// about it says so.
+// lost reports whether the captured receiver did not get a block: its next STATUS about
+// the section asks for it.
 func (p *played) lost(id session.ID, x *wire.FileSeg) bool {
 	key := statusOf{id, x.FileID, x.Section}
 	i, ok := p.status[key]
@@ -331,7 +332,7 @@ func blockSum(offset int64, data []byte) uint64 {
 	return h
 }
 
-// poll carries out what the machine asks for.
+// poll carries out the requests of the machine.
 func (p *played) poll(x *stage) {
 	for {
 		switch p.r.Poll(p.now, &p.out) {
@@ -352,7 +353,7 @@ func (p *played) poll(x *stage) {
 	}
 }
 
-// heard makes an answer of a datagram of the receiver.
+// heard turns a datagram of the receiver into an answer.
 func (l *link) heard(now clock.Time, h wire.Header, msg, pkt []byte, keys *keyRing) answer {
 	a := answer{at: now, id: l.s.ID, fn: h.Func, sealed: h.Func == wire.FuncEncrypted}
 	if a.sealed {
@@ -404,8 +405,8 @@ func (p *played) event(e machine.Event) {
 	}
 }
 
-// replayBlocksMax is the most blocks of a file that is replayed: every receiver has
-// bitmaps of its own.
+// replayBlocksMax is the largest number of blocks in a file that is replayed: every
+// receiver has bitmaps of its own.
 const replayBlocksMax = 1 << 26
 
 // decide answers a request as the captured receiver's disk did.
@@ -434,7 +435,7 @@ func (p *played) decide(of fileOf, l *block.Layout) receiver.Opened {
 				missing.Reset(l.Blocks, false)
 				o.Missing = &missing
 			}
-		case wire.FuncStatus: // of a resumed file: the first of each section tells what was there
+		case wire.FuncStatus: // the first one of each section of a resumed file shows which blocks it had
 			x, _ := wire.ParseStatus(wire.Version4, a.msg)
 			if o.Partial && x.FileID == of.file && int(x.Section) < l.Sections && len(x.NAKs)*8 >= l.SectionBlocks(int(x.Section)) {
 				missing.Merge(x.NAKs, l.First(int(x.Section)), l.SectionBlocks(int(x.Section)))

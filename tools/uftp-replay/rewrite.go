@@ -18,7 +18,7 @@ import (
 	"uftp/wire"
 )
 
-// errSealed says that something cannot be changed without the keys to seal it anew.
+// errSealed says that a change needs keys, to seal the message again.
 var errSealed = errors.New("cannot be changed in an encrypted session: signatures and keys depend on it")
 
 // rewriter is one run of rewrite.
@@ -65,7 +65,7 @@ func (x *rewriter) setSeed(v string) (err error) {
 	return nil
 }
 
-// run rewrites one capture. What is written never replaces a file.
+// run rewrites one capture. It never replaces a file.
 func (x *rewriter) run(names []string) (err error) {
 	from, to := names[0], names[1]
 	x.rnd = rand.New(rand.NewPCG(x.seed, 0))
@@ -154,7 +154,7 @@ func (x *rewriter) rename(m *session.Message) error {
 	return nil
 }
 
-// uid changes the UID in 4 bytes and tells whether it did.
+// uid changes the UID in 4 bytes; it returns 1 if it did.
 func (x *rewriter) uid(b []byte) int {
 	n, ok := x.uids[wire.UID(binary.BigEndian.Uint32(b))]
 	if !ok {
@@ -243,8 +243,8 @@ func (x *rewriter) inside(m *session.Message) (n int, err error) {
 	return n, nil
 }
 
-// announced changes the two addresses of an ANNOUNCE. They cannot change their
-// family, whose length is that of the message.
+// announced changes the two addresses of an ANNOUNCE. The family must stay, since another
+// one would change the length of the message.
 func (x *rewriter) announced(m *session.Message, a *wire.Announce) (n int, err error) {
 	for _, p := range []*netip.Addr{&a.Public, &a.Private} {
 		if to, ok := x.addrs[*p]; ok {

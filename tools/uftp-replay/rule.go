@@ -59,7 +59,7 @@ func addRule(list *[]*rule) func(string) error {
 	}
 }
 
-// condition reads one condition; nth and percent are kept and give no check.
+// condition reads one condition. It returns no check for nth and percent, which it keeps.
 func (r *rule) condition(key, value string) (func(*session.Message) bool, error) {
 	switch key {
 	case "packet":

@@ -20,7 +20,7 @@ import (
 // reply is a captured answer and when it came after its trigger.
 type reply struct {
 	delay  time.Duration
-	held   time.Duration // what the echoed stamp is behind that of the trigger
+	held   time.Duration // by how much the echoed stamp is older than that of the trigger
 	from   netip.AddrPort
 	head   wire.Header
 	msg    []byte
@@ -40,8 +40,7 @@ const (
 	rangesMax  = 2_000
 )
 
-// role is one run of sender: one session of the capture, in whose place our sender
-// announces the same files.
+// role is one run of sender: our sender announces the files of one session of the capture.
 type role struct {
 	t       *tool
 	s       *session.Session
@@ -121,7 +120,7 @@ func runSender(t *tool, names []string) error {
 	return nil
 }
 
-// collect learns from the capture what the sender said and what was answered.
+// collect notes the messages of the captured sender and the answers to them.
 func (x *role) collect(m *session.Message) error {
 	s := m.Session
 	if s == nil || !x.t.wanted(s) || !s.Announced {
@@ -227,7 +226,7 @@ func (x *role) collectReply(m *session.Message, at clock.Time) error {
 	return nil
 }
 
-// stampAt tells where in a message the echoed stamp stands.
+// stampAt returns the offset of the echoed stamp in a message.
 func stampAt(f wire.Func) (int, bool) {
 	switch f {
 	case wire.FuncRegister:
@@ -238,7 +237,7 @@ func stampAt(f wire.Func) (int, bool) {
 	return 0, false
 }
 
-// playMax is how long a session may take, in virtual time, beyond the captured one.
+// playMax is how much longer than the captured session ours may take, in virtual time.
 const playMax = time.Hour
 
 // play runs our sender until its session ends.
@@ -322,14 +321,14 @@ func (x *role) nextFile() {
 	x.m.EndOfFiles(x.now)
 }
 
-// answer sends the captured answers to a message on their way.
+// answer queues the captured answers to a message.
 func (x *role) answer(t trigger, stamp time.Duration) {
 	for _, r := range x.replies[t] {
 		x.reply(r, stamp)
 	}
 }
 
-// reply sends one answer on its way, as its host says it in this session.
+// reply queues one answer, sealed with the keys of this session if it was sealed.
 func (x *role) reply(r reply, stamp time.Duration) {
 	msg := slices.Clone(r.msg)
 	if i, ok := stampAt(r.head.Func); ok && stamp != 0 {
@@ -353,7 +352,7 @@ func (x *role) reply(r reply, stamp time.Duration) {
 	x.queue = slices.Insert(x.queue, i, d)
 }
 
-// report compares and tells whether the structure is equal.
+// report prints the comparison and returns whether the structure is equal.
 func (x *role) report() bool {
 	if x.closed > 0 {
 		fmt.Fprintf(x.t.out, "%d sealed messages stay closed: --keylog or --key is needed\n", x.closed)
@@ -400,8 +399,8 @@ func (x *role) report() bool {
 	return same
 }
 
-// window is how far from its captured time a step may be: three round trips, which
-// is the rhythm of a sender, and a quarter of the time that has gone.
+// window is how far from its captured time a step may be: three round trips, since a
+// sender repeats itself at that pace, and a quarter of the time that has passed.
 func (x *role) window(at time.Duration) time.Duration { return 3*x.cfg.GRTT + at/4 }
 
 // reportTimes compares when steps were taken.

@@ -14,9 +14,9 @@ import (
 	"uftp/wire"
 )
 
-// trigger is a message of the sender that receivers answer: its kind, file and
-// section, how many runs of data of the file there were so far, and the how manieth
-// of its like it is. Of data it is the first block of a section in a run.
+// trigger is a message of the sender that receivers answer: its kind, file and section,
+// the number of runs of data of the file so far, and its number among equal ones. For data
+// it is the first block of a section in a run.
 type trigger struct {
 	fn            wire.Func
 	file, section uint16
@@ -43,9 +43,9 @@ type skeleton struct {
 	longest int        // blocks in the longest run so far
 	rate    float64    // of that one, bytes of the file a second
 
-	offered string              // ANNOUNCE of an encrypted session, as last told
-	keyed   map[wire.UID]string // hosts that were sent the keys, and what was wrong with those
-	keysAt  bool                // they are told
+	offered string              // the last ANNOUNCE of an encrypted session
+	keyed   map[wire.UID]string // hosts that were sent the keys, and errors in those
+	keysAt  bool                // they are noted
 
 	quit     bool // the user has stopped the sender
 	quitAt   int  // after so many blocks
@@ -65,15 +65,15 @@ func (k *skeleton) offer(text string) {
 	}
 }
 
-// key notes that KEYINFO has an entry for a host; wrong says what is wrong with it.
+// key notes that KEYINFO has an entry for a host; wrong is an error in it.
 func (k *skeleton) key(u wire.UID, wrong string) {
 	if len(k.keyed) < stepsMax {
 		k.keyed[u] = wrong
 	}
 }
 
-// keys tells who was sent the keys. In how many KEYINFOs depends on when hosts have
-// registered, so that is told once, when the handshake is over.
+// keys notes which hosts were sent the keys, once, when the handshake is over: the number
+// of KEYINFOs depends on the moments at which hosts registered.
 func (k *skeleton) keys() {
 	if k.keysAt || len(k.keyed) == 0 {
 		return
@@ -86,8 +86,7 @@ func (k *skeleton) keys() {
 	k.add("KEYINFO for " + strings.Join(list, " "))
 }
 
-// sent takes in a message, sealed says how it came, and returns the trigger it is;
-// ok is false for one that nobody answers.
+// sent notes a message and returns its trigger; ok is false for one that nobody answers.
 func (k *skeleton) sent(at clock.Time, h wire.Header, msg []byte, sealed bool) (t trigger, stamp time.Duration, ok bool) {
 	if k.first == 0 {
 		k.first = at
@@ -144,7 +143,7 @@ func (k *skeleton) sent(at clock.Time, h wire.Header, msg []byte, sealed bool) (
 	return t, stamp, true
 }
 
-// data takes in a block, and returns the trigger it is if it begins a section.
+// data notes a block and returns its trigger if it begins a section.
 func (k *skeleton) data(at clock.Time, file uint16, l *block.Layout, i int) (t trigger, ok bool) {
 	k.last = at
 	k.funcs[wire.FuncFileSeg]++
@@ -170,20 +169,20 @@ func (k *skeleton) data(at clock.Time, file uint16, l *block.Layout, i int) (t t
 	return trigger{fn: wire.FuncFileSeg, file: file, section: uint16(s), run: k.runs[file]}, true
 }
 
-// finish writes down what is still open.
+// finish notes the run that is still open.
 func (k *skeleton) finish() {
 	k.endRun()
 	k.keys()
 }
 
-// endRun writes down the blocks of a run of data.
+// endRun notes the blocks of a run of data.
 func (k *skeleton) endRun() {
 	if !k.running {
 		return
 	}
 	k.running = false
 	last := k.last
-	k.last = k.begun // a run is when it begins
+	k.last = k.begun // a run counts from its beginning
 	defer func() { k.last = last }()
 	var list []string
 	shown := 0

@@ -21,11 +21,11 @@ const (
 	membersText = 100 // listed in the text form
 )
 
-// member is a host that takes part, or was asked to.
+// member is a host that takes part or was asked to.
 type member struct {
 	uid        wire.UID
 	listed     bool // in ANNOUNCE, REG_CONF or FILEINFO
-	heard      bool // said something, or a proxy for it
+	heard      bool // it sent something, or a proxy did for it
 	registered bool
 	behind     wire.UID // the proxy that spoke for it, 0 if none
 	asked      bool     // to take a file
@@ -40,7 +40,7 @@ type member struct {
 	rttSum         time.Duration
 }
 
-// fileStat is one file as it was seen on the line.
+// fileStat is one file as the capture shows it.
 type fileStat struct {
 	id          uint16
 	typ         wire.FileType
@@ -64,7 +64,7 @@ type moment struct {
 	what string
 }
 
-// summary is what inspect tells about one session.
+// summary is what inspect prints about one session.
 type summary struct {
 	s         *session.Session
 	funcs     [32]int
@@ -85,7 +85,7 @@ type summary struct {
 	guard     *ivGuard
 
 	file     int           // index of the present one, -1
-	clock    time.Duration // what the sender's stamps are behind the capture
+	clock    time.Duration // by which the sender's stamps are behind the capture
 	hasClock bool
 	phase    string
 	ended    bool
@@ -151,7 +151,7 @@ func (x *summary) each(src wire.UID, clients wire.UIDList, f func(*member)) {
 	}
 }
 
-// listed notes the hosts of a list, file tells that they are asked to take one.
+// listed notes the hosts of a list; file says that they are asked to take one.
 func (x *summary) listed(l wire.UIDList, file bool) {
 	for i := range l.Len() {
 		if h := x.host(l.At(i)); h != nil {
@@ -195,14 +195,14 @@ func (x *summary) message(m *session.Message, unknown int, err error) {
 	}
 }
 
-// row is the row of a sender's sequence numbers.
+// row follows a sender's sequence numbers.
 type row struct {
 	gaps int // numbers that are missing
 	last uint16
 	some bool
 }
 
-// take takes in a message of the sender.
+// take notes a message of the sender.
 func (r *row) take(h wire.Header) {
 	if d := int16(h.Seq - r.last); r.some && d > 1 && h.Func != wire.FuncKeyInfo {
 		r.gaps += int(d) - 1
@@ -212,15 +212,15 @@ func (r *row) take(h wire.Header) {
 	r.last, r.some = h.Seq, true
 }
 
-// stamped learns the sender's clock.
+// stamped notes the sender's clock.
 func (x *summary) stamped(m *session.Message, s wire.Stamp) {
 	if d := m.Time.Sub(stampTime(s)); !x.hasClock || d < x.clock || d > x.clock+time.Minute {
 		x.clock, x.hasClock = d, true
 	}
 }
 
-// echoed takes the round trip time of an answer: from where the capture was taken
-// to the host and back.
+// echoed notes the round trip time of an answer: from the place of the capture to the host
+// and back.
 func (x *summary) echoed(m *session.Message, s wire.Stamp, h *member) {
 	if !x.hasClock || s == 0 {
 		return
@@ -242,7 +242,7 @@ func stampTime(s wire.Stamp) time.Time { return time.UnixMicro(int64(s)) }
 // ms writes a time in milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.3f ms", float64(d)/1e6) }
 
-// finish looks for what never came.
+// finish looks for messages that never came.
 func (x *summary) finish() {
 	for i := range x.members {
 		h := &x.members[i]

@@ -10,20 +10,19 @@ import (
 	"uftp/wire"
 )
 
-// voice speaks for the captured sender of an encrypted session to a receiver that
-// draws random numbers of its own, so that KEYINFO has to be made anew for it.
-// Server random and group master are the captured ones, and with them all that was
-// sealed stays as it is. What is signed is signed anew with a key of the same kind
-// and size, unless the private keys of the sender are known.
+// voice plays the captured sender of an encrypted session to a receiver that draws random
+// numbers of its own, so KEYINFO must be made for it. Server random and group master are
+// the captured ones, so sealed messages stay as they are. Signatures are made by a key of
+// the same kind and size, unless the private keys of the sender are known.
 type voice struct {
 	server *handshake.Server
-	anew   bool // ANNOUNCE has to be made anew
+	anew   bool // ANNOUNCE needs another signature
 	opener *aead.Opener
-	sealer *aead.Sealer // nil if what was sealed stays as it is
+	sealer *aead.Sealer // nil if sealed messages stay as they are
 	peers  map[wire.UID]*handshake.Peer
 }
 
-// newVoice makes the voice of a session. keys are the private ones that are known.
+// newVoice makes the voice of a session; keys are the known private keys.
 func newVoice(o *offer, keys *keyRing) (*voice, error) {
 	server, err := o.newServer(keys)
 	if err != nil {
@@ -52,8 +51,8 @@ func newVoice(o *offer, keys *keyRing) (*voice, error) {
 	return v, nil
 }
 
-// say returns the datagram to send in the place of m, nil if there is nothing to
-// say: KEYINFO for hosts that have not registered here.
+// say returns the datagram to send in the place of m, nil if there is none: KEYINFO for
+// hosts that have not registered here.
 func (v *voice) say(m *session.Message) []byte {
 	h := m.Head
 	switch {
@@ -90,7 +89,7 @@ func (v *voice) say(m *session.Message) []byte {
 	return bytes.Clone(m.Payload)
 }
 
-// open opens what a receiver has sealed.
+// open opens a message that a receiver has sealed.
 func (v *voice) open(pkt []byte) ([]byte, error) {
 	msg, _, err := v.opener.Open(bytes.Clone(pkt))
 	if err == nil && len(msg) == 0 {
@@ -99,8 +98,7 @@ func (v *voice) open(pkt []byte) ([]byte, error) {
 	return msg, err
 }
 
-// hear takes in what a receiver says during the handshake; an error tells what is
-// wrong with it.
+// hear reads a receiver's message of the handshake, and fails if it is wrong.
 func (v *voice) hear(src wire.UID, msg []byte) error {
 	p := v.peers[src]
 	if p == nil {

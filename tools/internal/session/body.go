@@ -5,7 +5,7 @@ import (
 	"uftp/wire"
 )
 
-// body adds the fields of a message in clear and makes it anew of what was parsed.
+// body adds the fields of a message in clear, and returns a message made of them.
 func body(f *Fields, v wire.Version, msg []byte, s *Session) ([]byte, error) {
 	switch wire.Func(msg[0]) {
 	case wire.FuncAnnounce:

@@ -13,7 +13,7 @@ import (
 	"uftp/wire"
 )
 
-// ErrForeign says that a datagram is not one of UFTP version 4.
+// ErrForeign says that a datagram is not UFTP version 4.
 var ErrForeign = errors.New("not UFTP version 4")
 
 // Message is one datagram of a capture.
@@ -24,13 +24,13 @@ type Message struct {
 	Sealed    bool        // it came inside ENCRYPTED
 	Counter   uint64      // of ENCRYPTED
 	Unchecked bool        // its signature was not checked
-	Session   *Session    // nil for what belongs to none: heartbeats, foreign datagrams
+	Session   *Session    // nil for heartbeats and foreign datagrams
 	Err       error       // why Msg is nil
 }
 
 // Decoder takes the messages out of one capture. Not for concurrent use.
 type Decoder struct {
-	// Ended is told of a session that is pushed out because there are too many.
+	// Ended is called for a session that is removed because there are too many.
 	Ended func(*Session)
 
 	r        *frames.Reader
@@ -143,7 +143,7 @@ func (d *Decoder) evict() {
 	}
 }
 
-// learn takes in what later messages need to be understood.
+// learn notes what is needed to parse later messages.
 func (s *Session) learn(m *Message) {
 	switch m.Head.Func {
 	case wire.FuncAnnounce:

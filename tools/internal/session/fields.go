@@ -26,8 +26,8 @@ type Fields []Field
 
 func (f *Fields) add(name string, value any) { *f = append(*f, Field{name, value}) }
 
-// Text returns the fields as name=value, separated by blanks. Texts of the network
-// are quoted when they hold anything unusual.
+// Text returns the fields as name=value, separated by blanks. Texts from the network are
+// quoted if they hold anything unusual.
 func (f Fields) Text() string {
 	var b strings.Builder
 	for i, x := range f {
@@ -63,8 +63,8 @@ func plain(s string) string {
 	return s
 }
 
-// MarshalJSON returns one object with the fields in their order. Beside a text that is
-// no UTF-8 stands its value in base64, as NAME_bytes.
+// MarshalJSON returns one object with the fields in their order. A text that is not UTF-8
+// is followed by its bytes in base64, as NAME_bytes.
 func (f Fields) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i, x := range f {
@@ -111,10 +111,9 @@ func round(s float64) float64 {
 	return v
 }
 
-// BodyFields returns the fields of the message and how many of its bytes they do
-// not account for: bytes that would not be there, or be others, if the message
-// were made anew of its fields. It fails with an error of package wire; for a
-// message that was not opened it returns the parts of ENCRYPTED.
+// BodyFields returns the fields of the message and the number of unknown bytes: those that
+// a message made of these fields would lack or have differently. It fails with an error of
+// package wire. For a message that was not opened it returns the parts of ENCRYPTED.
 func (m *Message) BodyFields() (f Fields, unknown int, err error) {
 	if m.Msg == nil {
 		if !m.Sealed {
@@ -135,7 +134,7 @@ func (m *Message) BodyFields() (f Fields, unknown int, err error) {
 	return f, differs(again, m.Msg), nil
 }
 
-// differs counts the bytes that are not alike.
+// differs counts the bytes that differ.
 func differs(a, b []byte) (n int) {
 	if bytes.Equal(a, b) {
 		return 0
@@ -187,8 +186,8 @@ func blocks(bitmap []byte, n int) (list []string, count int) {
 	return list, set.Count()
 }
 
-// NAKs returns how many blocks a STATUS asks for; bits behind the section do not
-// count if its length is known.
+// NAKs returns how many blocks a STATUS asks for. Bits behind the end of the section do
+// not count if its length is known.
 func NAKs(s *Session, x *wire.Status) int {
 	set := asked(x.NAKs, bitmapLen(s, x))
 	return set.Count()

@@ -9,13 +9,13 @@ import (
 	"uftp/wire"
 )
 
-// Keys is what sealed sessions are opened with. The zero Keys opens nothing.
+// Keys opens sealed sessions. The zero Keys opens none.
 type Keys struct {
 	Private []*identity.PrivateKey // for the RSA exchange
 	logged  map[ID][]secret
 }
 
-// secret is what the keys of one session follow from.
+// secret is the material from which the keys of one session are derived.
 type secret struct {
 	suite        handshake.Suite
 	serverRandom [wire.RandomLen]byte
@@ -23,7 +23,8 @@ type secret struct {
 }
 
 // ReadLog adds the entries of a key log in the form of docs/keylog.md. Lines of
-// other kinds are skipped. Damaged ones are [keylog.ErrLine], wrapped: all others count.
+// other kinds are skipped. Damaged lines are reported by [keylog.ErrLine], wrapped; all
+// others count.
 func (k *Keys) ReadLog(r io.Reader) error {
 	entries, err := keylog.Read(r)
 	if k.logged == nil {

@@ -27,7 +27,7 @@ type ID struct {
 // String returns the group in hex and the instance, as the tools write and read it.
 func (id ID) String() string { return fmt.Sprintf("%08x/%d", id.Group, id.Instance) }
 
-// ParseID reads GROUP or GROUP/INSTANCE; any tells that no instance was given.
+// ParseID reads GROUP or GROUP/INSTANCE; any says that no instance was given.
 func ParseID(text string) (id ID, any bool, err error) {
 	var rest string
 	if n, _ := fmt.Sscanf(text, "%x/%d%s", &id.Group, &id.Instance, &rest); n == 2 {
@@ -59,7 +59,7 @@ type Session struct {
 	vault   vault
 }
 
-// Layout returns how a file is cut, nil if that is not known.
+// Layout returns the layout of a file, nil if it is not known.
 func (s *Session) Layout(fileID uint16) *block.Layout {
 	if s == nil {
 		return nil
@@ -67,8 +67,8 @@ func (s *Session) Layout(fileID uint16) *block.Layout {
 	return s.layouts[fileID]
 }
 
-// Open opens a sealed datagram of the session, which stays as it is, and returns
-// the message within. It fails with [ErrNoKeys] and [ErrNotOpen].
+// Open returns the message within a sealed datagram of the session, and does not change
+// the datagram. It fails with [ErrNoKeys] and [ErrNotOpen].
 func (s *Session) Open(pkt []byte) ([]byte, error) {
 	_, msg, err := wire.ParseHeader(pkt)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *Session) Open(pkt []byte) ([]byte, error) {
 	return msg, err
 }
 
-// GroupMaster returns what the keys of the session follow from; the one that opened
-// the latest message if there are several. ok is false if none is known.
+// GroupMaster returns the group master of the session; if there are several, the one that
+// opened the latest message. ok is false if none is known.
 func (s *Session) GroupMaster() (master [handshake.MasterLen]byte, ok bool) {
 	if len(s.vault.openers) == 0 {
 		return master, false
@@ -91,8 +91,8 @@ func (s *Session) GroupMaster() (master [handshake.MasterLen]byte, ok bool) {
 	return s.vault.openers[0].of.groupMaster, true
 }
 
-// announce takes in an ANNOUNCE. The first one counts, but the keys of later ones
-// may be others: a capture can hold both sides of a proxy.
+// announce reads an ANNOUNCE. The first one counts, but later ones may bring other keys: a
+// capture can hold both sides of a proxy.
 func (s *Session) announce(m *Message, a *wire.Announce) {
 	if !s.Announced {
 		s.Announced = true
@@ -108,7 +108,7 @@ func (s *Session) announce(m *Message, a *wire.Announce) {
 	}
 }
 
-// fileInfo remembers how a file is cut.
+// fileInfo notes the layout of a file.
 func (s *Session) fileInfo(x *wire.FileInfo) {
 	if x.Type != wire.TypeFile || s.BlockSize < wire.MinBlockSize || s.BlockSize > wire.MaxBlockSize {
 		return

@@ -17,7 +17,7 @@ var (
 	ErrNotOpen = errors.New("sealed, not authentic with the keys given")
 )
 
-// opener is what one row of keys opens messages with.
+// opener opens messages with one set of keys.
 type opener struct {
 	*aead.Opener
 	of secret
@@ -60,7 +60,7 @@ func (v *vault) announced(src wire.UID, e *wire.EncInfo) {
 	}
 }
 
-// add takes in what the keys of the session follow from.
+// add derives the keys of the session from a group master.
 func (v *vault) add(s secret) {
 	if slices.ContainsFunc(v.openers, func(o opener) bool { return o.of == s }) {
 		return
@@ -79,8 +79,8 @@ func (v *vault) add(s secret) {
 	}
 }
 
-// anyOf verifies with any of the keys that a host has shown in the capture; behind
-// proxies there may be two. A host that showed none that can be used is not checked.
+// anyOf verifies with any of the keys that a host has shown in the capture; behind proxies
+// there may be two. A host without a usable key is not checked.
 type anyOf struct {
 	v    *vault
 	keys []*identity.PublicKey
@@ -104,7 +104,7 @@ func (a *anyOf) Verify(h crypto.Hash, digest, sig []byte) error {
 	return err
 }
 
-// open opens a sealed datagram, which stays as it is.
+// open opens a sealed datagram and does not change it.
 func (v *vault) open(pkt []byte, x *wire.Encrypted) (msg []byte, unchecked bool, err error) {
 	if len(v.openers) == 0 {
 		return nil, false, ErrNoKeys
