@@ -1,5 +1,5 @@
-// Command demo shows the main job on one machine, without root: three receivers,
-// one sender, a directory of mixed files, every hash checked.
+// Command demo shows a whole transfer on one machine, without root: one sender, three
+// receivers, a directory of mixed files, every hash checked.
 package main
 
 import (

@@ -1,4 +1,3 @@
-// Package house holds the test that keeps the house in order: who may import whom,
-// and the rules of the house (docs/architecture.md) as far as a syntax tree shows
-// them.
+// Package house holds the test of the rules in docs/architecture.md: which package may
+// import which, and the other rules as far as a syntax tree shows them.
 package house

@@ -39,7 +39,7 @@ var floor = map[string]int{
 	"uftp/cmd/outfile":      7,
 }
 
-// height gives a floor to what is not listed: commands and tools stand on top.
+// height returns the floor of a package. Commands and tools are not listed: they stand on top.
 func height(path string) (int, bool) {
 	if h, ok := floor[path]; ok {
 		return h, true
@@ -111,7 +111,7 @@ func checkImports(t *testing.T, p *packages.Package) {
 	}
 }
 
-// isMachine names the packages that have no world.
+// isMachine reports whether a package is a machine or part of one.
 func isMachine(path string) bool {
 	switch path {
 	case "uftp/engine/sender", "uftp/engine/receiver", "uftp/engine/dialect", "uftp/engine/machine", "uftp/engine/group",

@@ -4,15 +4,15 @@ package netlab
 
 import "net/netip"
 
-// Place is a namespace that somebody else has made, with an interface [Device].
+// Place is an existing namespace with an interface [Device].
 type Place struct {
 	Namespace string
 	IPv4      netip.Addr
 }
 
-// Around returns a lab of such namespaces, the sender's first. Closing it ends the
-// processes in them but leaves the namespaces. There is no bridge, so cables cannot
-// be unplugged, and no address of IPv6 is known.
+// Around returns a lab of existing namespaces, the sender's first. Closing it ends the
+// processes in them and leaves the namespaces. There is no bridge, so cables cannot be
+// unplugged, and IPv6 addresses are not known.
 func Around(places []Place) *Lab {
 	l := &Lab{foreign: true}
 	for i, p := range places {

@@ -20,16 +20,15 @@ import (
 	"github.com/google/gopacket/pcapgo"
 )
 
-// ErrMalformed reports what tshark found wrong in a capture.
+// ErrMalformed reports packets that tshark found malformed.
 var ErrMalformed = errors.New("netlab: tshark finds bad packets")
 
-// Capture records what passes the interface of a host: what the host sends,
-// and what arrives before any drop rule.
+// Capture records the packets at the interface of a host: those that the host sends, and
+// those that arrive, before any drop rule.
 //
 // While it runs, the host's kernel cuts large sends (UDP_SEGMENT) into
-// datagrams before they pass, as a real line would see them. What another host
-// sends that way arrives uncut and is recorded only to the length of one frame, so
-// record where the data is sent.
+// datagrams before they pass, as on a real line. Large sends of another host arrive uncut
+// and are recorded only to the length of one frame, so record at the sender of the data.
 type Capture struct {
 	Path string // pcap file
 	proc *Proc
@@ -42,7 +41,7 @@ const (
 	segsDefault  = "65535"
 )
 
-// tcpdumpMax is how long tcpdump may take to start, to write what it has, and to end.
+// tcpdumpMax is how long tcpdump may take to start, to write its packets, and to end.
 const tcpdumpMax = 15 * time.Second
 
 // gso sets how many segments the interface takes at once.
@@ -112,8 +111,8 @@ func (c *Capture) Stop() error {
 	if c.proc.Exited() {
 		return nil
 	}
-	// What is in the kernel's ring still counts. tcpdump sleeps when it has written
-	// everything, and only then; twice, because it may just have been on its way.
+	// Packets in the kernel's ring still count. tcpdump sleeps only when it has written
+	// all of them. We look twice, since it may just have been between two steps.
 	time.Sleep(20 * time.Millisecond)
 	for end, idle := time.Now().Add(tcpdumpMax), 0; idle < 2 && time.Now().Before(end); time.Sleep(pollEvery) {
 		if state, _ := processState(c.proc.Pid()); state == 'S' {
@@ -127,8 +126,7 @@ func (c *Capture) Stop() error {
 	return errors.Join(err, c.proc.Host.gso(segsDefault))
 }
 
-// Missed is how many packets an ended recording lacks because tcpdump came too late
-// for them.
+// Missed is how many packets an ended recording lacks because tcpdump was too slow.
 func (c *Capture) Missed() int {
 	n := 0
 	for line := range strings.Lines(c.proc.Stderr()) {
@@ -140,7 +138,7 @@ func (c *Capture) Missed() int {
 }
 
 // Packets ends the recording and returns its UDP datagrams in order of time.
-// Fragments but the first are left out, and the first is as short as it came.
+// It leaves out all fragments but the first, which it returns as short as it is.
 func (c *Capture) Packets() ([]Packet, error) {
 	if err := c.Stop(); err != nil {
 		return nil, err

@@ -11,21 +11,19 @@
 // Contract. [Open] builds a lab and [Lab.Close] removes it with every process
 // in it; [New] does both for a test. Several labs may exist at the same time,
 // in one process or in several: all names carry the process ID and a number.
-// Labs left behind by a process that was killed are removed by the next Open.
+// The next Open removes labs of processes that were killed.
 // [Lab.Reset] gives a lab back as it was built, so that one lab can serve many
 // scenarios one after the other.
 //
-// A [Host] runs commands ([Host.Run], [Host.Start]) or Go code ([Host.Do]) in
-// its namespace, loses chosen datagrams ([Host.Drop]), is slowed down
-// ([Host.Limit]), unplugged ([Host.Unplug]), deprived of its interface ([Host.Remove],
-// [Host.Renew]) and listened to ([Host.Capture]).
-// The helpers for files ([WriteRandom], [SameFile], [SameTree]) are here
-// because every scenario needs them.
+// A [Host] runs commands ([Host.Run], [Host.Start]) or Go code ([Host.Do]) in its
+// namespace. A test can make it lose chosen datagrams ([Host.Drop]), limit its rate
+// ([Host.Limit]), unplug it ([Host.Unplug]), remove and renew its interface ([Host.Remove],
+// [Host.Renew]) and capture its traffic ([Host.Capture]). The helpers for files
+// ([WriteRandom], [SameFile], [SameTree]) are here because every scenario needs them.
 //
 // Limits. Linux, root, and the programs ip, bridge, nft, tc and tcpdump; [Require]
 // skips a test that lacks them and fails it where CI is set. A Host has one
-// interface. Only a network is isolated: files and process IDs are the
-// machine's. Drop rules look at the start of a UDP datagram, so of a
-// fragmented datagram only the first fragment can match. The kernel here may
-// lack netem, so delay is no part of the lab.
+// interface. Only the network is isolated: files and process IDs are those of the machine.
+// Drop rules read the start of a UDP datagram, so only the first fragment of a fragmented
+// one can match. A lab has no delay, since not every kernel has netem.
 package netlab

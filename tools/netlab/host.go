@@ -40,7 +40,7 @@ func (h *Host) UID() string {
 
 // Do runs fn in the host's namespace, on a thread of its own. Sockets that fn
 // opens and processes that it starts stay in the namespace after Do. fn must
-// not start goroutines that are to run there.
+// not start goroutines that must run there.
 func (h *Host) Do(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -62,7 +62,8 @@ func (h *Host) Do(fn func() error) error {
 	return <-done
 }
 
-// enter moves the calling thread into the namespace and returns the way back.
+// enter moves the calling thread into the namespace and returns a function that moves it
+// back.
 func (h *Host) enter() (back func() error, err error) {
 	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -84,7 +85,7 @@ func (h *Host) enter() (back func() error, err error) {
 	}, nil
 }
 
-// Result is what a finished command left.
+// Result is the outcome of a finished command.
 type Result struct {
 	Command string
 	Code    int // exit code; 128 + signal if one ended it
@@ -93,9 +94,8 @@ type Result struct {
 	Took    time.Duration
 }
 
-// Run runs a command in the host to its end. The error is nil whatever the exit
-// code; it is set if the command cannot be started or is still running after
-// timeout, when it is killed.
+// Run runs a command in the host to its end. It fails if the command cannot be started, or
+// is still running after timeout and is killed; an exit code is no failure.
 func (h *Host) Run(timeout time.Duration, argv ...string) (Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -122,7 +122,7 @@ func (h *Host) tool(stdin string, argv ...string) (string, error) {
 	return string(out), nil
 }
 
-// reset takes back what was set on the host.
+// reset removes all settings of the host.
 func (h *Host) reset() error {
 	err := errors.Join(h.ClearDrops(), h.Unlimit())
 	if h.cut {

@@ -34,7 +34,7 @@ const Device = "eth0"
 // ErrReceivers refuses a number of receivers that the address plan has no room for.
 var ErrReceivers = errors.New("netlab: number of receivers outside 0..200")
 
-// Config says what to build.
+// Config describes a lab.
 type Config struct {
 	Receivers int // 0..MaxReceivers
 	MTU       int // bytes; 0 = 1500
@@ -47,7 +47,7 @@ type Lab struct {
 	receivers []*Host
 	bridge    *Host
 	mtu       int
-	foreign   bool // the namespaces are another one's, and there is no bridge
+	foreign   bool // the namespaces existed before, and there is no bridge
 
 	mu    sync.Mutex
 	procs []*Proc
@@ -55,7 +55,8 @@ type Lab struct {
 
 var labCount atomic.Int64
 
-// Open builds a lab and returns when every cable carries. What was built so far is removed if a step fails.
+// Open builds a lab and returns when every cable carries. If a step fails, it removes what
+// was built so far.
 func Open(cfg Config) (*Lab, error) {
 	if cfg.Receivers < 0 || cfg.Receivers > MaxReceivers {
 		return nil, ErrReceivers
@@ -158,13 +159,13 @@ func (l *Lab) build(mtu int) error {
 	return l.waitForwarding(l.hosts())
 }
 
-// cable are the lines that lay the host's cable, for the bridge.
+// cable returns the lines for ip that lay the host's cable, in the bridge's namespace.
 func (h *Host) cable(mtu int) string {
 	return fmt.Sprintf("link add %s mtu %d type veth peer name %s mtu %d netns %s\n", h.port, mtu, Device, mtu, h.ns) +
 		fmt.Sprintf("link set %s master br0 up\n", h.port)
 }
 
-// address are the lines that bring the host's interface up, for the host.
+// address returns the lines for ip that bring the host's interface up, in its namespace.
 func (h *Host) address() string {
 	return "link set " + Device + " up\n" +
 		fmt.Sprintf("addr add %s/24 brd 10.88.0.255 dev %s\n", h.IPv4, Device) +
@@ -198,8 +199,8 @@ func ipBatch(ns, lines string) error {
 	return nil
 }
 
-// Reset ends every process of the lab and takes back every rule, limit and
-// unplugged cable.
+// Reset ends every process of the lab, removes every rule and limit, and plugs in every
+// cable.
 func (l *Lab) Reset() error {
 	err := l.stopAll()
 	for _, h := range l.hosts() {
@@ -223,8 +224,8 @@ func (l *Lab) stopAll() error {
 	return killIn(names)
 }
 
-// Close ends every process in the lab, also such as went into the background,
-// and removes the namespaces with all that is in them.
+// Close ends every process in the lab, also those in the background, and removes the
+// namespaces with everything in them.
 func (l *Lab) Close() error {
 	err := l.stopAll()
 	if l.foreign {
@@ -263,16 +264,16 @@ func sweep() {
 	if len(orphans) == 0 {
 		return
 	}
-	// Another process may sweep at the same time: who comes second finds less
-	// to do, which is no error.
+	// Another process may sweep at the same time. So a namespace that is gone is no
+	// error.
 	_ = killIn(orphans)
 	for _, name := range orphans {
 		_ = exec.Command("ip", "netns", "del", name).Run()
 	}
 }
 
-// killIn kills every process, this one apart, that lives in one of the namespaces,
-// and returns when they are gone with their sockets.
+// killIn kills every process in one of the namespaces, except this one, and returns when
+// they and their sockets are gone.
 func killIn(names []string) error {
 	inodes := make(map[uint64]bool, len(names))
 	for _, name := range names {

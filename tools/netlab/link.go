@@ -20,8 +20,8 @@ var ErrNoCarrier = errors.New("netlab: the bridge does not forward to the host")
 // noticeMax is how long the bridge may take to notice a cable.
 const noticeMax = 15 * time.Second
 
-// Offsets in bits from the start of the UDP header, which is 8 bytes long, as
-// nftables counts raw payload.
+// Offsets in bits from the start of the UDP header, which is 8 bytes long, as nftables
+// counts them.
 const (
 	bitsFunc    = 8*8 + 8*1  // message type, 8 bits
 	bitsFileID  = 8*8 + 8*18 // file ID of FILEINFO .. COMPLETE, 16 bits
@@ -58,7 +58,7 @@ func (m Match) Blocks(lo, hi uint16) Match { return m.and("@th,%d,16 %d-%d", bit
 // From matches datagrams from a host over IPv4.
 func (m Match) From(h *Host) Match { return m.and("ip saddr %s", h.IPv4) }
 
-// Share says how much of what a Match chooses is dropped.
+// Share says which part of the datagrams that a Match chooses is dropped.
 type Share struct{ expr string }
 
 // All drops everything.
@@ -73,7 +73,7 @@ func Percent(p float64) Share {
 // EveryNth drops the first and then every nth datagram, n > 1.
 func EveryNth(n int) Share { return Share{fmt.Sprintf("numgen inc mod %d 0", n)} }
 
-// Drop loses a share of the matching UDP datagrams that arrive at the host.
+// Drop drops a share of the matching UDP datagrams that arrive at the host.
 // Rules add up until ClearDrops.
 func (h *Host) Drop(m Match, s Share) error {
 	var b strings.Builder
@@ -111,7 +111,7 @@ func (h *Host) Dropped() (int, error) {
 	return total, nil
 }
 
-// ClearDrops takes all drop rules of the host away.
+// ClearDrops removes all drop rules of the host.
 func (h *Host) ClearDrops() error {
 	if !h.ruled {
 		return nil
@@ -123,8 +123,8 @@ func (h *Host) ClearDrops() error {
 	return nil
 }
 
-// Limit holds what the host sends to rate, in Kbit/s (1000 bit/s), with a queue
-// of queueBytes; more is lost.
+// Limit bounds the rate at which the host sends, in Kbit/s (1000 bit/s), with a queue of
+// queueBytes, which drops what does not fit.
 func (h *Host) Limit(rateKbps, queueBytes int) error {
 	_, err := h.tool("", "tc", "qdisc", "replace", "dev", Device, "root", "tbf",
 		"rate", fmt.Sprintf("%dkbit", rateKbps), "burst", "20000", "limit", strconv.Itoa(queueBytes))
@@ -132,7 +132,7 @@ func (h *Host) Limit(rateKbps, queueBytes int) error {
 	return err
 }
 
-// Unlimit takes the rate limit away.
+// Unlimit removes the rate limit.
 func (h *Host) Unlimit() error {
 	if !h.limited {
 		return nil
@@ -160,8 +160,8 @@ func (h *Host) Plug() error {
 	return err
 }
 
-// Down takes the interface itself down (true) or up again, with its routes;
-// it is up when the bridge has noticed, which takes the kernel up to a second.
+// Down takes the interface itself down (true) or up again, with its routes. It returns when
+// the bridge has noticed that the interface is up, which takes the kernel up to a second.
 func (h *Host) Down(down bool) error {
 	if down {
 		_, err := h.tool("", "ip", "link", "set", Device, "down")
@@ -177,7 +177,7 @@ func (h *Host) Down(down bool) error {
 // Remove deletes the host's interface with its cable.
 func (h *Host) Remove() error { return ipBatch(h.ns, "link del "+Device+"\n") }
 
-// Renew makes a removed interface anew, under another index and with the addresses of before.
+// Renew makes a removed interface again, with another index and the same addresses.
 func (h *Host) Renew() error {
 	if err := ipBatch(h.lab.bridge.ns, h.cable(h.lab.mtu)); err != nil {
 		return err
@@ -188,9 +188,9 @@ func (h *Host) Renew() error {
 	return h.waitForwarding()
 }
 
-// waitForwarding returns when the host's interface is running and the bridge
-// passes packets of its port. The kernel tells both of a cable's ends with up to a
-// second's delay, and until then drops what they send without a word.
+// waitForwarding returns when the host's interface is running and the bridge passes packets
+// of its port. The kernel notices both ends of a cable up to a second late, and silently
+// drops their packets until then.
 func (h *Host) waitForwarding() error { return h.lab.waitForwarding([]*Host{h}) }
 
 // waitForwarding is waitForwarding for several hosts.
@@ -220,7 +220,7 @@ func (l *Lab) waitForwarding(hosts []*Host) error {
 	}
 }
 
-// running tells whether the host's interface has noticed its carrier.
+// running reports whether the host's interface has noticed its carrier.
 func (h *Host) running() (bool, error) {
 	var ifi *net.Interface
 	err := h.Do(func() (err error) {

@@ -21,8 +21,8 @@ var ErrStillRunning = errors.New("netlab: still running")
 // ErrNoLine reports a text that did not appear in a command's output in time.
 var ErrNoLine = errors.New("netlab: text not seen")
 
-// pollEvery is how often output and tables of the kernel are looked at, and
-// drainMax how long output of a grandchild is waited for after the end.
+// pollEvery is how often we look at output and tables of the kernel, and drainMax how long
+// we wait after the end for output of a grandchild.
 const (
 	pollEvery = 5 * time.Millisecond
 	drainMax  = time.Second
@@ -50,7 +50,7 @@ type Proc struct {
 	took time.Duration
 }
 
-// Start starts a command in the host. It ends with the lab at the latest.
+// Start starts a command in the host. Closing the lab ends it.
 func (h *Host) Start(s Spec) (*Proc, error) {
 	cmd := exec.Command(s.Argv[0], s.Argv[1:]...)
 	cmd.Dir = s.Dir
@@ -95,7 +95,7 @@ func (p *Proc) Pid() int { return p.cmd.Process.Pid }
 // Signal sends a signal; the process may have ended.
 func (p *Proc) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// Kill ends the process the hard way and waits until it is gone.
+// Kill ends the process by SIGKILL and waits until it is gone.
 func (p *Proc) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done

@@ -25,10 +25,9 @@ func Missing(programs ...string) []string {
 	return missing
 }
 
-// Require skips the test, saying what is missing, if this machine cannot build
-// a lab or lacks one of the programs. Where the environment sets CI it fails
-// the test instead: there a skip would hide that nothing was tested.
-// With -short it skips the test in any case.
+// Require skips the test if this machine cannot build a lab or lacks one of the programs,
+// and names what is missing. If CI is set in the environment it fails the test instead,
+// since a skip would hide that nothing was tested. With -short it always skips the test.
 func Require(t testing.TB, programs ...string) {
 	t.Helper()
 	if testing.Short() {

@@ -15,16 +15,16 @@ import (
 
 // How a frame crosses (run):
 //
-//  1. receive  from one interface: what has come, up to rxBatch.
-//  2. cut      super-frames become the frames that a line would carry.
-//  3. decide   each link behind the interface says when the frame arrives at its
-//              end, and how; the frame is copied into a slot, its copy into another.
-//  4. wait     slots lie in the schedules; ppoll sleeps until the first is due or
-//              a frame comes.
-//  5. send     what is due leaves in one sendmmsg a link; slots are free again.
+//  1. receive  frames that have come to one interface, up to rxBatch.
+//  2. cut      super-frames into the frames that a line would carry.
+//  3. decide   each link behind the interface decides when and how the frame arrives
+//              at its end; the frame is copied into a slot, its copy into another.
+//  4. wait     slots lie in the queues; ppoll sleeps until the first is due or a
+//              frame comes.
+//  5. send     frames that are due leave in one sendmmsg a link; slots are free again.
 //
 // Every direction runs on a thread of its own; they share nothing but the files
-// behind the interfaces. Slots, heaps and message headers exist before the first
+// behind the interfaces. Slots, queues and message headers are made before the first
 // frame.
 
 const (
@@ -34,8 +34,7 @@ const (
 	tagRoom      = 2 * tagLen
 )
 
-// timer is the one clock of both directions: it starts as the time of day and
-// never jumps.
+// timer is the clock of both directions. It starts at the time of day and never jumps.
 type timer struct {
 	began time.Time
 	start clock.Time
@@ -48,8 +47,7 @@ func newTimer() timer {
 
 func (t timer) now() clock.Time { return t.start.Add(time.Since(t.began)) }
 
-// direction carries frames from one port to one or several others, to each through
-// a link of its own.
+// direction carries frames from one port to one or several others. To each it has a link.
 type direction struct {
 	from  *port
 	legs  []*leg
@@ -115,7 +113,7 @@ func (d *direction) counters(leg int) counters {
 	return d.shared[leg]
 }
 
-// publish tells others the counters and writes the logs.
+// publish copies the counters for other goroutines and writes the logs.
 func (d *direction) publish(now clock.Time) error {
 	d.told = now
 	drops := d.from.kernelDrops() // on the way to all legs
@@ -165,7 +163,7 @@ func (d *direction) run() error {
 		case err != nil && gone(err):
 			return fmt.Errorf("interface %s is gone: %w", d.from.name, err)
 		case err != nil:
-			d.unreadable() // ENETDOWN; a frame whose header the kernel cannot tell
+			d.unreadable() // ENETDOWN; or a frame for which the kernel makes no header
 		}
 		full = n == rxBatch
 		now = d.timer.now()
@@ -202,7 +200,7 @@ func (d *direction) wait() error {
 			return fmt.Errorf("interface %s is gone: %w", d.from.name, err)
 		}
 		if d.poll[0].Revents&unix.POLLIN == 0 {
-			time.Sleep(time.Millisecond) // down: comes back or goes away
+			time.Sleep(time.Millisecond) // the interface is down: it comes back or goes away
 		}
 	}
 	return nil
@@ -244,8 +242,7 @@ func (d *direction) buf(slot int32) []byte {
 	return d.slots[int(slot)*d.slotSize:][:d.slotSize]
 }
 
-// carry lets the link of a leg decide about the frame that the cutter is at, and
-// schedules it.
+// carry asks the link of a leg about the present frame of the cutter, and queues it.
 func (d *direction) carry(now clock.Time, g *leg) {
 	n := d.cutter.length()
 	if vnetLen+n > d.slotSize {
@@ -283,7 +280,7 @@ func (d *direction) carry(now clock.Time, g *leg) {
 	}
 }
 
-// forward sends all that is due.
+// forward sends all frames that are due.
 func (d *direction) forward(now clock.Time) error {
 	for _, g := range d.legs {
 		for g.due.Next() <= now {
@@ -295,7 +292,7 @@ func (d *direction) forward(now clock.Time) error {
 	return nil
 }
 
-// sendBatch sends what is due to one end, up to txBatch frames.
+// sendBatch sends up to txBatch frames that are due to one end.
 func (d *direction) sendBatch(now clock.Time, g *leg) error {
 	g.n.LateMax = max(g.n.LateMax, now.Sub(g.due.Next()))
 	n := 0

@@ -18,8 +18,7 @@ type logFile struct {
 	f  *os.File
 }
 
-// frameLog gathers the lines of one direction of one link. A nil one takes and
-// forgets them.
+// frameLog collects the lines of one direction of one link. A nil one drops them.
 type frameLog struct {
 	to   *logFile
 	head string // of a line, behind the time
@@ -27,7 +26,7 @@ type frameLog struct {
 	err  error // the first
 }
 
-// newFrameLog returns the log of a link, which are counted from 1.
+// newFrameLog returns the log of a link; links are counted from 1.
 func newFrameLog(to *logFile, number int, dir string) *frameLog {
 	if to == nil {
 		return nil
@@ -36,7 +35,7 @@ func newFrameLog(to *logFile, number int, dir string) *frameLog {
 	return &frameLog{to: to, head: head, buf: make([]byte, 0, logBuffer)}
 }
 
-// frame adds a line; now and start are of the clock that fate is in.
+// frame adds a line; now and start are times of the clock that the fate uses.
 func (l *frameLog) frame(start, now clock.Time, size int, f *link.Fate) {
 	if l == nil {
 		return
@@ -79,7 +78,7 @@ func appendSeconds(b []byte, t, start clock.Time) []byte {
 	return strconv.AppendFloat(b, t.Sub(start).Seconds(), 'f', 9, 64)
 }
 
-// flush writes what was gathered.
+// flush writes the collected lines.
 func (l *frameLog) flush() error {
 	if l == nil {
 		return nil

@@ -19,16 +19,16 @@ const (
 	netnsDir  = "/run/netns"
 )
 
-// lab is namespaces with an interface each. Either these are TAP devices, whose
-// other side is this process; or veths, whose other ends are in one more namespace,
-// without a name, which lasts as long as the sockets in it.
+// lab is a set of namespaces with an interface each. These are TAP devices, whose other
+// side is this process, or veths. The other ends of veths are in one more namespace, which
+// has no name and lasts as long as the sockets in it.
 type lab struct {
 	made  []string
 	kind  string // kindTap or kindVeth
 	ports []*port
 }
 
-// makeLab makes all and opens a port for each namespace.
+// makeLab makes the namespaces and opens a port for each.
 func makeLab(o *options) (l *lab, err error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return nil, errors.New("namespaces need the program ip (package iproute2)")
@@ -87,8 +87,8 @@ func makeLab(o *options) (l *lab, err error) {
 	return l, nil
 }
 
-// onThread runs fn on a thread that fn may move to another network namespace, and
-// brings it back.
+// onThread runs fn on a thread that fn may move to another network namespace, and moves the
+// thread back.
 func onThread(fn func() error) error {
 	done := make(chan error)
 	go func() {
@@ -138,8 +138,8 @@ func (l *lab) makeTaps(o *options) error {
 		if err != nil {
 			return err
 		}
-		// The device keeps frames until they are read: more than the 500 or 1000 of
-		// itself, so that a burst does not overflow it.
+		// The device keeps frames until they are read. By default it keeps 500 or
+		// 1000, which a burst would overflow.
 		if err := ip("-n", ns, "link", "set", labDevice, "mtu", strconv.Itoa(o.mtu), "txqueuelen", strconv.Itoa(tapQueue)); err != nil {
 			return err
 		}
@@ -153,8 +153,8 @@ func (l *lab) makeVeths(o *options) error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("new network namespace: %w", err)
 		}
-		// The ends here must say nothing of their own. What stands below /proc/sys/net is
-		// the calling thread's.
+		// The ends here must send nothing by themselves. /proc/sys/net is that of the
+		// calling thread.
 		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -177,8 +177,8 @@ func (l *lab) makeVeths(o *options) error {
 	})
 }
 
-// close closes the ports and removes the namespaces; processes in them keep what
-// they have.
+// close closes the ports and removes the names of the namespaces. Processes in them keep
+// their network.
 func (l *lab) close() error {
 	for _, p := range l.ports {
 		p.close()

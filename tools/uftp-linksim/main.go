@@ -3,18 +3,18 @@
 // reordering, corruption, outages on a schedule, each direction by itself. Two
 // interfaces are joined by one link; the first of several has a link to each other
 // one, as a satellite's hub has. It can make the interfaces, in network namespaces.
-// docs/linksim.md shows what to do with it; --help lists every option.
+// docs/linksim.md is its manual; --help lists every option.
 //
 // # Contract
 //
-// Frames are carried as they are, whatever is in them: multicast, ARP, VLANs,
-// protocols nobody knows. What the model (package link) decides depends on the seed
-// and the number of the frame in its direction of its link; --log tells it frame by
-// frame. What is lost for other reasons is counted apart and warned about.
+// Frames of any content are carried as they are: multicast, ARP, VLANs, unknown protocols.
+// The decisions of the model (package link) depend on the seed, and on the number of the
+// frame in its direction of its link; --log writes them frame by frame. Losses for other
+// reasons are counted separately and cause a warning.
 //
-// What the hub sends goes through every link, whoever it is for, so each link meets
-// the same frames and imposes its rate and luck on all of them: a broadcast channel.
-// What another end sends goes to the hub alone.
+// A frame from the hub goes through every link, for whichever end it is: a broadcast
+// channel, in which each link applies its rate and its losses to the same frames. A frame
+// from another end goes to the hub alone.
 //
 // Exit codes: 0 after --time or a signal; 1 options; 2 interfaces, or one that went
 // away; 4 log or statistics file; 5 namespaces, or a system other than Linux.
@@ -22,10 +22,10 @@
 // # Limits
 //
 // Linux 4.20 or later, and root (CAP_NET_RAW; for namespaces CAP_SYS_ADMIN too).
-// Frames leave some 50 to 100 µs after they are due, more on a busy machine
-// (late_max_s tells). Super-frames of segmentation offload are cut into the frames
-// of a line; those inside tunnels cannot be and are counted as unreadable. Hardware
-// time stamps, pause frames and frames with a bad checksum do not pass.
+// Frames leave some 50 to 100 µs after they are due, later on a busy machine (late_max_s is
+// the maximum). Super-frames of segmentation offload are cut into the frames that a line
+// would carry; those inside tunnels cannot be cut and count as unreadable. Hardware time
+// stamps, pause frames and frames with a bad checksum do not pass.
 package main
 
 import (
@@ -72,7 +72,7 @@ type logError struct{ error }
 
 func (e *logError) Unwrap() error { return e.error }
 
-// systemError is what the system cannot do.
+// systemError says that the system cannot do something.
 type systemError struct{ error }
 
 func (e *systemError) Unwrap() error { return e.error }

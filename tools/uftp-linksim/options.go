@@ -27,7 +27,7 @@ const (
 	tunDevice        = "/dev/net/tun"
 )
 
-// options is what the command line says.
+// options are those of the command line.
 type options struct {
 	down, up link.Config
 	preset   string
@@ -51,13 +51,13 @@ type options struct {
 
 // What the interfaces in namespaces are.
 const (
-	kindAny  = "any" // TAP, or veth where that cannot be
+	kindAny  = "any" // TAP, or veth where there is no TAP
 	kindTap  = "tap"
 	kindVeth = "veth"
 )
 
-// defaultAddresses are from ranges kept for benchmarks and private use, one of each
-// for every end.
+// defaultAddresses are from ranges reserved for benchmarks and private use, one of each for
+// every end.
 func defaultAddresses(ends int) (all []string) {
 	for i := range ends {
 		all = append(all, fmt.Sprintf("198.18.0.%d/24", i+1))
@@ -86,12 +86,12 @@ func (o *options) command() *cli.Command {
 		Exits:    "   0  -t or a signal\n   1  options\n   2  interfaces\n   4  files\n   5  namespaces, or not Linux\n",
 		Examples: "  uftp-linksim -n hub,remote -p geo                        # two namespaces, a satellite between\n" +
 			"  ip netns exec hub ping 198.18.0.2                        # in another terminal\n" +
-			"  uftp-linksim -n hub,rx1,rx2,rx3 -p geo -b down=2%:5ms       # three receivers, each with luck of its own\n" +
+			"  uftp-linksim -n hub,rx1,rx2,rx3 -p geo -b down=2%:5ms       # three receivers, each with losses of its own\n" +
 			"  uftp-linksim -p geo -b down=5%:30 -O 60s+20s:loss=30%:rate=5M eth1 eth2\n" +
 			"  uftp-linksim -d 10ms -r 100M -l 0.1% -s 7 -L frames.jsonl eth1 eth2\n",
 		Options: []cli.Option{
 			{Letter: 'n', Name: "namespaces", Arg: "A,B[,...]", Group: ends, Set: o.setNamespaces,
-				Help: "make network namespaces, each with an interface eth0;\nthey go when the command ends"},
+				Help: "make network namespaces, each with an interface eth0;\nthey are removed when the command ends"},
 			{Letter: 'k', Name: "kind", Arg: "KIND", Group: ends, Set: o.setKind,
 				Help: "of these interfaces: tap (TAP devices), veth, or any: TAP devices\nwhere " + tunDevice + " can be opened, else veth; default: any"},
 			{Letter: 'a', Name: "addresses", Arg: "A,B[,...]", Group: ends, Set: o.setAddresses,
@@ -99,7 +99,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'm', Name: "mtu", Arg: "BYTES", Group: ends, Set: o.setMTU,
 				Help: fmt.Sprintf("MTU in the namespaces, %d to %d; default: %d", mtuMin, mtuMax, mtuDefault)},
 
-			{Letter: 'p', Name: "preset", Arg: "NAME", Group: model, Set: o.setPreset, Help: "start from a known link; what follows changes it\n" + presetHelp()},
+			{Letter: 'p', Name: "preset", Arg: "NAME", Group: model, Set: o.setPreset, Help: "start from a known link; later options change it\n" + presetHelp()},
 			{Letter: 'd', Name: "delay", Arg: "TIME", Group: model, Help: "one way",
 				Set: o.directed("Invalid delay", "0 to 60s, with a unit", func(c *link.Config, v string) (ok bool) {
 					c.Delay, ok = span(v, link.DelayMax)
@@ -116,14 +116,14 @@ func (o *options) command() *cli.Command {
 					return ok
 				})},
 			{Letter: 'q', Name: "queue", Arg: "SIZE", Group: model,
-				Help: "how much waits for the rate; more is dropped;\ndefault: 100 ms of the rate, at least 64 KiB",
+				Help: "bytes that may wait for the rate; more are dropped;\ndefault: 100 ms of the rate, at least 64 KiB",
 				Set: o.directed("Invalid queue", "0 to 64M bytes", func(c *link.Config, v string) bool {
 					n, ok := scaled(v, byteUnits)
 					c.Queue = int(n)
 					o.queued[o.side(c)] = true
 					return ok && n <= link.QueueMax
 				})},
-			{Letter: 'w', Name: "overhead", Arg: "BYTES", Group: model, Help: "of the line for each frame (Ethernet on a wire: 24); default: 0",
+			{Letter: 'w', Name: "overhead", Arg: "BYTES", Group: model, Help: "bytes on the line in addition to each frame (Ethernet on a wire:\n24); default: 0",
 				Set: o.directed("Invalid overhead", "0 to 1000 bytes", func(c *link.Config, v string) bool {
 					n, ok := scaled(v, nil)
 					c.Overhead = int(n)
@@ -150,20 +150,20 @@ func (o *options) command() *cli.Command {
 					c.Reorder, c.ReorderBy, ok = reorder(v)
 					return ok
 				})},
-			{Letter: 'c', Name: "corrupt", Arg: "P%", Group: model, Help: "frames of which 1 to 8 bits are flipped behind the Ethernet header",
+			{Letter: 'c', Name: "corrupt", Arg: "P%", Group: model, Help: "frames in which 1 to 8 bits behind the Ethernet header are flipped",
 				Set: o.directed("Invalid corruption", "0% to 100%", func(c *link.Config, v string) (ok bool) {
 					c.Corrupt, ok = percent(v)
 					return ok
 				})},
 			{Letter: 'O', Name: "outage", Arg: "START+LENGTH[/EVERY][:...]", Group: model,
-				Help: "nothing passes from START after the start, for LENGTH, again\nEVERY; or less bad with :loss=P%, :rate=RATE, :delay=TIME (rain,\nhandover); several options add up",
+				Help: "from START after the start, nothing passes for LENGTH, again each\nEVERY; with :loss=P%, :rate=RATE, :delay=TIME the link is worse\ninstead (rain, handover); several options add up",
 				Set: o.directed("Invalid outage", "START+LENGTH[/EVERY][:loss=P%][:rate=RATE][:delay=TIME], as 30s+5s/60s; at most 64", func(c *link.Config, v string) bool {
 					e, ok := outage(v)
 					c.Events = append(c.Events, e)
 					return ok && len(c.Events) <= link.EventsMax
 				})},
 			{Letter: 's', Name: "seed", Arg: "NUMBER", Group: model, Set: o.setSeed,
-				Help: "same seed, same luck of the n-th frame of a direction; default: 1"},
+				Help: "the same seed chooses the same fate for the n-th frame of a\ndirection; default: 1"},
 			{Letter: 'M', Name: "memory", Arg: "SIZE", Group: model, Set: o.setMemory,
 				Help: "for frames under way, each direction of all links together;\ndefault: 256M"},
 
@@ -172,7 +172,7 @@ func (o *options) command() *cli.Command {
 				Help: "print the counters each TIME; SIGUSR1 prints them at any time"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: view, Set: cli.String(&o.log), Help: "one line of JSON for each frame: when, fate, arrival"},
 			{Letter: 'S', Name: "stats", Arg: "FILE", Group: view, Set: cli.String(&o.stats),
-				Help: "counters as JSON, one document a line: at the end and whenever\nthey are printed; - is standard output"},
+				Help: "counters as JSON, one document a line, at the end and whenever\nthey are printed; - is standard output"},
 		},
 	}
 }
@@ -276,7 +276,7 @@ func positive(p *time.Duration, text string) func(string) error {
 	}
 }
 
-// check completes the options and says whether they go together.
+// check completes the options and checks whether they go together.
 func (o *options) check(operands []string) error {
 	switch {
 	case o.namespaces != nil && len(operands) > 0:

@@ -5,17 +5,16 @@ import (
 	"errors"
 )
 
-// The kernel hands over frames as its own stack made them: several in one
-// (segmentation is left to the card) and with checksums half done (left to the
-// card too). A header before each frame says so: struct virtio_net_hdr, in the
-// byte order of the machine. Here super-frames are cut as the card would cut them,
-// so that the link meets the frames that a line would; half-done checksums travel
-// on as they are, with their header.
+// The kernel passes on frames as its own stack made them: several in one, and with
+// unfinished checksums, because it leaves both to the network card. A header before each
+// frame describes this: struct virtio_net_hdr, in the byte order of the machine. Here
+// super-frames are cut as the card would do it, so the link gets the frames that a line
+// would carry. Unfinished checksums are carried on as they are, with their header.
 
 const vnetLen = 10 // bytes of the header
 
 const (
-	vnetNeedsCsum = 1 // flags: checksum from csumStart on is to be put at csumStart+csumOffset
+	vnetNeedsCsum = 1 // flags: the checksum from csumStart on belongs at csumStart+csumOffset
 
 	gsoNone  = 0
 	gsoTCP4  = 1
@@ -44,7 +43,7 @@ func getVnet(b []byte) vnet {
 		csumStart: binary.NativeEndian.Uint16(b[6:]), csumOffset: binary.NativeEndian.Uint16(b[8:])}
 }
 
-// putVnet writes the header of a frame that is not to be cut.
+// putVnet writes the header of a frame that must not be cut.
 func putVnet(b []byte, v vnet) {
 	clear(b[:vnetLen])
 	if v.flags&vnetNeedsCsum != 0 {
@@ -54,8 +53,8 @@ func putVnet(b []byte, v vnet) {
 	}
 }
 
-// cutter cuts one super-frame into frames; an ordinary frame is one that needs no
-// cut. more, cut as often as there are copies to make, step.
+// cutter cuts one super-frame into frames; an ordinary frame gives one. While more, call
+// cut once for each copy, then step.
 type cutter struct {
 	frame  []byte
 	v      vnet // of an ordinary frame
@@ -92,8 +91,8 @@ func (c *cutter) start(frame []byte, v vnet) error {
 	case 0x0800:
 		c.l4, proto = c.l3+int(frame[c.l3]&15)*4, frame[c.l3+9]
 	case 0x86dd:
-		// What stands between is for the kernel to know: with extension headers only
-		// its checksum offset says where the transport begins.
+		// With extension headers only the kernel's checksum offset shows where the
+		// transport header begins.
 		c.six = true
 		c.l4, proto = c.l3+40, protoTCP
 		if c.gso == gsoUDP {
@@ -127,7 +126,7 @@ func (c *cutter) start(frame []byte, v vnet) error {
 	return nil
 }
 
-// length is what the next frame takes; there must be one.
+// length is that of the next frame; there must be one.
 func (c *cutter) length() int { return c.head + min(c.size, len(c.frame)-c.next) }
 
 // cut writes the next frame to dst, which has room for its length, and returns its
@@ -185,8 +184,8 @@ func (c *cutter) step() {
 
 func (c *cutter) more() bool { return c.next < len(c.frame) }
 
-// finish does the checksum that v leaves to the card. A frame that is damaged
-// later needs that: otherwise the sum would be done over the damage.
+// finish computes the checksum that v leaves to the card. A frame that is damaged later
+// needs it before: else the checksum would cover the damage.
 func finish(frame []byte, v vnet) vnet {
 	at := int(v.csumStart) + int(v.csumOffset)
 	if v.flags&vnetNeedsCsum == 0 || at+2 > len(frame) || int(v.csumStart) >= len(frame) {
@@ -194,7 +193,7 @@ func finish(frame []byte, v vnet) vnet {
 	}
 	sum := ^fold(add(0, frame[v.csumStart:]))
 	if sum == 0 && v.csumOffset == 6 {
-		sum = 0xffff // UDP: 0 would mean that there is none
+		sum = 0xffff // UDP: 0 would mean no checksum
 	}
 	binary.BigEndian.PutUint16(frame[at:], sum)
 	return vnet{}
@@ -219,7 +218,7 @@ func fold(sum uint32) uint16 {
 	return uint16(sum)
 }
 
-// tagLen is what an 802.1Q tag takes.
+// tagLen is the length of an 802.1Q tag.
 const tagLen = 4
 
 // insertTag puts a VLAN tag behind the addresses of a frame that starts at

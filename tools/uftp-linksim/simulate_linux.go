@@ -27,8 +27,8 @@ type simulation struct {
 	stderr io.Writer
 }
 
-// simulate joins the ends and carries frames until the time is over, a signal
-// comes or an interface goes away.
+// simulate joins the ends and carries frames until the time is over, a signal comes, or an
+// interface goes away.
 func (o *options) simulate(stdout, stderr io.Writer) (err error) {
 	ctx, stopSignals := cli.OnSignal(func(time.Time, int) {})
 	defer stopSignals()
@@ -102,14 +102,14 @@ func wrapLog(err error) error {
 	return nil
 }
 
-// ends is what the links join, the hub first.
+// ends are the ports that the links join, the hub first.
 type ends struct {
 	ports []*port
 	names []string // for people
-	lab   *lab     // that the ports belong to; nil: they are on interfaces that were there
+	lab   *lab     // of the ports; nil: they are on interfaces that existed before
 }
 
-// open opens a port for each end, after making the namespaces if that is wanted.
+// open opens a port for each end. With -n it makes the namespaces before.
 func (o *options) open(stderr io.Writer) (e *ends, err error) {
 	e = &ends{}
 	if o.namespaces != nil {
@@ -158,7 +158,7 @@ func join[T fmt.Stringer](all []T) string {
 	return strings.Join(words, ", ")
 }
 
-// run lets all directions run and prints counters when they are wanted.
+// run runs all directions, and prints counters when an interval or a signal asks for them.
 func (s *simulation) run(ctx context.Context, stop *atomic.Bool) error {
 	if s.o.length > 0 {
 		var cancel context.CancelFunc
@@ -199,7 +199,7 @@ func (s *simulation) run(ctx context.Context, stop *atomic.Bool) error {
 	return errors.Join(all, s.print(true))
 }
 
-// print shows the counters on standard error, and as JSON where that is wanted.
+// print prints the counters on standard error, and writes them as JSON with -S.
 func (s *simulation) print(final bool) error {
 	at := s.timer.now().Sub(s.timer.start)
 	all := make([][2]counters, len(s.names)-1)

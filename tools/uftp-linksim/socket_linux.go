@@ -24,9 +24,9 @@ const (
 	tpidValid = 1 << 6   // TP_STATUS_VLAN_TPID_VALID
 )
 
-// port is one interface: an AF_PACKET socket on it, or the file behind it if it is
-// a TAP device. It gives every frame that comes in there and takes every frame that
-// is to go out. One goroutine may receive while others send.
+// port is one interface: an AF_PACKET socket on it, or the file behind it if it is a TAP
+// device. All frames that arrive there are received here, and all frames sent here leave
+// there. One goroutine may receive while others send.
 type port struct {
 	fd    int
 	name  string
@@ -63,7 +63,7 @@ func openPort(name string) (*port, error) {
 	case ifi.Flags&net.FlagLoopback != 0 || len(ifi.HardwareAddr) != 6:
 		return nil, fmt.Errorf("interface %s carries no Ethernet frames", name)
 	}
-	// Protocol 0 hears nothing before bind, when all settings are made.
+	// With protocol 0 no frame arrives before bind, when all settings are made.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w (needs root or CAP_NET_RAW)", err)
@@ -136,7 +136,7 @@ func (p *port) close() {
 	}
 }
 
-// receive takes what has come, up to rxBatch frames, without waiting.
+// receive reads up to rxBatch frames that have come, without waiting.
 func (p *port) receive() (n int, err error) {
 	if p.tap {
 		return p.receiveTap()
@@ -163,7 +163,7 @@ func (p *port) receive() (n int, err error) {
 }
 
 // frame returns the i-th frame received, with its VLAN tag in place, and its
-// header. ok is false for what this host sent itself and for what was cut off.
+// header. ok is false for frames that this host sent itself and for truncated ones.
 func (p *port) frame(i int) (frame []byte, v vnet, ok bool) {
 	r := &p.rx
 	m := &r.heads[i]
@@ -213,7 +213,7 @@ func (x *txSide) load(i int, withHeader []byte) {
 func (x *txSide) frame(i int) []byte { return unsafe.Slice(x.iovs[i].Base, x.iovs[i].Len) }
 
 // send sends the frames in places from..to and returns how many the kernel took;
-// an error is about the first of the others. Frames of a full interface wait.
+// an error is about the first of the others. While the interface is full, frames wait.
 func (p *port) send(x *txSide, from, to int) (n int, err error) {
 	if p.tap {
 		return p.sendTap(x, from, to)
@@ -226,7 +226,7 @@ func (p *port) send(x *txSide, from, to int) (n int, err error) {
 		case e == unix.EINTR:
 			continue
 		case (e == unix.EAGAIN || e == unix.ENOBUFS) && waits < 10:
-			// The interface's own queue is full: not this link's rate, so it is no loss yet.
+			// The interface's own queue is full. That is no loss of the link: the frame waits.
 			waits++
 			time.Sleep(100 * time.Microsecond)
 			continue
@@ -235,8 +235,8 @@ func (p *port) send(x *txSide, from, to int) (n int, err error) {
 	}
 }
 
-// kernelDrops is how many frames the socket's or device's queue had no room for
-// since the last call.
+// kernelDrops is how many frames the kernel has dropped since the last call, because the
+// queue of the socket or device was full.
 func (p *port) kernelDrops() uint64 {
 	if p.tap {
 		return p.drops.more()
@@ -248,8 +248,8 @@ func (p *port) kernelDrops() uint64 {
 	return uint64(st.Drops)
 }
 
-// clearError takes the error that a poll reports off the socket; a TAP device tells
-// its error when it is read.
+// clearError removes the error that a poll reports from the socket. A TAP device returns its
+// error when it is read.
 func (p *port) clearError() error {
 	if p.tap {
 		return nil
@@ -261,13 +261,13 @@ func (p *port) clearError() error {
 	return err
 }
 
-// gone tells errors that mean that the interface does not exist any more.
+// gone reports whether an error means that the interface does not exist any more.
 func gone(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.EBADFD)
 }
 
-// own returns addresses that the host itself has on the interface: it would answer
-// frames that are only to pass.
+// own returns the addresses that the host itself has on the interface. With one it would
+// answer frames that should only pass.
 func own(name string) []net.Addr {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {

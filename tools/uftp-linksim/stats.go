@@ -9,17 +9,17 @@ import (
 	"uftp/tools/internal/link"
 )
 
-// counters is what is known of one direction. What the link did on purpose is in
-// the link's own; the rest is what this command or the system failed to do.
+// counters are those of one direction. The link's own count what it did on purpose; the
+// others count failures of this command or the system.
 type counters struct {
 	link.Counters
 	Sent        uint64 // frames that went out, copies too
 	InFlight    int
-	NoMemory    uint64 // no place for a frame under way
+	NoMemory    uint64 // no free slot for a frame under way
 	TooLong     uint64 // longer than the other interface's MTU
-	Unreadable  uint64 // cut off, or super-frames of an unknown kind
+	Unreadable  uint64 // truncated, or super-frames of an unknown kind
 	SendErrors  uint64 // refused by the other interface
-	KernelDrops uint64 // came faster than this command could take
+	KernelDrops uint64 // came faster than this command could read
 	LateMax     time.Duration
 }
 
@@ -95,7 +95,7 @@ func (o *options) asJSON(at time.Duration, final bool, names []string, all [][2]
 }
 
 // asText returns the counters for people: a line for each direction of each link,
-// and one more if frames were lost that should not have been.
+// and a warning if frames were lost that no option asked for.
 func asText(at time.Duration, names []string, all [][2]counters) string {
 	var b strings.Builder
 	for i := range 2 * len(all) {

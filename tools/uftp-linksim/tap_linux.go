@@ -10,8 +10,8 @@ import (
 const (
 	tapQueue = 10000 // frames that wait in a device until they are read
 
-	// What the kernel may leave to the card, that is, to this command: checksums and
-	// cutting. UDP is left since Linux 6.2.
+	// Work that the kernel may leave to the card, that is, to this command: checksums
+	// and cutting. It leaves UDP since Linux 6.2.
 	tapOffload    = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 	tapOffloadUDP = unix.TUN_F_USO4 | unix.TUN_F_USO6
 )
@@ -49,7 +49,7 @@ func (p *port) setupTap() error {
 	return p.drops.open(p.name)
 }
 
-// receiveTap is receive for a TAP device, which gives a frame a call.
+// receiveTap is receive for a TAP device, which returns one frame a call.
 func (p *port) receiveTap() (n int, err error) {
 	r := &p.rx
 	for n < rxBatch {
@@ -60,7 +60,7 @@ func (p *port) receiveTap() (n int, err error) {
 		case err == unix.EAGAIN:
 			return n, nil
 		case err != nil && n > 0:
-			return n, nil // the next call meets it again
+			return n, nil // the next call returns the error again
 		case err != nil:
 			return 0, err
 		}
@@ -108,7 +108,7 @@ func (d *dropCounter) open(device string) (err error) {
 
 func (d *dropCounter) close() { unix.Close(d.fd) }
 
-// more returns what was dropped since the last call.
+// more returns how many frames were dropped since the last call.
 func (d *dropCounter) more() uint64 {
 	n, err := unix.Pread(d.fd, d.table[:], 0)
 	if err != nil {

@@ -89,8 +89,8 @@ func reorder(s string) (share float64, by time.Duration, ok bool) {
 	return share, by, ok && by > 0
 }
 
-// outage reads START+LENGTH[/EVERY][:loss=P%][:rate=R][:delay=T]. What is not said
-// to be milder carries nothing.
+// outage reads START+LENGTH[/EVERY][:loss=P%][:rate=R][:delay=T]. Without one of the last
+// three the link carries nothing meanwhile.
 func outage(s string) (e link.Event, ok bool) {
 	const longest = 1000 * time.Hour
 	part := strings.Split(s, ":")

@@ -37,7 +37,7 @@ type Config struct {
 	Jitter   time.Duration // added to Delay, uniform in 0..Jitter; does not reorder
 	Rate     int64         // bit/s; 0 = no limit
 	Queue    int           // bytes that wait for the transmitter, 0..QueueMax; without Rate nothing waits
-	Overhead int           // bytes of the line that each frame takes besides its own
+	Overhead int           // bytes that each frame takes on the line in addition to its own
 
 	Loss  float64   // independent loss
 	Burst sim.Burst // bursts of loss on top of it, counted in frames
@@ -52,10 +52,10 @@ type Config struct {
 	Events []Event
 }
 
-// Fades are the bursts of Gilbert and Elliott in continuous time: all is lost for
-// spans that last Length in the mean and make up Share of the time. A Burst counted
-// in frames lasts as long as so many frames take: when only a few control messages
-// are under way, for many seconds. A radio link does not do that.
+// Fades are the bursts of Gilbert and Elliott in continuous time: all frames are lost in
+// spans that last Length in the mean and make up Share of the time. A Burst is counted in
+// frames, so it lasts for many seconds while only a few control messages are sent. A fade
+// of a radio link does not.
 type Fades struct {
 	Share  float64       // 0..1; 0 = never
 	Length time.Duration // 1 µs..DelayMax
@@ -67,7 +67,7 @@ type Event struct {
 	Length time.Duration
 	Every  time.Duration // 0 = once
 	Loss   float64       // 1 = nothing passes
-	Rate   int64         // bit/s meanwhile; 0 = as ever
+	Rate   int64         // bit/s meanwhile; 0 = as before
 	Delay  time.Duration // added meanwhile
 }
 
@@ -115,7 +115,7 @@ func (c *Config) Check() error {
 
 func rateOK(r int64) bool { return r == 0 || r >= RateMin && r <= RateMax }
 
-// Cause is what became of a frame.
+// Cause says why a frame was lost, or that it passed.
 type Cause uint8
 
 const (
@@ -143,7 +143,7 @@ type Fate struct {
 	Damage uint64     // for Damage; 0 = arrives whole
 }
 
-// Counters of a link since the start. Frames = Passed + all that is lost.
+// Counters of a link since the start. Frames = Passed + the sum of the losses.
 type Counters struct {
 	Frames, Bytes             uint64 // that came to the link
 	Passed, PassedBytes       uint64 // without copies
@@ -180,7 +180,7 @@ type waiting struct {
 	size  int
 }
 
-// New returns a link that starts at start. direction tells apart links of one seed.
+// New returns a link that starts at start. Links of one seed differ by direction.
 func New(cfg Config, seed, direction uint64, start clock.Time) (*Link, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -201,12 +201,12 @@ func New(cfg Config, seed, direction uint64, start clock.Time) (*Link, error) {
 	return l, nil
 }
 
-// Counters returns what happened so far.
+// Counters returns the counters so far.
 func (l *Link) Counters() Counters { return l.n }
 
-// luck is what chance has in store for a frame. All of it is drawn for every
-// frame, also for those that never come so far: the next frame's luck must not
-// depend on that.
+// luck is the set of random numbers of one frame. All are drawn for every frame, even for
+// one that is lost before they are needed: the numbers of the next frame must not depend
+// on that.
 type luck struct {
 	burst  bool
 	single bool
@@ -274,8 +274,9 @@ func (l *Link) weather(at clock.Time) (loss float64, rate int64, delay time.Dura
 	return loss, rate, delay
 }
 
-// fading takes the state of Fades to a later moment and tells whether it is bad
-// there: after a while as likely as ever, at once as it was.
+// fading moves the state of Fades to a later moment and reports whether frames are lost
+// there. Right after the last moment the state is the same; after a long time it is bad
+// with the probability Share.
 func (l *Link) fading(at clock.Time, u float64) bool {
 	share := l.cfg.Fades.Share
 	if share == 0 {
@@ -283,8 +284,8 @@ func (l *Link) fading(at clock.Time, u float64) bool {
 	}
 	memory := 0.0
 	if l.seen > 0 && share < 1 {
-		// Leaving takes Length in the mean, coming Length·(1-share)/share; the memory
-		// fades with the sum of both rates.
+		// The bad state lasts Length in the mean, the good one Length·(1-share)/share.
+		// The influence of the old state decays with the sum of both rates.
 		memory = math.Exp(-float64(at.Sub(l.seen)) / (float64(l.cfg.Fades.Length) * (1 - share)))
 	}
 	p := share * (1 - memory)
@@ -295,8 +296,8 @@ func (l *Link) fading(at clock.Time, u float64) bool {
 	return l.faded
 }
 
-// Carry decides about a frame of size bytes that comes to the link at now, which
-// is not before the now of the call before.
+// Carry decides about a frame of size bytes that comes to the link at now. Calls must come
+// in the order of time.
 func (l *Link) Carry(now clock.Time, size int) Fate {
 	f := Fate{Number: l.n.Frames}
 	l.n.Frames++
@@ -359,7 +360,7 @@ func (l *Link) Carry(now clock.Time, size int) Fate {
 	return f
 }
 
-// drain forgets frames that the transmitter is done with.
+// drain removes frames that the transmitter has sent.
 func (l *Link) drain(now clock.Time) {
 	for l.count > 0 && l.waiting[l.head].until <= now {
 		l.queued -= l.waiting[l.head].size
@@ -381,8 +382,8 @@ func (l *Link) wait(until clock.Time, size int) {
 	l.n.QueuePeak = max(l.n.QueuePeak, l.queued)
 }
 
-// Damage flips 1 to 8 bits of frame behind its Ethernet header, as Fate.Damage
-// chose them, and returns how many were chosen; one chosen twice is as before.
+// Damage flips 1 to 8 bits of frame behind its Ethernet header, chosen by Fate.Damage, and
+// returns how many were chosen; a bit that is chosen twice keeps its value.
 func Damage(frame []byte, seed uint64) int {
 	if len(frame) <= headerLen {
 		return 0

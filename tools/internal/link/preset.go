@@ -7,7 +7,7 @@ import (
 	"uftp/engine/sim"
 )
 
-// Profile is a known link: both directions, seen from the side that sends much.
+// Profile is a known link in both directions, seen from the side that sends most.
 type Profile struct {
 	Name     string
 	Text     string // one line for help
