@@ -12,7 +12,7 @@ import (
 // bufMax is the largest socket buffer that -B of the stock programs takes, bytes.
 const bufMax = 104857600
 
-// testCase is what all programs have to do.
+// testCase is a transfer that all programs do.
 type testCase struct {
 	block     int    // file bytes of a datagram
 	cipher    string // of -Y
@@ -33,8 +33,7 @@ func (c testCase) String() string {
 	return s
 }
 
-// Bytes around a block: UFTP headers in clear, and what must fit besides into
-// a packet.
+// Bytes around a block: UFTP headers in clear, and the other headers of a packet.
 const (
 	headerBytes = 24
 	ipUDPBytes  = 28
@@ -61,7 +60,7 @@ const (
 // variant is a program with its settings.
 type variant struct {
 	kind   kind
-	buffer int // of -B, bytes; 0 = what the program takes by itself
+	buffer int // of -B, bytes; 0 = the default of the program
 }
 
 func (v variant) String() string {
@@ -72,7 +71,7 @@ func (v variant) String() string {
 	return name
 }
 
-// buffers is -B, if it is to be given.
+// buffers returns -B, if it must be given.
 func (v variant) buffers() []string {
 	if v.buffer == 0 {
 		return nil
@@ -86,7 +85,7 @@ func (v variant) can(c testCase) bool {
 	switch v.kind {
 	case iperf:
 		return simple && c.cipher == "none" && c.files == 1
-	case mixed: // a stock receiver takes no key exchange that ours chooses by itself
+	case mixed: // a stock receiver accepts no key exchange that ours chooses by default
 		return simple && c.cipher == "none"
 	}
 	return true
@@ -94,7 +93,7 @@ func (v variant) can(c testCase) bool {
 
 var variants = []variant{{ours, 0}, {ours, bufMax}, {mixed, 0}, {mixed, bufMax}, {stock, 0}, {stock, bufMax}, {iperf, 0}}
 
-// product makes all cases out of what each property can be.
+// product makes the cases of all combinations.
 func product(blocks []int, ciphers []string, receivers []int, losses []float64, files []int) []testCase {
 	var list []testCase
 	for _, b := range blocks {

@@ -41,7 +41,7 @@ var (
 	errLinkLie = errors.New("the link lost what it was not asked to")
 )
 
-// pairing is who sends to whom, and whether with settings for such a link.
+// pairing is a sender and its receivers, tuned for such a link or not.
 type pairing struct {
 	sender, receiver kind
 	tuned            bool
@@ -55,7 +55,7 @@ func (p pairing) String() string {
 	return fmt.Sprintf("sender=%v/receivers=%v/settings=%s", variant{kind: p.sender}, variant{kind: p.receiver}, settings)
 }
 
-// settings are further arguments of the sender, and what the receivers are.
+// settings returns further arguments of the sender, and the variant of the receivers.
 func (p pairing) settings() (args []string, receivers variant) {
 	if !p.tuned {
 		return nil, variant{kind: p.receiver}
@@ -63,7 +63,7 @@ func (p pairing) settings() (args []string, receivers variant) {
 	return []string{"-r", geoGRTT}, variant{kind: p.receiver, buffer: geoBuffer}
 }
 
-// geoPairings are all, with the settings that the programs choose by themselves first.
+// geoPairings are all pairings, those with default settings first.
 func geoPairings() (list []pairing) {
 	for _, tuned := range []bool{false, true} {
 		for _, p := range [][2]kind{{ours, ours}, {stock, stock}, {ours, stock}, {stock, ours}} {
@@ -73,7 +73,7 @@ func geoPairings() (list []pairing) {
 	return list
 }
 
-// crossing is what one run over the satellite has shown.
+// crossing is the result of one run over the satellite.
 type crossing struct {
 	elapsed   time.Duration // for the file, as its sender says
 	whole     time.Duration // the whole command
@@ -84,7 +84,7 @@ type crossing struct {
 	up        uint64 // bytes that all receivers sent
 	downQueue uint64 // frames that overflowed the downlink
 	upQueue   uint64 // and the return channels
-	full      uint64 // datagrams for which a receiver's socket had no room
+	full      uint64 // datagrams that were dropped because a receiver's socket was full
 }
 
 // sky is the link while it runs, with the lab around its namespaces.
@@ -132,16 +132,16 @@ func (b *bench) openSky(seed, receivers int) (*sky, error) {
 	}
 }
 
-// close ends processes and link; its counters are written then.
+// close ends the processes and the link, which writes its counters at its end.
 func (s *sky) close() error {
 	err := s.lab.Close()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	return errors.Join(err, <-s.ended)
 }
 
-// introduce tells the receivers the sender's Ethernet address, as the modem of a
-// routed link knows it: else the first answer of each takes a round trip more, and
-// all timers follow it.
+// introduce enters the sender's Ethernet address at the receivers, as the modem of a routed
+// link knows it. Else the first answer of each would take one round trip more, and all
+// timers would follow it.
 func (s *sky) introduce() error {
 	var ifi *net.Interface
 	hub := s.lab.Sender()
@@ -188,13 +188,13 @@ func (b *bench) cross(p pairing, receivers, seed int) (c crossing, err error) {
 
 func (b *bench) capture() string { return filepath.Join(b.dir, "geo.pcap") }
 
-// overSky runs the programs, and tells how many datagrams receivers had no room for.
+// overSky runs the programs and returns how many datagrams full sockets have dropped.
 func (b *bench) overSky(s *sky, p pairing) (res netlab.Result, full uint64, err error) {
 	if err := s.introduce(); err != nil {
 		return res, 0, err
 	}
 	args, receivers := p.settings()
-	all, err := b.gather(receivers)
+	all, err := b.startReceivers(receivers)
 	defer all.close()
 	if err != nil {
 		return res, 0, err
@@ -222,8 +222,8 @@ func (b *bench) overSky(s *sky, p pairing) (res netlab.Result, full uint64, err 
 	return res, full, nil
 }
 
-// receiveErrors finds the datagrams that sockets had no room for in the kernel's
-// table: a line of names, then one of numbers.
+// receiveErrors finds in the kernel's table how many datagrams full sockets have dropped: a
+// line of names, then one of numbers.
 func receiveErrors(snmp string) (uint64, error) {
 	var names []string
 	for line := range strings.Lines(snmp) {
@@ -242,7 +242,7 @@ func receiveErrors(snmp string) (uint64, error) {
 	return 0, fmt.Errorf("%w: no RcvbufErrors", errOutput)
 }
 
-// readLink takes what the link has counted.
+// readLink reads the counters of the link.
 func (c *crossing) readLink(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -260,7 +260,7 @@ func (c *crossing) readLink(path string) error {
 	if err := json.Unmarshal(lines[len(lines)-1], &doc); err != nil || len(doc.Directions) == 0 {
 		return fmt.Errorf("%w: counters of the link: %v", errOutput, err)
 	}
-	c.down = doc.Directions[0].Bytes // all links meet the same
+	c.down = doc.Directions[0].Bytes // all links carry the same
 	for _, d := range doc.Directions {
 		if d.Direction == "up" {
 			c.up += d.Bytes
@@ -277,7 +277,7 @@ func (c *crossing) readLink(path string) error {
 	return nil
 }
 
-// readCapture takes what uftp-replay finds in the capture.
+// readCapture reads the summary that uftp-replay makes of the capture.
 func (c *crossing) readCapture(replay, path string) error {
 	out, err := exec.Command(replay, "inspect", "--summary", "--json", path).Output()
 	if err != nil {
@@ -303,7 +303,7 @@ func geoLine(p pairing, size int64, c crossing) string {
 		c.passes, c.naks, float64(c.up)/1e3, c.downQueue, c.upQueue, c.full)
 }
 
-// geo runs all pairings in rounds. In a round all meet a link of the same seed.
+// geo runs all pairings in rounds. In one round the link has the same seed for all.
 func (b *bench) geo(s settings, out, progress io.Writer) error {
 	all := geoPairings()
 	runs := make([][]crossing, len(all))

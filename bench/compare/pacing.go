@@ -29,14 +29,14 @@ const (
 
 var errCapture = errors.New("the capture has not got all data")
 
-// departure is a train as it left: when, and how long it is in bytes of IP packets,
-// which is what -R counts.
+// departure is a train that left: when, and its length in bytes of IP packets, as -R counts
+// them.
 type departure struct {
 	at    time.Duration
 	bytes int
 }
 
-// evenness says how far departures are from an even flow.
+// evenness measures how far departures are from an even flow.
 type evenness struct {
 	total    float64 // rate from the first to the last departure, part of the asked one
 	worstPct float64 // of the rate over spans of one window and little more
@@ -48,8 +48,8 @@ type evenness struct {
 }
 
 // judge compares departures with a rate in bytes/s. A span runs from one departure
-// to another, so the length of trains does not enter. Burst is how much was
-// ahead of the rate at most, as time at the rate: that of one train if it is even.
+// to another, so the length of trains does not matter. Burst is the largest amount of data
+// ahead of the rate, as time at the rate: one train if the flow is even.
 func judge(list []departure, rate float64) evenness {
 	var e evenness
 	if len(list) < 2 {
@@ -126,7 +126,7 @@ func readDepartures(path string, block int, blocks int64) ([]departure, error) {
 	return list, nil
 }
 
-// record starts a capture of the data that the sender sends and returns how it is ended.
+// record starts a capture of the sender's data and returns the function that ends it.
 func (b *bench) record(path string, block int) (stop func() error, err error) {
 	p, err := b.lab.Sender().Start(netlab.Spec{Argv: []string{
 		"tcpdump", "-Z", "root", "-i", netlab.Device, "-n", "-s", fmt.Sprint(snapBytes), "-B", "65536",
@@ -140,14 +140,14 @@ func (b *bench) record(path string, block int) (stop func() error, err error) {
 		return nil, err
 	}
 	return func() error {
-		time.Sleep(100 * time.Millisecond) // what is in the kernel's ring still counts
+		time.Sleep(100 * time.Millisecond) // packets in the kernel's ring still count
 		p.Signal(syscall.SIGTERM)
 		_, err := p.WaitFor(startMax)
 		return err
 	}, nil
 }
 
-// pacing sends at each rate and tells how even the departures were.
+// pacing sends at each rate and prints how even the departures were.
 func (b *bench) pacing(s settings, out io.Writer) error {
 	for _, c := range s.cases {
 		if c.cipher != "none" || c.receivers != 1 || c.lossPct != 0 {

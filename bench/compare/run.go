@@ -39,7 +39,7 @@ var (
 	errOutput  = errors.New("no figures in the output")
 )
 
-// measurement is what one run has shown.
+// measurement is the result of one run.
 type measurement struct {
 	bytes   int64         // that each receiver got
 	elapsed time.Duration // for them
@@ -58,7 +58,7 @@ func (m measurement) gbps() float64 {
 
 // bench runs programs.
 type bench struct {
-	ctx     context.Context // ends when the user wants no more
+	ctx     context.Context // ends when the user stops the program
 	bin     string          // of our programs
 	dir     string          // in memory
 	file    string          // or the directory with many
@@ -68,7 +68,7 @@ type bench struct {
 	labOf   labConfig
 }
 
-// labConfig is what a lab depends on.
+// labConfig describes the lab of a case.
 type labConfig struct{ mtu, receivers int }
 
 // openLab gives the case a clean network.
@@ -125,7 +125,7 @@ func (b *bench) run(c testCase, v variant, rate int) (measurement, error) {
 	return b.runTransfer(c, v, rate, nil)
 }
 
-// path is where the program of a variant is.
+// path is the path of a variant's program.
 func (b *bench) path(v variant, program string) string {
 	if v.kind == ours || v.kind == mixed && program == "uftp" {
 		return filepath.Join(b.bin, program)
@@ -141,19 +141,19 @@ func kbps(rate int) string {
 	return strconv.Itoa(rate * 1_000_000 / 1024)
 }
 
-// crowd is receivers that run.
-type crowd struct {
+// receivers are running receivers.
+type receivers struct {
 	procs []*netlab.Proc
 	uids  []string // for -H of the sender
 	dests []string // directories that they receive into
 
-	senderPeak atomic.Int64 // memory of the sender that served them, bytes
+	senderPeak atomic.Int64 // memory of their sender, bytes
 }
 
-// gather starts a receiver in each host of the lab. The crowd is to be closed, also
+// startReceivers starts a receiver in each host of the lab. The caller must close them, also
 // after an error.
-func (b *bench) gather(v variant) (*crowd, error) {
-	c := &crowd{}
+func (b *bench) startReceivers(v variant) (*receivers, error) {
+	c := &receivers{}
 	for i, h := range b.lab.Receivers() {
 		dest := filepath.Join(b.dir, fmt.Sprintf("dest%d", i))
 		if err := os.Mkdir(dest, 0o755); err != nil {
@@ -175,8 +175,8 @@ func (b *bench) gather(v variant) (*crowd, error) {
 	return c, nil
 }
 
-// peak returns the memory of the receiver that held most, bytes. They must be running.
-func (c *crowd) peak() (most int64) {
+// peak returns the memory of the receiver that holds most, bytes. They must be running.
+func (c *receivers) peak() (most int64) {
 	for _, p := range c.procs {
 		most = max(most, peakMemory(p))
 	}
@@ -196,7 +196,7 @@ func peakMemory(p *netlab.Proc) int64 {
 	return kib << 10
 }
 
-func (c *crowd) close() {
+func (c *receivers) close() {
 	for _, p := range c.procs {
 		p.Kill()
 	}
@@ -205,14 +205,13 @@ func (c *crowd) close() {
 	}
 }
 
-// send runs a sender to its end, calls after, and checks that the file came to the
-// whole crowd.
-func (b *bench) send(argv []string, c *crowd, after func() error) (res netlab.Result, err error) {
+// send runs a sender to its end, calls after, and checks that every receiver has the file.
+func (b *bench) send(argv []string, c *receivers, after func() error) (res netlab.Result, err error) {
 	p, err := b.lab.Sender().Start(netlab.Spec{Argv: argv, Dir: b.dir})
 	if err != nil {
 		return res, errors.Join(err, after())
 	}
-	// A sender holds all its memory soon; it ends by itself, so it is looked at on the way.
+	// A sender takes all its memory soon. It ends by itself, so we look while it runs.
 	go func() {
 		for !p.Exited() {
 			c.senderPeak.Store(max(c.senderPeak.Load(), peakMemory(p)))
@@ -234,10 +233,11 @@ func (b *bench) send(argv []string, c *crowd, after func() error) (res netlab.Re
 	return res, nil
 }
 
-// runTransfer sends the file and checks that it came to all. during, if it is
-// not nil, is called before the sender starts; what it returns, after it has ended.
+// runTransfer sends the file and checks that every receiver has it. during, if it is not
+// nil, is called before the sender starts, and the function that it returns after the
+// sender has ended.
 func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (after func() error, err error)) (m measurement, err error) {
-	all, err := b.gather(v)
+	all, err := b.startReceivers(v)
 	defer all.close()
 	if err != nil {
 		return m, err
@@ -257,7 +257,7 @@ func (b *bench) runTransfer(c testCase, v variant, rate int, during func() (afte
 	}
 	m = measurement{bytes: b.size, whole: res.Took, files: c.files, peak: [2]int64{all.senderPeak.Load(), all.peak()}}
 	if c.files > 1 {
-		m.elapsed = res.Took // what users wait for; each file tells only its own time
+		m.elapsed = res.Took // users wait for the whole command; each file has only its own time
 		return m, nil
 	}
 	m.elapsed, err = elapsed(res.Stdout + res.Stderr)
@@ -285,7 +285,7 @@ func (b *bench) makeFiles(n int, size int64) error {
 	return nil
 }
 
-// wait waits for the end of a run, but not for ever.
+// wait waits for the end of a run, up to the time limit.
 func (b *bench) wait(p *netlab.Proc) (netlab.Result, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, b.timeout)
 	defer cancel()
@@ -356,7 +356,7 @@ func sameBytes(want, got string) error {
 	}
 }
 
-// runIperf measures what arrives of plain UDP with datagrams as large as ours.
+// runIperf measures how much plain UDP arrives with datagrams as large as ours.
 func (b *bench) runIperf(c testCase, rate int) (m measurement, err error) {
 	srv, err := b.lab.Receiver(0).Start(netlab.Spec{Argv: []string{"iperf3", "-s", "-1", "-J"}})
 	if err != nil {
@@ -381,7 +381,7 @@ func (b *bench) runIperf(c testCase, rate int) (m measurement, err error) {
 	return m, err
 }
 
-// readIperf takes what the server received out of the client's report.
+// readIperf reads from the client's report how much the server received.
 func readIperf(text []byte) (m measurement, err error) {
 	var report struct {
 		End struct {

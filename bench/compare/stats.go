@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// outcome is what a variant did in the rounds of a case.
+// outcome is the result of a variant in the rounds of a case.
 type outcome struct {
 	v      variant
-	rate   int // Mbit/s at which it was best, or unlimited; -1: it was never able to
+	rate   int // Mbit/s at which it was best, or unlimited; -1: it failed at all rates
 	runs   []measurement
 	failed int
 }
