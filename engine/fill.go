@@ -45,6 +45,7 @@ type txSlot struct {
 	to     netip.AddrPort
 	n, seg int
 	bufs   [machine.MaxTrainBlocks][]byte // of the run being read
+	vec    store.ReadVec
 }
 
 // source is the file that trains are read from. pending and closing belong to the core.
@@ -122,7 +123,7 @@ func (s *txSlot) fill(sealer *aead.Sealer, quit <-chan struct{}) error {
 		if s.src.hold != nil {
 			s.src.hold()
 		}
-		if err := s.src.src.ReadBlocks(s.bufs[i:j], t.Layout.Offset(int(t.Block[i]))); err != nil {
+		if err := s.src.src.ReadBlocks(&s.vec, s.bufs[i:j], t.Layout.Offset(int(t.Block[i]))); err != nil {
 			s.state = slotBroken
 			return err
 		}

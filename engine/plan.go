@@ -8,6 +8,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/ring"
 	"uftp/engine/sender"
+	"uftp/engine/store"
 	"uftp/wire"
 )
 
@@ -39,6 +40,8 @@ const (
 	_ = uint(aead.WindowLen - (txSlots*machine.MaxTrainBlocks + 1))
 	// A train is what the kernel takes in one send.
 	_ = uint(netio.MaxTrainSegs - machine.MaxTrainBlocks)
+	// A run of a train is read with one system call.
+	_ = uint(store.ReadVecLen - machine.MaxTrainBlocks)
 	// A receive buffer holds all that the kernel joins, and every control packet.
 	_ = uint(netio.SlotBytes - machine.MaxPacket)
 	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)

@@ -114,7 +114,7 @@ func truncate(f *os.File, size int64) error {
 }
 
 // spiedWrite is pwritev through spy.
-func (v *vec) spiedWrite(f *os.File, bufs [][]byte, off, n int64) error {
+func (v *writeVec) spiedWrite(f *os.File, bufs [][]byte, off, n int64) error {
 	return call{op: "write", file: f, off: off, n: n}.make(func() error {
 		_, err := v.pwritev(f, bufs, off)
 		return err

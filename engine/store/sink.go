@@ -273,7 +273,7 @@ type Session struct {
 	roots     map[string]*os.Root // directories of the configuration, opened on first use
 	guard     *guard              // made together with the first of roots
 	open      *File               // the file being received; nil if none
-	vec       vec
+	vec       writeVec
 	name      string      // of the session's directory in Temp; "" until it is claimed
 	claimed   *claimedDir // that directory, from claiming until markDone or the end
 	preview   bool        // the current request changes nothing on disk

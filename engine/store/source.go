@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 
 	"uftp/wire"
@@ -60,40 +59,18 @@ func OpenSource(e Entry) (*Source, error) {
 }
 
 // ReadBlocks fills bufs one after the other with the bytes from off on, which must lie within the
-// announced size. It allocates nothing. [ErrShrunk] means that the file ended early; any other
-// error comes from the system.
-func (s *Source) ReadBlocks(bufs [][]byte, off int64) error {
-	err := s.read(bufs, off)
+// announced size. v is scratch memory; ReadBlocks allocates nothing. [ErrShrunk] means that the
+// file ended early; any other error comes from the system.
+func (s *Source) ReadBlocks(v *ReadVec, bufs [][]byte, off int64) error {
+	_, err := v.preadv(s.f, bufs, off)
 	if err == io.EOF {
 		return ErrShrunk
 	}
 	return err
 }
 
-// readVecs are the vectors of reads under way. More reads at once than vectors are
-// possible when disks are slow; the rest goes block by block.
-var readVecs [8]struct {
-	busy atomic.Bool
-	vec
-}
-
-func (s *Source) read(bufs [][]byte, off int64) error {
-	for i := range readVecs {
-		if v := &readVecs[i]; v.busy.CompareAndSwap(false, true) {
-			_, err := v.preadv(s.f, bufs, off)
-			v.busy.Store(false)
-			return err
-		}
-	}
-	for _, b := range bufs {
-		n, err := s.f.ReadAt(b, off)
-		if n < len(b) {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
-}
+// ReadVecLen is how many buffers [Source.ReadBlocks] fills with one system call.
+const ReadVecLen = 64
 
 // Check compares the file with the walk, with one call to the system and without reading.
 // [ErrShrunk] means that it has fewer bytes than e.Size, so announcing it is pointless.

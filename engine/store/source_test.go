@@ -49,6 +49,7 @@ func cutBlocks(b []byte, size int) (bufs [][]byte) {
 }
 
 func TestReadBlocks(t *testing.T) {
+	var v ReadVec
 	want := testBytes(100_000)
 	s, err := OpenSource(sourceEntry(t, want))
 	if err != nil {
@@ -56,23 +57,15 @@ func TestReadBlocks(t *testing.T) {
 	}
 	for _, c := range []struct{ off, n, block int }{{0, 1, 1300}, {0, 100_000, 8800}, {1300, 64 * 1300, 1300}, {99_999, 1, 512}, {65_000, 35_000, 1300}} {
 		got := make([]byte, c.n)
-		if err := s.ReadBlocks(cutBlocks(got, c.block), int64(c.off)); err != nil {
+		if err := s.ReadBlocks(&v, cutBlocks(got, c.block), int64(c.off)); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want[c.off:c.off+c.n]) {
 			t.Errorf("%d bytes from %d in blocks of %d are wrong", c.n, c.off, c.block)
 		}
 	}
-	for i := range readVecs {
-		readVecs[i].busy.Store(true)
-		defer readVecs[i].busy.Store(false)
-	}
-	got := make([]byte, 50_000)
-	if err := s.ReadBlocks(cutBlocks(got, 1300), 40_000); err != nil || !bytes.Equal(got, want[40_000:90_000]) {
-		t.Errorf("reading without a free vector: %v", err)
-	}
-	if err := s.ReadBlocks(cutBlocks(got, 1300), 60_000); err != ErrShrunk {
-		t.Errorf("reading past the end without a free vector gives %v, want ErrShrunk", err)
+	if err := s.ReadBlocks(&v, cutBlocks(make([]byte, 50_000), 1300), 60_000); err != ErrShrunk {
+		t.Errorf("reading past the end gives %v, want ErrShrunk", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("a file that nobody touched closes with %v", err)
@@ -87,11 +80,12 @@ func TestReadBlocksConcurrently(t *testing.T) {
 	}
 	defer s.Close()
 	var wg sync.WaitGroup
-	for w := range 2 * len(readVecs) {
+	for w := range 16 {
 		wg.Go(func() {
+			var v ReadVec
 			got := make([]byte, 13_000)
 			for off := w * 1300; off+len(got) <= len(want); off += 13_000 {
-				if err := s.ReadBlocks(cutBlocks(got, 1300), int64(off)); err != nil || !bytes.Equal(got, want[off:off+len(got)]) {
+				if err := s.ReadBlocks(&v, cutBlocks(got, 1300), int64(off)); err != nil || !bytes.Equal(got, want[off:off+len(got)]) {
 					t.Errorf("reader %d at %d: wrong bytes, %v", w, off, err)
 				}
 			}
@@ -101,6 +95,7 @@ func TestReadBlocksConcurrently(t *testing.T) {
 }
 
 func TestReadBlocksAllocates(t *testing.T) {
+	var v ReadVec
 	s, err := OpenSource(sourceEntry(t, testBytes(64*1300)))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +103,7 @@ func TestReadBlocksAllocates(t *testing.T) {
 	defer s.Close()
 	bufs := cutBlocks(make([]byte, 64*1300), 1300)
 	if n := testing.AllocsPerRun(20, func() {
-		if err := s.ReadBlocks(bufs, 0); err != nil {
+		if err := s.ReadBlocks(&v, bufs, 0); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -117,6 +112,7 @@ func TestReadBlocksAllocates(t *testing.T) {
 }
 
 func TestSourceShrinks(t *testing.T) {
+	var v ReadVec
 	e := sourceEntry(t, testBytes(10_000))
 	s, err := OpenSource(e)
 	if err != nil {
@@ -126,11 +122,11 @@ func TestSourceShrinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 10_000)
-	if err := s.ReadBlocks(cutBlocks(buf[:4000], 1000), 1000); err != nil {
+	if err := s.ReadBlocks(&v, cutBlocks(buf[:4000], 1000), 1000); err != nil {
 		t.Errorf("what is left can still be read: %v", err)
 	}
 	for _, c := range []struct{ off, n int }{{4999, 2}, {5000, 1}, {0, 10_000}, {8000, 1300}} {
-		if err := s.ReadBlocks(cutBlocks(buf[:c.n], 1000), int64(c.off)); err != ErrShrunk {
+		if err := s.ReadBlocks(&v, cutBlocks(buf[:c.n], 1000), int64(c.off)); err != ErrShrunk {
 			t.Errorf("reading %d bytes from %d of 5000 gives %v, want ErrShrunk", c.n, c.off, err)
 		}
 	}
@@ -143,6 +139,7 @@ func TestSourceShrinks(t *testing.T) {
 }
 
 func TestSourceGrows(t *testing.T) {
+	var v ReadVec
 	want := testBytes(10_000)
 	e := sourceEntry(t, want)
 	grow := func() {
@@ -162,7 +159,7 @@ func TestSourceGrows(t *testing.T) {
 	}
 	grow()
 	got := make([]byte, e.Size)
-	if err := s.ReadBlocks(cutBlocks(got, 1300), 0); err != nil || !bytes.Equal(got, want) {
+	if err := s.ReadBlocks(&v, cutBlocks(got, 1300), 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the announced size is delivered: %v", err)
 	}
 	if err := s.Close(); !errors.Is(err, ErrChanged) {
@@ -245,6 +242,7 @@ func TestSourceReplaced(t *testing.T) {
 }
 
 func TestSourceKeepsDeletedFile(t *testing.T) {
+	var v ReadVec
 	want := testBytes(3000)
 	s, err := OpenSource(sourceEntry(t, want))
 	if err != nil {
@@ -255,7 +253,7 @@ func TestSourceKeepsDeletedFile(t *testing.T) {
 		t.Skip("an open file cannot be removed here")
 	}
 	got := make([]byte, 3000)
-	if err := s.ReadBlocks(cutBlocks(got, 1300), 0); err != nil || !bytes.Equal(got, want) {
+	if err := s.ReadBlocks(&v, cutBlocks(got, 1300), 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("a file deleted while it is sent is delivered whole: %v", err)
 	}
 }
@@ -263,6 +261,7 @@ func TestSourceKeepsDeletedFile(t *testing.T) {
 // BenchmarkReadBlocks reads a file as a sender does: trains of neighbouring blocks
 // on the first pass, and single blocks here and there when it repairs.
 func BenchmarkReadBlocks(b *testing.B) {
+	var v ReadVec
 	const whole = 64 << 20
 	path := filepath.Join(b.TempDir(), "f")
 	if err := os.WriteFile(path, make([]byte, whole), 0o644); err != nil {
@@ -284,7 +283,7 @@ func BenchmarkReadBlocks(b *testing.B) {
 				b.SetBytes(int64(size * c.run))
 				b.ReportAllocs()
 				for b.Loop() {
-					if err := s.ReadBlocks(bufs, off); err != nil {
+					if err := s.ReadBlocks(&v, bufs, off); err != nil {
 						b.Fatal(err)
 					}
 					if off += int64(size * c.stride); off+int64(size*c.run) > whole {

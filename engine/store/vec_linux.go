@@ -9,31 +9,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxVec is the number of buffers that one system call takes (UIO_MAXIOV).
-const maxVec = 1024
-
-// vec moves bytes between one run of a file and many buffers with one system call. It owns the array
-// that the kernel reads, so moving allocates nothing. One goroutine at a time may use a vec. The zero
-// vec is ready.
-type vec struct {
-	iov [maxVec]unix.Iovec
-}
+// A vector moves bytes between one run of a file and many buffers with few system calls. It owns the
+// array that the kernel reads, so moving allocates nothing. One goroutine at a time may use a vector.
+// The zero value is ready.
+type (
+	// ReadVec is the vector of one [Source.ReadBlocks] at a time.
+	ReadVec struct {
+		iov [ReadVecLen]unix.Iovec
+	}
+	writeVec struct {
+		iov [1024]unix.Iovec // as many as one call takes (UIO_MAXIOV)
+	}
+)
 
 // preadv fills bufs, in order, from offset off of f, and returns the number of bytes read. If it is
 // less than bufs hold, there is an error: [io.EOF] at the end of the file.
-func (v *vec) preadv(f *os.File, bufs [][]byte, off int64) (int, error) {
-	return v.move(unix.SYS_PREADV, f, bufs, off, io.EOF)
+func (v *ReadVec) preadv(f *os.File, bufs [][]byte, off int64) (int, error) {
+	return move(v.iov[:], unix.SYS_PREADV, f, bufs, off, io.EOF)
 }
 
 // pwritev writes bufs, in order, at offset off of f, and returns the number of bytes written. If it
 // is less than bufs hold, there is an error.
-func (v *vec) pwritev(f *os.File, bufs [][]byte, off int64) (int, error) {
-	return v.move(unix.SYS_PWRITEV, f, bufs, off, io.ErrShortWrite)
+func (v *writeVec) pwritev(f *os.File, bufs [][]byte, off int64) (int, error) {
+	return move(v.iov[:], unix.SYS_PWRITEV, f, bufs, off, io.ErrShortWrite)
 }
 
 // move makes the system call trap until bufs are done. It returns the error nothing if a call moves
 // no bytes.
-func (v *vec) move(trap uintptr, f *os.File, bufs [][]byte, off int64, nothing error) (total int, err error) {
+func move(iov []unix.Iovec, trap uintptr, f *os.File, bufs [][]byte, off int64, nothing error) (total int, err error) {
 	defer runtime.KeepAlive(f)
 	fd := f.Fd()
 	skip := 0 // bytes of bufs[0] that are done
@@ -46,9 +49,9 @@ func (v *vec) move(trap uintptr, f *os.File, bufs [][]byte, off int64, nothing e
 			if len(b) == 0 {
 				continue
 			}
-			v.iov[n].Base = unsafe.SliceData(b)
-			v.iov[n].SetLen(len(b))
-			if n++; n == maxVec {
+			iov[n].Base = unsafe.SliceData(b)
+			iov[n].SetLen(len(b))
+			if n++; n == len(iov) {
 				break
 			}
 		}
@@ -57,8 +60,8 @@ func (v *vec) move(trap uintptr, f *os.File, bufs [][]byte, off int64, nothing e
 		}
 		// A 32-bit kernel takes the offset in two halves; a 64-bit one ignores the second.
 		low, high := uintptr(off), uintptr(uint64(off)>>32)
-		got, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&v.iov[0])), uintptr(n), low, high, 0)
-		clear(v.iov[:n]) // keep no buffer alive after the call
+		got, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(n), low, high, 0)
+		clear(iov[:n]) // keep no buffer alive after the call
 		switch {
 		case errno == unix.EINTR:
 			continue

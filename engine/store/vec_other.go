@@ -4,13 +4,17 @@ package store
 
 import "os"
 
-// vec moves bytes between one run of a file and many buffers, here one buffer at a time. The zero vec
-// is ready.
-type vec struct{}
+// A vector moves bytes between one run of a file and many buffers, here one buffer at a time. The zero
+// value is ready.
+type (
+	// ReadVec is the vector of one [Source.ReadBlocks] at a time.
+	ReadVec  struct{}
+	writeVec struct{}
+)
 
 // preadv fills bufs, in order, from offset off of f, and returns the number of bytes read. If it is
 // less than bufs hold, there is an error: [io.EOF] at the end of the file.
-func (*vec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) {
+func (*ReadVec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) {
 	for _, b := range bufs {
 		if len(b) == 0 {
 			continue
@@ -27,7 +31,7 @@ func (*vec) preadv(f *os.File, bufs [][]byte, off int64) (total int, err error) 
 
 // pwritev writes bufs, in order, at offset off of f, and returns the number of bytes written. If it
 // is less than bufs hold, there is an error.
-func (*vec) pwritev(f *os.File, bufs [][]byte, off int64) (total int, err error) {
+func (*writeVec) pwritev(f *os.File, bufs [][]byte, off int64) (total int, err error) {
 	for _, b := range bufs {
 		n, err := f.WriteAt(b, off)
 		total += n

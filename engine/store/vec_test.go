@@ -15,8 +15,9 @@ func TestVec(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var v vec
-	for _, sizes := range [][]int{{}, {0}, {5}, {0, 3, 0, 4, 0}, {1, 2, 3}, repeat(7, 1023), repeat(7, 1024), repeat(7, 1025), repeat(3, 5000)} {
+	var v writeVec
+	var r ReadVec
+	for _, sizes := range [][]int{{}, {0}, {5}, {0, 3, 0, 4, 0}, {1, 2, 3}, repeat(7, 63), repeat(7, 64), repeat(7, 65), repeat(7, 1023), repeat(7, 1024), repeat(7, 1025), repeat(3, 5000)} {
 		var bufs, back [][]byte
 		var all []byte
 		for i, n := range sizes {
@@ -30,7 +31,7 @@ func TestVec(t *testing.T) {
 		if n, err := v.pwritev(f, bufs, off); n != len(all) || err != nil {
 			t.Fatalf("pwritev of %d buffers = %d, %v; want %d", len(bufs), n, err, len(all))
 		}
-		if n, err := v.preadv(f, back, off); n != len(all) || err != nil {
+		if n, err := r.preadv(f, back, off); n != len(all) || err != nil {
 			t.Fatalf("preadv of %d buffers = %d, %v; want %d", len(bufs), n, err, len(all))
 		}
 		if got := bytes.Join(back, nil); !bytes.Equal(got, all) {
@@ -39,7 +40,7 @@ func TestVec(t *testing.T) {
 		if len(all) == 0 {
 			continue
 		}
-		if n, err := v.preadv(f, back, off+1); n != len(all)-1 || !errors.Is(err, io.EOF) {
+		if n, err := r.preadv(f, back, off+1); n != len(all)-1 || !errors.Is(err, io.EOF) {
 			t.Errorf("preadv past the end = %d, %v; want %d and io.EOF", n, err, len(all)-1)
 		}
 	}
@@ -48,18 +49,18 @@ func TestVec(t *testing.T) {
 		if _, err := v.pwritev(f, bufs, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := v.preadv(f, bufs, 0); err != nil {
+		if _, err := r.preadv(f, bufs, 0); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
-	r, err := os.Open(f.Name())
+	ro, err := os.Open(f.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	if _, err := v.pwritev(r, bufs, 0); err == nil {
+	defer ro.Close()
+	if _, err := v.pwritev(ro, bufs, 0); err == nil {
 		t.Error("pwritev to a file open for reading: want an error")
 	}
 }
