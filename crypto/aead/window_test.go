@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// model is what Window is for, without a limit on memory.
+// model does the work of Window without a limit on memory.
 type model struct {
 	newest uint64
 	seen   map[uint64]bool

@@ -62,7 +62,7 @@ func BenchmarkHandshake(b *testing.B) {
 				}
 				k.AppendRegisterKeyInfo(nil)
 				k.ClientKey()
-				// Another client's entry: work done, result of no matter.
+				// Another client's entry takes the same work; the result does not matter.
 				k.OpenKeyInfo(senderUID, 1, item[4:])
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "handshakes/s")

@@ -6,7 +6,7 @@ import (
 	"uftp/wire"
 )
 
-// A client tries what comes, changed entries too, and believes the one it is told to.
+// A client decrypts every entry, changed ones too, and takes the keys of the one it settles on.
 func TestCandidates(t *testing.T) {
 	s := loadDerived(t).Sessions[0]
 	v := s.Clients[0]

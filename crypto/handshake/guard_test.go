@@ -9,9 +9,9 @@ import (
 	"uftp/wire"
 )
 
-// TestGuardRSA: where the RSA exchange is guarded, a client signs nothing for a server that
-// is not pinned, which could pass that on as its own, and takes no mode that nobody has
-// signed. Exchanges whose ANNOUNCE is signed are not touched.
+// TestGuardRSA: with GuardRSA and the RSA exchange a client signs nothing for a server
+// without a listed fingerprint, which could impersonate it, and takes no sync or preview
+// mode, which nobody has signed. Exchanges whose ANNOUNCE is signed are not affected.
 func TestGuardRSA(t *testing.T) {
 	rsa, ec := keyFile(t, "rsa1024-server.pem"), keyFile(t, "ec-prime256v1-server.pem")
 	for _, exch := range []struct {
@@ -61,8 +61,8 @@ func TestGuardRSA(t *testing.T) {
 	}
 }
 
-// TestRSAExchangeWarns: what the RSA exchange leaves open is said unasked, whatever the
-// strength of keys and ciphers; that it can be relayed, when receivers show keys.
+// TestRSAExchangeWarns: the RSA exchange draws its warnings whatever the strength of keys
+// and ciphers; the one about relaying only if receivers show keys.
 func TestRSAExchangeWarns(t *testing.T) {
 	key := keyFile(t, "rsa1024-server.pem").Public()
 	for _, c := range []struct {

@@ -266,8 +266,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The least a receiver accepts is asked of the curve of the exchange too, and the
-// grade it tells is that of the weakest part.
+// The least that a receiver accepts applies to the curve of the exchange too, and the grade
+// is that of the weakest part.
 func TestStrengthOfExchange(t *testing.T) {
 	for curve, want := range map[identity.Curve]identity.Strength{identity.P224: identity.Medium, identity.P256: identity.Strong} {
 		l := newLab(t, Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchECDHECDSA}, false, keyFile(t, "ec-prime256v1-server.pem"), curve)
@@ -289,8 +289,8 @@ func TestStrengthOfExchange(t *testing.T) {
 	}
 }
 
-// Which own key is shown: one like the server's first, else one the sender can
-// use; none at all when it is not asked for.
+// A client shows a key that is like the server's, else one that the sender can use, and
+// none if the sender does not ask.
 func TestOwnKey(t *testing.T) {
 	keys := func(names ...string) (list []*identity.PrivateKey) {
 		for _, n := range names {
@@ -340,7 +340,7 @@ func TestOwnKey(t *testing.T) {
 	}
 }
 
-// What strangers send is refused without a change to what is known of a host.
+// The server refuses messages of strangers and does not change what it knows of a host.
 func TestServerRefuses(t *testing.T) {
 	s := Suite{wire.CipherAES128CBC, wire.HashSHA256, wire.SigKeyExch, wire.KeyExchECDHECDSA}
 	l := newLab(t, s, false, keyFile(t, "ec-prime256v1-server.pem"), identity.P384)
@@ -448,8 +448,8 @@ func TestServerRefuses(t *testing.T) {
 	}
 }
 
-// Garbage in place of an encrypted premaster: refused. Where PKCS #1 v1.5 makes
-// each refusal a clue there is an end to the clues, not to the service.
+// The server refuses garbage instead of an encrypted premaster. With PKCS #1 v1.5 each
+// refusal helps an attacker, so their number is limited; honest clients still register.
 func TestPremasterGarbage(t *testing.T) {
 	s := Suite{wire.CipherAES128GCM, wire.HashSHA256, wire.SigAuthEnc, wire.KeyExchRSA}
 	for _, c := range []struct {
@@ -532,7 +532,7 @@ func TestServerConfig(t *testing.T) {
 	}
 }
 
-// Once keyed, the keys stay what they are and the rest is forgotten.
+// After Settle the keys never change, and the secrets of the handshake are wiped.
 func TestForget(t *testing.T) {
 	for _, x := range []uint8{wire.KeyExchRSA, wire.KeyExchECDHECDSA} {
 		s := Suite{wire.CipherAES256CCM, wire.HashSHA384, wire.SigAuthEnc, x}
@@ -659,7 +659,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Estimates of cost are there for everything that computes, and rise with it.
+// Every public-key operation has an estimate, which rises with the size of the key.
 func TestCosts(t *testing.T) {
 	cost := func(x uint8, key string, c identity.Curve) (int, int) {
 		s := Suite{wire.CipherAES128GCM, wire.HashSHA256, wire.SigAuthEnc, x}

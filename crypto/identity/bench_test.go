@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The cost of each operation by key; those a stranger can make a host do decide
-// how often he may.
+// The cost of each operation by key. The cost of those that strangers can cause decides
+// how often they may.
 func BenchmarkKeys(b *testing.B) {
 	digest := digestOf(crypto.SHA256, "bench")
 	for _, k := range everyKey(b) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The path for small RSA keys, taken with a key that the standard library can
-// use as well, does what the library does.
+// The path for small RSA keys gives the same results as the standard library, with a key
+// that both can use.
 func TestSmallPathAgainstLibrary(t *testing.T) {
 	lib := load(t, "rsa1024-server.pem").rsa
 	own := *lib
@@ -39,8 +39,8 @@ func TestSmallPathAgainstLibrary(t *testing.T) {
 	if err := own.decrypt(ct, got); err != nil || !bytes.Equal(got, msg) {
 		t.Errorf("what the library encrypted: %x, %v", got, err)
 	}
-	// The other direction is how every premaster of 1024 bits and more travels;
-	// for PKCS #1 v1.5 it has to be tried here.
+	// Every premaster of 1024 bits and more goes the other direction; PKCS #1 v1.5 is
+	// tested here.
 	em, err := padV15(random(2), pub.size(), msg)
 	if err != nil {
 		t.Fatal(err)

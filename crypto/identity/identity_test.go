@@ -64,8 +64,8 @@ func TestGeneratedSizes(t *testing.T) {
 	}
 }
 
-// What one half makes the other half takes, for every key and hash, after a trip
-// through blob and PEM.
+// The public half verifies and encrypts for the private half, for every key and hash,
+// after a conversion to blob and PEM and back.
 func TestRoundTrips(t *testing.T) {
 	for _, k := range everyKey(t) {
 		text, err := k.MarshalPEM()
@@ -155,8 +155,7 @@ func checkPremaster(t *testing.T, k *PrivateKey, pub *PublicKey) {
 	if err := k.DecryptPremaster(ct, got[:]); err != nil || !bytes.Equal(got[:], premaster) {
 		t.Errorf("%v: opened %x, %v", pub, got, err)
 	}
-	// Another length than asked for, and garbage: no more than a failure, and
-	// nothing left behind.
+	// Another length than expected, and garbage, fail and leave nothing in the buffer.
 	if err := k.DecryptPremaster(ct, make([]byte, 47)); err != ErrDecrypt {
 		t.Errorf("%v: opened 47 bytes of 48: %v", pub, err)
 	}

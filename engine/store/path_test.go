@@ -145,7 +145,8 @@ func TestOutsideLinks(t *testing.T) {
 	}
 }
 
-// TestHoles tries every hole of the table in v4-receiver.md section 4.1.
+// TestHoles tries every name of docs/protocol.md, "Names and paths", that leads out of the
+// destination.
 func TestHoles(t *testing.T) {
 	setup := func(t *testing.T) *hall {
 		h := newHall(t, nil)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestNewSink checks the texts of v4-cli.md section 2.
+// TestNewSink checks the texts about directories, those of the stock daemon.
 func TestNewSink(t *testing.T) {
 	dir := func() string { d, _ := filepath.EvalSymlinks(t.TempDir()); return d }
 	a, b, c := dir(), dir(), dir()

@@ -284,8 +284,8 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// TestExisting goes through the rows of the first table of v4-receiver.md
-// section 4.2: what arrives meets what is there, without and with backups.
+// TestExisting lets every kind of object arrive where another one is, without and with
+// backups (docs/files.md).
 func TestExisting(t *testing.T) {
 	const text = "new text"
 	setups := map[string]func(*hall){

@@ -76,7 +76,8 @@ func walkAll(cfg WalkConfig) []string {
 	}
 }
 
-// TestNames is the naming table of v4-sender.md section 9, row by row.
+// TestNames has the names that operands and options give, row by row, as with stock but
+// where a row says otherwise.
 func TestNames(t *testing.T) {
 	src := makeTree(t, "f1", "f2", "dirA/x", "dirA/sub/y", "deep/a/b/c", "s/f1", "s/f2", "p/a/q")
 	all := []string{"./deep/a/b/c", "./dirA/sub/y", "./dirA/x", "./f1", "./f2", "./p/a/q", "./s/f1", "./s/f2"}
