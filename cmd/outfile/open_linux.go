@@ -2,8 +2,8 @@ package outfile
 
 import "golang.org/x/sys/unix"
 
-// openDir opens a directory to go through: that takes no permission to read it. searchDir
-// does the same where openDir takes one; 0: nothing does.
+// openDir are the flags to open a directory for passing through, without permission to read it, if
+// possible. searchDir are others to try if openDir needs that permission; 0: there are none.
 const (
 	openDir   = unix.O_PATH
 	searchDir = 0

@@ -14,19 +14,19 @@ import (
 
 const nonblock = unix.O_NONBLOCK
 
-// linksMax is how many links are followed on the way to a file.
+// linksMax bounds the links that are followed on the way to a file.
 const linksMax = 40
 
-// reach says which users can write a directory.
+// reach is the set of users that can write to a directory.
 type reach int
 
 const (
-	reachOwn   reach = iota // root and we
-	reachGroup              // a group, too
-	reachAll                // anybody, or another user
+	reachOwn   reach = iota // root and our user
+	reachGroup              // a group too
+	reachAll                // everybody, or another user
 )
 
-// ours reports whether something belongs to root or to us.
+// ours reports whether something belongs to root or to our user.
 func ours(st *unix.Stat_t) bool { return st.Uid == 0 || int(st.Uid) == os.Geteuid() }
 
 func reachOf(st *unix.Stat_t) reach {
@@ -39,10 +39,10 @@ func reachOf(st *unix.Stat_t) reach {
 	return reachOwn
 }
 
-// place is where a file stands when all links are resolved.
+// place is the place of a file, with all links resolved.
 type place struct {
 	path  string // as it was given
-	given bool   // to be opened by path
+	given bool   // open it by path
 	dir   int    // open directory, -1 if none
 	reach reach  // of dir
 	owner uint32 // of dir
@@ -62,7 +62,7 @@ func (p *place) sysError(op string, err error) error {
 	return &fs.PathError{Op: op, Path: p.path, Err: err}
 }
 
-// enter makes a directory below the present one, or a first one, the present one.
+// enter moves to a directory below the current one, or to a first one.
 func (p *place) enter(name string) error {
 	at := p.dir
 	if at < 0 {
@@ -170,9 +170,9 @@ func find(path string) (p place, err error) {
 	}
 }
 
-// follows reports whether a link in the present directory is followed. Where a group
-// writes, as in the log directory of some systems, those of root and ours are; where
-// anybody does, none leads to a file, whoever made it.
+// follows reports whether a link in the current directory may be followed. Where a group can write, as in
+// the log directory of some systems, links of root and ours are followed. Where everybody can write, no
+// link to a file is followed, whoever owns it.
 func (p *place) follows(link *unix.Stat_t, last bool) bool {
 	if p.reach == reachOwn {
 		return true
@@ -198,8 +198,8 @@ func retry(call func() (int, error)) (int, error) {
 	}
 }
 
-// open opens a file as the package's contract says; flags hold no O_TRUNC. wait
-// allows to wait for the reader of a named pipe.
+// open opens a file by the rules of the package comment; flags must not have O_TRUNC. With wait it waits
+// for the reader of a named pipe.
 func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error) {
 	p, err := find(path)
 	defer p.close()
@@ -212,8 +212,8 @@ func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error)
 	return p.open(flags, perm, wait)
 }
 
-// openGiven opens what was given on purpose. A socket has no name that opens it, nor may a
-// process that has become another user open the pipe that it was started with.
+// openGiven opens what the system or our parent process has open. A socket cannot be opened by a name,
+// and a process that has changed its user may not open the pipe that it was started with.
 func openGiven(path string, flags int, perm fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags, perm)
 	fd, ok := standing(path)
@@ -256,7 +256,7 @@ func (p *place) open(flags int, perm fs.FileMode, wait bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), p.path), nil
 }
 
-// check tells why a file that was opened is not written.
+// check returns why an opened file must not be written.
 func (p *place) check(st *unix.Stat_t) error {
 	switch regular := st.Mode&unix.S_IFMT == unix.S_IFREG; {
 	case p.reach == reachOwn:
@@ -270,8 +270,8 @@ func (p *place) check(st *unix.Stat_t) error {
 	return nil
 }
 
-// Replace writes a file in one step: what reads it finds the old or the new content.
-// Where no new file can be made, and in devices, it writes the one that is there.
+// Replace writes a file in one step: readers find either the old or the new content. If it cannot create
+// a new file, and for devices, it overwrites the existing one.
 func Replace(path string, data []byte, perm fs.FileMode) error {
 	p, err := find(path)
 	defer p.close()
@@ -313,7 +313,7 @@ func Replace(path string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
-// overwrite writes a file that stays the same one.
+// overwrite writes an existing file.
 func (p *place) overwrite(data []byte, perm fs.FileMode) (err error) {
 	var f *os.File
 	if p.given {

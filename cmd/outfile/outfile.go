@@ -1,24 +1,22 @@
-// Package outfile opens and writes the files that a command makes for people and
-// scripts: logs, status files, process IDs, key logs, drawings.
+// Package outfile opens and writes the output files of the commands: logs, status files, process IDs, key
+// logs, drawings.
 //
 // # Contract
 //
-// The users that may write a directory decide how its files are opened. Where only
-// root and we may, the user has put everything there and any name is taken as it is:
-// links are followed, devices and pipes are written. Where others may, a link could
-// lead anywhere and a file could be a trap. There, only a regular file is written,
-// which belongs to root, to us or to the owner of the directory and has no second name. Links on the way to the
-// directory are followed where root or we made them.
+// How a file is opened depends on who may write to its directory. If only root and our user may, the user
+// has put everything there, and any name is accepted: links are followed, devices and pipes are written.
+// If others may, a link could lead anywhere and a file could be a trap. Then only a regular file is
+// written, which belongs to root, to our user or to the owner of the directory, and has no second name.
+// Links on the way to the directory are followed if they belong to root or our user.
 //
-// What stands below /dev, memory that users share apart, and the open files of this or
-// another process (/proc/self/fd/1, /proc/1/fd/1) were given on purpose and are opened as
-// they are. Those of this process that no name can open, such as the socket to a journal,
-// are taken as they are open.
+// Files below /dev (except shared memory) and open files of processes (/proc/self/fd/1, /proc/1/fd/1) are
+// opened as they are. Open files of this process that cannot be opened by a name, such as the socket to a
+// journal, are used as they are.
 //
 // # Limits
 //
-// Access lists count as far as the mode shows them. On systems other than Unix
-// there is nothing to go by: files are opened as they are.
+// Access lists count as far as the mode shows them. On systems other than Unix there are no checks: files
+// are opened as they are.
 package outfile
 
 import (
@@ -29,13 +27,13 @@ import (
 	"strings"
 )
 
-// UnsafeError says why a file is not written.
+// UnsafeError is the reason why a file must not be written.
 type UnsafeError struct{ Path, Why string }
 
 func (e *UnsafeError) Error() string { return e.Path + " " + e.Why }
 
-// Given reports whether a path names what the system or whoever started us has open. It
-// is nobody's to rename or remove.
+// Given reports whether a path names a file that the system or our parent process has open. It must not
+// be renamed or removed.
 func Given(path string) bool {
 	if strings.Contains(path, "..") || strings.HasPrefix(path, "/dev/shm") || strings.HasPrefix(path, "/dev/mqueue") {
 		return false
@@ -53,7 +51,7 @@ func number(s string) bool {
 	return err == nil
 }
 
-// standing returns the open file of this process that a path names.
+// standing returns the descriptor of this process that a path names.
 func standing(path string) (fd int, ok bool) {
 	switch path {
 	case "/dev/stdout":
@@ -70,18 +68,18 @@ func standing(path string) (fd int, ok bool) {
 	return 0, false
 }
 
-// Append opens a file for appending and makes it if there is none. It waits for the
-// reader of a named pipe.
+// Append opens a file for appending, and creates it if necessary. It waits for the reader of a named
+// pipe.
 func Append(path string, perm fs.FileMode) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, true)
 }
 
-// Reappend is Append for a file that has been open: it never waits.
+// Reappend is Append for a file that was open before: it never waits.
 func Reappend(path string, perm fs.FileMode) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, false)
 }
 
-// Create opens a file, makes it if there is none and empties it.
+// Create creates a file, or empties an existing one.
 func Create(path string, perm fs.FileMode) (*os.File, error) {
 	f, err := open(path, os.O_WRONLY|os.O_CREATE, perm, true)
 	if err != nil {
@@ -96,17 +94,17 @@ func Create(path string, perm fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// Lines is a file that whole lines are appended to. Not for concurrent use.
+// Lines is a file to which whole lines are appended. Not for concurrent use.
 type Lines struct {
 	f    *os.File
 	torn bool // the file ends within a line
 }
 
-// NewLines takes over a file that was opened as path for appending. When an earlier
-// program has left part of a line there, the next one begins on a line of its own.
+// NewLines uses a file that was opened as path for appending. If the file ends within a line, Write begins
+// a new one.
 func NewLines(path string, f *os.File) *Lines { return &Lines{f, !whole(path, f)} }
 
-// AppendLines opens the lines of a file; again is set for one that has been open.
+// AppendLines opens a file for Lines; again is set for one that was open before.
 func AppendLines(path string, perm fs.FileMode, again bool) (*Lines, error) {
 	f, err := open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, !again)
 	if err != nil {
@@ -115,12 +113,11 @@ func AppendLines(path string, perm fs.FileMode, again bool) (*Lines, error) {
 	return NewLines(path, f), nil
 }
 
-// File is the file that is open.
+// File returns the open file.
 func (l *Lines) File() *os.File { return l.f }
 
-// Write appends lines with one write. What was written of lines that could not be
-// written whole is taken back; if that is not possible either, the next line begins
-// on a line of its own.
+// Write appends lines with one write. If only a part was written, it removes that part; if that fails too,
+// the next Write begins a new line.
 func (l *Lines) Write(b []byte) (int, error) {
 	lead := 0
 	if l.torn {
@@ -138,7 +135,7 @@ func (l *Lines) Write(b []byte) (int, error) {
 	return 0, err
 }
 
-// cut takes back the last n bytes if they are the end of the file.
+// cut removes the last n bytes if they are the end of the file.
 func (l *Lines) cut(n int) bool {
 	info, err := l.f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -154,7 +151,7 @@ func (l *Lines) cut(n int) bool {
 // Close closes the file.
 func (l *Lines) Close() error { return l.f.Close() }
 
-// whole reports whether the last line of a file has its end, as far as that can be seen.
+// whole reports whether a file ends with a whole line, as far as that is known.
 func whole(path string, f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {

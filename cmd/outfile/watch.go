@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// Outputs notes which of a program's outputs could not be written: that changes its
-// exit code. It may be used by several goroutines; a nil one notes nothing.
+// Outputs remembers which outputs of a program could not be written; that changes its exit code. It may be
+// used by several goroutines; a nil one remembers nothing.
 type Outputs struct {
 	mu   sync.Mutex
 	code int
-	name string // of the output that gives the code
+	name string // of the output that determines the code
 	err  error
 }
 
-// Fail notes that an output was not written, and the exit code that this means. The
-// lowest code counts.
+// Fail remembers that an output could not be written, and its exit code. The lowest code counts.
 func (s *Outputs) Fail(code int, name string, err error) {
 	if s == nil {
 		return
@@ -27,8 +26,7 @@ func (s *Outputs) Fail(code int, name string, err error) {
 	}
 }
 
-// Failed returns the exit code for what was not written, 0 if all was, and which
-// output it was.
+// Failed returns the exit code, name and error of an output that could not be written; 0 if there is none.
 func (s *Outputs) Failed() (code int, name string, err error) {
 	if s == nil {
 		return 0, "", nil
@@ -38,8 +36,8 @@ func (s *Outputs) Failed() (code int, name string, err error) {
 	return s.code, s.name, s.err
 }
 
-// Exit returns the exit code of a program that would end with code: what went wrong
-// otherwise weighs more than an output, an end that was asked for (normal) does not.
+// Exit returns the exit code of a program that would end with code. A failed output replaces the code of
+// a normal end, but not that of another error.
 func (s *Outputs) Exit(code int, normal bool) int {
 	if failed, _, _ := s.Failed(); failed != 0 && normal {
 		return failed
@@ -47,27 +45,26 @@ func (s *Outputs) Exit(code int, normal bool) int {
 	return code
 }
 
-// Tell is told once when an output cannot be written any more, and once, with no
-// error, when it can again: how many writes were lost until then.
+// Notify is called once when an output fails, and once, without an error, when it works again, with the
+// number of lost writes.
 type Notify func(name string, err error, lost int64)
 
 // Output is a writer of whole lines that may fail and recover. It may be used by
 // several goroutines.
 type Output struct {
-	set  *Outputs
-	name string
-	code int
-	tell Notify
-	mu   sync.Mutex
-	w    io.Writer
-	err  error // of the last write
-	lost int64 // writes since it fails
+	set    *Outputs
+	name   string
+	code   int
+	notify Notify
+	mu     sync.Mutex
+	w      io.Writer
+	err    error // of the last write
+	lost   int64 // lost writes
 }
 
-// Watch returns a writer to w that notes failures under a name and an exit code; tell
-// may be nil.
-func (s *Outputs) Watch(name string, code int, w io.Writer, tell Notify) *Output {
-	return &Output{set: s, name: name, code: code, w: w, tell: tell}
+// Watch returns a writer to w that remembers failures under a name and an exit code; notify may be nil.
+func (s *Outputs) Watch(name string, code int, w io.Writer, notify Notify) *Output {
+	return &Output{set: s, name: name, code: code, w: w, notify: notify}
 }
 
 // Write writes b to the output.
@@ -76,8 +73,8 @@ func (o *Output) Write(b []byte) (int, error) {
 	defer o.mu.Unlock()
 	n, err := o.w.Write(b)
 	if err == nil {
-		if o.err != nil && o.tell != nil {
-			o.tell(o.name, nil, o.lost)
+		if o.err != nil && o.notify != nil {
+			o.notify(o.name, nil, o.lost)
 		}
 		o.err, o.lost = nil, 0
 		return n, nil
@@ -86,8 +83,8 @@ func (o *Output) Write(b []byte) (int, error) {
 	if o.err == nil {
 		o.err = err
 		o.set.Fail(o.code, o.name, err)
-		if o.tell != nil {
-			o.tell(o.name, err, 0)
+		if o.notify != nil {
+			o.notify(o.name, err, 0)
 		}
 	}
 	return n, err

@@ -9,11 +9,11 @@ import (
 	"uftp/wire"
 )
 
-// bufferTime is how much of the rate a receive buffer should hold: a receiver that
-// is not run for so long loses nothing.
+// bufferTime is how much data, in time at the rate, a receive buffer should hold: a receiver that the
+// system does not run for that time loses nothing.
 const bufferTime = 20 * time.Millisecond
 
-// bufferMax is the largest buffer that -B takes.
+// bufferMax is the largest value of -B.
 const bufferMax = 104857600
 
 // localGroups never leave their network, whatever the TTL (RFC 5771).
@@ -35,7 +35,7 @@ func (f *facts) findings() []finding {
 	return list
 }
 
-// mbit writes a rate in bytes/s for people.
+// mbit formats a rate in bytes/s.
 func mbit(rate float64) string {
 	if rate >= 1e9/8 {
 		return fmt.Sprintf("%.2f Gbit/s", rate*8/1e9)
@@ -46,7 +46,7 @@ func mbit(rate float64) string {
 	return fmt.Sprintf("%.3g Mbit/s", rate*8/1e6)
 }
 
-// kbps is a rate in bytes/s as -R takes it.
+// kbps formats a rate in bytes/s as an option -R.
 func kbps(rate float64) string { return fmt.Sprintf("-R %d", int64(rate*8/1024)) }
 
 func (f *facts) checkInterface() finding {
@@ -56,8 +56,8 @@ func (f *facts) checkInterface() finding {
 		x.text += ", loopback: no other machine hears it"
 		x.fix = "uftp-doctor -I INTERFACE"
 	case f.iface.NoCarrier:
-		x.text = fmt.Sprintf("%s, %v, no carrier: nothing leaves it", f.iface.Name, f.iface.Addr)
-		x.fix = "plug the cable in or join the network; or uftp-doctor, uftp and uftpd -I INTERFACE"
+		x.text = fmt.Sprintf("%s, %v, no carrier, so it sends nothing", f.iface.Name, f.iface.Addr)
+		x.fix = "plug in the cable or join the network, or use another interface (-I)"
 	case f.linkRate == 0:
 		x.text += ", speed unknown"
 	case f.rate > f.linkRate:
@@ -70,7 +70,7 @@ func (f *facts) checkInterface() finding {
 }
 
 func (f *facts) checkMulticast() finding {
-	x := finding{name: "multicast", text: f.iface.Name + " takes multicast"}
+	x := finding{name: "multicast", text: f.iface.Name + " supports multicast"}
 	switch {
 	case !f.to.IsMulticast():
 		x.text = fmt.Sprintf("not needed for %v", f.to)
@@ -173,7 +173,7 @@ func bufferFix(linux bool, setting string, bytes int) string {
 	return fmt.Sprintf("raise the system's limit of socket buffers (kern.ipc.maxsockbuf) to %d", 2*bytes)
 }
 
-// timeOf is how long bytes last at a rate.
+// timeOf returns how long bytes last at a rate.
 func timeOf(bytes int, rate float64) time.Duration {
 	return time.Duration(float64(bytes) / rate * 1e9).Round(100 * time.Microsecond)
 }
@@ -205,7 +205,7 @@ func (f *facts) checkProcessors() finding {
 	x := finding{name: "processors", text: fmt.Sprint(f.cpus)}
 	if f.cpus < 2 {
 		x.text += ": reading, sealing and sending share one"
-		x.fix = "nice other work, or a machine with two processors or more"
+		x.fix = "run other work with nice, or use a machine with two processors or more"
 	}
 	return x
 }
@@ -234,11 +234,11 @@ func (f *facts) checkCipher() finding {
 }
 
 func (f *facts) checkDisk() finding {
-	x := finding{name: "disk", text: fmt.Sprintf("%s takes %s", f.dest, mbit(f.diskRate))}
+	x := finding{name: "disk", text: fmt.Sprintf("%s accepts %s", f.dest, mbit(f.diskRate))}
 	switch {
 	case f.diskErr != nil:
 		x.text = fmt.Sprintf("%s: %s", f.dest, cli.ErrText(f.diskErr))
-		x.fix = "mkdir -p " + f.dest + ", and see who may write there"
+		x.fix = "mkdir -p " + f.dest + ", and check its permissions"
 	case f.diskRate < f.rate:
 		x.text += fmt.Sprintf(", less than the rate of %s", mbit(f.rate))
 		x.fix = "uftp " + kbps(0.9*f.diskRate) + ", or uftpd -D on a faster disk"

@@ -20,7 +20,7 @@ const (
 	ipv6Header = 40
 )
 
-// facts is what the machine has told. Nothing is judged here.
+// facts has the measurements; checks.go judges them.
 type facts struct {
 	iface    netio.Interface
 	mtu      int     // bytes
@@ -28,26 +28,26 @@ type facts struct {
 	to       netip.Addr
 	ttl      int
 
-	routeFrom netip.Addr // source address of what is sent to to
+	routeFrom netip.Addr // source address of packets to to
 	routeBy   string     // interface with that address
 	routeErr  error
-	joinErr   error // of the group, when to is one
+	joinErr   error // error of joining to, if it is a group
 
-	wantBuf, rcvBuf, sndBuf int // socket buffers asked for and granted, bytes
+	wantBuf, rcvBuf, sndBuf int // socket buffers requested and granted, bytes
 	socketErr               error
 	gso, gro                bool
-	trainErr                error // what became of a large send over loopback
+	trainErr                error // error of a large send over loopback
 
 	rate       float64 // bytes/s wanted
 	block      int     // bytes
 	packet     int     // a full IP packet of data, bytes
 	cipher     string  // none, or as -Y names it
-	helped     bool    // the processor has instructions for the cipher
+	helped     bool    // the CPU has instructions for the cipher
 	processor  string
 	sealRate   float64 // of one thread, bytes/s
 	cipherErr  error
 	cpus       int
-	dest       string // empty = not wanted
+	dest       string // "": do not measure the disk
 	diskRate   float64
 	diskErr    error
 	linuxHints bool // fixes may be commands of Linux
@@ -55,7 +55,7 @@ type facts struct {
 	path
 }
 
-// gather asks the system. The error is that of the command line.
+// gather asks the system. An error is one of the command line.
 func gather(o *options) (*facts, error) {
 	to, ifi, err := o.target()
 	if err != nil {
@@ -87,7 +87,7 @@ func gather(o *options) (*facts, error) {
 	return f, nil
 }
 
-// linkRate is the speed of an interface in bytes/s, 0 if it does not tell.
+// linkRate returns the speed of an interface in bytes/s, 0 if it is unknown.
 func linkRate(name string) float64 {
 	text, err := os.ReadFile("/sys/class/net/" + name + "/speed")
 	if err != nil {
@@ -100,8 +100,7 @@ func linkRate(name string) float64 {
 	return float64(mbit) * 1e6 / 8
 }
 
-// route asks how the system would send: groups by the interface, as uftp does, which wants no
-// route.
+// route asks how the system would send: to a group by the interface, as uftp does, which needs no route.
 func (f *facts) route(o *options) {
 	if f.to.IsMulticast() {
 		f.routeFrom, f.routeErr = netio.Source(netio.Config{IPv6: f.to.Is6(), MulticastIf: &f.iface}, netip.AddrPortFrom(f.to, uint16(o.port)))
@@ -115,7 +114,7 @@ func (f *facts) route(o *options) {
 	}
 }
 
-// routeTo asks the system which address it would send from. Nothing is sent.
+// routeTo returns the address from which the system would send. It sends nothing.
 func routeTo(to netip.Addr, ifi netio.Interface) (netip.Addr, error) {
 	if to.Is6() && (to.IsLinkLocalUnicast() || to.IsLinkLocalMulticast()) {
 		to = to.WithZone(ifi.Name)
@@ -128,7 +127,7 @@ func routeTo(to netip.Addr, ifi netio.Interface) (netip.Addr, error) {
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone(""), nil
 }
 
-// socket opens one as uftp does, looks at it and joins the group.
+// socket opens a socket as uftp does, reads its properties and joins the group.
 func (f *facts) socket() {
 	cfg := netio.Config{IPv6: f.to.Is6(), RcvBuf: f.wantBuf, SndBuf: f.wantBuf, TTL: f.ttl, MulticastIf: &f.iface}
 	c, err := netio.Listen(cfg)

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// nftTime is how long listing the rules may take.
+// nftTime bounds the time for listing the rules.
 const nftTime = 5 * time.Second
 
-// callsMax bounds how deep chains may call each other; the kernel takes 16.
+// callsMax bounds the depth of chains that call each other; that of the kernel is 16.
 const callsMax = 16
 
-// packet is a datagram that a firewall is asked about. What is not valid is not known.
+// packet is a datagram to apply the rules to. A zero field is unknown.
 type packet struct {
-	in       bool // it comes; else it leaves
+	in       bool // it arrives; otherwise it is sent
 	iface    string
 	from, to netip.Addr
-	srcPort  int // 0: not known
-	dstPort  int // 0: not known
+	srcPort  int // 0: unknown
+	dstPort  int // 0: unknown
 }
 
-// outcome is the set of what may become of a packet.
+// outcome is a set of possible results for a packet.
 type outcome uint8
 
 const (
@@ -35,7 +35,7 @@ const (
 	returned // to the caller of a chain, or to the policy
 )
 
-// truth is what is known about a match.
+// truth is the result of a match, as far as it is known.
 type truth uint8
 
 const (
@@ -44,7 +44,7 @@ const (
 	surely
 )
 
-// ruleset is what nft -j list ruleset prints, as far as it decides about packets.
+// ruleset is the output of nft -j list ruleset, as far as it decides about packets.
 type ruleset struct {
 	chains []chain
 	sets   map[string][]json.RawMessage
@@ -69,7 +69,7 @@ func readRules() (*ruleset, error) {
 	return parseRules(text)
 }
 
-// nft finds the program also where only root looks for programs.
+// nft returns the path of the program, which may be in a directory that only root's PATH has.
 func nft() string {
 	for _, name := range [...]string{"nft", "/usr/sbin/nft", "/sbin/nft"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -126,7 +126,7 @@ func (r *ruleset) chain(family, table, name string) *chain {
 	return nil
 }
 
-// judge returns what becomes of p, and the base chain that may drop it.
+// judge returns the outcome for p, and the base chain that may drop it.
 func (r *ruleset) judge(p *packet) (o outcome, by string) {
 	o = accepted
 	for i := range r.chains {
@@ -143,7 +143,7 @@ func (r *ruleset) judge(p *packet) (o outcome, by string) {
 				x |= accepted
 			}
 		}
-		if c.on == "" && (c.hook == "ingress" || c.hook == "egress") { // of which interface, older programs do not say
+		if c.on == "" && (c.hook == "ingress" || c.hook == "egress") { // older programs do not print the interface
 			x |= accepted
 		}
 		if x&dropped != 0 {
@@ -157,7 +157,7 @@ func (r *ruleset) judge(p *packet) (o outcome, by string) {
 	return o, by
 }
 
-// sees says whether p passes base chain c.
+// sees reports whether p passes base chain c.
 func (c *chain) sees(p *packet) bool {
 	six := p.to.Is6()
 	switch {
@@ -179,12 +179,12 @@ func (c *chain) sees(p *packet) bool {
 	return c.hook == "output" || c.hook == "postrouting"
 }
 
-// guards says whether c, which stands at an interface, may stand at that one.
+// guards reports whether c, which belongs to an interface, may belong to this one.
 func (c *chain) guards(iface string) bool {
 	return c.on == "" || strings.Contains(c.on, `"`+iface+`"`)
 }
 
-// run returns what chain c makes of p.
+// run returns the outcome of chain c for p.
 func (r *ruleset) run(c *chain, p *packet, depth int) (o outcome) {
 	if c == nil || depth > callsMax {
 		return accepted | dropped | returned
@@ -206,7 +206,7 @@ func (r *ruleset) run(c *chain, p *packet, depth int) (o outcome) {
 					verdict = returned
 				case "jump", "goto":
 					var to struct{ Target string }
-					_ = json.Unmarshal(body, &to) // then there is no such chain
+					_ = json.Unmarshal(body, &to) // on an error no chain is found below
 					target, leave = to.Target, kind == "goto"
 				case "counter", "log", "mangle", "notrack", "comment", "meta", "ct":
 				case "limit", "quota", "connlimit", "ct count", "xt":
@@ -244,7 +244,7 @@ func (r *ruleset) run(c *chain, p *packet, depth int) (o outcome) {
 	return o | returned
 }
 
-// lookUp returns what a map of verdicts makes of p: nothing, a verdict or a chain to go to.
+// lookUp returns the entry of a map of verdicts for p: nothing, a verdict or a chain to go to.
 func (r *ruleset) lookUp(c *chain, body json.RawMessage, p *packet) (verdict outcome, target string, leave, known bool) {
 	var m struct {
 		Key  map[string]json.RawMessage
@@ -283,7 +283,7 @@ func (r *ruleset) lookUp(c *chain, body json.RawMessage, p *packet) (verdict out
 	return 0, "", false, true
 }
 
-// match says whether p meets one condition of a rule of c.
+// match reports whether p meets one condition of a rule of c.
 func (r *ruleset) match(c *chain, body json.RawMessage, p *packet) truth {
 	var m struct {
 		Op    string
@@ -310,7 +310,7 @@ func (r *ruleset) match(c *chain, body json.RawMessage, p *packet) truth {
 	return maybe
 }
 
-// value is what p has at the left side of a condition; "" when it has no such header.
+// value returns p's value for the left side of a condition; "" if it has no such header.
 func (p *packet) value(left map[string]json.RawMessage) (value string, known bool) {
 	var f struct{ Protocol, Field, Key string }
 	port := func(n int) (string, bool) { return fmt.Sprint(n), n != 0 }
@@ -357,7 +357,7 @@ func (p *packet) value(left map[string]json.RawMessage) (value string, known boo
 			}
 			return "ip", true
 		case "ct state ":
-			return "new", true // answers to multicast are not known as such
+			return "new", true // the kernel does not recognise answers to multicast
 		}
 		if kind == "payload" && slices.Contains([]string{"tcp", "icmp", "icmpv6", "igmp", "sctp", "dccp", "esp", "ah"}, f.Protocol) {
 			return "", true
@@ -366,7 +366,7 @@ func (p *packet) value(left map[string]json.RawMessage) (value string, known boo
 	return "", false
 }
 
-// holds says whether value is what the right side of a condition names.
+// holds reports whether value matches the right side of a condition.
 func (r *ruleset) holds(c *chain, right json.RawMessage, value string, depth int) truth {
 	if depth > callsMax {
 		return maybe
@@ -433,7 +433,7 @@ func (r *ruleset) holds(c *chain, right json.RawMessage, value string, depth int
 	return maybe
 }
 
-// within says whether value lies in a range of numbers or addresses.
+// within reports whether value is in a range of numbers or addresses.
 func within(body json.RawMessage, value string) truth {
 	var ends [2]json.RawMessage
 	if json.Unmarshal(body, &ends) != nil {

@@ -52,7 +52,7 @@ func examine(args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// finding is what one check has found; a fix makes it a warning.
+// finding is the result of one check; with a fix it is a warning.
 type finding struct{ name, text, fix string }
 
 func (x *finding) write(w io.Writer) {

@@ -155,7 +155,7 @@ func TestFindings(t *testing.T) {
 		{"a cipher too slow for all", func(f *facts) { f.sealRate = gbit / 2 }, "cipher", "-R 439453"},
 		{"a cipher that fails", func(f *facts) { f.cipherErr = errors.New("x") }, "cipher", "-Y"},
 		{"a slow disk", func(f *facts) { f.diskRate = gbit / 2 }, "disk", "uftp -R 439453"},
-		{"a disk that cannot be written", func(f *facts) { f.diskErr = denied }, "disk", "who may write"},
+		{"a disk that cannot be written", func(f *facts) { f.diskErr = denied }, "disk", "check its permissions"},
 		{"no destination", func(f *facts) { f.dest, f.diskErr = "", denied }, "", ""},
 	} {
 		f := healthy()

@@ -14,23 +14,23 @@ import (
 	"uftp/wire"
 )
 
-// How long is measured at most.
+// Limits of the time for measuring.
 const (
 	cipherTime = 100 * time.Millisecond
 	diskTime   = 10 * time.Second
 	trainWait  = time.Second
 )
 
-// A train as senders of small blocks make them.
+// A train as a sender of small blocks makes it.
 const (
 	trainSegs = 32
 	trainSeg  = 1324
 )
 
-var errTrain = errors.New("a large send did not arrive as it left")
+var errTrain = errors.New("a large send did not arrive intact")
 
-// tryTrain sends a train over loopback and compares what arrives. It returns
-// what the sockets can do after that.
+// tryTrain sends a train over loopback and compares what arrives. It returns the capabilities of the
+// sockets after that.
 func tryTrain() (gso, gro bool, err error) {
 	cfg := netio.Config{RcvBuf: 1 << 20, SndBuf: 1 << 20}
 	tx, err := netio.Listen(cfg)
@@ -72,8 +72,7 @@ func tryTrain() (gso, gro bool, err error) {
 	return tx.Caps().GSO, rx.Caps().GRO, nil
 }
 
-// measureCipher seals blocks for a moment. It also makes packet as long as a
-// sealed datagram is.
+// measureCipher encrypts blocks for a moment. It also sets packet to the length of a sealed datagram.
 func (f *facts) measureCipher() {
 	number, _ := handshake.CipherByName(f.cipher)
 	f.helped = aead.Accelerated(number)
@@ -82,7 +81,7 @@ func (f *facts) measureCipher() {
 		Key: make([]byte, aead.KeyLen(number)), Salt: make([]byte, 4), HMACKey: make([]byte, 32),
 	}
 	s, err := aead.NewSealer(keys, nil, 0)
-	if errors.Is(err, aead.ErrKeys) { // a mode that does not authenticate by itself
+	if errors.Is(err, aead.ErrKeys) { // a mode without authentication of its own
 		keys.SigType = wire.SigHMAC
 		s, err = aead.NewSealer(keys, nil, 0)
 	}
@@ -106,14 +105,15 @@ func (f *facts) measureCipher() {
 	}
 }
 
-// measureDisk writes a file of so many bytes, makes it reach the disk, removes it, and
-// returns the rate in bytes/s. It stops when it takes too long.
+// measureDisk writes a file of size bytes, syncs and removes it, and returns the rate in bytes/s. It stops
+// if that takes too long.
 func measureDisk(dir string, size int64) (rate float64, err error) {
 	file, err := os.CreateTemp(dir, ".uftp-doctor-")
 	if err != nil {
 		return 0, err
 	}
-	// Whatever ends us must not leave the file behind; some systems remove none that is open.
+	// Remove the file now, so that it does not stay if this process is killed. Some systems do not
+	// remove an open file.
 	early := os.Remove(file.Name()) == nil
 	defer func() {
 		err = errors.Join(err, file.Close())
@@ -122,7 +122,7 @@ func measureDisk(dir string, size int64) (rate float64, err error) {
 		}
 	}()
 	chunk := make([]byte, 1<<20)
-	rand.NewChaCha8([32]byte{}).Read(chunk) // zeros some disks do not even write
+	rand.NewChaCha8([32]byte{}).Read(chunk) // some disks do not write zeros
 	began := time.Now()
 	written := int64(0)
 	for written < size && time.Since(began) < diskTime {

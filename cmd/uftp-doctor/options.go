@@ -68,7 +68,7 @@ func (o *options) command() *cli.Command {
 			{Letter: 'M', Name: "address", Arg: "ADDRESS", Group: network, Set: cli.String(&o.address),
 				Help: "multicast address, or that of the receiver (default: 230.4.4.1)"},
 			{Name: "role", Arg: "ROLE", Group: network, Set: cli.OneOf(&o.role, []string{"sender", "receiver", "both"}, "Invalid role"),
-				Help: "what this machine is for: sender, receiver or both (default: both)"},
+				Help: "what this machine does: sender, receiver or both (default: both)"},
 			{Name: "peer", Arg: "ADDRESS", Group: network, Set: o.setPeer,
 				Help: "address of the other side, for reverse-path filter and firewall"},
 			{Letter: 'p', Name: "port", Arg: "PORT", Group: network, Set: cli.Int(&o.port, 1, 65535, "Invalid port", ""),
@@ -85,13 +85,13 @@ func (o *options) command() *cli.Command {
 				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824, default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G"},
 			{Letter: 'b', Name: "block-size", Arg: "BYTES", Group: work,
 				Set:  cli.Int(&o.blockSize, wire.MinBlockSize, wire.MaxBlockSize, "Invalid blocksize", "bytes"),
-				Help: "file bytes in a datagram (512 to 8800, default: 1300)"},
+				Help: "bytes of the file in a datagram (512 to 8800, default: 1300)"},
 			{Letter: 'Y', Name: "cipher", Arg: "CIPHER", Group: work, Set: cli.OneOf(&o.cipher, cli.Ciphers, "Invalid keytype"),
 				Help: "cipher of the session, as -Y of uftp (default: none)"},
 			{Letter: 'D', Name: "dest", Arg: "DIR", Group: work, Set: cli.String(&o.dest),
-				Help: "directory to receive into (default: the disk is not measured)"},
+				Help: "directory for received files (default: do not measure the disk)"},
 			{Name: "disk-size", Arg: "MB", Group: work, Set: cli.Int(&o.diskMB, 1, 65536, "Invalid disk size", "MB"),
-				Help: "file that is written to measure the disk (1 to 65536, default: 256)"},
+				Help: "size of the file for measuring the disk (1 to 65536, default: 256)"},
 		},
 	}
 }
@@ -114,8 +114,8 @@ func (o *options) setPeer(v string) error {
 	return nil
 }
 
-// target is the address, without a zone, and the interface that reaches it, which stands
-// for the zone.
+// target returns the address without its zone, and the interface that reaches it, which replaces the
+// zone.
 func (o *options) target() (netip.Addr, netio.Interface, error) {
 	to, err := o.resolver.Addr("ip", o.address)
 	if err != nil {
@@ -128,7 +128,7 @@ func (o *options) target() (netip.Addr, netio.Interface, error) {
 	return to.WithZone(""), ifi, err
 }
 
-// bytesPerSecond is the rate in bytes.
+// bytesPerSecond returns the rate.
 func (o *options) bytesPerSecond() float64 { return float64(o.rate) }
 
 func (o *options) setRate(v string) error {

@@ -16,37 +16,36 @@ import (
 	"uftp/wire"
 )
 
-// path is what stands between this machine's socket and the network, as the system tells
-// it. Nothing is judged here.
+// path describes what is between this machine's socket and the network; pathFindings judges it.
 type path struct {
-	sends, receives bool // what the machine is for
+	sends, receives bool // role of the machine
 	port            int  // of receivers
-	sourcePort      int  // of a sender; 0: any that is free
+	sourcePort      int  // of a sender; 0: any free one
 
 	rpFilter int        // reverse-path filter of the interface: 0 off, 1 strict, 2 loose
 	peer     netip.Addr // the other side, if given
-	backBy   string     // interface that answers to peer leave by
+	backBy   string     // interface for answers to peer
 	backErr  error
 
 	firewallErr error   // the rules could not be read
-	coming      outcome // what becomes of a sender's packets
+	coming      outcome // outcome for a sender's packets
 	comingBy    string  // chain that drops them
-	answers     outcome // of answers to a sender
+	answers     outcome // outcome for answers to a sender
 	answersBy   string
-	leaving     outcome // of what is sent
+	leaving     outcome // outcome for sent packets
 	leavingBy   string
 
-	portErr error  // of opening the port
-	holder  string // program that has it; empty: not known
+	portErr error  // error of opening the port
+	holder  string // program that uses it; "": unknown
 }
 
-// errOldTables says that there are rules that nft does not show.
+// errOldTables means that there are rules that nft does not show.
 var errOldTables = errors.New("there are rules of the old iptables, which nft does not show: iptables-legacy -L -v")
 
-// anyPort stands for a port that the system chooses.
+// anyPort represents a port that the system chooses.
 const anyPort = 40000
 
-// look fills p in.
+// look sets all fields of p.
 func (p *path) look(o *options, to netip.Addr, ifi netio.Interface) {
 	p.sends, p.receives = o.role != "receiver", o.role != "sender"
 	p.port, p.sourcePort, p.peer = o.port, o.sourcePort, o.peer
@@ -72,7 +71,7 @@ func (p *path) look(o *options, to netip.Addr, ifi netio.Interface) {
 	}
 }
 
-// ask asks the rules about the packets of a session.
+// ask applies the rules to the packets of a session.
 func (p *path) ask(rules *ruleset, to netip.Addr, ifi netio.Interface) {
 	at := to
 	if !to.IsMulticast() {
@@ -99,7 +98,7 @@ func (p *path) lookAtPort(six bool) {
 	}
 }
 
-// readNumber reads a file that holds one; 0 if there is none.
+// readNumber reads a file with a number; 0 if there is none.
 func readNumber(name string) int {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -109,7 +108,7 @@ func readNumber(name string) int {
 	return n
 }
 
-// hasOldTables says whether the kernel has tables of the old iptables.
+// hasOldTables reports whether the kernel has tables of the old iptables.
 func hasOldTables() bool {
 	for _, name := range []string{"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"} {
 		if text, err := os.ReadFile(name); err == nil && len(text) > 0 {
@@ -119,7 +118,7 @@ func hasOldTables() bool {
 	return false
 }
 
-// holderOf names the program that has a UDP port open, "" if the system does not say.
+// holderOf returns the name of the program that has a UDP port open, "" if it is unknown.
 func holderOf(port int) string {
 	inode := ""
 	for _, name := range []string{"/proc/net/udp", "/proc/net/udp6"} {
@@ -145,7 +144,7 @@ func holderOf(port int) string {
 	return ""
 }
 
-// findings judges the path of f, which is about f.iface.
+// pathFindings judges the path of f, which is about f.iface.
 func (f *facts) pathFindings() []finding {
 	list := []finding{f.checkFirewall(), f.checkPort()}
 	if f.to.Is4() && f.receives {
@@ -187,7 +186,7 @@ func (f *facts) checkFirewall() finding {
 				fixes = append(fixes, fix)
 			}
 		case accepted | dropped:
-			told = append(told, fmt.Sprintf("%s may drop %s: its rules want more than is known here", by, what))
+			told = append(told, fmt.Sprintf("%s may drop %s: its rules need more than is known here", by, what))
 		}
 	}
 	open := func(by, word string, port int) string {
@@ -202,7 +201,7 @@ func (f *facts) checkFirewall() finding {
 		if f.sourcePort != 0 {
 			fix, what = open(f.answersBy, "dport", f.sourcePort), fmt.Sprintf("answers to UDP port %d", f.sourcePort)
 		}
-		if f.receives && f.coming != dropped { // it may be for receiving alone
+		if f.receives && f.coming != dropped { // the machine may only receive
 			what, fix = what+" (to send from here, "+fix+")", ""
 		}
 		ask(f.answers, f.answersBy, what, fix)
@@ -218,14 +217,14 @@ func (f *facts) checkFirewall() finding {
 	return x
 }
 
-// firewallText says why rules could not be read.
+// firewallText returns why the rules could not be read.
 func firewallText(err error) string {
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return "there is no nft"
+		return "nft is not installed"
 	case errors.As(err, &exit):
-		return "nft fails, only root may list rules"
+		return "nft failed: only root may list rules"
 	}
 	return cli.ErrText(err)
 }
@@ -236,21 +235,21 @@ func (f *facts) checkPort() finding {
 	case f.portErr == nil:
 	case !errors.Is(f.portErr, syscall.EADDRINUSE):
 		x.text = fmt.Sprintf("%d cannot be opened: %s", f.port, cli.ErrText(f.portErr))
-		x.fix = "uftpd as root, or uftp and uftpd -p with a port above 1023"
+		x.fix = "run uftpd as root, or use a port above 1023 for uftp and uftpd (-p)"
 	case f.holder == "":
-		x.text = fmt.Sprintf("%d is in use, by which program only root sees", f.port)
+		x.text = fmt.Sprintf("%d is in use; only root can see by which program", f.port)
 	case strings.HasPrefix(f.holder, "uftpd "):
-		x.text = fmt.Sprintf("%d belongs to %s; several receivers want --share-port, each with its own -U", f.port, f.holder)
+		x.text = fmt.Sprintf("%d belongs to %s; for several receivers start each with --share-port and its own -U", f.port, f.holder)
 	default:
 		x.text = fmt.Sprintf("%d belongs to %s", f.port, f.holder)
 		if f.receives {
-			x.fix = "end that program, or another port for uftp and uftpd (-p)"
+			x.fix = "end that program, or use another port for uftp and uftpd (-p)"
 		}
 	}
 	return x
 }
 
 func (f *facts) checkUID() finding {
-	x := finding{name: "id", text: fmt.Sprintf("%v, from %v; hosts that share an address, such as containers and clones, want uftpd -U", wire.AddrUID(f.iface.Addr), f.iface.Addr)}
+	x := finding{name: "id", text: fmt.Sprintf("%v, from %v; hosts that share an address, such as containers and clones, need uftpd -U", wire.AddrUID(f.iface.Addr), f.iface.Addr)}
 	return x
 }

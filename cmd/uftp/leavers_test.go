@@ -9,7 +9,7 @@ import (
 	"uftp/engine/store"
 )
 
-// TestLeavers: receivers that left with a file that was given up get the others in a
+// TestLeavers: receivers that left when a file was given up get the others in a
 // new session, as long as there are others and each session gives up another file.
 func TestLeavers(t *testing.T) {
 	offered := func(path string, given bool) []machine.Event {

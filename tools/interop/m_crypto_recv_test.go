@@ -275,7 +275,7 @@ var cryptRecv = []scenario{
 		e.file("f", 20_000)
 		log := e.in("keys")
 		p := e.rx(e.A, "--keylog", log)
-		e.log(p, "Warning: whoever reads "+log)
+		e.log(p, "Warning: with "+log+" anybody can decrypt")
 		c := e.capture(e.S)
 		e.txCode(0, "-Y", "aes128-ccm", "-h", "sha256", "-e", "ecdh_ecdsa", hA, "f")
 		e.stop(p)

@@ -1,6 +1,5 @@
-// Package cmdtest is what the tests of the commands share: words for the scripts
-// that run them (testdata/script), and the check of a table of options. Only tests
-// import it.
+// Package cmdtest has what the tests of the commands share: commands for their scripts (testdata/script),
+// and the check of a table of options. Only tests import it.
 package cmdtest
 
 import (
@@ -17,11 +16,11 @@ import (
 	"uftp/cmd/cli"
 )
 
-// HelpWidth is how long a line of help may be.
+// HelpWidth is the largest length of a line of help.
 const HelpWidth = 72
 
-// TakeHangUps lets commands that the tests start hear SIGHUP even where the tests run
-// under nohup: what a process catches, its children do not inherit as ignored.
+// TakeHangUps makes commands that the tests start receive SIGHUP even if the tests run under nohup:
+// children do not inherit a caught signal as ignored.
 func TakeHangUps() {
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
@@ -50,8 +49,8 @@ func BusyPort(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Defer(func() { c.Close() })
 }
 
-// FreePort puts the number of a UDP port that was free just now into PORT. It lies
-// below those that systems give to sockets without one, so that it stays free.
+// FreePort puts the number of a free UDP port into PORT. It is below those that systems give to sockets
+// without a port, so that it stays free.
 func FreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	for range 100 {
 		if c, err := listen(ts, 1<<14+rand.IntN(1<<14)); err == nil {
@@ -71,8 +70,8 @@ func listen(ts *testscript.TestScript, port int) (*net.UDPConn, error) {
 	return c, err
 }
 
-// CheckOptions finds fault with a table: every option is told in a group of its own
-// kind, with both names once, and the letters are those of stock.
+// CheckOptions checks a table of options: every option has a group, each name appears once, groups are
+// not split, and the letters are those of the stock program.
 func CheckOptions(t *testing.T, options []cli.Option, stock string) {
 	t.Helper()
 	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}

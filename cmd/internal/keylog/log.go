@@ -1,5 +1,5 @@
-// Package keylog is the file behind --keylog: it appends entries of package
-// uftp/crypto/keylog to a file that nobody else can read.
+// Package keylog writes the file of --keylog: it appends entries of package uftp/crypto/keylog to a file
+// that no other user can read.
 package keylog
 
 import (
@@ -15,20 +15,18 @@ import (
 // Entry is one session.
 type Entry = keylog.Entry
 
-// Log is a key log that is written. The nil Log writes nothing. It may be used by
-// several goroutines.
+// Log is an open key log. A nil Log writes nothing. It may be used by several goroutines.
 type Log struct {
 	name  string
 	mu    sync.Mutex
 	lines *outfile.Lines
 }
 
-// Open opens or makes a key log to append to. What is not a plain file, is a link,
-// belongs to somebody else, has another name too, or can be read or written by others
-// is refused: secrets are not added to it. It never waits, as opening a pipe would.
-// When an earlier program has left part of a line, the next begins on a line of its own.
+// Open opens or creates a key log for appending. It refuses everything but a plain file of our user that
+// has one name and that no other user can read or write. It never waits, as opening a pipe would. If the
+// file ends within a line, the next entry begins a new one.
 func Open(name string) (*Log, error) {
-	name, err := filepath.Abs(name) // a daemon leaves its directory
+	name, err := filepath.Abs(name) // a daemon changes its directory
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +56,8 @@ func open(name string) (*outfile.Lines, error) {
 	return outfile.NewLines(name, f), nil
 }
 
-// Reopen opens the file anew by its name, for those who have moved it away. When that
-// fails, the old one is continued.
+// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues the
+// old file.
 func (l *Log) Reopen() error {
 	if l == nil {
 		return nil
@@ -75,7 +73,7 @@ func (l *Log) Reopen() error {
 	return nil
 }
 
-// check tells why secrets must not go to a file.
+// check returns why secrets must not go to a file.
 func check(name string, info os.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a plain file", name)
@@ -83,8 +81,8 @@ func check(name string, info os.FileInfo) error {
 	return checkOwner(name, info)
 }
 
-// Write appends an entry. Lines of several processes do not mix: each is written
-// at once. What was written of a line that has no room is taken back.
+// Write appends an entry with one write, so that lines of several processes do not mix. If only a part
+// was written, it is removed.
 func (l *Log) Write(e *keylog.Entry) error {
 	if l == nil {
 		return nil
@@ -107,7 +105,7 @@ func (l *Log) Close() error {
 	return l.lines.Close()
 }
 
-// Warning is the line for the user whose session is logged.
+// Warning returns the warning about a key log.
 func Warning(name string) string {
-	return "Warning: whoever reads " + name + " can read the sessions logged there (--keylog)"
+	return "Warning: with " + name + " anybody can decrypt the sessions logged there (--keylog)"
 }

@@ -4,5 +4,5 @@ package keylog
 
 import "os"
 
-// checkOwner has nothing to go by: modes and numbers of users are Unix.
+// checkOwner checks nothing: modes and user IDs exist on Unix only.
 func checkOwner(string, os.FileInfo) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// checkOwner tells whether anybody but us and root gets at a file.
+// checkOwner returns an error if anybody but our user and root can use a file.
 func checkOwner(name string, info os.FileInfo) error {
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return fmt.Errorf("%s can be read or written by others (mode %04o)", name, perm)
