@@ -58,9 +58,9 @@ func (x *stage) checkDest(capture, dir string, p *played) (same bool, err error)
 	if err := x.t.read(capture, nil, c.message, nil); err != nil {
 		return false, err
 	}
-	fmt.Fprintf(x.t.out, "%v: %d of %d entries of the destination directory as they were sent\n", p.uid, len(c.found)-len(c.bad), len(c.found))
+	fmt.Fprintf(x.t.out, "%v: %d of %d entries of the destination directory are as they were sent\n", p.uid, len(c.found)-len(c.bad), len(c.found))
 	if c.more > 0 {
-		fmt.Fprintf(x.t.out, "  %d more were not looked at\n", c.more)
+		fmt.Fprintf(x.t.out, "  %d more were not compared\n", c.more)
 	}
 	return len(c.bad) == 0 && c.more == 0, nil
 }

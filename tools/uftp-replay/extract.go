@@ -155,7 +155,7 @@ func (x *extractor) sink(group uint32) (*store.Sink, error) {
 		return nil, err
 	}
 	if info, err := x.root.Lstat(name); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s in %s is no directory (%v)", name, x.dir, err)
+		return nil, fmt.Errorf("%s in %s is not a directory (%v)", name, x.dir, err)
 	}
 	k, err := store.NewSink(store.SinkConfig{Dests: []string{filepath.Join(x.dir, name)}})
 	if err == nil {

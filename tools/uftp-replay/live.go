@@ -106,7 +106,7 @@ func (o *liveOptions) check() error {
 		if info, err := os.Stat(o.dest); err != nil {
 			return err
 		} else if !info.IsDir() {
-			return fmt.Errorf("%w: --dest %s is no directory", errUsage, o.dest)
+			return fmt.Errorf("%w: --dest %s is not a directory", errUsage, o.dest)
 		}
 	}
 	return nil
@@ -426,7 +426,7 @@ func (l *live) report() bool {
 	if x.sealed > 0 {
 		fmt.Fprintf(x.t.out, "%d sealed messages stay closed: --keylog or --key is needed\n", x.sealed)
 	}
-	fmt.Fprintf(x.t.out, "%d datagrams sent, %d blocks withheld that the captured receiver lost; answers were waited for %d times\n", l.sent, l.withheld, l.held)
+	fmt.Fprintf(x.t.out, "%d datagrams sent, %d blocks withheld that the captured receiver lost; waited %d times for answers\n", l.sent, l.withheld, l.held)
 	for _, u := range l.others {
 		fmt.Fprintf(x.t.out, "a receiver with UID %v answers too and is not compared\n", u)
 	}

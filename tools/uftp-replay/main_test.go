@@ -140,7 +140,7 @@ func TestUsage(t *testing.T) {
 		{"a capture that is none", 3, "not a capture", []string{"inspect", empty}},
 		{"a key log that is none", 3, "no such file", []string{"inspect", "--keylog", "nowhere", one}},
 		{"a key that is none", 3, "private key", []string{"inspect", "--key", empty, one}},
-		{"a session that is none", 2, "no session", []string{"inspect", "--session", "xyz", one}},
+		{"a session that is none", 2, "not a session", []string{"inspect", "--session", "xyz", one}},
 		{"a picture of another kind", 2, "Only SVG can be drawn: --plot x.png (allowed: FILE.svg;", []string{"inspect", "--plot", "x.png", one}},
 		{"a short option for help", 0, "--map-addr", []string{"rewrite", "-h"}},
 		{"an option of a replay on an interface", 2, "--interface is missing", []string{"receiver", "--ttl", "3", one}},

@@ -106,9 +106,9 @@ func TestRewriteRefuses(t *testing.T) {
 		{"an empty rule", 2, "no condition", []string{"--drop", "", plain}},
 		{"an unknown condition", 2, "no condition", []string{"--drop", "size=7", plain}},
 		{"an unknown message", 2, "no message", []string{"--drop", "func=HELLO", plain}},
-		{"a range backwards", 2, "no range", []string{"--drop", "block=7-3", plain}},
-		{"no number", 2, "no number", []string{"--drop", "packet=x", plain}},
-		{"no percentage", 2, "no percentage", []string{"--drop", "percent=101", plain}},
+		{"a range backwards", 2, "not a range", []string{"--drop", "block=7-3", plain}},
+		{"no number", 2, "not a number", []string{"--drop", "packet=x", plain}},
+		{"no percentage", 2, "not a percentage", []string{"--drop", "percent=101", plain}},
 		{"every none", 2, "from 1 on", []string{"--drop", "nth=0", plain}},
 	} {
 		out := filepath.Join(t.TempDir(), "out.pcap")

@@ -90,14 +90,14 @@ func (r *rule) condition(key, value string) (func(*session.Message) bool, error)
 	case "nth":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q is no number from 1 on", value)
+			return nil, fmt.Errorf("%q is not a number from 1 on", value)
 		}
 		r.nth = n
 		return nil, nil
 	case "percent":
 		p, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(p >= 0 && p <= 100) {
-			return nil, fmt.Errorf("%q is no percentage", value)
+			return nil, fmt.Errorf("%q is not a percentage", value)
 		}
 		r.percent = p
 		return nil, nil
@@ -123,11 +123,11 @@ func (r *rule) matches(m *session.Message, rnd *rand.Rand) bool {
 func span(text string) (lo, hi int, err error) {
 	a, b, two := strings.Cut(text, "-")
 	if lo, err = strconv.Atoi(a); err != nil {
-		return 0, 0, fmt.Errorf("%q is no number", a)
+		return 0, 0, fmt.Errorf("%q is not a number", a)
 	}
 	if hi = lo; two {
 		if hi, err = strconv.Atoi(b); err != nil || hi < lo {
-			return 0, 0, fmt.Errorf("%q is no range", text)
+			return 0, 0, fmt.Errorf("%q is not a range", text)
 		}
 	}
 	return lo, hi, nil
@@ -137,7 +137,7 @@ func span(text string) (lo, hi int, err error) {
 func parseUID(text string) (wire.UID, error) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(text), "0x"), 16, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no UID", text)
+		return 0, fmt.Errorf("%q is not a UID", text)
 	}
 	return wire.UID(n), nil
 }

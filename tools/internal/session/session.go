@@ -37,7 +37,7 @@ func ParseID(text string) (id ID, any bool, err error) {
 	if n, _ := fmt.Sscanf(text, "%x%s", &id.Group, &rest); n == 1 {
 		return id, true, nil
 	}
-	return ID{}, false, fmt.Errorf("%q is no session: GROUP or GROUP/INSTANCE, such as 8b69467a/0, is expected", text)
+	return ID{}, false, fmt.Errorf("%q is not a session: want GROUP or GROUP/INSTANCE, such as 8b69467a/0", text)
 }
 
 // Session is what is known of a session so far.
