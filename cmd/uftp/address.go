@@ -68,7 +68,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 		},
 		Net: netio.Config{
 			Port: source, IPv6: six, RcvBuf: o.bufBytes, SndBuf: o.bufBytes, TTL: o.ttl, TOS: o.dscp << 2,
-			MulticastIf: &iface, Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
+			MulticastIf: &iface, Portable: o.net.Portable, NoGSO: o.net.NoGSO, NoGRO: o.net.NoGRO,
 		},
 		Walk: store.WalkConfig{
 			Operands: o.operands, DestName: o.destName, DestIsDir: o.destIsDir,

@@ -236,7 +236,7 @@ func (o *options) openOutputs(stdout, stderr *os.File) (*outputs, error) {
 	level := o.logLevel
 	switch {
 	case o.logFile != "":
-		f, err := report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, nil)
+		f, err := report.OpenRolling(o.logFile, int64(o.logFiles.SizeMB)*1_000_000, o.logFiles.Count, nil)
 		if err != nil {
 			return nil, &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)}
 		}

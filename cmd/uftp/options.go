@@ -62,9 +62,7 @@ type options struct {
 	uid        wire.UID
 	ttl, dscp  int
 	bufBytes   int
-	noGSO      bool
-	noGRO      bool
-	portable   bool
+	net        cli.NetworkOptions
 	workers    int
 
 	// Protocol.
@@ -83,8 +81,7 @@ type options struct {
 	cryptOptions
 	windows    bool // -y: no effect, as in the stock sender on systems other than Windows
 	logFile    string
-	logSizeMB  int
-	logCount   int
+	logFiles   cli.LogFileOptions
 	logLevel   int
 	stamps     bool
 	statusFile string
@@ -113,7 +110,7 @@ func newOptions(host cli.Host) *options {
 		workers: -1, rate: defaultRate, blockSize: wire.DefaultBlockSize, robust: defaultRobust,
 		grtt:      [3]time.Duration{500 * time.Millisecond, 10 * time.Millisecond, 15 * time.Second},
 		maxPasses: defaultPasses, stallPasses: defaultStall, maxNAKPct: 100, maxNAKCount: 1,
-		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logCount: 5,
+		cryptOptions: cryptOptions{cipher: "none"}, logLevel: 2, logFiles: cli.LogFileOptions{Count: cli.LogCountDefault},
 	}
 }
 
@@ -221,12 +218,7 @@ func (o *options) command() *cli.Command {
 				Help: "socket buffers (65536 to 104857600, default: 4194304)"},
 			{Name: "workers", Arg: "N", Group: network, Set: cli.Int(&o.workers, 0, 64, "Invalid number of workers", ""),
 				Help: "extra threads that read and encrypt (0 to 64; default: 0, or chosen\nautomatically for slow ciphers)"},
-			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
-				Help: "do not let the kernel cut large sends into datagrams"},
-			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
-				Help: "do not let the kernel join received datagrams"},
-			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
-				Help: "use the slower network code that works on every system"},
+		}, o.net.Rows(network), []cli.Option{
 
 			{Letter: 'R', Name: "rate", Arg: "RATE", Group: pace, Set: o.setRate,
 				Help: "a number is Kbps of 1024 bit/s (1 to 1073741824; default: 1000); with\nk, M or G behind it, bit/s: 100M, 2.5G; -1: as fast as the interface\ncan send; auto[:init=RATE][:max=RATE]: as fast as the receivers can\nreceive without losing much"},
@@ -282,10 +274,7 @@ func (o *options) command() *cli.Command {
 				Help: "write time and session before each log line"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
 				Help: "append the log to FILE, with -T (default: standard error)"},
-			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
-				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
-			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
-				Help: "how many old log files to keep with -g (1 to 1000, default: 5)"},
+		}, o.logFiles.Rows(output), []cli.Option{
 			{Letter: 'S', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
 				Help: "append results for scripts to FILE; @LOG writes them to the log"},
 			{Name: "json", Group: output, Set: cli.Flag(&o.json),
@@ -337,7 +326,7 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if o.rateAuto.On && o.txWeight > 0 {
 		return &cli.Error{Text: "Error: -W needs a fixed rate, not -R auto", Allowed: "-W with a fixed rate"}
 	}
-	if o.logSizeMB > 0 && o.logFile == "" {
+	if o.logFiles.SizeMB > 0 && o.logFile == "" {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: -g has no effect without -L")
 	}
 	if err := o.capture.Check(append([]string{o.logFile, o.statusFile, o.keyLog}, o.operands...)...); err != nil {

@@ -190,7 +190,7 @@ func (d *daemon) openOutputs(cfg *engine.ReceiveConfig, stdout, stderr *os.File)
 	switch {
 	case d.child != nil:
 		var err error
-		d.file, err = report.OpenRolling(o.logFile, int64(o.logSizeMB)*1_000_000, o.logCount, d.child.logOpened)
+		d.file, err = report.OpenRolling(o.logFile, int64(o.logFiles.SizeMB)*1_000_000, o.logFiles.Count, d.child.logOpened)
 		if err != nil {
 			return &cli.Error{Code: cli.ExitLog, Text: fmt.Sprintf("Can't open log file: %s (-L %s)", cli.ErrText(err), o.logFile)}
 		}

@@ -31,8 +31,7 @@ type options struct {
 
 	foreground bool
 	logFile    string // "": not given
-	logSizeMB  int
-	logCount   int
+	logFiles   cli.LogFileOptions
 	logLevel   int
 	statusFile string
 	pidFile    string
@@ -61,10 +60,8 @@ type options struct {
 	bufBytes   int
 	workers    int
 	dscp       int
-	noGSO      bool
-	noGRO      bool
+	net        cli.NetworkOptions
 	sharePort  bool
-	portable   bool
 	servers    []receiver.Server
 	roaming    bool
 	heartbeats []netip.AddrPort
@@ -93,7 +90,7 @@ const (
 func newOptions(host cli.Host) *options {
 	return &options{
 		resolver: cli.NewResolver(), host: host,
-		logCount: 5, logLevel: 2,
+		logFiles: cli.LogFileOptions{Count: cli.LogCountDefault}, logLevel: 2,
 		port: fmt.Sprint(wire.DefaultPort), bufBytes: defaultBuffer, hbSeconds: 20,
 		maxSessions: receiver.DefaultMaxSessions, scriptSeconds: 3600, umask: -1,
 		workers: engine.DefaultWorkers(runtime.GOMAXPROCS(0), engine.AnyCipher, aead.Accelerated(wire.CipherAES256GCM)),
@@ -172,14 +169,9 @@ func (o *options) command() *cli.Command {
 				Help: "extra threads that decrypt packets (0 to 64; default: depends on the\nnumber of processors)"},
 			{Letter: 'Q', Name: "dscp", Arg: "N", Group: network, Set: cli.AnyBase(&o.dscp, 0, 63, "Invalid dscp", ""),
 				Help: "differentiated services code point of answers (0 to 63, default: 0)"},
-			{Name: "no-gso", Group: network, Set: cli.Flag(&o.noGSO),
-				Help: "do not let the kernel cut large sends into datagrams"},
-			{Name: "no-gro", Group: network, Set: cli.Flag(&o.noGRO),
-				Help: "do not let the kernel join received datagrams"},
 			{Name: "share-port", Group: network, Set: cli.Flag(&o.sharePort),
 				Help: "let several receivers on this host, each with its own -U, use the port"},
-			{Name: "portable-io", Group: network, Set: cli.Flag(&o.portable),
-				Help: "use the slower network code that works on every system"},
+		}, o.net.Rows(network), []cli.Option{
 
 			{Letter: 'S', Name: "server-list", Arg: "FILE", Group: who, Set: o.setServers,
 				Help: "accept only the senders in FILE, one UID|ADDRESS or\nUID|ADDRESS|FINGERPRINT a line; needs source-specific multicast\naddresses in -M"},
@@ -210,10 +202,7 @@ func (o *options) command() *cli.Command {
 				Help: "0 errors, 1 warnings, 2 normal, 3 details, 4 addresses,\n5 and above every datagram (default: 2)"},
 			{Letter: 'L', Name: "log", Arg: "FILE", Group: output, Set: cli.String(&o.logFile),
 				Help: "append the log to FILE, reopened at SIGHUP (default:\n" + defaultLog + "; not with -d)"},
-			{Letter: 'g', Name: "log-size", Arg: "MB", Group: output, Set: cli.Int(&o.logSizeMB, 1, 1024, "Invalid max log size", "MB"),
-				Help: "start a new log file after MB million bytes (1 to 1024, default: never)"},
-			{Letter: 'n', Name: "log-count", Arg: "N", Group: output, Set: cli.Int(&o.logCount, 1, 1000, "Invalid max log count", "files"),
-				Help: "how many old log files to keep with -g (1 to 1000, default: 5)"},
+		}, o.logFiles.Rows(output), []cli.Option{
 			{Letter: 'F', Name: "status-file", Arg: "FILE", Group: output, Set: cli.String(&o.statusFile),
 				Help: "append results for scripts to FILE, reopened at SIGHUP; @LOG writes\nthem to the log"},
 			{Letter: 'q', Name: "no-lookup", Group: output, Set: cli.Flag(&o.quiet),
@@ -318,7 +307,7 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 		},
 		Net: netio.Config{
 			Port: port, IPv6: six, RcvBuf: o.bufBytes, TOS: o.dscp << 2,
-			SharePort: o.sharePort, Portable: o.portable, NoGSO: o.noGSO, NoGRO: o.noGRO,
+			SharePort: o.sharePort, Portable: o.net.Portable, NoGSO: o.net.NoGSO, NoGRO: o.net.NoGRO,
 		},
 		Interfaces: o.listen,
 		Sink:       sink,
