@@ -4,11 +4,10 @@ import (
 	"errors"
 	"net/netip"
 
-	"uftp/crypto/aead"
 	"uftp/engine/machine"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/engine/store"
-	"uftp/wire"
 )
 
 // Data of a sender, from plan to wire:
@@ -23,9 +22,6 @@ import (
 // Control packets take the same way, so the order on the wire is that of the plan,
 // and with it that of the counters. The machine has sealed them already. Some overtake,
 // because the ring may stand still: they leave by a goroutine of their own (runUrgent).
-//
-// A sealed datagram lies in its slot as package aead wants it: common header,
-// ENCRYPTED header, signature, FILESEG header and data, tag or padding.
 
 // slotState says how far a slot has come.
 type slotState uint8
@@ -89,31 +85,12 @@ func (s *txSlot) packet(p *machine.Packet) {
 	s.seg, s.to, s.state = 0, p.To, slotFilled
 }
 
-// fill reads the blocks of the slot's train, writes their headers and seals them
-// if sealer is not nil. It returns errOver if the run has ended during the read.
-func (s *txSlot) fill(sealer *aead.Sealer, quit <-chan struct{}) error {
+// fill packs the slot's train: it writes the headers, reads the blocks to where they belong,
+// and completes the datagrams. It returns errOver if the run has ended during the read.
+func (s *txSlot) fill(p *seal.Packer, quit <-chan struct{}) error {
 	t := &s.train
-	lead := wire.HeaderLen + wire.FileSegLen
-	stride := lead + t.Layout.BlockSize
-	if sealer != nil {
-		lead = sealer.Lead() + wire.FileSegLen
-		stride = sealer.Size(wire.FileSegLen + t.Layout.BlockSize)
-	}
-	h := t.Head
-	end, last := 0, 0
 	for i := range t.N {
-		b := int(t.Block[i])
-		sec, in := t.Layout.Section(b)
-		at := i * stride
-		plain := at + lead - wire.FileSegLen - wire.HeaderLen
-		wire.PutFileSeg(s.buf[plain:], h, t.FileID, uint16(sec), uint16(in))
-		if plain > at {
-			copy(s.buf[at:at+wire.HeaderLen], s.buf[plain:])
-		}
-		h.Seq++
-		last = t.Layout.Len(b)
-		end = at + lead + last
-		s.bufs[i] = s.buf[at+lead : end]
+		s.bufs[i] = p.Put(s.buf, t, i)
 	}
 	for i := 0; i < t.N; {
 		j := i + 1
@@ -133,22 +110,19 @@ func (s *txSlot) fill(sealer *aead.Sealer, quit <-chan struct{}) error {
 		s.state = slotBroken
 		return errOver
 	}
-	if sealer != nil {
-		var err error
-		end, err = sealer.SealBatch(s.buf, t.N, wire.FileSegLen+t.Layout.BlockSize, wire.FileSegLen+last, t.Counter)
-		if err != nil {
-			s.state = slotBroken
-			return err
-		}
+	n, err := p.Seal(s.buf, t)
+	if err != nil {
+		s.state = slotBroken
+		return err
 	}
-	s.n, s.seg, s.to, s.state = end, stride, t.To, slotFilled
+	s.n, s.seg, s.to, s.state = n, p.Stride(), t.To, slotFilled
 	return nil
 }
 
 // filler fills the trains in slots. There are several, or one that belongs to the
 // transmitter.
 type filler struct {
-	sealer *aead.Sealer // nil in a session in clear
+	packer *seal.Packer
 	failed *mailbox[fileFailure]
 	quit   <-chan struct{}
 }
@@ -161,7 +135,7 @@ type fileFailure struct {
 
 // run is one of several: it fills the slots of h, and wipes its keys at the end.
 func (f *filler) run(h *ring.Hand[txSlot]) {
-	defer f.wipe()
+	defer f.packer.Wipe()
 	for !over(f.quit) && ready(h, f.quit) {
 		f.fill(h.Slot())
 		h.Done(1)
@@ -173,13 +147,7 @@ func (f *filler) fill(s *txSlot) {
 	if s.state != slotPlanned {
 		return
 	}
-	if err := s.fill(f.sealer, f.quit); err != nil && err != errOver {
+	if err := s.fill(f.packer, f.quit); err != nil && err != errOver {
 		f.failed.put(fileFailure{s.src, err})
-	}
-}
-
-func (f *filler) wipe() {
-	if f.sealer != nil {
-		f.sealer.Wipe()
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/store"
-	"uftp/wire"
 )
 
 // The memory of a run, and the goroutines that pass it on, are planned before it starts.
@@ -70,16 +69,12 @@ type sendPlan struct {
 	in     slots // what receivers say
 }
 
-// planSend plans a sender. sealer is any one of an encrypted session, nil in clear.
-func planSend(cfg *SendConfig, caps netio.Caps, sealer *aead.Sealer) sendPlan {
+// planSend plans a sender whose datagrams of data take stride bytes.
+func planSend(cfg *SendConfig, caps netio.Caps, stride int) sendPlan {
 	sc := &cfg.Session
-	p := sendPlan{fillers: cfg.Workers, stages: []int{1, 1}, trainBlocks: sc.TrainBlocks}
+	p := sendPlan{fillers: cfg.Workers, stages: []int{1, 1}, stride: stride, trainBlocks: sc.TrainBlocks}
 	if p.fillers > 0 {
 		p.stages = []int{1, p.fillers, 1}
-	}
-	p.stride = wire.HeaderLen + wire.FileSegLen + sc.BlockSize
-	if sealer != nil {
-		p.stride = sealer.Size(wire.FileSegLen + sc.BlockSize)
 	}
 	if p.trainBlocks == 0 {
 		p.trainBlocks = trainBlocks(caps, p.stride, sc.Security.Signs())

@@ -7,6 +7,7 @@ import (
 
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -53,7 +54,7 @@ func TestSendPlan(t *testing.T) {
 		{"long blocks are the most memory", fullCaps, 8800, 0, 1, netio.MaxTrainBytes / (8800 + clear), 8 << 20},
 	} {
 		cfg := &SendConfig{Workers: c.workers, Session: sender.Config{BlockSize: c.block, TrainBlocks: c.trainBlocks}}
-		p := planSend(cfg, c.caps, nil)
+		p := planSend(cfg, c.caps, seal.NewPacker(nil, cfg.Session.BlockSize, false).Stride())
 		if p.trainBlocks != c.wantBlocks {
 			t.Errorf("%s: trains of %d blocks, want %d", c.what, p.trainBlocks, c.wantBlocks)
 		}

@@ -14,6 +14,7 @@ import (
 	"uftp/crypto/identity"
 	"uftp/engine/block"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
@@ -64,7 +65,7 @@ var sealSuites = []handshake.Suite{
 
 // sealedSlot is a slot with a train: blocks that are not neighbours, and the short
 // last one.
-func sealedSlot(t testing.TB, sealer *aead.Sealer, blockSize int) (*txSlot, []byte) {
+func sealedSlot(t testing.TB, packer *seal.Packer, blockSize int) (*txSlot, []byte) {
 	t.Helper()
 	data := make([]byte, 9*blockSize+blockSize/3)
 	rand.Read(data)
@@ -81,7 +82,7 @@ func sealedSlot(t testing.TB, sealer *aead.Sealer, blockSize int) (*txSlot, []by
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &txSlot{buf: make([]byte, 10*sealer.Size(wire.FileSegLen+blockSize)), src: &source{src: src}}
+	s := &txSlot{buf: make([]byte, 10*packer.Stride()), src: &source{src: src}}
 	s.train = machine.Train{
 		Head:   wire.Header{Version: wire.Version4, Func: wire.FuncFileSeg, Seq: 0xfffe, Src: 7, Group: sealGroup, GRTT: 9, GroupSize: 3},
 		FileID: 5, Counter: 77, Layout: &layout, N: 7,
@@ -95,15 +96,15 @@ func TestSealedTrain(t *testing.T) {
 		t.Run(fmt.Sprint(suite), func(t *testing.T) {
 			const blockSize = 1300
 			sec, opener := security(t, suite)
-			sealer, err := sec.NewSealer()
+			packer, err := sec.NewPacker(blockSize)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, data := sealedSlot(t, sealer, blockSize)
-			if err := s.fill(sealer, nil); err != nil {
+			s, data := sealedSlot(t, packer, blockSize)
+			if err := s.fill(packer, nil); err != nil {
 				t.Fatal(err)
 			}
-			if s.seg != sealer.Size(wire.FileSegLen+blockSize) || s.state != slotFilled {
+			if s.seg != packer.Stride() || s.state != slotFilled {
 				t.Fatalf("segments of %d bytes, state %d", s.seg, s.state)
 			}
 			rest := s.buf[:s.n]
@@ -137,18 +138,19 @@ func TestSealedTrain(t *testing.T) {
 // Nothing is allocated between the file and the wire, save signatures, whose
 // arithmetic is that of the library.
 func TestSealingAllocatesNothing(t *testing.T) {
+	const blockSize = 8800
 	for _, suite := range sealSuites {
 		if suite.SigType == wire.SigKeyExch {
 			continue
 		}
 		sec, _ := security(t, suite)
-		sealer, err := sec.NewSealer()
+		packer, err := sec.NewPacker(blockSize)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _ := sealedSlot(t, sealer, 8800)
+		s, _ := sealedSlot(t, packer, blockSize)
 		if n := testing.AllocsPerRun(20, func() {
-			if err := s.fill(sealer, nil); err != nil {
+			if err := s.fill(packer, nil); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -158,18 +160,19 @@ func TestSealingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkFill(b *testing.B) {
+	const blockSize = 8800
 	for _, suite := range sealSuites[:3] {
 		b.Run(fmt.Sprint(suite), func(b *testing.B) {
 			sec, _ := security(b, suite)
-			sealer, err := sec.NewSealer()
+			packer, err := sec.NewPacker(blockSize)
 			if err != nil {
 				b.Fatal(err)
 			}
-			s, _ := sealedSlot(b, sealer, 8800)
-			b.SetBytes(int64(6*8800 + 8800/3))
+			s, _ := sealedSlot(b, packer, blockSize)
+			b.SetBytes(int64(6*blockSize + blockSize/3))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := s.fill(sealer, nil); err != nil {
+				if err := s.fill(packer, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

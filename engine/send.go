@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"time"
 
-	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/engine/tap"
@@ -87,16 +87,16 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	if sc.Lookahead == 0 {
 		sc.Lookahead = lookahead
 	}
-	sealers, err := newSealers(sc.Security, max(1, cfg.Workers))
+	packers, err := newPackers(sc, max(1, cfg.Workers))
 	if err != nil {
 		return SendResult{}, fmt.Errorf("setting up encryption: %w", err)
 	}
-	plan := planSend(&cfg, conn.Caps(), sealers[0])
+	plan := planSend(&cfg, conn.Caps(), packers[0].Stride())
 	sc.TrainBlocks = plan.trainBlocks
 	r := newSendRun(&cfg, conn, report)
 	rxTap, txTap, err := r.capture(cfg.Capture, cfg.Net, tap.Control, tap.Data, cfg.holdCapture)
 	if err != nil {
-		wipeAll(sealers)
+		wipeAll(packers)
 		r.finish("", nil, nil)
 		return SendResult{}, err
 	}
@@ -104,7 +104,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 		Port: conn.LocalPort(), Caps: conn.Caps(), WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf,
 		PrivateAddress: sc.Private.Addr(), Group: sc.Group, Instance: sc.Instance,
 	})
-	r.start(&cfg, &plan, sealers, rxTap, txTap)
+	r.start(&cfg, &plan, packers, rxTap, txTap)
 
 	r.loop(ctx, cfg.Begin)
 	if !r.stopping && r.result.Exit != sender.ExitNobody {
@@ -119,27 +119,23 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	return r.result, nil
 }
 
-// newSealers returns n sealers of a session, each nil in clear.
-func newSealers(sec *sender.Security, n int) ([]*aead.Sealer, error) {
-	list := make([]*aead.Sealer, n)
-	if sec == nil {
-		return list, nil
-	}
-	for i := range list {
-		var err error
-		if list[i], err = sec.NewSealer(); err != nil {
+// newPackers returns n packers of a session.
+func newPackers(cfg *sender.Config, n int) ([]*seal.Packer, error) {
+	var list []*seal.Packer
+	for range n {
+		p, err := cfg.Security.NewPacker(cfg.BlockSize)
+		if err != nil {
 			wipeAll(list)
 			return nil, err
 		}
+		list = append(list, p)
 	}
 	return list, nil
 }
 
-func wipeAll(list []*aead.Sealer) {
-	for _, s := range list {
-		if s != nil {
-			s.Wipe()
-		}
+func wipeAll(list []*seal.Packer) {
+	for _, p := range list {
+		p.Wipe()
 	}
 }
 
@@ -163,9 +159,9 @@ func newSendRun(cfg *SendConfig, conn netio.Conn, report Reporter) *sendRun {
 	return r
 }
 
-// start makes the rings and starts the stages. From here on the sealers belong to those
-// who seal, which wipe them.
-func (r *sendRun) start(cfg *SendConfig, p *sendPlan, sealers []*aead.Sealer, rxTap, txTap *tap.Lane) {
+// start makes the rings and starts the stages. From here on the packers belong to the
+// fillers, which wipe them.
+func (r *sendRun) start(cfg *SendConfig, p *sendPlan, packers []*seal.Packer, rxTap, txTap *tap.Lane) {
 	out, urgent := txRing(p.out, p.stages...), txRing(p.urgent, 1, 1)
 	in := ring.New(p.in.n, func(_ int, s *rxSlot) { s.buf = make([]byte, p.in.bytes) }, 1, 1)
 	r.tx, r.urgent, r.rx = out.Hand(0, 0), urgent.Hand(0, 0), in.Hand(1, 0)
@@ -179,8 +175,8 @@ func (r *sendRun) start(cfg *SendConfig, p *sendPlan, sealers []*aead.Sealer, rx
 		wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit,
 		packet: cfg.Session.BlockSize + cfg.Session.Overhead, turn: make(chan struct{}, 1),
 	}
-	for i, sealer := range sealers {
-		f := &filler{sealer: sealer, failed: r.failed, quit: r.quit}
+	for i, packer := range packers {
+		f := &filler{packer: packer, failed: r.failed, quit: r.quit}
 		if p.fillers == 0 {
 			t.filler = f
 			continue

@@ -7,6 +7,7 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -26,14 +27,15 @@ func TestGatherSlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packer := seal.NewPacker(sealer, 512, false)
 	for _, planned := range []int{1, 4} {
 		out := ring.New(txBatch, func(_ int, s *txSlot) {
-			made, _ := sealedSlot(t, sealer, 512)
+			made, _ := sealedSlot(t, packer, 512)
 			*s = *made
 			s.train.N = 1
 		}, 1, 1)
 		w := newWall()
-		tr := &transmitter{wall: w, filler: &filler{sealer: sealer}}
+		tr := &transmitter{wall: w, filler: &filler{packer: packer}}
 		out.Hand(0, 0).Done(planned)
 		if k, n := tr.gather(out.Hand(1, 0)); k != 1 || n != 1 {
 			t.Errorf("%d slow trains are planned: %d leave, want the first", planned, n)

@@ -56,7 +56,7 @@ func (t *transmitter) run(h *ring.Hand[txSlot]) {
 	t.timer = time.NewTimer(time.Hour)
 	defer t.timer.Stop()
 	if t.filler != nil {
-		defer t.filler.wipe()
+		defer t.filler.packer.Wipe()
 	}
 	for ready(h, t.quit) {
 		k, n := t.gather(h)

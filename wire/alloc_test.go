@@ -39,7 +39,8 @@ func TestNothingAllocates(t *testing.T) {
 	h := Header{Version: Version4}
 	p := make([]byte, 24)
 	want("the common header", func() {
-		PutFileSeg(p, h, 1, 2, 3)
+		h.Put(p)
+		PutDataHeader(p[HeaderLen:], FuncFileSeg, 1, PlaceOf(2, 3), nil)
 		PutSeq(p, 9)
 		got, _, err := ParseHeader(p)
 		if err != nil || len(got.Append(buf)) != HeaderLen {
@@ -112,12 +113,13 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func BenchmarkPutFileSeg(b *testing.B) {
+func BenchmarkPutDataHeader(b *testing.B) {
 	h := Header{Version: Version4, Src: 1, Group: 2}
 	p := make([]byte, HeaderLen+FileSegLen)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		h.Seq = uint16(i)
-		PutFileSeg(p, h, 1, 2, uint16(i))
+		h.Put(p)
+		PutDataHeader(p[HeaderLen:], FuncFileSeg, 1, PlaceOf(2, uint16(i)), nil)
 	}
 }

@@ -29,16 +29,26 @@ func _() {
 	_ = x[FuncAbort-19]
 	_ = x[FuncCongCtrl-20]
 	_ = x[FuncCCAck-21]
+	_ = x[FuncParity-64]
 }
 
-const _Func_name = "ANNOUNCEREGISTERCLIENT_KEYREG_CONFKEYINFOKEYINFO_ACKFILEINFOFILEINFO_ACKFILESEGDONESTATUSCOMPLETEDONE_CONFHB_REQHB_RESPKEY_REQPROXY_KEYENCRYPTEDABORTCONG_CTRLCC_ACK"
+const (
+	_Func_name_0 = "ANNOUNCEREGISTERCLIENT_KEYREG_CONFKEYINFOKEYINFO_ACKFILEINFOFILEINFO_ACKFILESEGDONESTATUSCOMPLETEDONE_CONFHB_REQHB_RESPKEY_REQPROXY_KEYENCRYPTEDABORTCONG_CTRLCC_ACK"
+	_Func_name_1 = "PARITY"
+)
 
-var _Func_index = [...]uint8{0, 8, 16, 26, 34, 41, 52, 60, 72, 79, 83, 89, 97, 106, 112, 119, 126, 135, 144, 149, 158, 164}
+var (
+	_Func_index_0 = [...]uint8{0, 8, 16, 26, 34, 41, 52, 60, 72, 79, 83, 89, 97, 106, 112, 119, 126, 135, 144, 149, 158, 164}
+)
 
 func (i Func) String() string {
-	idx := int(i) - 1
-	if i < 1 || idx >= len(_Func_index)-1 {
+	switch {
+	case 1 <= i && i <= 21:
+		i -= 1
+		return _Func_name_0[_Func_index_0[i]:_Func_index_0[i+1]]
+	case i == 64:
+		return _Func_name_1
+	default:
 		return "Func(" + strconv.FormatInt(int64(i), 10) + ")"
 	}
-	return _Func_name[_Func_index[idx]:_Func_index[idx+1]]
 }

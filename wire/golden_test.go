@@ -144,6 +144,12 @@ func roundTrip(f Func, msg, b []byte) ([]byte, error) {
 			return nil, err
 		}
 		return x.Append(Version4, b), nil
+	case FuncParity:
+		x, err := ParseParity(msg)
+		if err != nil {
+			return nil, err
+		}
+		return x.Append(b), nil
 	}
 	return nil, ErrFunc
 }
@@ -179,6 +185,7 @@ var parsers = map[Func]func([]byte) (any, error){
 	FuncAbort:       boxed(ParseAbort),
 	FuncCongCtrl:    boxed(in4(ParseCongCtrl)),
 	FuncCCAck:       boxed(in4(ParseCCAck)),
+	FuncParity:      boxed(ParseParity),
 }
 
 // in4 makes a parser that knows versions one of version 4.

@@ -46,35 +46,23 @@ func ParseHeader(p []byte) (h Header, msg []byte, err error) {
 
 // Append appends the 16 bytes of the common header.
 func (h Header) Append(b []byte) []byte {
-	b = append(b, byte(h.Version), byte(h.Func))
-	b = binary.BigEndian.AppendUint16(b, h.Seq)
-	b = binary.BigEndian.AppendUint32(b, uint32(h.Src))
-	b = binary.BigEndian.AppendUint32(b, h.Group)
-	return append(b, h.Instance, h.GRTT, h.GroupSize, 0)
+	var p [HeaderLen]byte
+	h.Put(p[:])
+	return append(b, p[:]...)
+}
+
+// Put writes the 16 bytes of the common header to the start of p.
+func (h *Header) Put(p []byte) {
+	p = p[:HeaderLen:HeaderLen]
+	p[0], p[1] = byte(h.Version), byte(h.Func)
+	binary.BigEndian.PutUint16(p[2:], h.Seq)
+	binary.BigEndian.PutUint32(p[4:], uint32(h.Src))
+	binary.BigEndian.PutUint32(p[8:], h.Group)
+	p[12], p[13], p[14], p[15] = h.Instance, h.GRTT, h.GroupSize, 0
 }
 
 // PutSeq sets the sequence number of the datagram p, at least 4 bytes.
 func PutSeq(p []byte, seq uint16) { binary.BigEndian.PutUint16(p[2:4], seq) }
-
-// PutFileSeg writes the 24 bytes before the data of a FILESEG in clear without
-// extension into p[:24]. The function byte is that of FILESEG whatever h.Func says.
-func PutFileSeg(p []byte, h Header, fileID, section, block uint16) {
-	p = p[: HeaderLen+FileSegLen : HeaderLen+FileSegLen]
-	p[0] = byte(h.Version)
-	p[1] = byte(FuncFileSeg)
-	binary.BigEndian.PutUint16(p[2:], h.Seq)
-	binary.BigEndian.PutUint32(p[4:], uint32(h.Src))
-	binary.BigEndian.PutUint32(p[8:], h.Group)
-	p[12] = h.Instance
-	p[13] = h.GRTT
-	p[14] = h.GroupSize
-	p[15] = 0
-	p[16] = byte(FuncFileSeg)
-	p[17] = FileSegLen / 4
-	binary.BigEndian.PutUint16(p[18:], fileID)
-	binary.BigEndian.PutUint16(p[20:], section)
-	binary.BigEndian.PutUint16(p[22:], block)
-}
 
 // How many entries a datagram of a session holds at most (docs/protocol.md,
 // "Framing"). A full list fills a block; the header comes on top of it.

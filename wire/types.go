@@ -52,6 +52,7 @@ const (
 	FuncAbort       Func = 19 // ABORT
 	FuncCongCtrl    Func = 20 // CONG_CTRL
 	FuncCCAck       Func = 21 // CC_ACK
+	FuncParity      Func = 64 // PARITY
 )
 
 // Ext is an extension type.

@@ -57,18 +57,52 @@ func TestParseHeader(t *testing.T) {
 
 func TestPutHelpers(t *testing.T) {
 	h := Header{Version: Version4, Seq: 513, Src: 7, Group: 9, Instance: 1, GRTT: 2, GroupSize: 3}
-	got := bytes.Repeat([]byte{0xff}, 30)
-	PutFileSeg(got, h, 300, 4, 65535)
-
-	h.Func = FuncFileSeg
-	seg := FileSeg{FileID: 300, Section: 4, Block: 65535, Data: []byte{255, 255, 255, 255, 255, 255}}
-	if want := seg.Append(h.Append(nil)); !bytes.Equal(got, want) {
-		t.Errorf("PutFileSeg wrote\n%x, Append\n%x; want the same 24 bytes and the rest left alone", got, want)
+	cc := TFMCCData{SendRate: 0x1234, CCSeq: 0x5678, CCRate: 0x9abc}
+	rest := bytes.Repeat([]byte{0xff}, 6)
+	var got []byte
+	for _, x := range []struct {
+		f    Func
+		what uint32
+		cc   *TFMCCData
+		want interface{ Append(b []byte) []byte }
+	}{
+		{FuncFileSeg, PlaceOf(4, 65535), nil, &FileSeg{FileID: 300, Section: 4, Block: 65535, Data: rest}},
+		{FuncFileSeg, PlaceOf(4, 65535), &cc, &FileSeg{FileID: 300, Section: 4, Block: 65535, HasCC: true, CC: cc, Data: rest}},
+		{FuncParity, ParityOf(4095, 1<<20-1), nil, &Parity{FileID: 300, Span: 4095, Number: 1<<20 - 1, Data: rest}},
+		{FuncParity, ParityOf(1, 2), &cc, &Parity{FileID: 300, Span: 1, Number: 2, HasCC: true, CC: cc, Data: rest}},
+	} {
+		h.Func = x.f
+		n := HeaderLen + DataHeaderLen(x.cc != nil)
+		got = bytes.Repeat([]byte{0xff}, n+len(rest))
+		h.Put(got)
+		PutDataHeader(got[HeaderLen:], x.f, 300, x.what, x.cc)
+		if want := x.want.Append(h.Append(nil)); !bytes.Equal(got, want) {
+			t.Errorf("%v: the Put functions wrote\n%x, Append\n%x; want the same %d bytes and the rest left alone", x.f, got, want, n)
+		}
 	}
 
 	PutSeq(got, 0x1234)
 	if back, _, _ := ParseHeader(got); back.Seq != 0x1234 {
 		t.Errorf("after PutSeq the sequence number is %#x, want 0x1234", back.Seq)
+	}
+}
+
+// TestParity: PARITY comes back as it was appended, with and without extension, and cut
+// anywhere in its header it is refused.
+func TestParity(t *testing.T) {
+	for _, x := range []Parity{
+		{FileID: 300, Span: 4095, Number: 1<<20 - 1, Data: []byte{1, 2, 3}},
+		{FileID: 1, Span: 0, Number: 0, HasCC: true, CC: TFMCCData{SendRate: 1, CCSeq: 2, CCRate: 3}, Data: []byte{4}},
+	} {
+		msg := x.Append(nil)
+		if got, err := ParseParity(msg); err != nil || !reflect.DeepEqual(got, x) {
+			t.Errorf("%+v comes back as %+v, %v", x, got, err)
+		}
+		for n := range DataHeaderLen(x.HasCC) {
+			if _, err := ParseParity(msg[:n:n]); err != ErrShort {
+				t.Errorf("cut to %d bytes of header: %v, want %v", n, err, ErrShort)
+			}
+		}
 	}
 }
 

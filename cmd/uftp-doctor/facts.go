@@ -10,6 +10,7 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/engine/netio"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -73,7 +74,7 @@ func gather(o *options) (*facts, error) {
 	f.socket()
 	f.look(o, to, ifi)
 
-	f.packet = wire.HeaderLen + wire.FileSegLen + f.block
+	f.packet = seal.NewPacker(nil, f.block, false).Stride()
 	if o.cipher != "none" {
 		f.measureCipher()
 	}

@@ -10,7 +10,10 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
+	"uftp/engine/block"
+	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -89,17 +92,22 @@ func (f *facts) measureCipher() {
 		f.cipherErr = err
 		return
 	}
-	n := wire.FileSegLen + f.block
-	pkt := make([]byte, s.Size(n))
-	f.packet = len(pkt)
+	layout, err := block.NewLayout(int64(f.block), f.block)
+	if err != nil {
+		f.cipherErr = err
+		return
+	}
+	packer := seal.NewPacker(s, f.block, false)
+	f.packet = packer.Stride()
+	pkt := make([]byte, f.packet)
 	began := time.Now()
-	for sealed := uint64(1); ; sealed++ {
-		if _, err := s.Seal(pkt, n, sealed); err != nil {
+	for t := (machine.Train{Layout: &layout, N: 1, Counter: 1}); ; t.Counter++ {
+		if _, err := packer.Seal(pkt, &t); err != nil {
 			f.cipherErr = err
 			return
 		}
 		if took := time.Since(began); took >= cipherTime {
-			f.sealRate = float64(sealed) * float64(f.block) / took.Seconds()
+			f.sealRate = float64(t.Counter) * float64(f.block) / took.Seconds()
 			return
 		}
 	}

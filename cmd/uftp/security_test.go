@@ -8,6 +8,9 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/engine"
+	"uftp/engine/block"
+	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -27,11 +30,11 @@ func prepared(t *testing.T, line string) (*options, *crypt, engine.SendConfig) {
 	return o, keys, cfg
 }
 
-// sealed is what a sealer makes of a fixed packet.
-func sealed(t *testing.T, s *aead.Sealer) []byte {
+// sealed is what a packer of blocks of 64 bytes makes of a fixed train.
+func sealed(t *testing.T, p *seal.Packer) []byte {
 	t.Helper()
 	b := make([]byte, 256)
-	n, err := s.Seal(b, 64, 1)
+	n, err := p.Seal(b, &machine.Train{Layout: &block.Layout{Blocks: 1, Size: 64, BlockSize: 64}, N: 1, Counter: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +65,11 @@ func TestFailedSetupIsWiped(t *testing.T) {
 		if err := o.secure(&cfg, keys); (err == nil) != ok {
 			t.Fatalf("uftp %s: %v, want it to work: %v", line, err, ok)
 		}
-		sealer, err := cfg.Session.Security.NewSealer()
+		packer, err := cfg.Session.Security.NewPacker(64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if wiped := bytes.Equal(sealed(t, sealer), sealed(t, none)); wiped == ok {
+		if wiped := bytes.Equal(sealed(t, packer), sealed(t, seal.NewPacker(none, 64, false))); wiped == ok {
 			t.Errorf("uftp %s: keys wiped: %v, want %v", line, wiped, !ok)
 		}
 	}

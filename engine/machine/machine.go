@@ -99,23 +99,42 @@ type Packet struct {
 // Buffer returns the empty buffer that Data is to be built in.
 func (p *Packet) Buffer() []byte { return p.buf[:0] }
 
-// Train is a run of FILESEG datagrams planned together. The machine touches no
-// file bytes: who fills the train reads the blocks, puts the headers before them
-// and, in an encrypted session, seals them. Datagram i carries block Block[i] and
-// sequence number Head.Seq+i. Only the last block of a file is shorter than
-// Layout.BlockSize, and only the last block of a train may be it.
+// Train is a run of data packets of one kind, planned together. The machine touches no file
+// bytes: a stage reads the blocks, puts the headers before them and, in an encrypted session,
+// seals them (package seal). Datagram i carries Block[i] and has sequence number Head.Seq+i.
 type Train struct {
 	Depart clock.Time // not before
 	Rate   int64      // bytes/s of IP packets at which such trains leave, 0 = no limit
 	To     netip.AddrPort
-	Head   wire.Header // Func is FILESEG; Seq is that of the first datagram
+	Head   wire.Header // Func: FILESEG or PARITY; Seq is that of the first datagram
 	FileID uint16
 	// Counter is that of the first datagram in an encrypted session, where datagram i
 	// is sealed with Counter+i; 0 in clear.
 	Counter uint64
 	Layout  *block.Layout // fixed for the file; stays valid while trains of it are under way
-	N       int           // blocks, 1..MaxTrainBlocks
-	Block   [MaxTrainBlocks]uint32
+	N       int           // datagrams, 1..MaxTrainBlocks
+	// Block is a block of the file in a FILESEG. Only the last block of a file is shorter
+	// than Layout.BlockSize, and only the last of a train may be it. In a PARITY it is a
+	// wire.ParityOf, and all are as long as a block.
+	Block [MaxTrainBlocks]uint32
+	CC    [MaxTrainBlocks]wire.TFMCCData // in a session with congestion control
+}
+
+// What returns what datagram i carries, as its header says it.
+func (t *Train) What(i int) uint32 {
+	if t.Head.Func == wire.FuncParity {
+		return t.Block[i]
+	}
+	section, place := t.Layout.Section(int(t.Block[i]))
+	return wire.PlaceOf(uint16(section), uint16(place))
+}
+
+// Len returns how many bytes of data datagram i carries.
+func (t *Train) Len(i int) int {
+	if t.Head.Func == wire.FuncParity {
+		return t.Layout.BlockSize
+	}
+	return t.Layout.Len(int(t.Block[i]))
 }
 
 // Event is a request to the host or a report for the user; the types are those

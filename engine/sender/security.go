@@ -3,12 +3,13 @@ package sender
 import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
 // Security is what protects an encrypted session: the sender's side of the key
 // agreement and the keys of the packets. It serves one session and one machine,
-// which calls it from its goroutine; only NewSealer is for others, before the
+// which calls it from its goroutine; only NewPacker is for others, before the
 // session starts.
 //
 // It owns the counters, so that no two packets of the session have the same one
@@ -48,7 +49,7 @@ func NewSecurity(server *handshake.Server) (*Security, error) {
 		x.sigLen = server.Key().Public().SignatureLen()
 	}
 	var err error
-	x.sealer, err = x.NewSealer()
+	x.sealer, err = x.newSealer()
 	return x, err
 }
 
@@ -64,9 +65,20 @@ func (x *Security) hear(keyOf func(wire.UID) aead.Verifier) {
 	}
 }
 
-// NewSealer makes a sealer for the trains of the session. Each goroutine that
-// seals needs its own.
-func (x *Security) NewSealer() (*aead.Sealer, error) {
+// NewPacker makes a Packer for the trains of a session with blocks of so many bytes. Each
+// goroutine that packs needs its own. Of a nil Security it packs in clear.
+func (x *Security) NewPacker(blockSize int) (*seal.Packer, error) {
+	if x == nil {
+		return seal.NewPacker(nil, blockSize, false), nil
+	}
+	s, err := x.newSealer()
+	if err != nil {
+		return nil, err
+	}
+	return seal.NewPacker(s, blockSize, false), nil
+}
+
+func (x *Security) newSealer() (*aead.Sealer, error) {
 	if x.sigLen > 0 {
 		return aead.NewSealer(x.keys, x.server.Key(), x.sigLen)
 	}
@@ -77,25 +89,21 @@ func (x *Security) NewSealer() (*aead.Sealer, error) {
 // thousand times as long as sealing it. A nil Security does not sign.
 func (x *Security) Signs() bool { return x != nil && x.sigLen > 0 }
 
-// Overhead is the part of Config.Overhead that encryption adds, bytes: like stock it counts
-// the ENCRYPTED header, the signature and 16 bytes for padding or tag (docs/protocol.md,
-// "Rate"). That of a nil Security is 0.
-func (x *Security) Overhead() int {
-	if x == nil {
-		return 0
+// Overhead is the part of Config.Overhead that encryption adds, bytes. That of a nil Security
+// is 0.
+func (x *Security) Overhead() int { return x.packetOverhead() - (*Security)(nil).packetOverhead() }
+
+// packetOverhead is the Overhead of the session's Packers.
+func (x *Security) packetOverhead() int {
+	var s *aead.Sealer
+	if x != nil {
+		s = x.sealer
 	}
-	const tag = 16
-	return x.sealer.Lead() - wire.HeaderLen + tag
+	return seal.NewPacker(s, 0, false).Overhead()
 }
 
 // BlockSizeMax is the largest block size whose datagrams receivers can read.
-func (x *Security) BlockSizeMax() int {
-	n := wire.MaxBlockSize
-	for x.sealer.Size(wire.FileSegLen+n) > wire.MaxDatagram {
-		n--
-	}
-	return n
-}
+func (x *Security) BlockSizeMax() int { return seal.BlockSizeMax(x.sealer, false) }
 
 // Wipe clears the secrets of the session; nothing can be sealed or opened any more. The
 // long-term key stays.

@@ -130,7 +130,7 @@ func New(cfg Config, now clock.Time) *Sender {
 		cfg:         cfg,
 		version:     wire.Version4,
 		closed:      cfg.Closed || len(cfg.Hosts) > 0,
-		lowerLayers: cfg.Overhead - cfg.Security.Overhead() - wire.HeaderLen - wire.FileSegLen,
+		lowerLayers: cfg.Overhead - cfg.Security.packetOverhead(),
 		start:       now,
 		roster:      group.NewRoster[client](MaxClients),
 		grtt:        grtt{GRTT: group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT), interval: packetInterval(&cfg, cfg.Rate)},

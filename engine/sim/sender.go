@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"uftp/crypto/aead"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -46,10 +46,11 @@ type Sender struct {
 	leaving bool       // an event for the head of the queue is under way
 	line    clock.Time // when the line is free
 
-	sealer  *aead.Sealer // of an encrypted session
-	counter uint64       // the last one on the line
-	seq     uint16       // next
-	started bool         // seq is valid
+	packer  *seal.Packer
+	packed  []byte // a train, of which each datagram becomes a packet
+	counter uint64 // the last one on the line
+	seq     uint16 // next
+	started bool   // seq is valid
 	pace    pace
 }
 
@@ -121,7 +122,7 @@ func Defaults(cfg sender.Config) sender.Config {
 	num(&cfg.StallPasses, 20)
 	num(&cfg.TrainBlocks, machine.MaxTrainBlocks)
 	if cfg.Overhead == 0 {
-		cfg.Overhead = wire.HeaderLen + wire.FileSegLen + udpHeaders + cfg.Security.Overhead()
+		cfg.Overhead = seal.NewPacker(nil, cfg.BlockSize, false).Overhead() + cfg.Security.Overhead() + udpHeaders
 	}
 	if !cfg.Public.IsValid() {
 		cfg.Public = Public
@@ -137,12 +138,11 @@ func Defaults(cfg sender.Config) sender.Config {
 
 // StartNow switches the sender on.
 func (s *Sender) StartNow() {
-	if sec := s.Config.Security; sec != nil {
-		var err error
-		if s.sealer, err = sec.NewSealer(); err != nil {
-			s.w.Fail("%s cannot be set up: %v", s, err)
-		}
+	var err error
+	if s.packer, err = s.Config.Security.NewPacker(s.Config.BlockSize); err != nil {
+		s.w.Fail("%s cannot be set up: %v", s, err)
 	}
+	s.packed = make([]byte, s.Config.TrainBlocks*s.packer.Stride())
 	s.m = sender.New(s.Config, s.w.now)
 	s.begin(s.m)
 	s.byID = map[uint16]*File{}
@@ -342,41 +342,22 @@ func (s *Sender) sendTrain(t *machine.Train) {
 			return
 		}
 	}
-	head := wire.HeaderLen + wire.FileSegLen
-	if s.sealer != nil {
-		head = s.sealer.Lead() + wire.FileSegLen
-	}
-	h := t.Head
+	stride := s.packer.Stride()
 	for k, i := range t.Block[:t.N] {
-		p := s.w.packet(s.addr, t.To, nil)
-		n := head + t.Layout.Len(int(i))
-		if s.sealer != nil {
-			n = s.sealer.Size(wire.FileSegLen + t.Layout.Len(int(i)))
-		}
-		p.data = grow(p.data, n)
-		section, place := t.Layout.Section(int(i))
-		h.Seq = t.Head.Seq + uint16(k)
-		clear := p.data[head-wire.FileSegLen-wire.HeaderLen:]
-		wire.PutFileSeg(clear, h, t.FileID, uint16(section), uint16(place))
+		f.read(s.packer.Put(s.packed, t, k), t.Layout.Offset(int(i)))
+	}
+	n, err := s.packer.Seal(s.packed, t)
+	if err != nil {
+		s.w.Fail("%s cannot seal: %v", s, err)
+		return
+	}
+	for k, i := range t.Block[:t.N] {
+		p := s.w.packet(s.addr, t.To, s.packed[k*stride:min((k+1)*stride, n)])
 		p.file, p.off = f, t.Layout.Offset(int(i))
-		data := p.data[head : head+t.Layout.Len(int(i))]
-		f.read(data, p.off)
-		if s.sealer != nil {
-			copy(p.data[:wire.HeaderLen], clear)
-			if _, err := s.sealer.Seal(p.data, wire.FileSegLen+len(data), t.Counter+uint64(k)); err != nil {
-				s.w.Fail("%s cannot seal: %v", s, err)
-			}
-		}
 		s.checkSent(p, s.line)
-		s.pace.took(s, s.line, len(data))
-		s.w.send(p, s.line, nil)
-		s.line = s.line.Add(s.onLine(n))
+		s.pace.took(s, s.line, t.Len(k))
+		at := s.line
+		s.line = s.line.Add(s.onLine(len(p.data)))
+		s.w.send(p, at, nil)
 	}
-}
-
-func grow(b []byte, n int) []byte {
-	if cap(b) < n {
-		return make([]byte, n)
-	}
-	return b[:n]
 }

@@ -23,6 +23,7 @@ var floor = map[string]int{
 	"uftp/engine/dialect":   3,
 	"uftp/engine/netio":     3,
 	"uftp/engine/store":     3,
+	"uftp/engine/seal":      3,
 	"uftp/pcap":             3,
 	"uftp/pcap/frames":      4,
 	"uftp/crypto/identity":  1,
@@ -115,7 +116,7 @@ func checkImports(t *testing.T, p *packages.Package) {
 func isMachine(path string) bool {
 	switch path {
 	case "uftp/engine/sender", "uftp/engine/receiver", "uftp/engine/dialect", "uftp/engine/machine", "uftp/engine/group",
-		"uftp/engine/cc", "uftp/engine/block", "uftp/engine/clock", "uftp/wire":
+		"uftp/engine/cc", "uftp/engine/seal", "uftp/engine/block", "uftp/engine/clock", "uftp/wire":
 		return true
 	}
 	return false
