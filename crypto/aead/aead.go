@@ -29,11 +29,13 @@ var (
 
 // Fixed lengths of a sealed datagram, bytes.
 const (
-	headLen   = wire.HeaderLen + wire.EncryptedLen // everything before the signature
-	tagLen    = 16
-	maxSigLen = 512 // RSA of 4096 bits
-	maxSum    = 64  // SHA-512
+	headLen = wire.HeaderLen + wire.EncryptedLen // everything before the signature
+	tagLen  = 16
+	maxSum  = 64 // SHA-512
 )
+
+// MaxSigLen is the longest signature of type SigKeyExch, bytes.
+const MaxSigLen = 512
 
 // Offsets in a sealed datagram, bytes.
 const (

@@ -322,7 +322,7 @@ func TestKeysRefused(t *testing.T) {
 		t.Errorf("HMAC with keys of peers: %v, want ErrKeys", err)
 	}
 	k.SigType = wire.SigKeyExch
-	for _, n := range []int{0, maxSigLen + 1} {
+	for _, n := range []int{0, MaxSigLen + 1} {
 		if _, err := NewSealer(k, badSigner{}, n); !errors.Is(err, ErrKeys) {
 			t.Errorf("signatures of %d bytes: %v, want ErrKeys", n, err)
 		}

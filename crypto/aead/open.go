@@ -157,7 +157,7 @@ func (o *Opener) verify(pkt, sig []byte) bool {
 		return equal(o.dig.digest(pkt, len(sig)), sig)
 	}
 	key := o.peer(source(pkt))
-	if key == nil || key.SignatureLen() != len(sig) || len(sig) > maxSigLen {
+	if key == nil || key.SignatureLen() != len(sig) || len(sig) > MaxSigLen {
 		return false
 	}
 	return key.Verify(o.dig.id, o.dig.digest(pkt, len(sig)), sig) == nil

@@ -29,7 +29,7 @@ type Sealer struct {
 }
 
 // NewSealer makes a Sealer. signer signs datagrams of type SigKeyExch with
-// signatures of sigLen bytes, at most 512; for the other types both are nil and
+// signatures of sigLen bytes, at most MaxSigLen; for the other types both are nil and
 // 0. It fails with ErrKeys, wrapped.
 func NewSealer(k Keys, signer Signer, sigLen int) (*Sealer, error) {
 	return newSealer(k, signer, sigLen, true)
@@ -39,7 +39,7 @@ func newSealer(k Keys, signer Signer, sigLen int, hardware bool) (*Sealer, error
 	if err := k.check(); err != nil {
 		return nil, err
 	}
-	if (k.SigType == wire.SigKeyExch) != (signer != nil) || (signer != nil) != (sigLen > 0) || sigLen > maxSigLen {
+	if (k.SigType == wire.SigKeyExch) != (signer != nil) || (signer != nil) != (sigLen > 0) || sigLen > MaxSigLen {
 		return nil, fmt.Errorf("%w: signatures of %d bytes with signature type %d", ErrKeys, sigLen, k.SigType)
 	}
 	m, err := newMode(&k, hardware)

@@ -28,7 +28,7 @@ type Verifier interface {
 }
 
 // noSignature replaces the signature in the bytes that are signed.
-var noSignature [maxSigLen]byte
+var noSignature [MaxSigLen]byte
 
 // digester computes what a signature of type HMAC or KEYEX is made from: a keyed or a
 // plain hash over the datagram with the signature zeroed.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"uftp/crypto/aead"
 	"uftp/crypto/identity"
 	"uftp/wire"
 )
@@ -17,14 +18,16 @@ const (
 	SaltLen          = 4
 )
 
-// A premaster must fit the smallest RSA key of either padding.
+// A premaster must fit the smallest RSA key of either padding, and package aead must take
+// the signatures of the largest one.
 const (
+	_ = uint(aead.MaxSigLen - identity.RSABitsMax/8)
 	_ = uint(identity.OAEPBits/8 - 2*sha1.Size - 2 - PremasterRSALen)
 	_ = uint(identity.RSABitsMin/8 - 11 - PremasterRSALen)
 )
 
 // groupMasterVersion is the first byte of every group master. It does not travel.
-const groupMasterVersion = 0x40
+const groupMasterVersion = byte(wire.Version4)
 
 // KeyBlock holds the parts of PRF output: the keys of a group, or those that encrypt the
 // group master for one client.
