@@ -7,7 +7,7 @@ import (
 	"uftp/wire"
 )
 
-// gotAbort takes ABORT, which counts in every phase (v4-receiver.md section 9).
+// gotAbort takes ABORT, which counts in every phase (docs/protocol.md, "Receiver aborts").
 func (s *session) gotAbort(now clock.Time, seq uint16, msg []byte) machine.Drop {
 	x, err := wire.ParseAbort(msg)
 	if err != nil {
@@ -20,14 +20,14 @@ func (s *session) gotAbort(now clock.Time, seq uint16, msg []byte) machine.Drop 
 		f := &s.file
 		switch s.phase {
 		case MidGroup, Closing:
-			s.files++                   // if we never had it, that is the sender's will
-			return machine.DropNotForUs // about a file that we have finished or never had
+			s.files++                   // if we never had it, the sender wants it so
+			return machine.DropNotForUs // a file that we have finished or never had
 		case Opening, Receiving:
 			if !f.data && int16(seq-f.seq) < 0 {
-				return machine.DropSequence // about the file before: it names none
+				return machine.DropSequence // it names no file, and is older than this one
 			}
 			if s.phase == Opening {
-				f.givenUp, f.givenUpText = true, string(x.Text) // when the host has answered
+				f.givenUp, f.givenUpText = true, string(x.Text) // as soon as the host has answered
 			} else {
 				s.giveUpFile(now, string(x.Text))
 			}
@@ -39,8 +39,8 @@ func (s *session) gotAbort(now clock.Time, seq uint16, msg []byte) machine.Drop 
 	return machine.DropNone
 }
 
-// giveUpFile drops the file that is being received, for the sender cannot go on with it. The
-// session stays for those that follow; a stock receiver ends it, and loses them.
+// giveUpFile drops the file that is being received because the sender cannot go on with it.
+// The session goes on with the next files.
 func (s *session) giveUpFile(now clock.Time, text string) {
 	f := &s.file
 	all := f.missing // the memory goes with it
@@ -53,16 +53,16 @@ func (s *session) giveUpFile(now clock.Time, text string) {
 	s.enter(now, MidGroup)
 }
 
-// abort ends a session on our own account and tells the sender why.
+// abort ends a session and says why in an ABORT.
 func (s *session) abort(now clock.Time, text string, why EndReason) {
-	if !s.ended { // else the sender, or a newer instance, has ended it already
+	if !s.ended { // the sender or a newer instance may have ended it already
 		s.say(wire.FuncAbort, abortText(text))
 		s.r.emit(SentAbort{Session: s.info, Text: text})
 	}
 	s.end(now, why)
 }
 
-// abortText is an ABORT that says why.
+// abortText is an ABORT with this text.
 type abortText string
 
 func (m abortText) appendTo(b []byte, _ *item, _ clock.Time) ([]byte, bool) {

@@ -12,7 +12,7 @@ import (
 func addrOf(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 func TestGotAbort(t *testing.T) {
-	// v4-receiver.md section 9 and v4-interop-scenarios.md 108, 109.
+	// docs/protocol.md, "Receiver aborts".
 	for _, c := range []struct {
 		name      string
 		receiving bool
@@ -191,7 +191,7 @@ func TestStop(t *testing.T) {
 	w.wantSilence("we are leaving")
 }
 
-// toMidGroupShared registers in a session of a group that is joined for good.
+// toMidGroupShared registers in a session of a group that the host has joined itself.
 func (w *world) toMidGroupShared() {
 	w.t.Helper()
 	w.announce(func(a *wire.Announce) { a.Private = publicAddr })

@@ -8,21 +8,21 @@ import (
 	"uftp/wire"
 )
 
-// fromSender reports whether a packet comes from an address of the session's sender, or
-// may come from anywhere. The port may be another one.
+// fromSender reports whether a message in clear from this address counts: it is the sender's
+// (with any port), or with Roaming any.
 func (s *session) fromSender(from netip.AddrPort) bool {
 	return s.r.cfg.Roaming || s.sentFrom(from)
 }
 
-// sentFrom reports whether a packet comes from the address that the session was announced
-// from, or from the second one of its sender.
+// sentFrom reports whether from is the address of the ANNOUNCE, or the second one of the
+// sender.
 func (s *session) sentFrom(from netip.AddrPort) bool {
 	return sameAddr(from, s.info.From) || s.twoAddrs && s.secondAddr == from.Addr()
 }
 
-// hasSecondAddr reports whether a host that announces from an address may send to a private group
-// from another one. With IPv6 a host sends to groups of its link from its link-local address,
-// and to wider ones from a global one if it has any.
+// hasSecondAddr reports whether a host that announces from this address may send to the
+// private group from another one. An IPv6 host sends to groups of its link from its link-local
+// address, and to wider groups from a global one if it has any.
 func hasSecondAddr(from, private netip.Addr) bool {
 	return private.Is6() && private.IsMulticast() && from.Is6() && !from.Is4In6() && linkLocalGroup(private) != from.IsLinkLocalUnicast()
 }
@@ -37,8 +37,8 @@ func (s *session) mayBeSecond(from netip.Addr) bool {
 	return s.twoAddrs && from.Is6() && !from.Is4In6() && from.IsLinkLocalUnicast() != s.info.From.Addr().IsLinkLocalUnicast()
 }
 
-// gotFromOtherAddr takes a message in clear from another address than the sender's. If that may
-// have two, the other one is where its confirmation of our registration comes from.
+// gotFromOtherAddr takes a message in clear from an address that is not the sender's. If the
+// sender may have a second address, it becomes known when it confirms our registration.
 func (s *session) gotFromOtherAddr(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Verdict {
 	if s.phase != Registering || !s.mayBeSecond(from.Addr()) || !s.r.knownServer(h.Src, from.Addr()) || !s.r.confirms(h, msg) {
 		return drop(machine.DropSource)
@@ -64,7 +64,7 @@ func (r *Receiver) confirms(h wire.Header, msg []byte) bool {
 	return false
 }
 
-// sameAddr compares addresses without ports: a restarted sender has a new one, and
-// some translators of addresses change it. A link-local address has its interface as
-// zone: on another link it is that of another host.
+// sameAddr compares addresses without ports: a restarted sender has a new port, and some
+// address translators change it. The zone of a link-local address counts: on another link the
+// same address belongs to another host.
 func sameAddr(a, b netip.AddrPort) bool { return a.Addr().Unmap() == b.Addr().Unmap() }

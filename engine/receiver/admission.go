@@ -7,64 +7,64 @@ import (
 	"uftp/engine/clock"
 )
 
-// How long a session lives on promises. Its GRTT and robust factor come from the packets
-// of whoever announced it, and would keep it for an hour.
+// How long a session lives that only promises data. The limits that follow from its GRTT and
+// robust factor do not help: both come from whoever announced it, and would keep it for an hour.
 const (
-	// promiseMax is how long a session that has stored no block yet outlives the last
-	// packet of its sender, or COMPLETE.
+	// promiseMax is how long a session that has stored no block outlives the last packet
+	// of its sender, or COMPLETE.
 	promiseMax = 2 * time.Minute
-	// openMax is the same for a file that is open: that holds memory, and what the host
-	// keeps for it.
+	// openMax is the same for a file that is open: it holds memory, here and at the host.
 	openMax = time.Minute
-	// silentMax is the silence after which a session that did store blocks waits like one
-	// that did not.
+	// silentMax is the silence after which a session that has stored blocks counts as
+	// waiting too.
 	silentMax = time.Minute
-	// sweepEvery is how often silent sessions are looked for while all slots are taken.
+	// sweepEvery is how often silent sessions are searched while all slots are taken.
 	sweepEvery = time.Second
 	// startTime is how long a host may wait in one slot before another host of its network
-	// pushes it out.
+	// may evict it.
 	startTime = 10 * time.Second
 )
 
-// admission counts the sessions that wait: those that have stored no block, and those whose
-// sender has been silent for silentMax. An ANNOUNCE and a REG_CONF cost nothing, and so
-// does a block, so one host could keep all slots. While they are all taken, a host that
-// waits for nothing therefore gets the slot of one that waits in several, and of those the
-// oldest of the largest crowd. Whoever has lost a session before its confirmation, and is a
-// true sender, asks again.
+// admission decides who gets a slot while all are taken. A session waits if it has stored no
+// block, or its sender has been silent for silentMax. An ANNOUNCE, a REG_CONF and a block cost
+// nothing, so one host could otherwise keep all slots.
 //
-// Hosts of one network are a crowd, too: a host has all the 2^64 addresses of its IPv6
-// network. On a link without router, or a LAN, that network is also the one of its
-// neighbours. So while its network waits in at least as many slots as any other, a host
-// that waits for nothing gets the slot of one of its network: of a host that waits in
-// several, or else the oldest after startTime.
+// A host for which no session waits gets the slot of a session that does: of the network with
+// the most waiting sessions, there of the host with the most, there the oldest. An honest sender
+// that loses a session before its confirmation asks again.
 //
-// Nobody loses a session that stores blocks, nor the only one of its network that waits.
-// Whoever has as many networks as there are slots, or goes on sending blocks in each, still
-// fills them. Whoever can forge the address of a host makes it one that waits in several.
+// Networks count because a host can use all 2^64 addresses of its IPv6 network. On a LAN its
+// neighbours are in that network as well. So while its own network has at least as many waiting
+// sessions as any other, a host gets the slot of a host of its network: of one with several
+// waiting sessions, or else the oldest after startTime.
+//
+// No host loses a session that stores blocks, nor the only waiting one of its network. A host
+// that has as many networks as there are slots, or that goes on sending blocks in each session,
+// still fills them. Whoever can forge the address of a host makes it look like one with many
+// waiting sessions.
 type admission struct {
-	hosts   map[netip.Addr]*host    // that wait; never ranged over
+	hosts   map[netip.Addr]*host    // with waiting sessions; never ranged over
 	nets    map[netip.Addr]*network // theirs; never ranged over
-	surplus int                     // sessions that wait behind the first of each network
-	swept   clock.Time              // when silent sessions were looked for
+	surplus int                     // waiting sessions but the first of each network
+	swept   clock.Time              // last search for silent sessions
 }
 
-// host is an address that sessions wait for.
+// host is the address of a sender with waiting sessions.
 type host struct {
 	addr    netip.Addr
 	net     *network
 	waiting int
 }
 
-// network is the addresses that a host can have at will: the /64 of an IPv6 address, an
-// IPv4 address alone.
+// network holds the addresses that one host can use: the /64 of an IPv6 address, an IPv4
+// address alone.
 type network struct {
 	addr    netip.Addr
 	waiting int
 }
 
-// networkOf returns what names the network of an unmapped address. The zone stays: it is
-// another link.
+// networkOf returns the first address of the network of an unmapped address. The zone stays:
+// another zone is another link.
 func networkOf(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return a
@@ -78,7 +78,7 @@ func (c *admission) start(sessions int) {
 	c.nets = make(map[netip.Addr]*network, sessions)
 }
 
-// add counts a session that waits.
+// add counts a waiting session of this address.
 func (c *admission) add(from netip.Addr) *host {
 	a := from.Unmap()
 	h := c.hosts[a]
@@ -99,7 +99,7 @@ func (c *admission) add(from netip.Addr) *host {
 	return h
 }
 
-// remove counts it no longer.
+// remove undoes one add.
 func (c *admission) remove(h *host) {
 	if h.waiting--; h.waiting == 0 {
 		delete(c.hosts, h.addr)
@@ -111,7 +111,7 @@ func (c *admission) remove(h *host) {
 	}
 }
 
-// setWaiting counts s among those that wait, or no longer.
+// setWaiting says whether s waits.
 func (r *Receiver) setWaiting(s *session, yes bool) {
 	switch {
 	case yes && s.waitsAt == nil:
@@ -125,8 +125,8 @@ func (r *Receiver) setWaiting(s *session, yes bool) {
 // unconfirmed reports whether a session of phase p waits for its confirmation.
 func (p Phase) unconfirmed() bool { return p == Joining || p == Registering }
 
-// silence returns for how long the sender of s was not heard, or has not confirmed
-// COMPLETE. While the host owes an answer it is not the sender's turn.
+// silence returns how long the sender of s has not been heard, or has not confirmed COMPLETE.
+// While the host owes an answer it is 0: the sender need not say anything.
 func (s *session) silence(now clock.Time) time.Duration {
 	switch {
 	case s.phase == MidGroup, s.phase == Receiving, s.phase == Completing && s.settling == 0:
@@ -135,7 +135,7 @@ func (s *session) silence(now clock.Time) time.Duration {
 	return 0
 }
 
-// sweep looks once in sweepEvery which sessions that have stored blocks are silent.
+// sweep finds the sessions that have stored blocks and are silent, once in sweepEvery.
 func (r *Receiver) sweep(now clock.Time) {
 	if now.Sub(r.admission.swept) < sweepEvery {
 		return
@@ -148,14 +148,14 @@ func (r *Receiver) sweep(now clock.Time) {
 	}
 }
 
-// evictable reports whether s waits and its slot is free as soon as s is ended: while the
-// host owes an answer the end waits for that.
+// evictable reports whether s waits and can end at once. While the host owes an answer, the end
+// waits for that.
 func (s *session) evictable() bool {
 	return s.waitsAt != nil && s.phase != Opening && s.phase != Closing && s.settling == 0
 }
 
-// roomFor reports whether a session announced from there gets a slot: a free one, or that
-// of the session it returns.
+// roomFor reports whether a session that is announced from this address gets a slot: a free one,
+// or that of victim.
 func (r *Receiver) roomFor(now clock.Time, from netip.Addr) (victim *session, ok bool) {
 	if r.sessions < len(r.slots) {
 		return nil, true
@@ -169,29 +169,29 @@ func (r *Receiver) roomFor(now clock.Time, from netip.Addr) (victim *session, ok
 	if own != nil {
 		ours = own.waiting
 	}
-	var far, near *session // the oldest of the largest crowd elsewhere, and of the own network
+	var other, neighbour *session // the first to evict of other networks, and of its own
 	for i := range r.slots {
 		s := &r.slots[i]
 		switch {
 		case !s.evictable():
 		case s.waitsAt.net == own:
-			if near == nil || s.evictedBefore(near) {
-				near = s
+			if neighbour == nil || s.evictedBefore(neighbour) {
+				neighbour = s
 			}
-		case far == nil || s.evictedBefore(far):
-			far = s
+		case other == nil || s.evictedBefore(other):
+			other = s
 		}
 	}
 	switch {
-	case far != nil && far.waitsAt.net.waiting > ours+1:
-		return far, true
-	case near != nil && ours > 1 && (near.waitsAt.waiting > 1 || now.Sub(near.info.Started) >= startTime):
-		return near, true
+	case other != nil && other.waitsAt.net.waiting > ours+1:
+		return other, true
+	case neighbour != nil && ours > 1 && (neighbour.waitsAt.waiting > 1 || now.Sub(neighbour.info.Started) >= startTime):
+		return neighbour, true
 	}
 	return nil, false
 }
 
-// evictedBefore reports whether s gives way rather than o.
+// evictedBefore reports whether s must go before o.
 func (s *session) evictedBefore(o *session) bool {
 	switch a, b := s.waitsAt, o.waitsAt; {
 	case a.net.waiting != b.net.waiting:
@@ -202,14 +202,14 @@ func (s *session) evictedBefore(o *session) bool {
 	return s.info.Started < o.info.Started
 }
 
-// evict frees the slot of a session that waits. A sender that counts on us hears why; one
-// that waits for our answer asks again.
+// evict frees the slot of a waiting session. A sender that counts on us hears why; one that
+// waits for our answer asks again.
 func (s *session) evict(now clock.Time) {
 	s.step(TooMany)
 	switch {
 	case s.phase.unconfirmed():
 		s.end(now, EndEvicted)
-	case s.phase == Completing: // COMPLETE was said
+	case s.phase == Completing: // COMPLETE was sent
 		s.end(now, EndUnconfirmed)
 	default:
 		s.abort(now, "Too many sessions, and this one waits for data", EndEvicted)

@@ -100,7 +100,7 @@ var promises = []struct {
 }
 
 // TestPromisesTakeNoSlots: whatever a host does but sending data, it does not keep other
-// hosts out; and which session gives way is the oldest of the largest crowd.
+// hosts out; and the session that must go is the oldest of the network with the most.
 func TestPromisesTakeNoSlots(t *testing.T) {
 	for _, p := range promises {
 		for _, restart := range []bool{false, true} {
@@ -116,7 +116,7 @@ func TestPromisesTakeNoSlots(t *testing.T) {
 						}
 					}
 				}
-				w.announceFrom(3, 901) // a small crowd, but an older one
+				w.announceFrom(3, 901) // few, but older
 				step()
 				w.announceFrom(3, 902)
 				step()
@@ -129,7 +129,7 @@ func TestPromisesTakeNoSlots(t *testing.T) {
 					t.Fatalf("a sender from elsewhere is refused: %q", d)
 				}
 				if w.r.find(1, 0) != nil {
-					t.Error("the oldest of the largest crowd must have gone")
+					t.Error("the oldest of the network with the most must have gone")
 				}
 				if n := w.r.sessions; n != 8 {
 					t.Errorf("%d sessions, want 8: one goes, one comes", n)
@@ -286,7 +286,7 @@ func (w *world) announceAt(from string, group uint32) machine.Drop {
 }
 
 // TestOneNetworkCannotTakeAllSlots: a host has all addresses of its IPv6 network, so they
-// are one crowd; but neighbours are there, too, and are not kept out by one of them.
+// count together; but neighbours are there too, and one of them must not keep the others out.
 func TestOneNetworkCannotTakeAllSlots(t *testing.T) {
 	for _, c := range []struct {
 		name   string

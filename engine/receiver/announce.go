@@ -66,7 +66,7 @@ func (r *Receiver) gotAnnounce(now clock.Time, d *machine.Datagram, h wire.Heade
 		return machine.DropNone
 	}
 	if r.joinFailed && !a.Private.IsUnspecified() && !r.refusals.Allow(now, 1) {
-		// It would only fail again, with an ABORT each time.
+		// The Join would fail again, with an ABORT each time.
 		client.Release()
 		return machine.DropLimit
 	}
@@ -77,14 +77,14 @@ func (r *Receiver) gotAnnounce(now clock.Time, d *machine.Datagram, h wire.Heade
 	return machine.DropNone
 }
 
-// passOver reports a session that is not taken and gets no answer.
+// passOver reports a session that is not taken. Its sender gets no answer.
 func (r *Receiver) passOver(now clock.Time, id *Session, why Step) {
 	if r.refusals.Allow(now, 1) {
 		r.emit(Stepped{Session: *id, Step: why})
 	}
 }
 
-// refuse reports a session that is not taken, and unless it is silent answers with an ABORT.
+// refuse reports a session that is not taken. Unless silent is set its sender gets an ABORT.
 func (r *Receiver) refuse(now clock.Time, id *Session, v wire.Version, text string, silent bool) {
 	if !r.refusals.Allow(now, 1) {
 		return
@@ -95,7 +95,7 @@ func (r *Receiver) refuse(now clock.Time, id *Session, v wire.Version, text stri
 	r.emit(Refused{Session: *id, Text: text})
 }
 
-// objection returns why a session cannot be taken, in the words of the ABORT.
+// objection returns why a session cannot be taken, as the text of the ABORT; "" if it can.
 func (r *Receiver) objection(h wire.Header, a *wire.Announce, err error, from netip.Addr) string {
 	switch {
 	case err == wire.ErrHeaderLen:
@@ -105,7 +105,7 @@ func (r *Receiver) objection(h wire.Header, a *wire.Announce, err error, from ne
 	case !a.HasEnc && (r.cfg.MinSecurity > identity.None || r.encrypted(h.Group)):
 		return "No unencrypted transfers allowed"
 	case a.CC == wire.CCTFMCC:
-		// Silence instead would stall the sender, who waits for feedback.
+		// Silence would stall the sender, which waits for feedback.
 		return "Congestion control is not supported by this receiver yet"
 	case !a.HasEnc && !r.knownServer(h.Src, from):
 		return "Sender is not in the server list"
@@ -121,7 +121,7 @@ func (r *Receiver) objection(h wire.Header, a *wire.Announce, err error, from ne
 	return ""
 }
 
-// accept opens a session in a free slot, which there is.
+// accept opens a session in a free slot. The caller has made sure that there is one.
 func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Announce, client *dialect.Client) {
 	slot := 0
 	for r.slots[slot].phase != Free {
@@ -164,5 +164,5 @@ func (r *Receiver) accept(now clock.Time, id Session, h wire.Header, a *wire.Ann
 		s.member = member
 		s.registerFirst(now)
 	}
-	// Otherwise the other session's Join answers for this one, too.
+	// Otherwise the answer to the other session's Join counts for this one too.
 }

@@ -6,16 +6,16 @@ import (
 	"uftp/engine/machine"
 )
 
-// Answers of the host to what Poll gave, and what it says unasked. They find the session,
-// which may be over, and hand it the answer.
+// What the host reports: its answers to the requests of Poll, and what nobody asked for. An
+// answer goes to its session, unless that is over.
 
-// Joined answers the oldest Join of id's slot, for every session that waits for
-// it. errText is empty when it worked; otherwise the host is not a member.
+// Joined answers the oldest Join of id's slot, for every session of the group that waits for
+// it. errText says why the host could not join, "" if it has.
 func (r *Receiver) Joined(now clock.Time, id SessionID, errText string) {
 	s := &r.slots[id.Slot]
 	s.joins--
 	if s.joins > 0 || s.member != asked {
-		return // that session is history
+		return // that session is over
 	}
 	s.member = noMember
 	r.joinFailed = errText != ""
@@ -41,15 +41,16 @@ func (r *Receiver) Opened(now clock.Time, ref machine.FileRef, o Opened) {
 	}
 }
 
-// Closed answers a Close. With errText the host has thrown the file away.
+// Closed answers a Close. errText says why the host has thrown the file away, "" if the file
+// stands under its final name.
 func (r *Receiver) Closed(now clock.Time, ref machine.FileRef, errText string) {
 	if s := r.byRef(ref); s != nil && s.phase == Closing {
 		s.closed(now, errText)
 	}
 }
 
-// Settled answers the Settle of that number. errText says why what the session received
-// cannot be made safe, "" if it is safe; its sender hears errText.
+// Settled answers the Settle of that number. errText says why the host could not record the
+// end of the session, "" if it has; the sender hears it.
 func (r *Receiver) Settled(now clock.Time, id SessionID, number uint32, errText string) {
 	if s := &r.slots[id.Slot]; s.phase == Completing && s.settling == number {
 		s.settled(now, errText)
@@ -71,9 +72,9 @@ func (r *Receiver) CheckpointDone(now clock.Time, ref machine.FileRef) {
 	}
 }
 
-// StoreFailed tells that a block could not be written, and why, in words for the sender. The
-// session cannot go on: asking for the block again would not help, and a Close that is under
-// way would finish a file with a hole.
+// StoreFailed reports a block that could not be written; the sender hears errText. The session
+// cannot go on: another copy of the block would not help, and a Close that is under way would
+// finish a file with a hole.
 func (r *Receiver) StoreFailed(now clock.Time, ref machine.FileRef, errText string) {
 	s := r.byRef(ref)
 	if s == nil {
@@ -83,18 +84,18 @@ func (r *Receiver) StoreFailed(now clock.Time, ref machine.FileRef, errText stri
 	s.abort(now, s.file.req.Name+": "+errText, EndRefused)
 }
 
-// NoRoom tells whether the host can store blocks. While it cannot, those that are
-// missing are refused: sessions go on, and the blocks are asked for again.
+// NoRoom says whether the host can store blocks now. While it cannot, missing blocks are refused
+// and asked for again later.
 func (r *Receiver) NoRoom(yes bool) { r.noRoom = yes }
 
-// KeyMade answers a KeyWanted; key is nil if it could not be made, and may be
-// asked for again.
+// KeyMade answers a KeyWanted. key is nil if the host could not make it; then the next sender
+// that needs one asks again.
 func (r *Receiver) KeyMade(key *identity.PrivateKey) {
 	r.made.rsaAsked = false
 	switch {
 	case key == nil:
 		return
-	case r.stopped: // there is nobody to show it to
+	case r.stopped: // nobody will see it
 		key.Wipe()
 		return
 	}

@@ -7,22 +7,22 @@ import (
 	"uftp/engine/clock"
 )
 
-// Limits of what strangers can make this host do before they have proved anything.
+// What strangers can make this host do before they have proved anything.
 const (
 	// Answers to ANNOUNCEs of sessions that are not taken, and reports of them, a second.
-	// Nothing is kept of such sessions, so nothing else limits these.
+	// Nothing is kept of such sessions, so nothing else limits them.
 	refusalRate  = 100
 	refusalBurst = 630 * time.Millisecond // so 64 at once
 
-	// Public-key work in µs a second, so that a flood of ANNOUNCEs or of bad signatures
-	// does not stop the sessions that are under way.
+	// Public-key work in µs a second. A flood of ANNOUNCEs or of bad signatures must not
+	// stop the sessions that are under way.
 	announceWork = 250_000 // for ANNOUNCEs
-	failWork     = 200_000 // for signatures that are wrong, of all sessions together
-	farFailWork  = 50_000  // for those of them from other addresses than the session's
+	failWork     = 200_000 // for wrong signatures, all sessions together
+	farFailWork  = 50_000  // for those among them from addresses that are not the sender's
 	workBurst    = 100_000 // µs
 )
 
-// setWork makes b allow so much public-key work.
+// setWork limits b to rate µs of public-key work a second, and to workBurst at once.
 func setWork(b *cc.Bucket, rate int64) { b.SetRate(rate, workBurst*time.Second/time.Duration(rate)) }
 
 // failBudget limits the time that goes into the signatures of one session that come to

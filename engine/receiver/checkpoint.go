@@ -5,8 +5,8 @@ import (
 	"uftp/engine/clock"
 )
 
-// checkpoint hands out a copy of the missing set, unless the host still has the
-// last one or nothing came since.
+// checkpoint hands out a copy of the missing set, unless the host still has the last one or
+// no block has arrived since.
 func (s *session) checkpoint(now clock.Time) {
 	s.arm(checkpointTimer, now, s.r.cfg.CheckpointEvery)
 	f := &s.file

@@ -15,54 +15,56 @@ import (
 // DefaultMaxSessions is how many sessions the stock daemon takes at once.
 const DefaultMaxSessions = 100
 
-// Config is all that a receiver is told before it starts.
+// Config is what a receiver needs to start.
 type Config struct {
 	UID             wire.UID
-	MaxSessions     int          // sessions at once, >= 1; memory of the machine is proportional to it
-	Public          []netip.Addr // groups joined for good: a private address equal to one is neither joined nor left
+	MaxSessions     int          // sessions at once, >= 1; the memory of the machine is proportional to it
+	Public          []netip.Addr // groups that the host has joined; sessions neither join nor leave them
 	Restart         bool         // a temporary directory is in use: partial files of a session survive
-	Servers         []Server     // not empty: only these senders, source-specific multicast only
-	Roaming         bool         // what is in clear counts from any address, not only from that of the session's ANNOUNCE
+	Servers         []Server     // not empty: only these senders, and only source-specific multicast
+	Roaming         bool         // messages in clear count from any address, not only from that of the ANNOUNCE
 	Heartbeats      []netip.AddrPort
 	HeartbeatEvery  time.Duration
-	CheckpointEvery time.Duration // how often the missing set of a file under way is handed out; 0 = never
+	CheckpointEvery time.Duration // interval of Checkpoint while a file is received; 0 = none
 
-	MinSecurity identity.Strength      // the least a session must have; above None no session in clear is taken
-	Keys        []*identity.PrivateKey // to show to senders that ask who we are, in order of preference
-	GuardRSA    bool                   // with the RSA exchange show keys only to Servers with a fingerprint, and take no sync and preview
-	MakeKeys    bool                   // when a sender asks and no key will do, make one for the life of the machine
-	Rand        io.Reader              // nil = crypto/rand.Reader
+	MinSecurity identity.Strength      // the least that a session must have; above None sessions in clear are refused
+	Keys        []*identity.PrivateKey // shown to senders that ask for one, in order of preference
+	// GuardRSA: in an RSA exchange keys are shown only to Servers with a fingerprint, and
+	// sync and preview are refused.
+	GuardRSA bool
+	MakeKeys bool      // if a sender asks for a key and none fits, make one for the life of the machine
+	Rand     io.Reader // nil = crypto/rand.Reader
 }
 
 // SessionID names a session for the life of a machine.
 type SessionID struct {
-	Slot     int // 0..MaxSessions-1, used again after the session; -1 in reports about sessions not taken
+	Slot     int // 0..MaxSessions-1, reused after the session; -1 in reports about sessions that are refused
 	Group    uint32
 	Instance uint8
 }
 
-// Session is what events tell about a session.
+// Session is what events say about a session.
 type Session struct {
 	SessionID
 	Sender  wire.UID
-	From    netip.AddrPort // source of the first ANNOUNCE: answers go there
+	From    netip.AddrPort // source of the ANNOUNCE: our packets go there
 	FileID  uint16         // current or last file, 0 before the first
-	Started clock.Time     // moment of the first ANNOUNCE: backups are named after it
-	Owner   Owner          // whose it is; in reports about sessions not taken it may be missing
+	Started clock.Time     // time of the ANNOUNCE: backups are named after it
+	Owner   Owner          // may be missing in reports about sessions that are refused
 }
 
-// Request is what FILEINFO asks for, after every check that needs no file system.
+// Request is a file that FILEINFO announces, after every check that needs no file system.
 type Request struct {
 	Ref     machine.FileRef
 	Type    wire.FileType
-	Name    string // as sent; not yet checked against the file system's dangers
+	Name    string // as sent; the host checks what it means to the file system
 	Link    string
 	Size    int64
 	MTime   int64
 	Layout  block.Layout
 	Sync    bool
 	Preview bool
-	Resume  bool // the session is a restart: what earlier instances left may be used
+	Resume  bool // the session is a restart: the host may use what earlier instances left
 }
 
 // Action is the host's answer to a Request.
@@ -77,17 +79,16 @@ const (
 
 // Opened is the outcome of an Open request.
 type Opened struct {
-	Action  Action
-	Status  wire.CompleteStatus // Complete: the answer; Receive: what to answer once the file is whole
-	Missing *block.Set          // Receive: blocks that are not here yet; nil = all of them. Borrowed during the call
-	// Partial: part of the file was here before (FILEINFO_ACK says so).
-	Partial   bool
+	Action    Action
+	Status    wire.CompleteStatus // Complete: the answer; Receive: the answer when all blocks are here
+	Missing   *block.Set          // Receive: blocks that are not here; nil = all. Borrowed during the call
+	Partial   bool                // part of the file was here before; FILEINFO_ACK says so
 	FreeSpace uint64
 	HasSpace  bool
-	Text      string // Abort: to the sender, without paths of this host; Complete with StatusRejected: for the log
+	Text      string // Abort: for the sender, without paths of this host; Complete with StatusRejected: for the log
 }
 
-// Phase of a session (v4-receiver.md section 2.2).
+// Phase of a session (docs/protocol.md, "Receiver phases").
 type Phase uint8
 
 const (
@@ -101,7 +102,7 @@ const (
 	Completing               // complete
 )
 
-// Stats is a picture of one session for a display.
+// Stats is the state of one session, for a display.
 type Stats struct {
 	Session Session
 	Phase   Phase

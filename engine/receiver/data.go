@@ -6,7 +6,7 @@ import (
 	"uftp/wire"
 )
 
-// gotFileSeg takes a block (v4-receiver.md section 5). Nothing here allocates.
+// gotFileSeg takes a block (docs/protocol.md, "Data and NAKs"). Nothing here allocates.
 func (s *session) gotFileSeg(now clock.Time, msg []byte, newest bool) machine.Verdict {
 	switch s.phase {
 	case Receiving:
@@ -29,8 +29,8 @@ func (s *session) gotFileSeg(now clock.Time, msg []byte, newest bool) machine.Ve
 	if !ok {
 		return drop(machine.DropRange)
 	}
-	// A stock sender whose source grows fills the last block; the file stays as
-	// long as it was announced.
+	// A stock sender whose source grows fills the last block. The file stays as long as it
+	// was announced.
 	size := l.Len(i)
 	if len(x.Data) < size || len(x.Data) > l.BlockSize {
 		return drop(machine.DropRange)
@@ -55,7 +55,7 @@ func (s *session) gotFileSeg(now clock.Time, msg []byte, newest bool) machine.Ve
 	return machine.Verdict{Store: machine.Store{Ref: f.req.Ref, Offset: l.Offset(i), Data: x.Data[:size]}}
 }
 
-// noteStored takes the first block of a file that is stored, and the first after a silence: the
+// noteStored notes the first stored block of a file, or the first one after a silence: the
 // sender does more than promise.
 func (s *session) noteStored(now clock.Time) {
 	s.stored, s.file.stored = true, true
@@ -67,7 +67,7 @@ func (s *session) noteStored(now clock.Time) {
 // completeFile asks the host to finish the file: every block has been handed out.
 func (s *session) completeFile(now clock.Time) {
 	f := &s.file
-	f.done = f.done || f.nak.asked // a DONE whose answer was due in a moment
+	f.done = f.done || f.nak.asked // the answer to that DONE has not left
 	s.step(FileWhole)
 	s.enter(now, Closing)
 	s.r.emit(Close{Session: s.info, Ref: f.req.Ref})

@@ -10,10 +10,10 @@ import (
 	"uftp/wire"
 )
 
-// Requests to the host. They are carried out in order, each after every block
-// that Handle gave out before it has been written.
+// Requests to the host. It carries them out in order, each after it has written every block
+// that Handle gave out before.
 type (
-	// Join asks to become a member of Group on all interfaces; the host answers with Joined.
+	// Join asks the host to join Group on all interfaces; it answers with Joined.
 	Join struct {
 		Session Session
 		Group   netip.Addr
@@ -23,45 +23,45 @@ type (
 		Session Session
 		Group   netip.Addr
 	}
-	// Open asks to prepare for a file, or to do what a directory, link, delete or
-	// query means; the host answers with Opened.
+	// Open asks the host to prepare for a file, or to do what a directory, link, delete or
+	// query means; it answers with Opened.
 	Open struct {
 		Session Session
 		Request Request
 	}
-	// Close says that every block has been handed out; the host makes the file
-	// appear under its final name and answers with Closed.
+	// Close says that every block has been handed out. The host gives the file its final
+	// name and answers with Closed.
 	Close struct {
 		Session Session
 		Ref     machine.FileRef
 	}
-	// Checkpoint asks to make what is here durable so that a killed daemon can
+	// Checkpoint asks the host to make durable what is here, so that a killed daemon can
 	// resume. Missing is a copy that belongs to the host until it calls CheckpointDone.
 	Checkpoint struct {
 		Session Session
 		Ref     machine.FileRef
 		Missing *block.Set
 	}
-	// Abandon says that the file is given up and not whole. Missing is a copy that the
-	// host keeps, never nil: all blocks after a StoreFailed, because then nobody knows
-	// which are there, and when the sender gave up the file and the session goes on.
+	// Abandon says that the file is given up while blocks are missing. Missing is a copy
+	// that the host keeps, never nil. It holds all blocks after a StoreFailed, because then
+	// nobody knows which are there, and if the sender gave up the file but not the session.
 	Abandon struct {
 		Session Session
 		Ref     machine.FileRef
 		Missing *block.Set
 	}
-	// Settle says that the session has all its files and asks to see to it that this is
-	// known after a kill, too; the host answers with Settled. Only with Config.Restart.
+	// Settle says that the session has all its files, and asks the host to record this so
+	// that it is known after a kill; it answers with Settled. Only with Config.Restart.
 	Settle struct {
 		Session Session
 		Number  uint32
 	}
-	// KeyWanted asks for a new key to show to senders, which takes too long to make
-	// it here; the host answers with KeyMade.
+	// KeyWanted asks the host for a new key to show to senders, since making one takes too
+	// long here; it answers with KeyMade.
 	KeyWanted struct{ Spec identity.Spec }
-	// SessionEnded ends a session. OK: by DONE_CONF or the completion limit; the
-	// host may now move what a temporary directory holds. Lacks: the sender holds more
-	// for received than arrived here.
+	// SessionEnded ends a session. OK: by DONE_CONF or the completion limit; the host may
+	// now move the files out of a temporary directory. Lacks: the sender believes that more
+	// has arrived here than has.
 	SessionEnded struct {
 		Session Session
 		OK      bool
@@ -72,7 +72,7 @@ type (
 
 // Reports for the user.
 type (
-	// SessionStarted tells that an ANNOUNCE was accepted.
+	// SessionStarted reports that an ANNOUNCE was accepted.
 	SessionStarted struct {
 		Session Session
 		Public  netip.Addr
@@ -80,7 +80,7 @@ type (
 		Sync    bool
 		Preview bool
 	}
-	// Keyed tells that the sender has proved the keys of an encrypted session, with its
+	// Keyed reports that the sender has proved the keys of an encrypted session with its
 	// first sealed packet. Nothing in it is secret.
 	Keyed struct {
 		Session    Session
@@ -90,38 +90,38 @@ type (
 		Strength   identity.Strength
 		Weak       []handshake.Weakness
 	}
-	// HaveKey tells that a key was made because a sender asked for one.
+	// HaveKey reports a key that was made because a sender asked for one.
 	HaveKey struct{ Key *identity.PublicKey }
-	// Stepped is a step that has no data of its own.
+	// Stepped reports a step that has no data of its own.
 	Stepped struct {
 		Session Session
 		Step    Step
 	}
-	// FileStarted tells the file that FILEINFO announced.
+	// FileStarted reports a file that FILEINFO announced.
 	FileStarted struct {
 		Session Session
 		Request Request
 	}
-	// GotDone tells of a DONE: for Section of the current file, or for the session when Group.
+	// GotDone reports a DONE for Section of the current file, or with Group for the session.
 	GotDone struct {
 		Session Session
 		Section int
 		Group   bool
 	}
-	// SentStatus tells how many blocks of a section were asked for.
+	// SentStatus reports how many blocks of a section were asked for.
 	SentStatus struct {
 		Session Session
 		Section int
 		NAKs    int
 	}
-	// FileEnded tells the outcome of a file, together with the COMPLETE that was sent.
+	// FileEnded reports the outcome of a file, as COMPLETE says it.
 	FileEnded struct {
 		Session Session
 		Request Request
 		Status  wire.CompleteStatus
 		Text    string // why it was rejected
 	}
-	// GotAbort and SentAbort tell what was heard and what was said.
+	// GotAbort and SentAbort report an ABORT that was received or sent.
 	GotAbort struct {
 		Session Session
 		Text    string
@@ -130,12 +130,12 @@ type (
 		Session Session
 		Text    string
 	}
-	// Refused tells that a session was not taken and why; nothing is kept of it.
+	// Refused reports a session that was not taken; nothing of it is kept.
 	Refused struct {
 		Session Session
 		Text    string
 	}
-	// Heartbeat tells that a HB_REQ was sent, or the result of a HB_RESP that came.
+	// Heartbeat reports a HB_REQ that was sent, or the result of a HB_RESP.
 	Heartbeat struct {
 		Peer     netip.AddrPort
 		Response bool

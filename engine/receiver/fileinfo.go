@@ -7,7 +7,7 @@ import (
 	"uftp/wire"
 )
 
-// gotFileInfo takes FILEINFO (v4-receiver.md section 4.1).
+// gotFileInfo takes FILEINFO (docs/protocol.md, "Answer to FILEINFO").
 func (s *session) gotFileInfo(now clock.Time, msg []byte) machine.Drop {
 	if s.phase == Joining || s.phase == Completing {
 		return machine.DropPhase
@@ -15,7 +15,7 @@ func (s *session) gotFileInfo(now clock.Time, msg []byte) machine.Drop {
 	x, err := wire.ParseFileInfo(s.dialect.Version(), msg)
 	if err != nil {
 		if err == wire.ErrFunc {
-			return machine.DropMalformed // not worth a session
+			return machine.DropMalformed // no reason to end the session
 		}
 		s.abort(now, "Rejecting FILEINFO: invalid message size", EndRefused)
 		return machine.DropNone
@@ -28,7 +28,7 @@ func (s *session) gotFileInfo(now clock.Time, msg []byte) machine.Drop {
 		return machine.DropFile
 	}
 	if s.phase == Registering {
-		s.confirm(now) // it stands for a REG_CONF that was lost
+		s.confirm(now) // the REG_CONF was lost
 	}
 	s.echo = echo{x.Time, now}
 	s.restartIdle(now)
@@ -92,8 +92,8 @@ func (s *session) newFile(now clock.Time, x *wire.FileInfo) machine.Drop {
 	return machine.DropNone
 }
 
-// checkName returns why a name or link is refused whatever the file system says.
-// Both / and \ separate elements here, as in the stock receiver.
+// checkName returns why a name or link is refused on every file system, "" if it is not. Both
+// / and \ separate elements here (docs/protocol.md, "Names and paths").
 func checkName(q *Request) string {
 	if q.Name == "" {
 		return "filename is empty"
@@ -122,7 +122,7 @@ func checkName(q *Request) string {
 	return ""
 }
 
-// opened goes on with a file that the host has opened, or refused.
+// opened goes on with a file that the host has opened, refused, or done without data.
 func (s *session) opened(now clock.Time, o Opened) {
 	f := &s.file
 	if o.Action != Receive {
@@ -141,7 +141,7 @@ func (s *session) opened(now clock.Time, o Opened) {
 	s.held = s.reserved
 	f.status = o.Status
 	f.partial = o.Partial
-	// A set over other blocks cannot be about this file: better too much twice.
+	// A set of another size is not about this file. To receive blocks twice does no harm.
 	if n := f.req.Layout.Blocks; o.Missing != nil && o.Missing.Len() == n {
 		f.missing.CopyFrom(o.Missing)
 	} else {
@@ -184,11 +184,11 @@ func (m fileInfoAck) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool)
 	return x.Append(it.head.Version, b), false
 }
 
-// endFile ends a file between FILEINFO and data with a COMPLETE, and remembers it.
+// endFile ends a file that wants no data, and says so with COMPLETE, now and when asked again.
 func (s *session) endFile(f finished, text string) {
 	s.finished = f
 	s.files++
-	s.r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text}) // why, then what is said
+	s.r.emit(FileEnded{Session: s.info, Request: s.file.req, Status: f.status, Text: text}) // before the step of COMPLETE
 	if !s.ended {
 		s.sendComplete(f)
 	}

@@ -6,24 +6,23 @@ import (
 	"uftp/wire"
 )
 
-// doneClosing takes a DONE that lists us while the host is finishing the file.
-// It is answered once the disk has it. A sender waits for R rounds of 3·GRTT,
-// which may be half a second, and a disk may need longer: so after a quarter of
-// its patience the sender gets a STATUS that asks for the last block again. That
-// makes it start another pass of one block and count its rounds from the start.
+// doneClosing takes a DONE that lists us while the host is finishing the file. COMPLETE
+// answers it when the disk has the file. A sender waits for R rounds of 3·GRTT, which may be
+// half a second, and a disk may need longer. So after a quarter of these rounds a STATUS asks
+// for the last block again: the sender starts another pass, of one block, and counts its
+// rounds from the start.
 func (s *session) doneClosing(now clock.Time) {
 	f := &s.file
 	f.done = true
 	f.rounds++
 	if f.rounds >= max(1, s.robust/4) && f.req.Layout.Blocks > 0 {
 		f.rounds = 0
-		s.arm(nakTimer, now, s.grtt) // a Closed until then makes it unnecessary
+		s.arm(nakTimer, now, s.grtt) // unless Closed comes before
 	}
 }
 
-// closed ends a file that the host has finished. Only now it is received: COMPLETE goes out
-// for the DONE that came meanwhile, or for the next one. With errText the sender hears that
-// the file was rejected.
+// closed ends a file that the host has finished. COMPLETE answers the DONE that came meanwhile,
+// or the next one; with errText it says that the file was rejected.
 func (s *session) closed(now clock.Time, errText string) {
 	f := &s.file
 	s.finished = finished{id: s.info.FileID, status: f.status}
@@ -41,14 +40,14 @@ func (s *session) closed(now clock.Time, errText string) {
 	}
 }
 
-// sendComplete sends COMPLETE. The zero answer is that for the session.
+// sendComplete sends COMPLETE. The zero value is that for the session.
 func (s *session) sendComplete(f finished) {
 	s.say(wire.FuncComplete, f)
 	s.step(CompleteSent)
 }
 
-// doneGroup takes the DONE with file ID 0 that ends the session. A file that is
-// under way makes it void: the sender must not hear that all is well.
+// doneGroup takes the DONE with file ID 0 that ends the session. It is ignored while a file is
+// under way: the sender must not believe that all is well.
 func (s *session) doneGroup(now clock.Time, listed bool) machine.Drop {
 	r := s.r
 	if s.phase != MidGroup {
@@ -83,8 +82,8 @@ func (s *session) doneGroup(now clock.Time, listed bool) machine.Drop {
 	return machine.DropNone
 }
 
-// noteLack reports, once a session, that its sender holds it for received here and it is not:
-// somebody else must have answered in our name.
+// noteLack reports, once a session, that the sender believes to have sent us more than has
+// arrived: somebody else must have answered in our name.
 func (s *session) noteLack() {
 	switch {
 	case s.lacks:
@@ -97,8 +96,7 @@ func (s *session) noteLack() {
 	s.lacks = true
 }
 
-// settled tells the sender that the session is complete, now that even a kill does not
-// lose what it received; or that it cannot be.
+// settled says COMPLETE for the session, since the host has recorded its end, or aborts it.
 func (s *session) settled(now clock.Time, errText string) {
 	if errText != "" {
 		s.abort(now, errText, EndRefused)
@@ -106,7 +104,7 @@ func (s *session) settled(now clock.Time, errText string) {
 	}
 	s.settling = 0
 	s.sendComplete(finished{})
-	s.awaitConf(now) // the limit is that of what is said from now on
+	s.awaitConf(now) // the limit counts from this COMPLETE
 }
 
 // gotDoneConf takes DONE_CONF.

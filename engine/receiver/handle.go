@@ -6,7 +6,7 @@ import (
 	"uftp/wire"
 )
 
-// Handle takes one datagram (v4-receiver.md section 2.1).
+// Handle implements [machine.Machine] (docs/protocol.md, "Receiver checks").
 func (r *Receiver) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
 	return r.handle(now, d, Unsealed{})
 }
@@ -16,8 +16,8 @@ func (r *Receiver) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
 // the other into d.Data. Sealed datagrams that no Unsealer has tried are opened side by
 // side, which makes the CCM ciphers several times as fast.
 //
-// opened[i] is what an Unsealer has made of pkts[i]; one that is zero has not been
-// tried. All are zero afterwards. opened and out must be at least as long as pkts.
+// opened[i] is what an Unsealer has made of pkts[i], zero if none has tried it. All are zero
+// afterwards. opened and out must be at least as long as pkts.
 func (r *Receiver) HandleBatch(now clock.Time, d *machine.Datagram, pkts [][]byte, opened []Unsealed, out []machine.Verdict) {
 	r.unsealer.Unseal(pkts, opened)
 	for i, pkt := range pkts {
@@ -39,9 +39,8 @@ func (r *Receiver) handle(now clock.Time, d *machine.Datagram, u Unsealed) machi
 	if s == nil {
 		return drop(r.gotUnknown(now, d, h, msg))
 	}
-	// The stock receiver looks at the sequence number and GRTT first. Strangers
-	// must not move either, and the UID is no secret: what is in clear has to come from
-	// the sender's address, too.
+	// Only the sender may move the window of sequence numbers and GRTT. Its UID is no secret,
+	// so messages in clear must come from its address as well.
 	if h.Src != s.info.Sender {
 		return drop(machine.DropSource)
 	}
@@ -74,8 +73,8 @@ func (r *Receiver) gotUnknown(now clock.Time, d *machine.Datagram, h wire.Header
 	return machine.DropGroup
 }
 
-// gotMessage takes a message of a session, in clear from its sender's address or
-// opened; h.Func is that of the message.
+// gotMessage takes a message of the session's sender. It came in clear from the sender's
+// address, or it was sealed; then h.Func is that of the message.
 func (s *session) gotMessage(now clock.Time, h wire.Header, msg []byte) machine.Verdict {
 	newest := false
 	if h.Func != wire.FuncAbort && h.Func != wire.FuncKeyInfo {
@@ -89,7 +88,7 @@ func (s *session) gotMessage(now clock.Time, h wire.Header, msg []byte) machine.
 		s.setGRTT(h.GRTT)
 	}
 	if s.phase.unconfirmed() {
-		s.restartIdle(now) // of later phases it depends on the message
+		s.restartIdle(now) // in later phases it depends on the message
 	}
 	if h.Func == wire.FuncFileSeg {
 		return s.gotFileSeg(now, msg, newest)
@@ -116,8 +115,8 @@ func (s *session) gotControl(now clock.Time, h wire.Header, msg []byte) machine.
 	case wire.FuncEncrypted:
 		return machine.DropSealed
 	}
-	// ANNOUNCE again, KEYINFO and CONG_CTRL of a session that has neither keys nor
-	// congestion control, and what no sender sends.
+	// What is left: a repeated ANNOUNCE, KEYINFO and CONG_CTRL in a session without keys and
+	// congestion control, and messages that no sender sends.
 	if s.phase != MidGroup {
 		return machine.DropPhase
 	}

@@ -11,15 +11,15 @@ import (
 	"uftp/wire"
 )
 
-// errNoKeyYet says that the key to show to a sender is being made.
+// errNoKeyYet says that the host is making the key that we would show to the sender.
 var errNoKeyYet = errors.New("receiver: the key is being made")
 
-// errHandshake stands for errors that have no words of the protocol.
+// errHandshake replaces errors for which the protocol has no text.
 const errHandshake = handshake.Refusal("The handshake failed")
 
-// startHandshake takes the offer of an ANNOUNCE, if there is one. An error is the reason to refuse it, in
-// the words of the ABORT, errNoKeyYet, or handshake.ErrBusy: what is refused for
-// nothing costs nothing, the rest has a budget.
+// startHandshake takes the offer of encryption in an ANNOUNCE, if there is one. An error is
+// errNoKeyYet, handshake.ErrBusy (the budget for public-key work is used up), or the text of
+// the ABORT that refuses the offer. A refusal before any public-key work costs no budget.
 func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *wire.Announce, from netip.Addr) (*dialect.Client, error) {
 	if !a.HasEnc {
 		return dialect.NewClient(h.Version, nil), nil
@@ -40,7 +40,7 @@ func (r *Receiver) startHandshake(now clock.Time, pkt []byte, h wire.Header, a *
 	var said handshake.Refusal
 	switch {
 	case err != nil && err != handshake.ErrBusy && !errors.As(err, &said):
-		return nil, errHandshake // what went wrong here is not for strangers
+		return nil, errHandshake // strangers must not hear what went wrong here
 	case err != nil:
 		return nil, err
 	}

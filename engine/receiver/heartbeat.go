@@ -9,8 +9,8 @@ import (
 	"uftp/wire"
 )
 
-// heartbeat sends a HB_REQ to each configured host (v4-receiver.md section 14).
-// It carries no key: one is shown only to a host that asks for it.
+// heartbeat sends HB_REQ to each configured host (docs/protocol.md, "Heartbeat"). It carries no
+// key: only a host that asks for one sees it.
 func (r *Receiver) heartbeat(now clock.Time) {
 	for i := range r.cfg.Heartbeats {
 		r.sendHeartbeat(i, nil)
@@ -22,8 +22,7 @@ func (r *Receiver) heartbeat(now clock.Time) {
 	}
 }
 
-// sendHeartbeat sends HB_REQ to one host, with a signature over its challenge if
-// there is one.
+// sendHeartbeat sends HB_REQ to host i. It signs the challenge, if there is one.
 func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
 	to := r.cfg.Heartbeats[i]
 	var m heartbeat
@@ -31,7 +30,7 @@ func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
 		key := r.cfg.Keys[0]
 		sig, err := handshake.AppendNonceSignature(nil, key, *challenge)
 		if err != nil {
-			return // the host hears no more than before
+			return // the host gets no answer
 		}
 		m = heartbeat{Nonce: *challenge, PublicKey: key.Public().AppendBlob(nil), Signature: sig}
 	}
@@ -40,9 +39,8 @@ func (r *Receiver) sendHeartbeat(i int, challenge *uint32) {
 	r.emit(Heartbeat{Peer: to})
 }
 
-// gotHBResp takes HB_RESP, one for each HB_REQ. A challenge is answered at once
-// with the first key (v4-receiver.md section 14), once between two heartbeats:
-// whoever asks can make us sign.
+// gotHBResp takes HB_RESP, one for each HB_REQ. The answer to a challenge leaves at once, with
+// the first key, but once between two heartbeats, since a challenge makes us sign.
 func (r *Receiver) gotHBResp(from netip.AddrPort, msg []byte) machine.Drop {
 	for i, to := range r.cfg.Heartbeats {
 		if !r.expected[i] || to.Port() != from.Port() || !sameAddr(to, from) {

@@ -7,11 +7,10 @@ import (
 	"uftp/wire"
 )
 
-// gotKeyInfo takes KEYINFO: the first one that opens confirms the registration;
-// each is answered with the keys it gave. Nobody knows who made it, so until the
-// first sealed packet of the sender shows which keys are right, others may follow,
-// and unlike the stock receiver we do not end the session over one that does not
-// open. If no better one comes, the registration times out.
+// gotKeyInfo takes KEYINFO. The first one that opens confirms the registration; each gets a
+// KEYINFO_ACK under its own keys. KEYINFO is not signed. So until the first sealed packet of
+// the sender shows which keys are right, others may follow, and one that does not open does
+// not end the session. If no right one comes, the registration times out.
 func (s *session) gotKeyInfo(now clock.Time, src wire.UID, msg []byte) machine.Drop {
 	if s.phase != Registering && s.phase != MidGroup {
 		return machine.DropPhase
@@ -47,7 +46,7 @@ func (m keyInfoAck) appendTo(b []byte, it *item, _ clock.Time) ([]byte, bool) {
 	return x.Append(it.head.Version, b), false
 }
 
-// entryOf returns the entry of KEYINFO for a host, nil if there is none.
+// entryOf returns the entry for uid, nil if there is none.
 func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
 	for i := range x.Len() {
 		if u, entry := x.At(i); u == uid {
@@ -57,7 +56,7 @@ func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
 	return nil
 }
 
-// keyed describes the protection that a session has now.
+// keyed describes the protection of a session.
 func keyed(s *session) Keyed {
 	c := s.dialect.Handshake()
 	k := Keyed{Session: s.info, Suite: c.Suite(), Server: c.ServerKey(), ClientAuth: c.ClientAuth()}
@@ -65,8 +64,8 @@ func keyed(s *session) Keyed {
 	return k
 }
 
-// Secrets returns what opens the packets of a session, for a key log. ok is false
-// if there is no such session or it has no keys.
+// Secrets returns what opens the packets of a session, for a key log. ok is false if there is
+// no such session, or its keys are not proved.
 func (r *Receiver) Secrets(id SessionID) (s Secrets, ok bool) {
 	se := r.find(id.Group, id.Instance)
 	if se == nil || !se.dialect.Encrypted() || !se.dialect.Proved() {
@@ -76,7 +75,7 @@ func (r *Receiver) Secrets(id SessionID) (s Secrets, ok bool) {
 	return Secrets{Suite: c.Suite(), ServerRandom: c.ServerRandom(), GroupMaster: c.GroupMaster()}, true
 }
 
-// Secrets is what all packets of a session can be opened with.
+// Secrets opens all packets of a session.
 type Secrets struct {
 	Suite        handshake.Suite
 	ServerRandom [wire.RandomLen]byte

@@ -6,20 +6,19 @@ import (
 	"uftp/wire"
 )
 
-// Kinds of keys that are made when a sender asks who we are and none is
-// configured. A sender takes any kind of key, unless packets are signed with it;
-// so there is never more than one of each. It knows neither, so all they prove is
-// that it is the same receiver all the time.
+// The keys that are made when a sender asks for one and none is configured, at most one of each
+// kind: a sender takes any kind, unless packets are signed with it. Senders know neither key, so
+// it proves only that the receiver is still the same one.
 var (
 	madeEC  = identity.Spec{Kind: identity.EC, Curve: identity.P256}
 	madeRSA = identity.Spec{Kind: identity.RSA, Bits: identity.RSABitsMaxStock}
 )
 
-// madeKeys is which of them are there or under way.
+// madeKeys says which of them exist, and whether the host is making one.
 type madeKeys struct{ ec, rsa, rsaAsked bool }
 
-// makeKey makes the key that the offer needs. An RSA key takes tenths of a second:
-// the host makes it, and the sender has to ask again.
+// makeKey makes the key that the offer needs. An RSA key takes tenths of a second, so the host
+// makes it and the sender must ask again.
 func (r *Receiver) makeKey(e *wire.EncInfo) error {
 	if e.SigType == wire.SigKeyExch && e.KeyExch != wire.KeyExchECDHECDSA {
 		switch {

@@ -115,7 +115,7 @@ func TestLongSettle(t *testing.T) {
 	w.closed("")
 	w.done(0, 0, us)
 	e := event[Settle](w, "the host is asked")
-	patience := w.session().patience()
+	patience := w.session().confirmLimit()
 	w.advance(5 * patience)
 	w.wantPhase(Completing)
 	w.forget()

@@ -11,7 +11,7 @@ import (
 	"uftp/wire"
 )
 
-// TestLossyConversation lets a sender that keeps the rules of v4-sender.md
+// TestLossyConversation lets a sender that keeps the rules of docs/protocol.md, "Data phase",
 // section 7.2 talk to one receiver over links that lose. Every file must get
 // through, and the receiver must not say more than it may.
 func TestLossyConversation(t *testing.T) {
@@ -39,7 +39,7 @@ func TestLossyConversation(t *testing.T) {
 
 				var need block.Set
 				need.Reset(l.Blocks, true)
-				heard, complete := false, false // in this pass; for good
+				heard, complete := false, false // in this pass; at last
 				said := map[int]clock.Time{}
 				hear := func() {
 					for _, p := range w.packets {

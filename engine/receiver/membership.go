@@ -4,17 +4,17 @@ import (
 	"net/netip"
 )
 
-// membership of a session's private group. All sessions of one group share what
-// one of them asked the host for.
+// membership of a session in its private group. All sessions of one group share the Join of one
+// of them.
 type membership uint8
 
 const (
-	noMember membership = iota // nothing to join, or waiting for another session's Join
+	noMember membership = iota // nothing to join, or another session's Join is under way
 	asked                      // this session's Join is under way
 	member
 )
 
-// isPublic reports whether a is joined for good.
+// isPublic reports whether the host has joined a itself.
 func (r *Receiver) isPublic(a netip.Addr) bool {
 	for _, p := range r.cfg.Public {
 		if p == a {
@@ -24,8 +24,8 @@ func (r *Receiver) isPublic(a netip.Addr) bool {
 	return false
 }
 
-// sharer returns another session of the same private group, one that is or asks
-// to be a member before one that waits.
+// sharer returns another session of the same private group, nil if there is none; one that has
+// joined or asked for it rather than one that waits.
 func (r *Receiver) sharer(s *session) *session {
 	var found *session
 	for i := range r.slots {
@@ -47,8 +47,9 @@ func (s *session) join() {
 	s.r.emit(Join{Session: s.info, Group: s.private})
 }
 
-// leave gives up the membership of a session that ends, unless others need it. A Join that is still under way is taken back and asked for
-// anew by the next in line, so the host never has two for one group.
+// leave ends the membership of a session that ends, unless others need it. If the session's Join
+// is still under way, it leaves all the same and another session joins anew, so that the host
+// never has two Joins for one group.
 func (s *session) leave() {
 	if s.member == noMember {
 		return

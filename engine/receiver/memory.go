@@ -4,14 +4,13 @@ import (
 	"uftp/engine/clock"
 )
 
-// blocksMax is how many blocks the files under way may have altogether: a bit
-// each, 1 GiB in all (twice that with checkpoints), which is the largest file of
-// the protocol once and half. Who announces more is answered "rejected".
+// blocksMax is how many blocks the files under way may have altogether: a bit each, 1 GiB in
+// all, twice that with checkpoints. That is one and a half of the largest file that the
+// protocol can carry. A file beyond it is rejected.
 const blocksMax int64 = 1 << 33
 
-// reserve takes the memory of a file of n blocks from the budget and reports
-// whether there is enough. A session keeps what the largest file it received took until it
-// ends.
+// reserve books the memory of a file of n blocks and reports whether there is enough. A session
+// keeps the memory of its largest received file until it ends.
 func (r *Receiver) reserve(now clock.Time, s *session, n int) bool {
 	more := int64(n - s.reserved)
 	if more <= 0 {
@@ -26,14 +25,14 @@ func (r *Receiver) reserve(now clock.Time, s *session, n int) bool {
 	return true
 }
 
-// unreserve gives back what a file that is not received has reserved.
+// unreserve undoes the reserve of a file that is not received.
 func (r *Receiver) unreserve(s *session) {
 	r.blocks -= int64(s.reserved - s.held)
 	s.reserved = s.held
 }
 
-// reclaimable reports whether s gives its memory to another session that wants n more blocks:
-// it is for a larger file of which it has stored nothing yet, or nobody speaks any more.
+// reclaimable reports whether s must give its memory to a session that needs n more blocks: it
+// has stored nothing of a larger file, or its sender is silent.
 func (s *session) reclaimable(now clock.Time, n int64) bool {
 	switch {
 	case s.reserved == 0:
@@ -44,8 +43,7 @@ func (s *session) reclaimable(now clock.Time, n int64) bool {
 	return s.silence(now) >= silentMax
 }
 
-// reclaim makes room for n more blocks of s by ending sessions that hold theirs in vain, the
-// largest first.
+// reclaim makes room for n more blocks of s by ending reclaimable sessions, the largest first.
 func (r *Receiver) reclaim(now clock.Time, s *session, n int64) {
 	for r.blocks+n > blocksMax {
 		var largest *session

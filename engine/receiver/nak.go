@@ -7,41 +7,36 @@ import (
 	"uftp/wire"
 )
 
-// statusBurst is how many STATUS leave at once; what a range has more follows a
-// quarter of a GRTT later, so that a resumed file of thousands of sections does
-// not overrun the sender's socket.
+// statusBurst is how many STATUS leave at once. The next follow a quarter of a GRTT later, so
+// that a resumed file of thousands of sections does not overrun the sender's socket.
 const statusBurst = 64
 
-// nak is what a receiver knows about the pass that the sender is in.
+// nak is what a receiver knows about the current pass of the sender (docs/protocol.md, "Data
+// and NAKs"). One GRTT after the first sign that a section has ended it asks for
 //
-// The stock receiver (v4-receiver.md section 6) asks, one GRTT after the first
-// sign, for the sections that had ended when the timer was set, and for the rest
-// of the file only once a DONE finds nothing else. This one asks for
+//   - every section that has ended since it last asked, until the timer expires, if blocks of a
+//     later section or a DONE that does not list us show that they have ended: then the sender
+//     has heard a STATUS of ours in this pass;
+//   - every section with gaps, if a DONE lists us: then it has heard none.
 //
-//   - every section that ended since it last asked, up to the moment the timer
-//     fires, when blocks of a later section or a DONE that does not list us show
-//     that they ended: then the sender has heard a STATUS of ours in this pass;
-//   - every section with gaps, when a DONE lists us: then it has heard nothing.
-//
-// So no section waits for a later pass because it ended while the timer ran, and
-// nothing is said twice that was heard. As in stock there is at most one STATUS
-// per section and timer.
+// So no section waits for a later pass because it ended while the timer ran, and no STATUS that
+// the sender has heard is repeated. There is at most one STATUS for each section and timer.
 type nak struct {
-	next  int  // sections below have been answered for in this pass
+	next  int  // sections below are reported in this pass
 	last  int  // section of the newest block; after a DONE one past its section
 	asked bool // a DONE listed us since the timer was set
 	end   int  // one past the section of the last DONE since the timer was set; 0 = none
 
-	rest, restEnd int // sections that the last burst had no room for; none when restEnd is 0
+	rest, restEnd int // sections that the last burst had no room for; none if restEnd is 0
 }
 
-// follow moves with the newest block, which is of the given section.
+// follow notes that the newest block is of this section.
 func (s *session) follow(now clock.Time, section int) {
 	n := &s.file.nak
 	switch {
-	case section < n.last-1: // the sender has started again from the front
+	case section < n.last-1: // the sender has begun a new pass
 		if s.due[nakTimer] != clock.Never && n.restEnd == 0 {
-			// What was to be asked is asked, but not for what the new pass brings.
+			// Ask for what was due, but not for sections of the new pass.
 			n.rest, n.restEnd = n.next, max(n.last, n.end)
 			if n.asked {
 				n.rest = 0
@@ -50,7 +45,7 @@ func (s *session) follow(now clock.Time, section int) {
 		}
 		n.next = 0
 	case section < n.last:
-		n.next = min(n.next, section) // a DONE came in the midst of the section, or a pass over nothing else begins
+		n.next = min(n.next, section) // a DONE came in the middle of the section, or a pass over this section alone begins
 	}
 	n.last = section
 	if section > n.next && s.due[nakTimer] == clock.Never {
@@ -103,7 +98,7 @@ func (s *session) gotDone(now clock.Time, msg []byte) machine.Drop {
 	return machine.DropNone
 }
 
-// doneReceiving takes a DONE for the file that is being received and not whole.
+// doneReceiving takes a DONE for a file of which blocks are missing.
 func (s *session) doneReceiving(now clock.Time, section int, listed bool) {
 	f := &s.file
 	n := &f.nak
@@ -123,12 +118,12 @@ func (s *session) doneReceiving(now clock.Time, section int, listed bool) {
 	}
 	wait := s.grtt
 	if listed && f.partial && !f.data {
-		wait = 0 // the sender of a resumed file starts with the question
+		wait = 0 // the sender of a resumed file asks before it sends
 	}
 	s.arm(nakTimer, now, wait)
 }
 
-// nakDue answers for what the nak says is due.
+// nakDue queues the STATUS that are due.
 func (s *session) nakDue(now clock.Time) {
 	if s.phase == Closing {
 		s.askFor(0, s.file.req.Layout.Sections)
@@ -159,8 +154,8 @@ func (s *session) askFor(from, end int) {
 	s.say(wire.FuncStatus, &s.asking)
 }
 
-// statuses is a STATUS for each section with gaps among next..end-1 of a file. It takes
-// what is missing when it leaves, so a long range costs no memory.
+// statuses is a STATUS for each section with gaps among next..end-1 of a file. Each takes what
+// is missing when it leaves, so a long range costs no memory.
 type statuses struct {
 	ref       machine.FileRef
 	next, end int

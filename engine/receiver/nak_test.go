@@ -37,7 +37,7 @@ next:
 }
 
 func TestBitmapExample(t *testing.T) {
-	// v4-receiver.md section 6: missing 2,5,6,7,8 of 10 → e4 01.
+	// docs/protocol.md, "NAK bitmap": missing 2,5,6,7,8 of 10 → e4 01.
 	w := newWorld(t)
 	w.toMidGroup()
 	q := w.toReceiving(1, 10000)

@@ -9,14 +9,13 @@ import (
 	"uftp/wire"
 )
 
-// The number of a group stands in clear in every packet, so anybody can announce another
-// instance of it. Only the sender that began may go on with what it began.
+// Group numbers are in clear in every packet, so anybody can announce another instance of a
+// group. Only the sender that began a session may go on with it.
 
-// Owner says whose a session is, as far as it can be known: in an encrypted session who
-// has the sender's long-term key, in one in clear the UID and the address, without the
-// port, which a sender that starts again has anew, or with Config.Roaming the UID alone.
-// Owners can be compared with ==. That
-// of an encrypted session is proved when the keys are, before the first file.
+// Owner identifies the sender of a session as well as it can be known. In an encrypted session
+// it is the long-term key, which is proved together with the session's keys, before the first
+// file. In clear it is UID and address, without the port, since a restarted sender has another
+// one; with Config.Roaming the UID alone. Owners can be compared with ==.
 type Owner struct {
 	Encrypted bool
 	Key       [sha256.Size]byte // SHA-256 of the long-term key's blob
@@ -35,29 +34,29 @@ func (r *Receiver) ownerOf(a *wire.Announce, src wire.UID, from netip.AddrPort) 
 	return Owner{Sender: src, Addr: from.Addr().Unmap()}
 }
 
-// same reports whether two sessions can be of one sender. Its key may be at other places,
-// too; while a session is live, its restart comes from where it came from.
+// same reports whether two sessions can be of one sender. Several hosts may have its key, so the
+// restart of a live session must also come from the same address.
 func (r *Receiver) same(a, b *Session) bool {
 	return a.Owner == b.Owner && a.Sender == b.Sender && (r.cfg.Roaming || sameAddr(a.From, b.From))
 }
 
-// Texts of the ABORT to an instance that cannot be the restart of a live session.
+// Texts of the ABORT to an instance that cannot be a restart of a live session.
 const (
 	textForeign = "Group is in use by another sender"
 	textStale   = "A newer instance of this session is under way"
 )
 
-// contestMax is how long it is remembered that another sender asked for a group.
+// contestMax is how long a session remembers that another sender asked for its group.
 const contestMax = time.Minute
 
-// conflict returns why a session cannot be taken beside those of its group that are under
-// way, "" if it can. Before a newer instance is confirmed, and the keys of an encrypted
-// one proved, an older one is taken: the newer may be a stranger's copy.
+// conflict returns why a session cannot be taken beside the live ones of its group, "" if it
+// can. An older instance is taken as long as the newer one is not confirmed, and if encrypted
+// its keys are not proved: the newer one may be forged.
 //
-// silent says that the other sender has not been heard since a stranger asked first. It may be
-// dead, and the stranger its restart, with a new key of its own or from another address.
-// An ABORT would cost that the whole session; without one it goes on asking, and is taken
-// when the old session has timed out.
+// silent says that the sender of the live session has not been heard since a stranger first
+// asked. It may have stopped, and the stranger may be its restart, with a new key or from another
+// address. An ABORT would end the restart; without one it goes on asking, and is taken when the
+// old session has timed out.
 func (r *Receiver) conflict(now clock.Time, id *Session) (text string, silent bool) {
 	for i := range r.slots {
 		o := &r.slots[i]
@@ -74,9 +73,9 @@ func (r *Receiver) conflict(now clock.Time, id *Session) (text string, silent bo
 	return "", false
 }
 
-// sendsFrom reports whether the sender of a session of the group speaks from this very
-// address and port. An ABORT to another instance would reach it, and a stock sender does
-// not look which instance is meant.
+// sendsFrom reports whether a live session of the group has its sender at this address and port.
+// An ABORT to another instance would reach that sender, and a stock one does not check the
+// instance.
 func (r *Receiver) sendsFrom(group uint32, from netip.AddrPort) bool {
 	for i := range r.slots {
 		if o := &r.slots[i]; o.phase != Free && o.info.Group == group && o.info.From == from {
@@ -86,8 +85,8 @@ func (r *Receiver) sendsFrom(group uint32, from netip.AddrPort) bool {
 	return false
 }
 
-// encrypted reports whether an encrypted session of the group is under way: a
-// session in clear cannot be its restart.
+// encrypted reports whether an encrypted session of the group is live: a session in clear cannot
+// be its restart.
 func (r *Receiver) encrypted(group uint32) bool {
 	for i := range r.slots {
 		if s := &r.slots[i]; s.phase != Free && s.dialect.Encrypted() && s.info.Group == group {
@@ -97,9 +96,8 @@ func (r *Receiver) encrypted(group uint32) bool {
 	return false
 }
 
-// supersede lets a restarted session take the place of its older instances, once
-// it is confirmed and, if encrypted, its sender has proved the keys. In clear, who
-// could forge that could forge an ABORT.
+// supersede ends the older instances of a restarted session, which is confirmed and, if
+// encrypted, has its keys proved. In clear that can be forged, but so can an ABORT.
 func (r *Receiver) supersede(now clock.Time, s *session) {
 	for i := range r.slots {
 		o := &r.slots[i]
@@ -109,8 +107,8 @@ func (r *Receiver) supersede(now clock.Time, s *session) {
 	}
 }
 
-// olderUnfinished reports whether the host is not done with an older instance of a
-// restarted session: what that one has got is not yet there to be used.
+// olderUnfinished reports whether the host still works on an older instance of a restarted
+// session: what that one has received cannot be used yet.
 func (r *Receiver) olderUnfinished(s *session) bool {
 	if s.info.Instance == 0 {
 		return false

@@ -165,7 +165,7 @@ func TestForeignInstanceWhileFilesSettle(t *testing.T) {
 
 // A sender that died, and starts again with a key of its own or at another address, is kept
 // out until its old session has timed out. It hears no ABORT, which would cost it the receiver
-// for good, but is taken as soon as that is over.
+// for ever, but is taken as soon as that is over.
 func TestRestartOfADeadSender(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		w := newWorld(t)

@@ -21,23 +21,23 @@ type item struct {
 	keys    *dialect.KeySet // seal the packet; nil: the current ones
 }
 
-// message is what a packet says. It is written when the packet leaves, so that stamps are
-// aged up to that moment and a STATUS shows what is missing then.
+// message is what a packet says. It is written when the packet leaves: so stamps are aged up to
+// that moment, and a STATUS shows what is missing then.
 type message interface {
-	// appendTo appends the message to b. It returns nil if there is nothing to say any more,
-	// and whether it must be asked again after this packet.
+	// appendTo appends the message to b, or returns nil if there is nothing left to say. With
+	// more it must be called again for the next packet.
 	appendTo(b []byte, it *item, now clock.Time) (_ []byte, more bool)
 }
 
-// queueMax is how long the queue may be before messages that ask for an answer
-// are refused. Timers run only while it is empty, and what the host's answers and
-// the last block of a file add is bounded by the number of sessions.
+// queueMax is how long the queue may be before messages that want an answer are refused. What
+// comes on top is bounded by the number of sessions: the host's answers, and the last blocks of
+// files. Timers run only while the queue is empty.
 func (r *Receiver) queueMax() int { return 256 + 4*len(r.slots) }
 
 func (r *Receiver) full() bool { return len(r.queue)-r.head >= r.queueMax() }
 
 func (r *Receiver) push(it item) {
-	if r.head > 0 && len(r.queue) == cap(r.queue) { // make room at the end before taking more memory
+	if r.head > 0 && len(r.queue) == cap(r.queue) { // reuse the front before growing
 		n := copy(r.queue, r.queue[r.head:])
 		clear(r.queue[n:])
 		r.queue, r.head = r.queue[:n], 0
@@ -63,21 +63,21 @@ func (r *Receiver) header(of *Session, client *dialect.Client, f wire.Func) wire
 	}
 }
 
-// say queues a packet to the sender.
+// say queues a packet to the sender of the session.
 func (s *session) say(f wire.Func, m message) { s.sayWith(nil, f, m) }
 
-// sayWith queues a packet that certain keys seal.
+// sayWith is say with the keys to seal the packet with; nil: the current ones.
 func (s *session) sayWith(keys *dialect.KeySet, f wire.Func, m message) {
 	s.r.push(item{to: s.info.From, head: s.r.header(&s.info, s.dialect, f), msg: m, s: s, dialect: s.dialect, keys: keys})
 }
 
-// sayClear queues a packet about a session that is not ours, or about none.
+// sayClear queues a packet about a session that is not taken, or about none.
 func (r *Receiver) sayClear(to netip.AddrPort, v wire.Version, of *Session, f wire.Func, m message) {
 	client := dialect.NewClient(v, nil)
 	r.push(item{to: to, head: r.header(of, client, f), msg: m, dialect: client})
 }
 
-// pop removes the first item and drops what it refers to.
+// pop removes the first item.
 func (r *Receiver) pop() {
 	if it := &r.queue[r.head]; it.event == nil {
 		it.dialect.Release()
@@ -113,8 +113,8 @@ func (r *Receiver) next(now clock.Time, out *machine.Out) machine.Kind {
 	return machine.Idle
 }
 
-// build writes the packet. It reports whether there is one to send, and whether another one
-// of this item follows.
+// build writes the packet. ok says that there is one to send, more that another one of this item
+// may follow.
 func (it *item) build(now clock.Time, p *machine.Packet) (ok, more bool) {
 	h := it.head
 	if it.s != nil {

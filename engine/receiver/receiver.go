@@ -11,7 +11,7 @@ import (
 	"uftp/wire"
 )
 
-// Receiver is the machine of a whole daemon. It is used from one goroutine.
+// Receiver is the machine of a whole daemon. It belongs to one goroutine.
 type Receiver struct {
 	cfg Config
 
@@ -24,7 +24,7 @@ type Receiver struct {
 	lastRef   machine.FileRef
 	stopped   bool
 	noRoom    bool   // the host cannot store blocks
-	settles   uint32 // numbers of Settle, given out so far
+	settles   uint32 // number of the last Settle
 
 	queue  []item
 	head   int           // first item of the queue
@@ -32,21 +32,21 @@ type Receiver struct {
 
 	wake       clock.Time // no timer runs out before
 	nextBeat   clock.Time // next heartbeat
-	expected   []bool     // per heartbeat host: an answer is outstanding
-	shown      []bool     // per heartbeat host: it was shown a key since the last heartbeat
-	refusals   cc.Bucket  // answers to ANNOUNCEs that are not taken
-	joinFailed bool       // the last Join did
+	expected   []bool     // by heartbeat host: its answer is outstanding
+	shown      []bool     // by heartbeat host: it has seen a key since the last heartbeat
+	refusals   cc.Bucket  // answers to, and reports of, ANNOUNCEs that are refused
+	joinFailed bool       // at the last Join
 	admission  admission
 	keyWork    cc.Bucket              // public-key work for ANNOUNCEs
-	own        []*identity.PrivateKey // keys to show: the configured ones, then those made here
+	own        []*identity.PrivateKey // keys to show: those of Config, then those made here
 	made       madeKeys
 
-	unsealer   Unsealer // of HandleBatch; its keys are those of the sessions, which wipe them
-	keyNumbers uint64   // of keys, given out so far
+	unsealer   Unsealer // of HandleBatch; sessions own its keys and wipe them
+	keyNumbers uint64   // the last session.keyNumber
 }
 
-// New returns a receiver that waits for sessions; now is the start of its heartbeats.
-// It panics if MaxSessions is not positive.
+// New returns a receiver that waits for sessions. Its heartbeats begin now. It panics if
+// MaxSessions is not positive.
 func New(cfg Config, now clock.Time) *Receiver {
 	if cfg.MaxSessions < 1 {
 		panic("receiver: MaxSessions must be positive")
@@ -76,8 +76,8 @@ func New(cfg Config, now clock.Time) *Receiver {
 	return r
 }
 
-// SetUID gives the receiver another UID, unless a session is under way: that one is known by
-// the old one. It reports whether it did.
+// SetUID changes the UID, unless a session is live: its sender knows the old one. It reports
+// whether it did.
 func (r *Receiver) SetUID(uid wire.UID) bool {
 	if r.sessions > 0 {
 		return false
@@ -86,10 +86,10 @@ func (r *Receiver) SetUID(uid wire.UID) bool {
 	return true
 }
 
-// key packs what names a session (v4-receiver.md section 2).
+// key identifies a session (docs/protocol.md, "Group and instance").
 func key(group uint32, instance uint8) uint64 { return uint64(group)<<8 | uint64(instance) }
 
-// find returns the session, or nil.
+// find returns a session, nil if there is none.
 func (r *Receiver) find(group uint32, instance uint8) *session {
 	k := key(group, instance)
 	if k == r.recentKey {
@@ -102,7 +102,7 @@ func (r *Receiver) find(group uint32, instance uint8) *session {
 	return s
 }
 
-// byRef returns the session whose file is ref, or nil when that is history.
+// byRef returns the session whose current file is ref, nil if there is none any more.
 func (r *Receiver) byRef(ref machine.FileRef) *session {
 	for i := range r.slots {
 		switch s := &r.slots[i]; s.phase {
@@ -115,7 +115,7 @@ func (r *Receiver) byRef(ref machine.FileRef) *session {
 	return nil
 }
 
-// Poll gives what has to be done next, timers included.
+// Poll implements [machine.Machine].
 func (r *Receiver) Poll(now clock.Time, out *machine.Out) machine.Kind {
 	for {
 		if k := r.next(now, out); k != machine.Idle {
@@ -128,8 +128,8 @@ func (r *Receiver) Poll(now clock.Time, out *machine.Out) machine.Kind {
 	}
 }
 
-// runTimers acts on every timer that ran out and finds the next one. It runs only
-// while the queue is empty.
+// runTimers acts on every timer that has expired and finds the next one. It runs only while the
+// queue is empty.
 func (r *Receiver) runTimers(now clock.Time) {
 	r.wake = clock.Never
 	if now >= r.nextBeat {
@@ -153,7 +153,7 @@ func (r *Receiver) runTimers(now clock.Time) {
 	}
 }
 
-// Deadline tells when to Poll although nothing came in. It may be early, never late.
+// Deadline implements [machine.Machine]. It may be too early, never too late.
 func (r *Receiver) Deadline() clock.Time {
 	if r.report != nil || r.head < len(r.queue) {
 		return 0
@@ -161,9 +161,9 @@ func (r *Receiver) Deadline() clock.Time {
 	return r.wake
 }
 
-// Stop ends every session because the host shuts down, each with an ABORT; but one that
-// has said COMPLETE for all of it is over, whether or not that was heard. What Poll gives afterwards has to be carried out, and where an answer to Open or
-// Close is outstanding, the session ends with that. ANNOUNCEs are refused from now on.
+// Stop ends every session with an ABORT, because the host shuts down; a session that has said
+// COMPLETE for all of it just ends. The host must carry out what Poll still gives. A session
+// with an Open or a Close under way ends with its answer. ANNOUNCEs are ignored from now on.
 func (r *Receiver) Stop(now clock.Time) {
 	r.stopped = true
 	r.nextBeat = clock.Never
@@ -178,9 +178,8 @@ func (r *Receiver) Stop(now clock.Time) {
 	}
 }
 
-// Wipe clears the keys that were made here and the secrets of sessions that never
-// came to their end. Keys of the Config stay the caller's. Afterwards the Receiver
-// must not be used.
+// Wipe clears the keys that were made here, and the secrets of sessions that have not ended. The
+// keys of Config remain. The Receiver must not be used afterwards.
 func (r *Receiver) Wipe() {
 	for _, key := range r.own[len(r.cfg.Keys):] {
 		key.Wipe()
@@ -197,7 +196,7 @@ func (r *Receiver) Wipe() {
 	}
 }
 
-// Stats appends a picture of each session to buf.
+// Stats appends the state of each session to buf.
 func (r *Receiver) Stats(buf []Stats) []Stats {
 	for i := range r.slots {
 		s := &r.slots[i]

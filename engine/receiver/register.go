@@ -6,8 +6,8 @@ import (
 	"uftp/wire"
 )
 
-// registerFirst sends the first REGISTER. The limit of the registration goes on
-// counting from the ANNOUNCE.
+// registerFirst sends the first REGISTER. The limit of the registration still counts from the
+// ANNOUNCE.
 func (s *session) registerFirst(now clock.Time) {
 	s.enter(now, Registering)
 	s.sendRegister(now)
@@ -29,7 +29,7 @@ type register struct{ echo echo }
 func (m register) appendTo(b []byte, it *item, now clock.Time) ([]byte, bool) {
 	x := wire.Register{Time: m.echo.aged(now)}
 	if !it.dialect.FillRegister(&x) {
-		return nil, false // the sender has taken it
+		return nil, false // the handshake is over
 	}
 	return x.Append(it.head.Version, b), false
 }
@@ -65,7 +65,7 @@ func (s *session) gotRegConf(now clock.Time, msg []byte) machine.Drop {
 	return machine.DropNone
 }
 
-// confirm ends the registration, in an encrypted session until announcedAgain.
+// confirm ends the registration. In an encrypted session announcedAgain may resume it.
 func (s *session) confirm(now clock.Time) {
 	s.enter(now, MidGroup)
 	if s.dialect.Proved() {
@@ -74,10 +74,10 @@ func (s *session) confirm(now clock.Time) {
 	}
 }
 
-// announcedAgain takes an ANNOUNCE that comes after KEYINFO. KEYINFO proves nothing: a
-// stranger's may have come while the sender never got our REGISTER. It then goes on
-// asking for us, so REGISTER is repeated, until a sealed packet has proved the keys.
-// An ANNOUNCE to everybody may be for others: it gets few of them.
+// announcedAgain takes an ANNOUNCE that comes after KEYINFO. That KEYINFO may be a stranger's,
+// and our REGISTER lost: then the sender still asks for us. So REGISTER is repeated until a
+// sealed packet has proved the keys, but seldom after an ANNOUNCE to everybody, which may be
+// meant for others.
 func (s *session) announcedAgain(now clock.Time, msg []byte) {
 	a, err := wire.ParseAnnounce(s.dialect.Version(), msg)
 	if err != nil || s.dialect.Proved() || s.due[retryTimer] != clock.Never || now >= s.limit {

@@ -75,7 +75,7 @@ func (p *replay) answers(yield func(captured) bool) {
 	}
 }
 
-// lost tells whether the stock receiver did not get a block: its next STATUS about it says so.
+// lost reports whether the stock receiver did not get a block: its next STATUS about it says so.
 func (p *replay) lost(x wire.FileSeg) bool {
 	for d := range p.answers {
 		if d.head.Func != wire.FuncStatus {
@@ -107,7 +107,7 @@ func (p *replay) decide(e Open) Opened {
 			}
 			missing.Reset(e.Request.Layout.Blocks, false)
 			o.Missing = &missing
-		case wire.FuncStatus: // of a resumed file: the first tells what was there
+		case wire.FuncStatus: // of a resumed file: the first says what was there
 			x, _ := wire.ParseStatus(wire.Version4, d.msg)
 			if o.Partial && x.FileID == e.Session.FileID {
 				l := &e.Request.Layout

@@ -8,15 +8,14 @@ import (
 	"uftp/wire"
 )
 
-// gotSealed takes an ENCRYPTED datagram of an encrypted session. A counter that
-// came before is refused unopened: that costs nothing. u is what an Unsealer has made
-// of it.
+// gotSealed takes an ENCRYPTED datagram of an encrypted session. One whose counter came before is
+// refused unopened. u is what an Unsealer has made of it.
 func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, u Unsealed) machine.Verdict {
 	if why := s.dialect.Refuse(d.Data); why != machine.DropNone {
 		return drop(why)
 	}
 	if u.keys != 0 {
-		if u.msg == nil || u.keys != s.keyNumber { // tried with those of a session that is over
+		if u.msg == nil || u.keys != s.keyNumber { // keys of a session that is over
 			return drop(machine.DropSealed)
 		}
 		return s.gotOpened(now, d, h, u.msg)
@@ -45,8 +44,8 @@ func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, 
 	return s.gotOpened(now, d, h, msg)
 }
 
-// gotOpened takes what an authentic ENCRYPTED datagram held. Only here, where it has
-// proved to be new, too, it may change anything.
+// gotOpened takes the message of an authentic ENCRYPTED datagram. It changes nothing before its
+// counter has proved to be new.
 func (s *session) gotOpened(now clock.Time, d *machine.Datagram, h wire.Header, msg []byte) machine.Verdict {
 	if why := s.dialect.Take(d.Data, msg, s.r.mayBeOurs(h)); why != machine.DropNone {
 		return drop(why)
@@ -55,12 +54,11 @@ func (s *session) gotOpened(now clock.Time, d *machine.Datagram, h wire.Header, 
 	return s.gotMessage(now, h, msg)
 }
 
-// gotClear takes a message in clear that belongs to an encrypted session
-// (v4-wire.md section 10). None of them is authentic: ANNOUNCE, KEYINFO and, before
-// there are keys, ABORT count only if they come from the address of the session. The
-// first two change the round trip time only until there are keys: a longer one until they are proved, because until
-// then a sender of which a slow receiver was heard has no other way to say so. The
-// sequence window is none of their business.
+// gotClear takes a message in clear of an encrypted session. None of them is authentic. ANNOUNCE,
+// KEYINFO and, before there are keys, ABORT count if they come from the sender's address. The
+// first two change GRTT until there are keys. Until the keys are proved they may still raise it:
+// a sender that has met a slower receiver has no other way to say so. None of them moves the
+// window of sequence numbers.
 func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Drop {
 	if s.r.full() {
 		return machine.DropLimit
@@ -95,6 +93,6 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 	return machine.DropNone
 }
 
-// mayBeOurs reports whether a packet that came may be one of ours: receivers have no
-// round trip time to tell, and senders always have.
+// mayBeOurs reports whether a packet may be one of ours that somebody sent back: receivers write
+// no GRTT, senders always do.
 func (r *Receiver) mayBeOurs(h wire.Header) bool { return h.Src == r.cfg.UID && h.GRTT == 0 }

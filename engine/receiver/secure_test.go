@@ -113,7 +113,7 @@ func TestBadKeyInfo(t *testing.T) {
 	w.joined("")
 	w.wantRegisterSealed("register")
 	good := w.keyInfoFor(us)
-	// All that tells a bad entry is its padding, which the last 16 bytes decide.
+	// Only its padding shows a bad entry, and the last 16 bytes decide about that.
 	for i := len(good) - 16; i < len(good); i++ {
 		bad := bytes.Clone(good)
 		bad[i] ^= 1
@@ -354,7 +354,7 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 	w.grtt = code500ms
 	w.announceSealed()
 	if w.session().win != before || w.session().grtt < 500*time.Millisecond {
-		t.Fatal("until a packet has proved the keys ANNOUNCE is all that tells of a longer GRTT")
+		t.Fatal("until a packet has proved the keys only ANNOUNCE can say that GRTT has grown")
 	}
 	w.forget()
 	w.seq, w.grtt = 9, code100ms

@@ -7,15 +7,14 @@ import (
 	"uftp/wire"
 )
 
-// Server is one allowed sender.
+// Server is a sender that may announce sessions.
 type Server struct {
 	UID         wire.UID
 	Addr        netip.Addr
 	Fingerprint *identity.Fingerprint // of its key, in encrypted sessions; nil = any
 }
 
-// at says whether from is the address of s: through any interface, unless it was listed with
-// a zone.
+// at reports whether from is the address of s: on any interface, unless s has a zone.
 func (s *Server) at(from netip.Addr) bool {
 	want, from := s.Addr.Unmap(), from.Unmap()
 	if want.Zone() == "" {
@@ -24,9 +23,9 @@ func (s *Server) at(from netip.Addr) bool {
 	return want == from
 }
 
-// knownAddr reports whether a sender may have this address at all. To a list of
-// servers no other address gets an answer: its packets would not have come in
-// through a source-specific membership either.
+// knownAddr reports whether a sender may have this address. With a list of servers other
+// addresses get no answer: through a source-specific membership their packets would not have
+// arrived either.
 func (r *Receiver) knownAddr(from netip.Addr) bool {
 	if len(r.cfg.Servers) == 0 {
 		return true
@@ -39,7 +38,7 @@ func (r *Receiver) knownAddr(from netip.Addr) bool {
 	return false
 }
 
-// knownServer is knownAddr for address and UID together.
+// knownServer reports whether one line of the list has this UID and this address.
 func (r *Receiver) knownServer(uid wire.UID, from netip.Addr) bool {
 	if len(r.cfg.Servers) == 0 {
 		return true
@@ -61,9 +60,10 @@ func sourceSpecific(a netip.Addr) bool {
 	return b[0] == 0xff && b[1]>>4 == 3
 }
 
-// fingerprint returns which key a sender must have whose key is seen, nil if any
-// will do: one that is listed goes before that. One that is in no line of the list gets a fingerprint that is nobody's:
-// so it is refused at the place of the checks where stock refuses it.
+// fingerprint returns the fingerprint that a sender must have whose key is seen, nil if any will
+// do. A line that lists this key comes before one without fingerprint. A sender that is in no
+// line gets a fingerprint that no key has, so that the handshake refuses it at the same check as
+// stock does.
 func (r *Receiver) fingerprint(uid wire.UID, from netip.Addr, seen identity.Fingerprint) *identity.Fingerprint {
 	want, open := new(identity.Fingerprint), false
 	for _, s := range r.cfg.Servers {

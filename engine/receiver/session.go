@@ -13,83 +13,86 @@ import (
 
 // session is one slot of a Receiver. It is free while its phase is Free.
 type session struct {
-	r *Receiver
-
+	r       *Receiver
 	info    Session
 	phase   Phase
 	dialect *dialect.Client
+	seq     uint16 // of our next packet
 
-	// from ANNOUNCE
-	robust     int
-	blockSize  int
-	sync       bool
-	preview    bool
-	private    netip.Addr // group to be a member of; not valid when there is nothing to join
-	member     membership
-	twoAddrs   bool       // the private group is out of the reach of the address that announced it
-	secondAddr netip.Addr // the sender's other address, then; not valid before it is known
+	// From ANNOUNCE.
+	robust    int
+	blockSize int
+	sync      bool
+	preview   bool
+	twoAddrs  bool       // the sender may send to the private group from another address
+	private   netip.Addr // group to join; not valid if there is none
+	member    membership
 
-	grttCode uint8         // as last heard
-	grtt     time.Duration // as last taken over, at least grttMin
-	idle     time.Duration // length of the idle timer at this GRTT
-	win      window
-	seq      uint16     // of our next packet
-	echo     echo       // of the last stamp
-	limit    clock.Time // Joining, Registering, Completing: when to give up
+	// What the sender said.
+	win        window
+	secondAddr netip.Addr    // of the sender, with twoAddrs; not valid before it is known
+	grttCode   uint8         // of its newest packet
+	grtt       time.Duration // in use, at least grttMin
+	echo       echo          // of its newest stamp
+	heardAt    clock.Time    // any message of it that counts
+	contested  clock.Time    // when another sender last asked for the group; 0 = never
 
-	heardAt   clock.Time // when the sender was heard, whatever it said
-	contested clock.Time // when another sender last asked for the group; 0 = never
-
-	keyNumber uint64     // of the proved keys among all that this machine ever had, from 1; 0 in clear
-	fails     failBudget // of its signatures, if packets have some
-
+	// Timers.
+	idle  time.Duration         // length of the idle timer
+	limit clock.Time            // Joining, Registering, Completing: when to give up
 	start [numTimers]clock.Time // when it was set
 	due   [numTimers]clock.Time // Never = off
 
-	file     file     // valid in Opening, Receiving, Closing
-	finished finished // last file that has an answer
-	settling uint32   // Completing: number of the Settle that COMPLETE waits for; 0 = none
-	ended    bool     // the end waits for Opened or Closed
+	// Encryption.
+	keyNumber uint64     // of the proved keys among all of this machine, from 1; 0 = none
+	fails     failBudget // for wrong signatures, if each packet has one
+
+	// Files.
+	file       file     // valid in Opening, Receiving, Closing
+	finished   finished // the last file that has an answer
+	asking     statuses // in the queue
+	files      int      // that have an answer, or that the sender gave up
+	missedFile bool     // the sender asked for an answer about a file that it never announced to us
+	lacks      bool     // the sender believes that more has arrived here than has
+	naks       int64    // blocks asked for
+
+	// The end.
+	settling uint32 // Completing: number of the Settle that COMPLETE waits for; 0 = none
+	ended    bool   // the end waits for Opened or Closed
 	reason   EndReason
 
-	files      int  // that got an answer, or that the sender gave up
-	missedFile bool // the sender asked for an answer about a file that never came
-	lacks      bool // the sender holds more for received than is here
+	// Shares of what sessions have in common.
+	stored   bool  // a block was stored
+	waitsAt  *host // where admission counts the session as waiting; nil if it does not
+	reserved int   // blocks of the largest file so far, booked in Receiver.blocks
+	held     int   // those of them that have memory
 
-	stored  bool  // a block was stored
-	waitsAt *host // counted in admission there; nil: not
-
-	reserved int   // blocks of the largest file so far: this much of the budget is ours
-	held     int   // so many of them have memory
-	naks     int64 // blocks asked for
-	asking   statuses
-
-	// What the host still owes to the slot, whichever session has it.
+	// What the host still owes to the slot, whichever session uses it.
 	joins       int             // Joins without answer
-	missingCopy *block.Set      // the copy that Checkpoint hands out
-	copyRef     machine.FileRef // not 0: the host has missingCopy, on behalf of this file
+	missingCopy *block.Set      // that Checkpoint hands out
+	copyRef     machine.FileRef // not 0: the host has missingCopy, for this file
 }
 
-// file is what is being received.
+// file is the file that is being received.
 type file struct {
 	req          Request
-	status       wire.CompleteStatus // to answer once it is whole
+	status       wire.CompleteStatus // of COMPLETE when all blocks are here
 	partial      bool                // part of it was here before
-	data         bool                // a block came
-	stored       bool                // a block was new
+	data         bool                // a block has arrived
+	stored       bool                // a missing block has arrived
 	seq          uint16              // newest packet when it was announced
-	givenUp      bool                // Opening: the sender cannot go on with it
-	givenUpText  string              // that it gave it up
+	givenUp      bool                // Opening: the sender cannot go on with it,
+	givenUpText  string              // and says why
 	failed       bool                // a write failed: missing can no longer be trusted
-	missing      block.Set           // blocks not here yet; over none until Opened, so an announced size costs no memory
+	missing      block.Set           // over no blocks before Opened, so that an announced size costs no memory
 	checkpointed int                 // missing blocks at the last Checkpoint
 	nak          nak
 	done         bool // a DONE that lists us waits for an answer
 	doneSection  int  // Opening: section of that DONE
-	rounds       int  // Closing: DONEs that list us since the last sign of life
+	rounds       int  // Closing: DONEs that list us since the last STATUS
 }
 
-// finished is the COMPLETE that a repeated FILEINFO or DONE gets. id 0 is none.
+// finished is the COMPLETE that answers a FILEINFO or a DONE, also a repeated one. id 0 is none.
 type finished struct {
 	id       uint16
 	status   wire.CompleteStatus
@@ -102,31 +105,30 @@ func (f finished) appendTo(b []byte, _ *item, _ clock.Time) ([]byte, bool) {
 	return x.Append(b), false
 }
 
-// echo is a stamp of the sender, which goes back to it.
+// echo is a stamp of the sender that goes back to it.
 type echo struct {
 	stamp wire.Stamp
-	at    clock.Time // when it came
+	at    clock.Time // of its arrival
 }
 
 func (e echo) aged(now clock.Time) wire.Stamp { return age(e.stamp, now.Sub(e.at)) }
 
-// age returns the stamp to echo after d: the sender subtracts it from its clock and gets
-// the round trip without the time we held it.
+// age returns the stamp to send back after d. The sender subtracts it from its clock and gets
+// the round trip without the time that it was here.
 func age(s wire.Stamp, d time.Duration) wire.Stamp {
 	return s + wire.Stamp(max(d, 0)/time.Microsecond)
 }
 
-// enter changes the phase and sets the timers that belong to it
-// (v4-receiver.md section 2.3). Opening and Closing have no idle timer: there
-// it is the host who owes an answer, not the sender.
+// enter changes the phase and sets its timers (docs/protocol.md, "Receiver phases"). Opening and
+// Closing have no idle timer: there the host owes an answer, not the sender.
 func (s *session) enter(now clock.Time, p Phase) {
 	s.phase = p
 	s.stopTimers()
 	s.setIdle()
 	switch p {
 	case Joining:
-		s.limit = now.Add(s.patience())
-		s.arm(retryTimer, now, s.patience())
+		s.limit = now.Add(s.confirmLimit())
+		s.arm(retryTimer, now, s.confirmLimit())
 		s.arm(idleTimer, now, s.idle)
 	case Registering:
 		s.arm(retryTimer, now, s.resendGap())
@@ -143,9 +145,8 @@ func (s *session) enter(now clock.Time, p Phase) {
 	}
 }
 
-// end closes a session. While the host owes an answer about a file the end waits
-// for it: only then it is known what is here, and whether a file that was whole
-// has become one.
+// end ends a session. While the host owes an answer about a file the end waits for it: only then
+// we know what is here, and whether the file has its final name.
 func (s *session) end(now clock.Time, why EndReason) {
 	r := s.r
 	r.unsealer.drop(key(s.info.Group, s.info.Instance))
@@ -173,8 +174,8 @@ func (s *session) end(now clock.Time, why EndReason) {
 	r.forget(s)
 }
 
-// forget frees the slot. What the host owes stays with it, and so does our
-// sequence number, which packets in the queue go on counting.
+// forget frees the slot. It keeps what the host owes, and our sequence number, which packets in
+// the queue still use.
 func (r *Receiver) forget(s *session) {
 	r.setWaiting(s, false)
 	delete(r.index, key(s.info.Group, s.info.Instance))

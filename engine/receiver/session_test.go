@@ -117,7 +117,7 @@ func TestEmptyFile(t *testing.T) {
 }
 
 func TestUnlistedPhases(t *testing.T) {
-	// v4-receiver.md section 2.2: which messages count in which phase.
+	// docs/protocol.md, "Receiver phases": which messages count in which phase.
 	layout := func(w *world) *Request { return &w.session().file.req }
 	phases := []struct {
 		phase Phase

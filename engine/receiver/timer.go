@@ -10,36 +10,34 @@ import (
 
 // Bounds of the timers.
 const (
-	// timeoutMin is the floor of every give-up timer (v4-receiver.md section 2.3).
+	// timeoutMin and timeoutMax bound every limit (docs/protocol.md, "Timers"). GRTT and
+	// robust factor come from whoever sends an ANNOUNCE: with 1000 s and 255 they would hold
+	// a slot for days.
 	timeoutMin = time.Second
-
-	// timeoutMax is their ceiling: GRTT and robust factor come from whoever sends
-	// an ANNOUNCE, and up to 1000 s times 255 they would hold a slot for days.
 	timeoutMax = time.Hour
-	// grttMin is what a smaller GRTT counts as. Senders count a round trip below
-	// 1 ms as 1 ms too, and a header that says 1 µs must not make us send a
-	// REGISTER every 4 µs.
+	// grttMin replaces a smaller GRTT. Senders count a round trip below 1 ms as 1 ms too, and
+	// a header that says 1 µs must not make us send a REGISTER every 4 µs.
 	grttMin = time.Millisecond
+	// grttStep is how much GRTT must change before it is used.
+	grttStep = time.Millisecond
 	// patienceMin is the floor of Patience.
 	patienceMin = 10 * time.Millisecond
-	// grttStep is how much GRTT must change to be taken over.
-	grttStep = time.Millisecond
 )
 
 // timer names the timers of a session.
 type timer uint8
 
 const (
-	retryTimer      timer = iota // REGISTER or the COMPLETE of the group again; while Joining: the limit itself
-	idleTimer                    // nothing heard
-	nakTimer                     // STATUS
-	checkpointTimer              // Checkpoint
+	retryTimer      timer = iota // send REGISTER or the COMPLETE of the session again; Joining: the limit
+	idleTimer                    // the sender is silent
+	nakTimer                     // send STATUS
+	checkpointTimer              // hand out a Checkpoint
 	numTimers       = int(checkpointTimer) + 1
 )
 
-// awaitConf sets the timers of a COMPLETE for the session.
+// awaitConf sets the timers that wait for DONE_CONF.
 func (s *session) awaitConf(now clock.Time) {
-	s.limit = now.Add(s.patience())
+	s.limit = now.Add(s.confirmLimit())
 	s.arm(retryTimer, now, s.resendGap())
 	s.start[idleTimer] = now
 	if !s.stored && s.settling == 0 {
@@ -47,30 +45,28 @@ func (s *session) awaitConf(now clock.Time) {
 	}
 }
 
-// stopTimers stops all timers.
 func (s *session) stopTimers() {
 	for t := range s.due {
 		s.due[t] = clock.Never
 	}
 }
 
-// resendGap is the time after which REGISTER or the COMPLETE of the group is sent again.
+// resendGap is the time after which REGISTER or the COMPLETE of the session is sent again.
 func (s *session) resendGap() time.Duration { return 4 * s.grtt }
 
-// patience is the length of the limits of registration and completion.
-func (s *session) patience() time.Duration {
+// confirmLimit is how long the sender has to confirm a registration or the session.
+func (s *session) confirmLimit() time.Duration {
 	return min(max(timeoutMin, time.Duration(s.robust)*s.resendGap()), timeoutMax)
 }
 
-// arm sets a timer.
 func (s *session) arm(t timer, now clock.Time, d time.Duration) {
 	s.start[t] = now
 	s.due[t] = now.Add(d)
 	s.r.wake = clock.Min(s.r.wake, s.due[t])
 }
 
-// restartIdle restarts the idle timer if the phase has one. The machine's wake-up is
-// only a lower bound, so there is nothing else to move: this is on the data path.
+// restartIdle restarts the idle timer if the phase has one. It leaves Receiver.wake too early,
+// which does no harm and spares the data path the search.
 func (s *session) restartIdle(now clock.Time) {
 	if s.due[idleTimer] != clock.Never {
 		s.start[idleTimer] = now
@@ -78,8 +74,8 @@ func (s *session) restartIdle(now clock.Time) {
 	}
 }
 
-// setGRTT takes over the GRTT of a header if it changed enough, and moves what
-// runs: a deadline is the start plus the new length.
+// setGRTT uses the GRTT of a header if it has changed enough, and moves the timers that run:
+// each expires its new length after its start.
 func (s *session) setGRTT(code uint8) {
 	s.grttCode = code
 	g := max(grttMin, clock.Seconds(wire.DecodeGRTT(code)))
@@ -96,9 +92,8 @@ func (s *session) setGRTT(code uint8) {
 	}
 }
 
-// setIdle sets the length of the idle timer: what GRTT and robust factor ask for, and less
-// while the session, or the file that is open, has stored nothing. Registering has a limit
-// of its own.
+// setIdle sets the length of the idle timer: by GRTT and robust factor, and less while the
+// session, or the file that is open, has stored nothing. Registration has its own limit as well.
 func (s *session) setIdle() {
 	s.idle = min(max(timeoutMin, time.Duration(s.robust)*s.grtt), timeoutMax)
 	switch {
@@ -111,7 +106,7 @@ func (s *session) setIdle() {
 	}
 }
 
-// expire acts on a timer that ran out.
+// expire acts on a timer that has expired.
 func (s *session) expire(now clock.Time, t timer) {
 	s.due[t] = clock.Never
 	switch t {
@@ -126,7 +121,7 @@ func (s *session) expire(now clock.Time, t timer) {
 	}
 }
 
-// idleExpired gives up a session whose sender was not heard.
+// idleExpired gives up a session whose sender is silent.
 func (s *session) idleExpired(now clock.Time) {
 	switch {
 	case s.phase.unconfirmed():
@@ -140,7 +135,6 @@ func (s *session) idleExpired(now clock.Time) {
 	}
 }
 
-// giveUpRegistration gives up a registration.
 func (s *session) giveUpRegistration(now clock.Time) {
 	text := "Registration unconfirmed"
 	if s.dialect.BadKeyInfo() {
@@ -150,10 +144,10 @@ func (s *session) giveUpRegistration(now clock.Time) {
 	s.abort(now, text, EndTimeout)
 }
 
-// retryExpired repeats REGISTER or the COMPLETE of the group, or gives up. The limit is
-// looked at here only, as the stock receiver does it.
+// retryExpired repeats REGISTER or the COMPLETE of the session, or gives up. Only here the limit
+// is checked, as stock does it.
 func (s *session) retryExpired(now clock.Time) {
-	late := now >= s.limit && s.settling == 0 // while the host settles it is not the sender who is late
+	late := now >= s.limit && s.settling == 0 // during a Settle the host is late, not the sender
 	switch {
 	case s.phase == Completing && late:
 		s.step(Unfinished)
@@ -163,7 +157,7 @@ func (s *session) retryExpired(now clock.Time) {
 			s.sendComplete(finished{})
 		}
 		s.arm(retryTimer, now, s.resendGap())
-	case s.phase == MidGroup: // KEYINFO came, and nothing that proves it
+	case s.phase == MidGroup: // KEYINFO came, but nothing has proved it
 		s.sendRegister(now)
 		s.due[retryTimer] = clock.Never // until the sender asks again
 	case late:
@@ -173,8 +167,8 @@ func (s *session) retryExpired(now clock.Time) {
 	}
 }
 
-// Patience is how long the host may leave packets unread without harm to a session: two
-// GRTT of the quickest one, for a sender asks every three, and at least 10 ms.
+// Patience is how long the host may leave packets unread without harm to a session: two GRTT of
+// the quickest one, since a sender asks every three, and at least 10 ms.
 func (r *Receiver) Patience() time.Duration {
 	least := timeoutMax
 	for i := range r.slots {

@@ -18,7 +18,7 @@ func near(got time.Duration, want time.Duration) bool {
 func robust(n uint8) func(*wire.Announce) { return func(a *wire.Announce) { a.Robust = n } }
 
 func TestRegisterTimers(t *testing.T) {
-	// v4-receiver.md section 2.3, "Observed".
+	// docs/protocol.md, "Timers".
 	for _, c := range []struct {
 		name         string
 		code, robust uint8

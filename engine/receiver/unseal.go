@@ -6,46 +6,45 @@ import (
 	"uftp/wire"
 )
 
-// batchMax is how many datagrams are opened together: what a kernel joins at most.
+// batchMax is how many datagrams are opened together.
 const batchMax = machine.MaxJoined
 
-// Unsealer opens sealed datagrams, in place, before the machine sees them: that is
-// what takes time, needs keys alone, and can be done by several goroutines at once,
-// each with an Unsealer of its own. What a message means, and whether its counter
-// came before, is for the machine, one datagram after the other.
+// Unsealer opens sealed datagrams in place before the machine sees them. Opening takes time but
+// needs only keys, so several goroutines can do it at once, each with its own Unsealer. The
+// machine decides what a message means and whether its counter came before, one datagram after
+// the other.
 //
-// It opens what has proved to be of use: datagrams from the sender of a session whose
-// keys are settled. These never change while the session lasts, and no other keys can
-// open its packets, so bytes that are gone because a datagram was not authentic are
-// missed by nobody. It leaves alone what it has no keys for, and the packets of KEYEX,
-// whose signatures the machine has a budget for. The machine opens the first and the
-// last packets of a session itself, those that come while keys are on their way.
+// An Unsealer opens datagrams from the sender of a session whose keys are proved. These keys stay
+// the same as long as the session, and no others can open its packets: so an attempt that
+// destroys a datagram that is not authentic does no harm. It leaves alone what it has no keys
+// for, and packets with a signature each (KEYEX), since the machine has a budget for those. The
+// machine itself opens the packets that come while keys are on their way to an Unsealer.
 //
 // The zero Unsealer has no keys. It belongs to one goroutine and shares nothing.
 type Unsealer struct {
 	keys   []*UnsealKey
 	place  map[uint64]int // in keys, by session
-	recent *UnsealKey     // the one found last
+	recent *UnsealKey     // of the last datagram
 	batch  [batchMax]aead.Opened
 }
 
-// UnsealKey is what opens the packets of one session, for one Unsealer.
+// UnsealKey opens the packets of one session, in one Unsealer.
 type UnsealKey struct {
-	number  uint64 // as in session
-	session uint64 // as in Receiver.index
+	number  uint64 // session.keyNumber
+	session uint64 // key of the session
 	sender  wire.UID
 	opener  *aead.Opener
-	replay  *aead.Window // the machine's own key: counters that need no opening; else nil
+	replay  *aead.Window // counters that need no opening; nil but for the machine itself
 }
 
-// Unsealed is what became of one datagram. The zero Unsealed says that nobody has
-// tried to open it.
+// Unsealed is what an Unsealer has made of one datagram. The zero value says that none has tried
+// to open it.
 type Unsealed struct {
-	keys uint64 // number of the keys that it was tried with, 0: none
+	keys uint64 // number of the keys that were tried, 0 = none
 	msg  []byte // in the datagram, from its function byte on; nil: it is not authentic
 }
 
-// Add takes a key, which from then on belongs to u.
+// Add gives u a key, which then belongs to u.
 func (u *Unsealer) Add(k *UnsealKey) {
 	if u.place == nil {
 		u.place = map[uint64]int{}
@@ -61,7 +60,7 @@ func (u *Unsealer) Remove(id SessionID) {
 	}
 }
 
-// drop takes the key of a session away and returns it, nil if there is none.
+// drop removes the key of a session and returns it, nil if there is none.
 func (u *Unsealer) drop(session uint64) *UnsealKey {
 	i, ok := u.place[session]
 	if !ok {
@@ -85,8 +84,8 @@ func (u *Unsealer) Wipe() {
 	*u = Unsealer{}
 }
 
-// Unseal opens what it has keys for among datagrams that came together, and writes
-// what became of pkts[i] to out[i]. It passes over those where out[i] is not zero.
+// Unseal opens those of the datagrams that it has keys for, and writes to out[i] what it has made
+// of pkts[i]. It skips those where out[i] is not zero.
 func (u *Unsealer) Unseal(pkts [][]byte, out []Unsealed) {
 	if len(u.keys) == 0 {
 		return
@@ -107,8 +106,8 @@ func (u *Unsealer) Unseal(pkts [][]byte, out []Unsealed) {
 	}
 }
 
-// alike returns the key of the first datagram and how many of them it is for, nil if
-// that one is not to be opened.
+// alike returns the key of the first datagram, nil if there is none, and how many datagrams from
+// there on need the same.
 func (u *Unsealer) alike(pkts [][]byte, out []Unsealed) (k *UnsealKey, n int) {
 	for n < min(len(pkts), batchMax) && out[n].keys == 0 {
 		next := u.find(pkts[n])
@@ -121,7 +120,7 @@ func (u *Unsealer) alike(pkts [][]byte, out []Unsealed) (k *UnsealKey, n int) {
 	return k, n
 }
 
-// find returns the key of a datagram, nil if it is not to be opened here.
+// find returns the key of a datagram, nil if it must not be opened here.
 func (u *Unsealer) find(pkt []byte) *UnsealKey {
 	h, _, err := wire.ParseHeader(pkt)
 	if err != nil || h.Func != wire.FuncEncrypted {
@@ -142,14 +141,13 @@ func (u *Unsealer) find(pkt []byte) *UnsealKey {
 	return k
 }
 
-// fresh reports whether the counter of an ENCRYPTED datagram may be a new one.
+// fresh reports whether the counter of an ENCRYPTED datagram may be new.
 func fresh(w *aead.Window, pkt []byte) bool {
 	counter, ok := wire.Counter(pkt)
 	return ok && w.Check(counter)
 }
 
-// keysProved gives the keys of a session, which are proved now, to the machine's own
-// Unsealer.
+// keysProved gives the keys of a session to the machine's own Unsealer.
 func (s *session) keysProved() {
 	s.r.keyNumbers++
 	s.keyNumber = s.r.keyNumbers
@@ -163,9 +161,9 @@ func (s *session) keysProved() {
 	})
 }
 
-// UnsealKey returns a new key for an Unsealer, after Keyed told that a session has
-// its keys; ok is false if the session is over, or none of its packets is to be
-// opened elsewhere. When the session ends, the host gives the key back to Remove.
+// UnsealKey returns a new key for an Unsealer, once Keyed has reported the keys of the session.
+// ok is false if the session is over, or if the machine opens all its packets itself. When the
+// session ends, the host must Remove the key from the Unsealer.
 func (r *Receiver) UnsealKey(id SessionID) (k *UnsealKey, ok bool) {
 	s := r.find(id.Group, id.Instance)
 	if s == nil || s.keyNumber == 0 || s.dialect.Signed() {

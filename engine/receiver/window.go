@@ -1,11 +1,12 @@
 package receiver
 
-// How far behind the newest packet one may be and still count (v4-wire.md section 9).
+// behindMax is how far behind the newest packet another one still counts (docs/protocol.md,
+// "Sequence numbers").
 const behindMax = 5
 
-// resyncAfter packets in ascending order that are all outside the window prove
-// that the window is wrong: it was moved by a forged number, or more than half
-// the number space was lost. resyncGap is how many may be lost between two of them.
+// resyncAfter packets in ascending order, all outside the window, prove that the window is wrong:
+// a forged number has moved it, or more than half of the number space was lost. resyncGap is how
+// many numbers may be missing between two of them.
 const (
 	resyncAfter = 16
 	resyncGap   = 1024
@@ -14,11 +15,11 @@ const (
 // window is the sequence check of one session.
 type window struct {
 	highest uint16 // newest number seen
-	stray   uint16 // newest of the run of packets outside
-	strays  int    // length of that run
+	stray   uint16 // the last packet outside
+	strays  int    // packets outside in ascending order
 }
 
-// start begins at the number of the ANNOUNCE that opened the session, whatever it is.
+// start begins at any number.
 func (w *window) start(seq uint16) { *w = window{highest: seq} }
 
 // accept reports whether a packet numbered seq counts, and whether it is the newest so far.
@@ -30,8 +31,8 @@ func (w *window) accept(seq uint16) (ok, newest bool) {
 	case d >= -behindMax:
 		return true, false
 	}
-	// Packets inside do not end the run: otherwise whoever forges a few of them
-	// could keep the real sender out for good.
+	// Packets inside do not end the run: otherwise whoever forges a few of them could keep the
+	// real sender out for ever.
 	if step := seq - w.stray; w.strays > 0 && step > 0 && step <= resyncGap {
 		w.strays++
 	} else {
