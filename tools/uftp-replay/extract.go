@@ -54,6 +54,10 @@ type fileKey struct {
 	layout block.Layout
 }
 
+func keyOf(s *session.Session, req *store.Request) fileKey {
+	return fileKey{s.Group, req.Name, req.MTime, req.Layout}
+}
+
 // rebuilt is a file that is being put together.
 type rebuilt struct {
 	key     fileKey
@@ -172,65 +176,31 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 	}
 	now := fileNow{id: f.FileID}
 	defer func() { x.current[s.ID] = now }()
-	tell := func(format string, args ...any) {
-		fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, f.Name, cli.Clean(fmt.Sprintf(format, args...)))
-	}
 	if f.Type == wire.TypeDelete || f.Type == wire.TypeFreeSpace {
-		tell("asks for %s, nothing is done", session.FileType(f.Type))
+		x.say(s, string(f.Name), "asks for %s, nothing is done", session.FileType(f.Type))
 		return nil
 	}
 	req := store.Request{FileID: f.FileID, Type: f.Type, Name: string(f.Name), Link: string(f.Link), Size: f.Size, MTime: uint32(f.MTime)}
 	if f.Type == wire.TypeFile {
-		l := s.Layout(f.FileID)
-		if l == nil {
-			tell("cannot be rebuilt: no ANNOUNCE that tells the block size, or the size is not possible")
-			x.bad++
+		if !x.layout(s, &req) {
 			return nil
 		}
-		req.Layout = *l
-		if l.Blocks > openBlocksMax {
-			tell("cannot be rebuilt: more than %d blocks", openBlocksMax)
-			x.bad++
-			return nil
-		}
-		key := fileKey{s.Group, req.Name, req.MTime, req.Layout}
+		key := keyOf(s, &req)
 		if x.whole[key] {
 			return nil // a restart announces it again for receivers that lack it
 		}
-		for _, r := range x.files {
-			switch {
-			case r.key == key:
+		if r, err := x.earlier(key); r != nil || err != nil {
+			if r != nil {
 				r.id, now.file = s.ID, r
-				return nil
-			case r.key.group == s.Group && r.key.name == req.Name:
-				if err := x.giveUp(r); err != nil { // one name, one file
-					return err
-				}
 			}
+			return err
 		}
 	}
-	sink, err := x.sink(s.Group)
-	if err != nil {
-		return err
-	}
-	r := &rebuilt{key: fileKey{s.Group, req.Name, req.MTime, req.Layout}, id: s.ID, info: req}
-	r.sess = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: s.First})
-	answer, file := r.sess.Open(req)
-	if answer.Complete && answer.Status == wire.StatusRejected {
-		x.bad++
-		tell("refused: %s", strings.Join(append(answer.Log, answer.Text), "; "))
-		_, _, err := r.sess.End(false)
-		return err
-	}
-	if file == nil {
-		x.kinds[f.Type]++
-		_, _, err := r.sess.End(true)
-		return err
-	}
-	r.file = file
-	r.missing.Reset(req.Layout.Blocks, true)
+	r, err := x.open(s, req)
 	now.file = r
-	x.files = append(x.files, r)
+	if r == nil || err != nil {
+		return err
+	}
 	for len(x.files) > openMax || x.openBlocks() > openBlocksMax {
 		if err := x.giveUp(x.files[0]); err != nil {
 			return err
@@ -240,6 +210,69 @@ func (x *extractor) fileInfo(m *session.Message, f *wire.FileInfo) error {
 		return x.finish(r)
 	}
 	return nil
+}
+
+// say prints a line about a file.
+func (x *extractor) say(s *session.Session, name, format string, args ...any) {
+	fmt.Fprintf(x.t.out, "%v %q: %s\n", s.ID, name, cli.Clean(fmt.Sprintf(format, args...)))
+}
+
+// layout sets the layout of a file. It returns false if the file cannot be rebuilt.
+func (x *extractor) layout(s *session.Session, req *store.Request) bool {
+	l := s.Layout(req.FileID)
+	switch {
+	case l == nil:
+		x.say(s, req.Name, "cannot be rebuilt: no ANNOUNCE that tells the block size, or the size is not possible")
+	case l.Blocks > openBlocksMax:
+		x.say(s, req.Name, "cannot be rebuilt: more than %d blocks", openBlocksMax)
+	default:
+		req.Layout = *l
+		return true
+	}
+	x.bad++
+	return false
+}
+
+// earlier returns the incomplete file of an earlier instance, nil if there is none. It
+// gives up another file of the same name.
+func (x *extractor) earlier(key fileKey) (*rebuilt, error) {
+	for _, r := range x.files {
+		if r.key == key {
+			return r, nil
+		}
+	}
+	for _, r := range x.files {
+		if r.key.group == key.group && r.key.name == key.name {
+			return nil, x.giveUp(r) // there is at most one
+		}
+	}
+	return nil, nil
+}
+
+// open begins a file at the destination; nil if it is refused, or is no regular file.
+func (x *extractor) open(s *session.Session, req store.Request) (*rebuilt, error) {
+	sink, err := x.sink(s.Group)
+	if err != nil {
+		return nil, err
+	}
+	r := &rebuilt{key: keyOf(s, &req), id: s.ID, info: req}
+	r.sess = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Started: s.First})
+	answer, file := r.sess.Open(req)
+	if answer.Complete && answer.Status == wire.StatusRejected {
+		x.bad++
+		x.say(s, req.Name, "refused: %s", strings.Join(append(answer.Log, answer.Text), "; "))
+		_, _, err := r.sess.End(false)
+		return nil, err
+	}
+	if file == nil {
+		x.kinds[req.Type]++
+		_, _, err := r.sess.End(true)
+		return nil, err
+	}
+	r.file = file
+	r.missing.Reset(req.Layout.Blocks, true)
+	x.files = append(x.files, r)
+	return r, nil
 }
 
 // openBlocks counts the blocks of the incomplete files.
