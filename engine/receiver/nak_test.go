@@ -146,7 +146,7 @@ func TestDoneForOthers(t *testing.T) {
 
 func TestDoneForUs(t *testing.T) {
 	t.Run("everything with gaps, also what was said before", func(t *testing.T) {
-		// v4-interop-scenarios.md 98: the sender has heard nothing in this pass.
+		// The sender has heard nothing in this pass.
 		w := newWorld(t)
 		l := w.receiveSections(3)
 		w.data(1, l, 0, 0)

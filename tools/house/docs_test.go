@@ -61,6 +61,17 @@ func TestProtocolPage(t *testing.T) {
 	}
 }
 
+// TestForeignPages checks that nothing cites a specification page that is not in the
+// repository.
+func TestForeignPages(t *testing.T) {
+	foreign := regexp.MustCompile(`\b(v[45]-[a-z-]+|x1-extension)\.md\b`)
+	eachText(t, func(path, text string) {
+		for _, name := range foreign.FindAllString(text, -1) {
+			t.Errorf("%s cites %s, which is not in the repository: cite docs/protocol.md", path, name)
+		}
+	})
+}
+
 // headings returns the section names of a page.
 func headings(t *testing.T, page string) (all []string) {
 	t.Helper()
