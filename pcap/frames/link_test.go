@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"uftp/pcap"
+	"uftp/wire"
 )
 
 func TestLinkTypes(t *testing.T) {
@@ -55,6 +56,16 @@ func TestLinkTypes(t *testing.T) {
 		}
 	}
 }
+
+// Package wire cannot be imported by super: its tests import this package.
+const (
+	_ = uint(uftpHead - wire.HeaderLen)
+	_ = uint(wire.HeaderLen - uftpHead)
+	_ = uint(uftpFileSeg - wire.FuncFileSeg)
+	_ = uint(wire.FuncFileSeg - uftpFileSeg)
+	_ = uint(uftpEncrypted - wire.FuncEncrypted)
+	_ = uint(wire.FuncEncrypted - uftpEncrypted)
+)
 
 // train makes the payload of a super-packet: n datagrams of size bytes from
 // sequence number seq on, the last one of last bytes.
