@@ -102,8 +102,8 @@ func TestGRTTRecount(t *testing.T) {
 	old := g.Measure(9 * time.Second)
 	g.NextPhase()
 	a, b := g.Measure(2*time.Second), g.Measure(0)
-	if b.RTT() != RTTFloor {
-		t.Errorf("a time of 0 counts as %v, want %v", b.RTT(), RTTFloor)
+	if b.rtt != RTTFloor {
+		t.Errorf("a time of 0 counts as %v, want %v", b.rtt, RTTFloor)
 	}
 	g.Recount()
 	g.Count(old)
@@ -111,7 +111,7 @@ func TestGRTTRecount(t *testing.T) {
 	g.Count(Sample{})
 	g.Update()
 	if g.Value() != RTTFloor {
-		t.Errorf("without the member that had %v the group has %v, want %v", a.RTT(), g.Value(), RTTFloor)
+		t.Errorf("without the member that had %v the group has %v, want %v", a.rtt, g.Value(), RTTFloor)
 	}
 }
 

@@ -41,9 +41,6 @@ func (g *GRTT) Measure(rtt time.Duration) Sample {
 	return s
 }
 
-// RTT returns the time that was measured, 0 for none.
-func (s Sample) RTT() time.Duration { return s.rtt }
-
 // Recount forgets the measurements of this phase. The caller then counts the samples of the
 // members that still matter with [GRTT.Count].
 func (g *GRTT) Recount() { g.largest = 0 }
