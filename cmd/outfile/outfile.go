@@ -106,7 +106,11 @@ func NewLines(path string, f *os.File) *Lines { return &Lines{f, !whole(path, f)
 
 // AppendLines opens a file for Lines; again is set for one that was open before.
 func AppendLines(path string, perm fs.FileMode, again bool) (*Lines, error) {
-	f, err := open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, !again)
+	openAppend := Append
+	if again {
+		openAppend = Reappend
+	}
+	f, err := openAppend(path, perm)
 	if err != nil {
 		return nil, err
 	}
