@@ -78,7 +78,7 @@ func BenchmarkTransfer(b *testing.B) {
 	}
 }
 
-// BenchmarkFiles sends many small files, one after the other as the protocol has it.
+// BenchmarkFiles sends many small files, one after the other as the protocol does.
 func BenchmarkFiles(b *testing.B) {
 	const count, size = 1000, 4096
 	dir := memoryDir(b)

@@ -70,7 +70,7 @@ const (
 const RecordMax = 32 + 28 + etherLen + ip6Len + udpLen + payloadMax + 3
 
 // Encoder makes the bytes of a capture: one head, then datagrams, with time stamps
-// in nanoseconds. IP and UDP headers are made anew, checksums and all. It keeps
+// in nanoseconds. It makes IP and UDP headers of its own, with checksums. It keeps
 // nothing, and appending to a slice that is long enough allocates nothing.
 type Encoder struct {
 	Format Format

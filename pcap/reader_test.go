@@ -278,7 +278,7 @@ func TestWhatIsNoCapture(t *testing.T) {
 }
 
 // TestEveryTruncation cuts both formats everywhere: what was whole is still
-// there, and a cut within a frame is told from an end.
+// there, and a cut within a frame is not taken for an end.
 func TestEveryTruncation(t *testing.T) {
 	frames := at0([]byte("one"), []byte("two"))
 	for name, b := range map[string][]byte{"classic": classic(t, layers.LinkTypeEthernet, frames), "pcapng": ng(t, frames)} {

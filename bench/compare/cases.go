@@ -24,7 +24,7 @@ type testCase struct {
 // smallBytes is the size of a file when there are many.
 const smallBytes = 4096
 
-// String is the case as it stands in the name of a benchmark.
+// String is the case in the form of a benchmark's name.
 func (c testCase) String() string {
 	s := fmt.Sprintf("block=%d/cipher=%s/receivers=%d/loss=%g", c.block, c.cipher, c.receivers, c.lossPct)
 	if c.files > 1 {

@@ -12,7 +12,7 @@ import (
 	"uftp/pcap"
 )
 
-// TestWriter writes every capture anew in both forms and reads it back; gopacket
+// TestWriter writes every capture again in both forms and reads it back. gopacket
 // reads it too and finds the checksums right.
 func TestWriter(t *testing.T) {
 	for name, b := range captures(t) {
@@ -47,7 +47,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// checkSums lets gopacket make the checksums anew and compares the frames.
+// checkSums lets gopacket compute the checksums and compares the frames.
 func checkSums(t *testing.T, name string, form pcap.Format, b []byte) {
 	t.Helper()
 	var src interface {

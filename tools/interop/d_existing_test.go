@@ -249,7 +249,7 @@ var existing = []scenario{
 	}},
 }
 
-// oldTree is what stands in the way at A, and what is sent on top of it.
+// oldTree makes the old entries at A and the sources that replace them.
 func (e *env) oldTree() {
 	e.t.Helper()
 	e.file("f1", 40_000)

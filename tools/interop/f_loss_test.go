@@ -137,7 +137,7 @@ var loss = []scenario{
 		e.result(uidA, "f", "lost")
 		e.got("f", e.A)
 		if e.OursTx {
-			e.log(r, "Transfer aborted by server") // ours tells whom it has lost
+			e.log(r, "Transfer aborted by server") // ours sends it to the lost receiver
 		} else {
 			e.log(r, "Transfer timed out")
 		}
@@ -160,7 +160,7 @@ var loss = []scenario{
 		c := e.capture(e.S)
 		code := 0
 		if e.OursTx {
-			code = 10 // nobody confirmed the session, so nobody is known to have the file
+			code = 10 // no receiver confirmed the session, so none is known to have the file
 		}
 		res := e.txCode(code, hA, "f")
 		e.want(strings.Contains(res.Stderr, "Couldn't get COMPLETE for group"), "the sender says that it missed the group's COMPLETE")
@@ -408,7 +408,7 @@ var loss = []scenario{
 	}},
 }
 
-// passes is how often the block numbers of FILESEG begin anew.
+// passes is how often the block numbers of FILESEG begin again.
 func (tr trace) passes() int {
 	n, last := 0, -1
 	for _, p := range tr {
@@ -421,7 +421,7 @@ func (tr trace) passes() int {
 	return n
 }
 
-// grtt is G as the first packet of a sender tells it.
+// grtt is G in the first packet of a sender.
 func (tr trace) grtt() time.Duration {
 	return time.Duration(wire.DecodeGRTT(tr[0].Payload[13]) * float64(time.Second))
 }

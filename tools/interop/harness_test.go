@@ -149,7 +149,7 @@ var programs = sync.OnceValues(func() (b binaries, err error) {
 	return b, nil
 })
 
-// labPool lends labs of three receivers and keeps what comes back.
+// labPool gives out labs of three receivers and keeps those that come back.
 type labPool struct {
 	mu   sync.Mutex
 	free []*netlab.Lab

@@ -243,7 +243,7 @@ var hard = []scenario{
 		}
 	}},
 	// The rate follows the receivers: two through a cable of 40 Mbit/s with a queue of
-	// 25 ms, and one that loses besides. Nothing says so to the sender but what is lost.
+	// 25 ms, and one that also loses datagrams. The sender learns of it only by the losses.
 	{id: "X13", side: ourSender, run: func(t *testing.T, e *env) {
 		const size = 20_000_000
 		e.file("f", size)

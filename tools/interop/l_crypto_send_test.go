@@ -52,7 +52,7 @@ var cryptSend = []scenario{
 		}
 		e.sealed(list)
 	}},
-	// What the README says about receivers that were told nothing about keys.
+	// What the README says about receivers without options about keys.
 	{id: "L3", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
 		e.rx(e.A)
@@ -61,7 +61,7 @@ var cryptSend = []scenario{
 			e.sealedOnce(line)
 		}
 	}},
-	// Single DES, which the receiver's library must be told to do.
+	// Single DES, which must be enabled in the receiver's library.
 	{id: "L4", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
 		conf := e.write(`openssl_conf = init
@@ -101,7 +101,7 @@ activate = 1
 		e.file("f", 20_000)
 		rx := e.rx(e.A, "-K", "ec:prime256v1")
 		var print []string
-		if !e.await(func() bool { // it says that it is ready before it tells its keys
+		if !e.await(func() bool { // it logs that it is ready before it logs its keys
 			print = regexp.MustCompile(`fingerprint ((?:[0-9A-F]{2}:){19}[0-9A-F]{2})`).FindStringSubmatch(rx.Stderr())
 			return print != nil
 		}, soon) {

@@ -213,7 +213,7 @@ var cryptRecv = []scenario{
 		p := e.start(e.A, e.dir, e.bin.path("uftpd", true), "-d", "-k", e.in("key0-0"), "-K", "rsa:512", "-D", e.dest(e.A))
 		e.want(e.end(p).Code == 3, "exit code 3 when a key file is there already")
 	}},
-	// Single DES, which the library of the stock sender must be told to do.
+	// Single DES, which must be enabled in the library of the stock sender.
 	{id: "M4", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
 		p := e.rx(e.A)

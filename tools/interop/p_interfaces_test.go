@@ -10,7 +10,7 @@ import (
 )
 
 // wired is what happens to the interfaces of hosts before and while our programs run. Each
-// has a lab of its own, since interfaces are made anew.
+// has a lab of its own, since the tests remove and make interfaces.
 var wired = []struct {
 	name string
 	run  func(t *testing.T, e *env)

@@ -432,7 +432,7 @@ func TestResetFreesPorts(t *testing.T) {
 				return err
 			}) != nil
 		}
-		// Looked up, not tried: whoever tries the port has it for a moment.
+		// We look the port up. To try it would be to occupy it for a moment.
 		listens := func() bool {
 			var text []byte
 			must(t, h.Do(func() error {

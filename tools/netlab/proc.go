@@ -131,7 +131,7 @@ func (p *Proc) WaitFor(timeout time.Duration) (Result, error) {
 	return p.Wait(ctx)
 }
 
-// WaitLog waits until text stands in the output (standard output or error).
+// WaitLog waits until text appears in the output (standard output or error).
 // It returns ErrNoLine after timeout, or as soon as the command has ended
 // without it.
 func (p *Proc) WaitLog(text string, timeout time.Duration) error {

@@ -217,7 +217,7 @@ func udp(t *testing.T, ns, addr string, port int) *net.UDPConn {
 	return c
 }
 
-// forceBuffer gives a socket a buffer for all that comes while nobody gets to read.
+// forceBuffer gives a socket a buffer for all datagrams that come before the next read.
 func forceBuffer(t *testing.T, c *net.UDPConn) {
 	t.Helper()
 	raw, err := c.SyscallConn()
@@ -292,8 +292,7 @@ func arrivals(c *net.UDPConn, n int, soon time.Duration) (got []arrival) {
 	}
 }
 
-// endMark begins a datagram that tells a reader of arrivalsToEnd that nothing of
-// interest comes any more. A number follows.
+// endMark begins the datagram at which a reader of arrivalsToEnd stops. A number follows.
 const endMark = "the end "
 
 // sayEnd sends end marks until all readers have ended, as a link may lose some.

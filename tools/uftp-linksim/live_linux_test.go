@@ -54,7 +54,7 @@ func TestGeo(t *testing.T) {
 		}
 		sayEnd(t, source, to(hub4, 7003), &reader)
 		arrived = append(arrived, len(got))
-		// Nobody is early: who is least late in either half shows the pace.
+		// No datagram is early, so the least late one of each half shows the pace.
 		if half := len(got) / 2; half > 0 {
 			late := [2]float64{math.Inf(1), math.Inf(1)}
 			for i, a := range got[:2*half] {

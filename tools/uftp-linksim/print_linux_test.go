@@ -14,7 +14,7 @@ func (f *fullDisk) Write([]byte) (int, error) {
 	return 0, errors.New("no space")
 }
 
-// Statistics that cannot be written are told once, and are an error.
+// Statistics that cannot be written are reported once, and are an error.
 func TestStatisticsFail(t *testing.T) {
 	disk := new(fullDisk)
 	var b bytes.Buffer

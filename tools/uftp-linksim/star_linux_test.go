@@ -145,7 +145,7 @@ func TestKindWithoutTun(t *testing.T) {
 		kindAny: {0, "2 namespaces with veth devices"},
 		kindTap: {5, tunDevice + ": no such file"},
 	} {
-		// A mount namespace of its own, so that nobody else misses the file.
+		// A mount namespace of its own, so that no other process misses the file.
 		out, err := exec.Command("unshare", "-m", "sh", "-c", `mount -t tmpfs none /dev/net && exec "$@"`, "sh",
 			filepath.Join(dir, "uftp-linksim"), "-n", prefix+"a,"+prefix+"b", "-k", kind, "-t", "300ms").CombinedOutput()
 		code := 0

@@ -12,7 +12,7 @@ import (
 	"uftp/pcap/frames"
 )
 
-// change writes a capture anew, each datagram through fn, which may return several.
+// change writes a capture again, each datagram through fn, which may return several.
 func change(t *testing.T, name string, fn func(d pcap.Datagram) []pcap.Datagram) string {
 	t.Helper()
 	in, err := os.Open(vectors + name + ".pcap")
@@ -125,7 +125,7 @@ func TestAnomalies(t *testing.T) {
 }
 
 // TestSuperPackets joins the blocks of a session as a sender's kernel does: they
-// are split, and the file comes out. What cannot be split is told.
+// are split, and the file comes out. Pieces that cannot be split are reported.
 func TestSuperPackets(t *testing.T) {
 	var train *pcap.Datagram
 	joined := change(t, "plain-1file", func(d pcap.Datagram) []pcap.Datagram {
@@ -163,7 +163,7 @@ func TestSuperPackets(t *testing.T) {
 		return []pcap.Datagram{d}
 	})
 	code, out, errs := replay(t, "inspect", "--summary", torn)
-	if code != 0 || !strings.Contains(errs, "packet 25 at offset ") || !strings.Contains(errs, "cannot be split") || !strings.Contains(out, "DONE_CONF 1") || !strings.Contains(out, "31 refused") || strings.Count(errs, "\n") != toldMax+1 {
+	if code != 0 || !strings.Contains(errs, "packet 25 at offset ") || !strings.Contains(errs, "cannot be split") || !strings.Contains(out, "DONE_CONF 1") || !strings.Contains(out, "31 refused") || strings.Count(errs, "\n") != reportedMax+1 {
 		t.Errorf("exit code %d, want the pieces refused and the rest shown\n%s%s", code, out, errs)
 	}
 }

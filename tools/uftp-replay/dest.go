@@ -23,7 +23,7 @@ type destCheck struct {
 	x     *stage
 	root  *os.Root
 	took  map[fileOf]bool   // the captured receiver completed it
-	last  map[string]fileOf // which of several files of one name stands there in the end
+	last  map[string]fileOf // which of several files of one name is the last one
 	now   *os.File
 	of    fileOf
 	name  string

@@ -51,8 +51,8 @@ func FuzzTool(f *testing.F) {
 	})
 }
 
-// TestEveryTruncation cuts a capture all over: no command may crash, and a cut is
-// told unless it is between two packets.
+// TestEveryTruncation cuts a capture at many places: no command may crash, and a cut is
+// reported unless it is between two packets.
 func TestEveryTruncation(t *testing.T) {
 	b, err := os.ReadFile(vectors + "plain-restart.pcap")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"uftp/wire"
 )
 
-// TestHandshakeDiffers takes parts of a captured handshake away and wants it told.
+// TestHandshakeDiffers removes parts of a captured handshake and wants the difference reported.
 func TestHandshakeDiffers(t *testing.T) {
 	const auth = "enc-aes128-gcm-sha256-ecdhecdsa-authenc-auth"
 	keys := append([]string{"--keylog", keyLog}, privateKeys(t)...)
@@ -109,7 +109,7 @@ func TestHandshakeText(t *testing.T) {
 	}
 }
 
-// TestKeyFiles wants several keys of a file read, and damage told.
+// TestKeyFiles wants several keys of a file read, and damage reported.
 func TestKeyFiles(t *testing.T) {
 	a, err := os.ReadFile(pems + "rsa512-server.pem")
 	if err != nil {

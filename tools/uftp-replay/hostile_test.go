@@ -56,8 +56,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// What is made of a capture can be read by nobody who cannot read the capture, or the
-// keys that opened it.
+// Files made from a capture can be read only by those who can read the capture and the keys
+// that opened it.
 func TestModesOfOutputs(t *testing.T) {
 	b, err := os.ReadFile(vectors + "plain-1file.pcap")
 	if err != nil {
@@ -96,7 +96,7 @@ func TestModesOfOutputs(t *testing.T) {
 	}
 }
 
-// A key log with a torn line opens what its other lines open, and the tear is told.
+// A key log with a torn line still opens sessions by its other lines, and the tear is reported.
 func TestTornKeyLog(t *testing.T) {
 	keys, err := os.ReadFile(keyLog)
 	if err != nil {

@@ -162,7 +162,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// TestLiveDiffers wants it told what a real receiver does in another way.
+// TestLiveDiffers wants the differences of a real receiver reported.
 func TestLiveDiffers(t *testing.T) {
 	lab := newLiveLab(t)
 	one := vectors + "plain-1file.pcap"

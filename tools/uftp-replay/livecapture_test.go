@@ -194,8 +194,8 @@ func (g *ground) extracted(capture, name string, keys []string) {
 	}
 }
 
-// TestLiveCapture captures sessions with the programs themselves, at both ends, and
-// does with the files what an engineer would do who gets them.
+// TestLiveCapture captures sessions with the programs themselves, at both ends, and works on
+// the files as an engineer would.
 func TestLiveCapture(t *testing.T) {
 	bin := buildCommands(t)
 	for _, x := range []struct {
@@ -255,7 +255,7 @@ func TestLiveCapture(t *testing.T) {
 					differs += name + ": " + out + errs
 				}
 			}
-			// Without --register-count: that the sender did not wait is nothing a capture tells.
+			// Without --register-count: a capture does not show that the sender did not wait.
 			if code, out, errs := replay(t, append(append([]string{"sender"}, keys...), g.joined("tx.pcapng"))...); code != 0 {
 				differs += out + errs
 			}

@@ -266,8 +266,8 @@ func (t *tool) mode(capture string) fs.FileMode {
 	return mode | 0o600
 }
 
-// toldMax is how many super-packets that cannot be split are reported one by one.
-const toldMax = 10
+// reportedMax is how many super-packets that cannot be split are reported one by one.
+const reportedMax = 10
 
 // read calls each for all messages of a capture. *d, if d is not nil, is the decoder.
 // Super-packets that cannot be split are reported to the user and to lost; damage of the
@@ -291,8 +291,8 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 	}
 	refused := 0
 	defer func() {
-		if refused > toldMax {
-			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", cli.Clean(name), refused-toldMax)
+		if refused > reportedMax {
+			fmt.Fprintf(t.err, "uftp-replay: %s: and %d more that cannot be split\n", cli.Clean(name), refused-reportedMax)
 		}
 	}()
 	for {
@@ -301,7 +301,7 @@ func (t *tool) read(name string, d **session.Decoder, each func(*session.Message
 		case err == io.EOF:
 			return nil
 		case errors.Is(err, frames.ErrSuper):
-			if refused++; refused <= toldMax {
+			if refused++; refused <= reportedMax {
 				fmt.Fprintln(t.err, cli.Clean(fmt.Sprintf("uftp-replay: %s: %v", name, err)))
 			}
 			if lost != nil {

@@ -332,7 +332,7 @@ func TestExtractOutside(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts a capture: what was whole is shown, the cut is told with its
+// TestTruncated cuts a capture: whole packets are shown, and the cut is reported with its
 // packet and offset.
 func TestTruncated(t *testing.T) {
 	b, err := os.ReadFile(vectors + "plain-1file.pcap")

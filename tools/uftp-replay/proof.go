@@ -123,7 +123,7 @@ func handshakeText(msg []byte, o *offer, p *proof, keys *keyRing, wrong error) s
 		text = fmt.Sprintf("random=%d bytes key_info=%s", len(r.Random), exchangeText(o, r.KeyInfo))
 		if p.whole {
 			text = fmt.Sprintf("random=%x key_info=%x", r.Random, r.KeyInfo)
-			if len(o.enc.ECDH) == 0 { // encrypted anew each time
+			if len(o.enc.ECDH) == 0 { // encrypted differently each time
 				premaster, _, _ := premasterOf(o, keys, r.KeyInfo)
 				text = fmt.Sprintf("random=%x premaster=%x", r.Random, premaster)
 			}

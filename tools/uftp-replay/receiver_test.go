@@ -87,7 +87,7 @@ func TestReceiverDiffers(t *testing.T) {
 	}
 }
 
-// TestReceiverCannot wants it told what is missing for a replay.
+// TestReceiverCannot wants a message that names what is missing for a replay.
 func TestReceiverCannot(t *testing.T) {
 	if out := want(t, 1, "receiver", vectors+"enc-rsa512-default.pcap"); !strings.Contains(out, "--keylog or --key is needed") {
 		t.Errorf("%s, want it told that keys are needed", out)

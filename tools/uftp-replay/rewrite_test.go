@@ -15,7 +15,7 @@ func TestRewrite(t *testing.T) {
 		why  string
 		args []string
 		says string
-		has  []string // texts in what inspect tells of the result
+		has  []string // texts in the output of inspect for the result
 		not  []string
 	}{
 		{"nothing to do", nil, "94 datagrams written, 0 dropped, 0 corrupted", []string{"48.4 % sent again"}, []string{"anomaly"}},

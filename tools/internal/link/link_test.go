@@ -40,7 +40,7 @@ func count(fates []Fate, c Cause) (n int) {
 	return n
 }
 
-// near tells whether got is within tolerance (a share) of want.
+// near reports whether got is within tolerance (a share) of want.
 func near(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance*want }
 
 func TestNothingImposed(t *testing.T) {
