@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"uftp/engine/store"
+	"uftp/cmd/lists"
 	"uftp/wire"
 )
 
@@ -250,7 +250,7 @@ func (r *Resolver) Hosts(p *[]ListedHost) func(string) error {
 			return r.hostFile(p, file, "destination list", "Hostlist")
 		}
 		for _, id := range SplitList(v) {
-			if err := r.addHost(p, store.ListEntry{Name: id}); err != nil {
+			if err := r.addHost(p, lists.ListEntry{Name: id}); err != nil {
 				return err
 			}
 		}
@@ -264,11 +264,11 @@ func (r *Resolver) Proxies(p *[]ListedHost) func(string) error {
 }
 
 func (r *Resolver) hostFile(p *[]ListedHost, file, what, list string) error {
-	entries, err := store.ReadHostList(file)
+	entries, err := lists.ReadHostList(file)
 	switch {
-	case errors.Is(err, store.ErrNameTooLong):
+	case errors.Is(err, lists.ErrNameTooLong):
 		return &Error{Text: list + ": name too long", Allowed: "at most 79 bytes"}
-	case errors.Is(err, store.ErrTooMany):
+	case errors.Is(err, lists.ErrTooMany):
 		return errTooManyHosts
 	case err != nil:
 		return Fail("Couldn't open %s %s: %s", what, file, ErrText(err))
@@ -281,10 +281,10 @@ func (r *Resolver) hostFile(p *[]ListedHost, file, what, list string) error {
 	return nil
 }
 
-var errTooManyHosts = &Error{Text: "Exceeded maximum destination count", Allowed: "at most " + strconv.Itoa(store.MaxHosts) + " hosts"}
+var errTooManyHosts = &Error{Text: "Exceeded maximum destination count", Allowed: "at most " + strconv.Itoa(lists.MaxHosts) + " hosts"}
 
-func (r *Resolver) addHost(p *[]ListedHost, e store.ListEntry) error {
-	if len(*p) >= store.MaxHosts {
+func (r *Resolver) addHost(p *[]ListedHost, e lists.ListEntry) error {
+	if len(*p) >= lists.MaxHosts {
 		return errTooManyHosts
 	}
 	uid, ok := r.HostUID(e.Name)

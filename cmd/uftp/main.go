@@ -12,12 +12,12 @@ import (
 
 	"uftp/cmd/cli"
 	"uftp/cmd/internal/report"
+	"uftp/cmd/lists"
 	"uftp/cmd/outfile"
 	"uftp/cmd/version"
 	"uftp/engine"
 	"uftp/engine/machine"
 	"uftp/engine/sender"
-	"uftp/engine/store"
 	"uftp/engine/tap"
 	"uftp/wire"
 )
@@ -293,13 +293,13 @@ func (out *outputs) exit(code int) int {
 
 // restartClient returns the record of a receiver, with the fingerprint from a list or an earlier restart
 // file, if any.
-func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
+func (o *options) restartClient(name string, uid wire.UID) lists.RestartClient {
 	for _, c := range o.resume.Clients {
 		if c.UID == uid && !c.IsProxy {
 			return c
 		}
 	}
-	rec := store.RestartClient{Name: name, UID: uid}
+	rec := lists.RestartClient{Name: name, UID: uid}
 	if pin, ok := o.pins[uid]; ok {
 		rec.HasFingerprint = true
 		copy(rec.Fingerprint[:], pin[:])
@@ -310,7 +310,7 @@ func (o *options) restartClient(name string, uid wire.UID) store.RestartClient {
 // writeRestart leaves a restart file for the receivers that did not get
 // everything (docs/protocol.md, "Restart file").
 func (o *options) writeRestart(out *outputs, res *engine.SendResult, cfg *engine.SendConfig) {
-	x := store.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
+	x := lists.SendRestart{Group: res.Group, Instance: res.Instance, Operands: cfg.Walk.Operands}
 	for i, c := range res.Clients {
 		if !c.Proxy && (res.States[i].Failed() || slices.Contains(res.Lacking, i)) {
 			x.Clients = append(x.Clients, o.restartClient(c.Name, c.UID))
@@ -319,7 +319,7 @@ func (o *options) writeRestart(out *outputs, res *engine.SendResult, cfg *engine
 	if len(x.Clients) == 0 {
 		return
 	}
-	name := store.RestartName(res.Group)
+	name := lists.RestartName(res.Group)
 	in := report.Where{Session: true, Group: res.Group, Instance: res.Instance}
 	if err := x.WriteFile(name); err != nil {
 		out.all.Fail(cli.ExitUsage, "restart file "+name, err)

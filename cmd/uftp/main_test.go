@@ -15,9 +15,9 @@ import (
 
 	"uftp/cmd/cli"
 	"uftp/cmd/internal/cmdtest"
+	"uftp/cmd/lists"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
-	"uftp/engine/store"
 	"uftp/wire"
 )
 
@@ -171,7 +171,7 @@ func TestRestartClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := parsed(t, "-H @"+list+" f")
-	o.resume.Clients = []store.RestartClient{{Name: "kept", UID: 4, HasFingerprint: true}}
+	o.resume.Clients = []lists.RestartClient{{Name: "kept", UID: 4, HasFingerprint: true}}
 	for uid, want := range map[wire.UID]bool{1: true, 2: false, 3: false, 4: true, 5: false, 6: true} {
 		c := o.restartClient("n", uid)
 		if c.HasFingerprint != want || (uid == 1 || uid == 6) && (c.Fingerprint[0] != 0xab || c.Fingerprint[19] != 1 || c.Fingerprint[20] != 0) {
@@ -188,7 +188,7 @@ func TestResumeBehindList(t *testing.T) {
 	if err := os.WriteFile(list, []byte("other\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	x := store.SendRestart{Group: 7, Operands: []string{"f"}, Clients: []store.RestartClient{{Name: "n", UID: 1}}}
+	x := lists.SendRestart{Group: 7, Operands: []string{"f"}, Clients: []lists.RestartClient{{Name: "n", UID: 1}}}
 	if err := x.WriteFile(file); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"uftp/cmd/cli"
+	"uftp/cmd/lists"
 	"uftp/cmd/version"
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
@@ -18,7 +19,6 @@ import (
 	"uftp/engine"
 	"uftp/engine/netio"
 	"uftp/engine/sender"
-	"uftp/engine/store"
 	"uftp/wire"
 )
 
@@ -45,7 +45,7 @@ type options struct {
 	proxyLists    int
 	restart       bool // -f
 	restartName   string
-	resume        store.SendRestart
+	resume        lists.SendRestart
 	registerCount int
 	registerQuiet time.Duration
 	registerWait  time.Duration
@@ -320,8 +320,8 @@ func (o *options) parse(cmd *cli.Command, args []string) error {
 	if len(operands) > 0 {
 		o.resolver.Warnings = append(o.resolver.Warnings, "Warning: ignoring paths specified on command line")
 	}
-	if len(o.operands) > store.MaxOperands {
-		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), store.MaxOperands)
+	if len(o.operands) > lists.MaxOperands {
+		return cli.Fail("Exceeded maximum file count: %d operands (allowed: at most %d)", len(o.operands), lists.MaxOperands)
 	}
 	if o.rateAuto.On && o.txWeight > 0 {
 		return &cli.Error{Text: "Error: -W needs a fixed rate, not -R auto", Allowed: "-W with a fixed rate"}
@@ -485,10 +485,10 @@ func (o *options) setFileList(v string) error {
 		return cli.Fail("Can't specify both -i and -F")
 	}
 	o.fileLists++
-	list, err := store.ReadList(v, store.MaxOperands)
+	list, err := lists.ReadList(v, lists.MaxOperands)
 	switch {
-	case errors.Is(err, store.ErrTooMany):
-		return &cli.Error{Text: "Exceeded maximum file count", Allowed: fmt.Sprintf("at most %d", store.MaxOperands)}
+	case errors.Is(err, lists.ErrTooMany):
+		return &cli.Error{Text: "Exceeded maximum file count", Allowed: fmt.Sprintf("at most %d", lists.MaxOperands)}
 	case err != nil:
 		return cli.Fail("Couldn't open file list %s: %s", v, cli.ErrText(err))
 	}
@@ -497,10 +497,10 @@ func (o *options) setFileList(v string) error {
 }
 
 func (o *options) setExclude(v string) error {
-	list, err := store.ReadList(v, store.MaxExclude)
+	list, err := lists.ReadList(v, lists.MaxExclude)
 	switch {
-	case errors.Is(err, store.ErrTooMany), err == nil && len(o.exclude)+len(list) > store.MaxExclude:
-		return &cli.Error{Text: "Exceeded maximum exclude file count", Allowed: fmt.Sprintf("at most %d", store.MaxExclude)}
+	case errors.Is(err, lists.ErrTooMany), err == nil && len(o.exclude)+len(list) > lists.MaxExclude:
+		return &cli.Error{Text: "Exceeded maximum exclude file count", Allowed: fmt.Sprintf("at most %d", lists.MaxExclude)}
 	case err != nil:
 		return cli.Fail("Couldn't open exclude list %s: %s", v, cli.ErrText(err))
 	}
@@ -531,7 +531,7 @@ func (o *options) setResume(v string) error {
 	case o.restartName != "":
 		return cli.Fail("Can't specify -F twice")
 	}
-	x, err := store.ReadSendRestart(v)
+	x, err := lists.ReadSendRestart(v)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {

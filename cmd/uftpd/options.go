@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"uftp/cmd/cli"
+	"uftp/cmd/lists"
 	"uftp/cmd/version"
 	"uftp/crypto/aead"
 	"uftp/crypto/identity"
@@ -528,7 +529,7 @@ func (o *options) guardRSA() bool {
 // setServers reads lines of UID|ADDRESS[|FINGERPRINT]. Unlike the stock daemon it refuses a text that
 // is no fingerprint.
 func (o *options) setServers(v string) error {
-	lines, err := store.ReadHostList(v)
+	lines, err := lists.ReadHostList(v)
 	if err != nil {
 		return cli.Fail("Couldn't open server list %s: %s", v, cli.ErrText(err))
 	}

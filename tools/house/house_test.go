@@ -38,6 +38,7 @@ var floor = map[string]int{
 	"uftp/cmd/version":      6,
 	"uftp/cmd/cli":          7,
 	"uftp/cmd/outfile":      7,
+	"uftp/cmd/lists":        7,
 }
 
 // height returns the floor of a package. Commands and tools are not listed: they stand on top.

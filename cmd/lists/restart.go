@@ -1,4 +1,4 @@
-package store
+package lists
 
 import (
 	"bufio"
@@ -23,7 +23,12 @@ const (
 	maxInstance      = 255
 )
 
-// Errors of a restart file, with the texts of the stock sender.
+// stockError is a text of the stock sender.
+type stockError string
+
+func (e stockError) Error() string { return string(e) }
+
+// Errors of a restart file.
 const (
 	ErrRestartHeader   = stockError("Failed to read header from restart file")
 	ErrRestartFiles    = stockError("Too many files listed in restart file")
@@ -84,7 +89,7 @@ func readSendRestart(r io.Reader) (x SendRestart, err error) {
 		if err := readWhole(r, b[:]); err != nil {
 			return x, fmt.Errorf("%w: %w", ErrRestartName, err)
 		}
-		x.Operands = append(x.Operands, field(b[:maxPathLen]))
+		x.Operands = append(x.Operands, field(b[:wire.MaxNameLen-1]))
 	}
 	for {
 		p := b[:restartClientLen]
