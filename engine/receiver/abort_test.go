@@ -250,7 +250,7 @@ func TestForgedSequenceDoesNotBlind(t *testing.T) {
 		w.data(1, &q.Layout, 0, b)
 	}
 	// 7 blocks; then the late packet begins a new run, the 16th of which counts.
-	if n := w.session().file.missing.Count(); n != 7+resyncAfter-2 {
+	if n := w.missing(); n != 7+resyncAfter-2 {
 		t.Fatalf("%d of 100 blocks lost, want %d", n, 7+resyncAfter-2)
 	}
 }

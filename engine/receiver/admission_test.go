@@ -35,7 +35,7 @@ func TestOneHostCannotTakeAllSlots(t *testing.T) {
 		t.Fatalf("a sender from elsewhere is refused: %q", d)
 	}
 	w.wantRegister("it gets a slot")
-	if w.r.find(1, 0) != nil || w.r.find(2, 0) == nil {
+	if w.has(1) || !w.has(2) {
 		t.Error("the oldest session must have gone, and only that")
 	}
 	if e := event[SessionEnded](w, "the host hears of it"); e.Session.Group != 1 || e.OK {
@@ -66,7 +66,7 @@ func (w *world) stores() {
 // to where step brings it.
 func (w *world) fill(n int, first uint32, step func()) {
 	w.t.Helper()
-	for i := uint32(0); w.r.sessions < len(w.r.slots); i++ {
+	for i := uint32(0); w.live() < len(w.r.slots); i++ {
 		if d := w.announceFrom(n, first+i); d != machine.DropNone {
 			w.t.Fatalf("session %d of host %d: %q", i, n, d)
 		}
@@ -128,10 +128,10 @@ func TestPromisesTakeNoSlots(t *testing.T) {
 				if d := w.announceFrom(2, 500); d != machine.DropNone {
 					t.Fatalf("a sender from elsewhere is refused: %q", d)
 				}
-				if w.r.find(1, 0) != nil {
+				if w.has(1) {
 					t.Error("the oldest of the network with the most must have gone")
 				}
-				if n := w.r.sessions; n != 8 {
+				if n := w.live(); n != 8 {
 					t.Errorf("%d sessions, want 8: one goes, one comes", n)
 				}
 				if d := w.announceFrom(2, 501); d != machine.DropLimit {
@@ -181,7 +181,7 @@ func TestOneSessionThatWaitsKeepsItsSlot(t *testing.T) {
 			w.announceFrom(1, uint32(10+i))
 			w.regConf(us)
 		}
-		for i := 0; w.r.sessions < 8; i++ {
+		for i := 0; w.live() < 8; i++ {
 			w.announceFrom(10+i, uint32(100+i))
 		}
 		for i := range 100 {
@@ -190,7 +190,7 @@ func TestOneSessionThatWaitsKeepsItsSlot(t *testing.T) {
 				t.Fatalf("one host waits in %d sessions: stranger %d: %q", c.waiting, i, d)
 			}
 		}
-		if w.r.find(1, 0) == nil {
+		if !w.has(1) {
 			t.Error("the session that stores blocks is gone")
 		}
 		w.r.Stop(w.now)
@@ -236,14 +236,14 @@ func TestOneBlockIsNoDeed(t *testing.T) {
 	if d := w.announceFrom(2, 500); d != machine.DropNone {
 		t.Fatalf("three are silent: %q", d)
 	}
-	if w.r.find(2, 0) != nil || w.r.find(1, 0) == nil {
+	if w.has(2) || !w.has(1) {
 		t.Error("the oldest of the silent ones must go, and the other stay")
 	}
 	// One that stores again is no longer one that waits.
 	w.from = addrOf("10.88.0.1:40000")
 	for _, g := range []uint32{3, 4} {
 		w.group = g
-		w.data(1, &w.session().file.req.Layout, 0, 1)
+		w.data(1, w.layout(), 0, 1)
 	}
 	if d := w.announceFrom(3, 600); d != machine.DropLimit {
 		t.Fatalf("all but one store: %q", d)
@@ -323,7 +323,7 @@ func TestOneNetworkCannotTakeAllSlots(t *testing.T) {
 			if d := w.announceAt(c.comes, 500); (d == machine.DropNone) != c.room {
 				t.Fatalf("verdict %q, want room %v", d, c.room)
 			}
-			if c.leaves != 0 && w.r.find(c.leaves, 0) != nil {
+			if c.leaves != 0 && w.has(c.leaves) {
 				t.Errorf("session %d must have gone", c.leaves)
 			}
 		})

@@ -212,7 +212,7 @@ func TestManySessions(t *testing.T) {
 	for b := range 3 {
 		for i := range 100 {
 			w.group = uint32(i + 1)
-			if v := w.data(uint16(i+1), &w.session().file.req.Layout, 0, b); v.Store.Data == nil {
+			if v := w.data(uint16(i+1), w.layout(), 0, b); v.Store.Data == nil {
 				t.Fatalf("block %d of session %d: %v", b, i, v.Drop)
 			}
 		}
@@ -310,7 +310,7 @@ func TestJoinAndLeave(t *testing.T) {
 		w.wantAbort("Error joining multicast group: no", "first")
 		w.wantAbort("Error joining multicast group: no", "second")
 		noEvent[Leave](w, "we are not a member")
-		if w.r.sessions != 0 {
+		if w.live() != 0 {
 			t.Fatal("a session is left")
 		}
 	})
@@ -320,7 +320,7 @@ func TestRestartSupersedes(t *testing.T) {
 	start := func(w *world) {
 		w.toMidGroup()
 		w.toReceiving(1, 10000)
-		w.data(1, &w.session().file.req.Layout, 0, 3)
+		w.data(1, w.layout(), 0, 3)
 		w.instance, w.seq = 1, 0
 		w.from = netip.AddrPortFrom(senderAddr.Addr(), 50000)
 		w.announce(func(a *wire.Announce) { a.Private = netip.MustParseAddr("230.5.5.77") })

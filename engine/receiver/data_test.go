@@ -11,7 +11,7 @@ import (
 // segments returns n datagrams of file 1, one for each block.
 func segments(w *world, n, blockSize int) [][]byte {
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncFileSeg, Src: them, Group: w.group, GRTT: w.grtt}
-	l := &w.session().file.req.Layout
+	l := w.layout()
 	var list [][]byte
 	for i := range n {
 		s, b := l.Section(i)

@@ -335,7 +335,7 @@ func TestBlocksOutOfRange(t *testing.T) {
 	}
 	seg(2, 0, 1, 1000)
 	w.wantDrop(machine.DropFile, "another file")
-	if n := w.session().file.missing.Count(); n != q.Layout.Blocks-2 {
+	if n := w.missing(); n != q.Layout.Blocks-2 {
 		t.Fatalf("%d blocks missing", n)
 	}
 }

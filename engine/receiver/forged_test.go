@@ -91,8 +91,8 @@ func TestAckOfItsOwnKeys(t *testing.T) {
 func TestForgedKeyInfoAndLostRegister(t *testing.T) {
 	for _, c := range []struct {
 		hosts wire.UIDList
-		sent  bool
-	}{{nil, true}, {uids(other, us), true}, {uids(other), false}} {
+		after time.Duration // in GRTT; 0 = never
+	}{{nil, 24}, {uids(other, us), 4}, {uids(other), 0}} {
 		w := newSecureWorld(t, gcm, true)
 		w.announceSealed()
 		w.joined("")
@@ -107,11 +107,14 @@ func TestForgedKeyInfoAndLostRegister(t *testing.T) {
 		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
 		w.announceSealed(func(a *wire.Announce) { a.Hosts = c.hosts })
 		w.wantSilence("not at once")
-		w.advance(300 * time.Millisecond)
-		if !c.sent {
+		if c.after == 0 {
+			w.advance(300 * time.Millisecond)
 			w.wantSilence("others are asked")
 			continue
 		}
+		w.advance(c.after*w.roundTrip() - time.Millisecond)
+		w.wantSilence("not before its time")
+		w.advance(time.Millisecond)
 		w.far.peer.Wipe()
 		w.wantRegisterSealed("again")
 		w.wantSilence("once")

@@ -404,6 +404,16 @@ func (w *world) closed(errText string) {
 
 func (w *world) session() *session { return w.r.find(w.group, w.instance) }
 
+// What tests ask about the inside: sessions that are live, whether one of the group is (its
+// first instance), blocks that are reserved; of the current session the layout of the file, its
+// missing blocks and the GRTT in use.
+func (w *world) live() int                { return w.r.sessions }
+func (w *world) has(group uint32) bool    { return w.r.find(group, 0) != nil }
+func (w *world) reserved() int64          { return w.r.blocks }
+func (w *world) layout() *block.Layout    { return &w.session().file.req.Layout }
+func (w *world) missing() int             { return w.session().file.missing.Count() }
+func (w *world) roundTrip() time.Duration { return w.session().grtt }
+
 func (w *world) wantPhase(p Phase) {
 	w.t.Helper()
 	got := Free

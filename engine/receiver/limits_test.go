@@ -44,7 +44,7 @@ func TestPromisesAreShortLived(t *testing.T) {
 		{"a file has a block", func(w *world) {
 			w.toMidGroup()
 			open(w)
-			w.data(1, &w.session().file.req.Layout, 0, 0)
+			w.data(1, w.layout(), 0, 0)
 		}, timeoutMax, EndTimeout},
 		{"between files with blocks", func(w *world) { w.toMidGroup(); oneBlock(w) }, timeoutMax, EndTimeout},
 	} {
@@ -60,8 +60,8 @@ func TestPromisesAreShortLived(t *testing.T) {
 			}
 			w.advance(1)
 			w.wantEnded(c.why == EndUnconfirmed, c.why)
-			if w.r.sessions != 0 || w.r.blocks != 0 {
-				t.Errorf("%d slots, %d blocks are taken still", w.r.sessions, w.r.blocks)
+			if w.live() != 0 || w.reserved() != 0 {
+				t.Errorf("%d slots, %d blocks are taken still", w.live(), w.reserved())
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func TestLongSettle(t *testing.T) {
 	w.advance(patience - 1)
 	w.wantPhase(Completing)
 	w.forget()
-	w.advance(4*w.session().grtt + 1) // it is looked at when COMPLETE would be repeated
+	w.advance(4*w.roundTrip() + 1) // it is looked at when COMPLETE would be repeated
 	w.wantEnded(true, EndUnconfirmed)
 }
 
@@ -178,8 +178,8 @@ func TestMemoryGoesToWhoSends(t *testing.T) {
 	for i := range uint32(blocksMax / n) {
 		hold(i+1, n)
 	}
-	if w.r.blocks != blocksMax {
-		t.Fatalf("%d blocks are reserved, want all", w.r.blocks)
+	if w.reserved() != blocksMax {
+		t.Fatalf("%d blocks are reserved, want all", w.reserved())
 	}
 	w.group = 1
 	w.session().file.stored = true
@@ -194,8 +194,8 @@ func TestMemoryGoesToWhoSends(t *testing.T) {
 	if e := event[SessionEnded](w, "one of the larger goes"); e.Reason != EndEvicted || e.Session.Group != 2 {
 		t.Fatalf("%+v", e)
 	}
-	if w.r.blocks != blocksMax-1 {
-		t.Fatalf("%d blocks are reserved, want one less than all", w.r.blocks)
+	if w.reserved() != blocksMax-1 {
+		t.Fatalf("%d blocks are reserved, want one less than all", w.reserved())
 	}
 }
 
@@ -248,8 +248,8 @@ func TestRejectedFilesReserveNothing(t *testing.T) {
 		w.opened(Opened{Action: Complete, Status: wire.StatusRejected, Text: "Not enough disk space"})
 		w.wantComplete(id+1, wire.StatusRejected, "the disk is too small")
 	}
-	if w.r.blocks != 0 {
-		t.Errorf("%d blocks are reserved for files that nobody receives", w.r.blocks)
+	if w.reserved() != 0 {
+		t.Errorf("%d blocks are reserved for files that nobody receives", w.reserved())
 	}
 	w.toReceiving(99, 3000)
 }

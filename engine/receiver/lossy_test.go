@@ -12,7 +12,7 @@ import (
 )
 
 // TestLossyConversation lets a sender that keeps the rules of docs/protocol.md, "Data phase",
-// section 7.2 talk to one receiver over links that lose. Every file must get
+// talk to one receiver over links that lose. Every file must get
 // through, and the receiver must not say more than it may.
 func TestLossyConversation(t *testing.T) {
 	for _, c := range []struct {

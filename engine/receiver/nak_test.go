@@ -336,7 +336,7 @@ func TestResumed(t *testing.T) {
 		w.toMidGroup()
 		w.fileInfo(1, 10000)
 		w.opened(Opened{Action: Receive, Partial: true, Missing: missing(9, 4)})
-		if n := w.session().file.missing.Count(); n != 10 {
+		if n := w.missing(); n != 10 {
 			t.Fatalf("%d blocks missing, want all", n)
 		}
 	})

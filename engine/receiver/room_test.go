@@ -28,7 +28,7 @@ func TestNoRoom(t *testing.T) {
 	w.wantPhase(Receiving)
 	w.forget()
 	w.done(1, 0, us)
-	w.advance(2 * w.session().grtt)
+	w.advance(2 * w.roundTrip())
 	w.wantStatus(0, "fe03", "what was refused is asked for")
 	w.r.NoRoom(false)
 	for b := 1; b < 10; b++ {

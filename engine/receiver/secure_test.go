@@ -341,19 +341,19 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 	w.grtt = code100ms
 	w.keyInfo()
 	w.wantKeyInfoAck("keys")
-	if g := w.session().grtt; g < 100*time.Millisecond {
+	if g := w.roundTrip(); g < 100*time.Millisecond {
 		t.Fatalf("GRTT %v: KEYINFO carries the first one that was measured", g)
 	}
 	before := w.session().win
 	w.seq, w.grtt = 30000, code10ms
 	w.announceSealed()
 	w.keyInfo()
-	if w.session().win != before || w.session().grtt < 100*time.Millisecond {
+	if w.session().win != before || w.roundTrip() < 100*time.Millisecond {
 		t.Fatal("ANNOUNCE and KEYINFO in clear moved the window or the GRTT")
 	}
 	w.grtt = code500ms
 	w.announceSealed()
-	if w.session().win != before || w.session().grtt < 500*time.Millisecond {
+	if w.session().win != before || w.roundTrip() < 500*time.Millisecond {
 		t.Fatal("until a packet has proved the keys only ANNOUNCE can say that GRTT has grown")
 	}
 	w.forget()
@@ -362,7 +362,7 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 	w.wantDrop(machine.DropNone, "the window begins with what is authentic")
 	w.grtt = code500ms
 	w.announceSealed()
-	if w.session().grtt > 120*time.Millisecond {
+	if w.roundTrip() > 120*time.Millisecond {
 		t.Fatal("ANNOUNCE moved the GRTT when the keys were proved")
 	}
 	w.from = addrOf("10.88.0.66:40000")
@@ -525,14 +525,14 @@ func TestForgedAnnounce(t *testing.T) {
 		bad[i] ^= 1
 		w.now = w.now.Add(time.Second) // for the answers and the work
 		w.raw(bad)
-		if w.r.sessions != 0 {
+		if w.live() != 0 {
 			t.Fatalf("taken with a bit flipped in byte %d", i)
 		}
 	}
 	for n := range pkt {
 		w.now = w.now.Add(time.Second)
 		w.raw(pkt[:n])
-		if w.r.sessions != 0 {
+		if w.live() != 0 {
 			t.Fatalf("taken though cut to %d bytes", n)
 		}
 	}

@@ -61,8 +61,8 @@ func TestWholeSession(t *testing.T) {
 		t.Fatalf("left %v", e.Group)
 	}
 	w.wantSilence("at the end")
-	if w.r.sessions != 0 || w.r.blocks != 0 || len(w.r.index) != 0 {
-		t.Fatalf("left behind: %d sessions, %d blocks, %d keys", w.r.sessions, w.r.blocks, len(w.r.index))
+	if w.live() != 0 || w.reserved() != 0 || len(w.r.index) != 0 {
+		t.Fatalf("left behind: %d sessions, %d blocks, %d keys", w.live(), w.reserved(), len(w.r.index))
 	}
 }
 
@@ -201,7 +201,7 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.forget()
 	w.done(0, 0, us)
 	e := event[Settle](w, "the host is asked")
-	w.advance(10 * w.session().grtt)
+	w.advance(10 * w.roundTrip())
 	w.done(0, 0, us)
 	w.wantSilence("while the host is at it")
 	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
@@ -210,7 +210,7 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.r.Settled(w.now, e.Session.SessionID, e.Number, "")
 	w.poll()
 	w.wantSilence("one answer is enough")
-	w.advance(4 * w.session().grtt)
+	w.advance(4 * w.roundTrip())
 	w.wantComplete(0, wire.StatusNormal, "repeated as ever")
 	w.forget()
 	w.doneConf(us)

@@ -171,7 +171,7 @@ func TestGRTTChange(t *testing.T) {
 		w.advance(900 * time.Millisecond)
 		w.src, w.grtt = other, code10ms
 		w.regConf(us)
-		if w.session().grtt < 500*time.Millisecond {
+		if w.roundTrip() < 500*time.Millisecond {
 			t.Fatal("a stranger changed GRTT")
 		}
 		start := w.session().start[idleTimer]
@@ -206,15 +206,15 @@ func TestGRTTChange(t *testing.T) {
 	t.Run("1 ms does not count", func(t *testing.T) {
 		w := newWorld(t)
 		w.toMidGroup()
-		g := w.session().grtt
+		g := w.roundTrip()
 		w.grtt = code10ms + 1 // 11.4 ms
 		w.done(1, 0, other)
-		if w.session().grtt != g {
-			t.Fatalf("GRTT went from %v to %v", g, w.session().grtt)
+		if w.roundTrip() != g {
+			t.Fatalf("GRTT went from %v to %v", g, w.roundTrip())
 		}
 		w.grtt = code10ms + 2 // 12.3 ms
 		w.done(1, 0, other)
-		if w.session().grtt == g {
+		if w.roundTrip() == g {
 			t.Fatalf("GRTT stayed at %v", g)
 		}
 	})
@@ -274,9 +274,9 @@ func TestGRTTMovesTheTimeout(t *testing.T) {
 		if phase == MidGroup {
 			started = w.now // there any message is one
 		}
-		want := 20 * w.session().grtt
+		want := 20 * w.roundTrip()
 		if want < 10*time.Second {
-			t.Fatalf("%v: the GRTT is %v", phase, w.session().grtt)
+			t.Fatalf("%v: the GRTT is %v", phase, w.roundTrip())
 		}
 		w.advance(started.Add(want).Sub(w.now) - 1)
 		if w.session() == nil {

@@ -14,7 +14,7 @@ func (w *world) sealedSeg(i int) []byte {
 	w.t.Helper()
 	h := wire.Header{Version: wire.Version4, Func: wire.FuncFileSeg, Seq: w.seq, Src: them, Group: w.group, Instance: w.instance, GRTT: w.grtt}
 	w.seq++
-	x := wire.FileSeg{FileID: 1, Block: uint16(i), Data: make([]byte, w.session().file.req.Layout.Len(i))}
+	x := wire.FileSeg{FileID: 1, Block: uint16(i), Data: make([]byte, w.layout().Len(i))}
 	return w.packet(h, x.Append(nil))
 }
 
