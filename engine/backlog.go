@@ -97,7 +97,7 @@ func (b *backlog) look(now clock.Time, held int, pos uint64, patience time.Durat
 }
 
 // newReader returns the first stage of a receiver.
-func newReader(w wall, conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *mailbox[machine.Event], tap *tap.Lane, quit <-chan struct{}) *reader {
+func newReader(w wall, conn netio.Conn, hand, aside *ring.Hand[rxSlot], notes *ring.Mailbox[machine.Event], tap *tap.Lane, quit <-chan struct{}) *reader {
 	wake := make(chan struct{}, 1)
 	hand.SetWake(wake)
 	aside.SetWake(wake)

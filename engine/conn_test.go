@@ -350,19 +350,19 @@ func TestOneInterfaceGone(t *testing.T) {
 // never reach the disk.
 func TestNoCheckpointAfterFailedWrite(t *testing.T) {
 	in := ring.New[rxSlot](2, nil, 1, 1, 1)
-	wk := &worker{box: newMailbox[request](make(chan struct{}, 1))}
+	wk := &worker{box: ring.NewMailbox[request](make(chan struct{}, 1))}
 	w := writer{
-		hand: in.Hand(2, 0), requests: newMailbox[fenced](make(chan struct{}, 1)), answers: newMailbox[answer](make(chan struct{}, 1)),
+		hand: in.Hand(2, 0), requests: ring.NewMailbox[fenced](make(chan struct{}, 1)), answers: ring.NewMailbox[answer](make(chan struct{}, 1)),
 	}
 	good, bad := &openFile{ref: 1}, &openFile{ref: 2, broken: errors.New("disk full")}
 	for _, f := range []*openFile{good, bad} {
 		w.queue = append(w.queue, fenced{to: wk, req: request{ev: receiver.Checkpoint{Ref: f.ref}, file: f}})
 	}
 	w.pass()
-	if got := wk.box.take(); len(got) != 1 || got[0].file != good {
+	if got := wk.box.Take(); len(got) != 1 || got[0].file != good {
 		t.Errorf("the worker got %d requests, want that of the sound file", len(got))
 	}
-	if got := w.answers.take(); len(got) != 1 || got[0].kind != answerCheckpointed || got[0].ref != 2 {
+	if got := w.answers.Take(); len(got) != 1 || got[0].kind != answerCheckpointed || got[0].ref != 2 {
 		t.Errorf("answers %+v, want the other one answered at once", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"uftp/engine/block"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
+	"uftp/engine/ring"
 	"uftp/engine/store"
 )
 
@@ -18,7 +19,7 @@ import (
 // making durable, moving. One after the other, because a restarted session reads
 // what the one before it has written. It ends when the core closes its quit.
 type worker struct {
-	box      *mailbox[request]
+	box      *ring.Mailbox[request]
 	wake     chan struct{}
 	quit     chan struct{}
 	sessions int           // not ended; the core's
@@ -60,17 +61,17 @@ type answer struct {
 }
 
 // newWorker starts a worker.
-func newWorker(clock wall, sink *store.Sink, answers *mailbox[answer], hold func(), wg *sync.WaitGroup) *worker {
+func newWorker(clock wall, sink *store.Sink, answers *ring.Mailbox[answer], hold func(), wg *sync.WaitGroup) *worker {
 	w := &worker{wake: make(chan struct{}, 1), quit: make(chan struct{})}
-	w.box = newMailbox[request](w.wake)
+	w.box = ring.NewMailbox[request](w.wake)
 	wg.Go(func() { w.run(&clock, sink, answers, hold) })
 	return w
 }
 
-func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer], hold func()) {
+func (w *worker) run(clock *wall, sink *store.Sink, answers *ring.Mailbox[answer], hold func()) {
 	sessions := map[receiver.SessionID]*store.Session{}
 	for {
-		reqs := w.box.take()
+		reqs := w.box.Take()
 		for i := range reqs {
 			if hold != nil {
 				hold()
@@ -78,7 +79,7 @@ func (w *worker) run(clock *wall, sink *store.Sink, answers *mailbox[answer], ho
 			if over(w.quit) { // perhaps long ago
 				return
 			}
-			answers.put(carryOut(clock, sink, sessions, &reqs[i]))
+			answers.Put(carryOut(clock, sink, sessions, &reqs[i]))
 		}
 		if len(reqs) > 0 {
 			continue
@@ -225,7 +226,7 @@ func lateMove(l *store.LateMove) []machine.Event {
 const retryEvery = time.Minute
 
 // retryLoop tries again to move what could not be moved.
-func retryLoop(sink *store.Sink, notes *mailbox[machine.Event], quit <-chan struct{}) {
+func retryLoop(sink *store.Sink, notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		select {
 		case <-time.After(retryEvery):
@@ -234,7 +235,7 @@ func retryLoop(sink *store.Sink, notes *mailbox[machine.Event], quit <-chan stru
 		}
 		for _, l := range sink.RetryMoves() {
 			for _, ev := range lateMove(&l) {
-				notes.put(ev)
+				notes.Put(ev)
 			}
 		}
 	}
@@ -244,10 +245,10 @@ func retryLoop(sink *store.Sink, notes *mailbox[machine.Event], quit <-chan stru
 const expireEvery = time.Hour
 
 // expireLoop removes what interrupted sessions left for longer than age.
-func expireLoop(sink *store.Sink, age time.Duration, notes *mailbox[machine.Event], quit <-chan struct{}) {
+func expireLoop(sink *store.Sink, age time.Duration, notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		for _, x := range sink.Expire(time.Now().Add(-age)) {
-			notes.put(Expired{x})
+			notes.Put(Expired{x})
 		}
 		select {
 		case <-time.After(expireEvery):

@@ -123,7 +123,7 @@ func (s *txSlot) fill(p *seal.Packer, quit <-chan struct{}) error {
 // transmitter.
 type filler struct {
 	packer *seal.Packer
-	failed *mailbox[fileFailure]
+	failed *ring.Mailbox[fileFailure]
 	quit   <-chan struct{}
 }
 
@@ -148,6 +148,6 @@ func (f *filler) fill(s *txSlot) {
 		return
 	}
 	if err := s.fill(f.packer, f.quit); err != nil && err != errOver {
-		f.failed.put(fileFailure{s.src, err})
+		f.failed.Put(fileFailure{s.src, err})
 	}
 }

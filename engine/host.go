@@ -8,6 +8,7 @@ import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/ring"
 	"uftp/engine/tap"
 	"uftp/pcap"
 )
@@ -30,7 +31,7 @@ type host struct {
 	began   clock.Time
 	trace   bool // report every datagram
 	reports *reports
-	notes   *mailbox[machine.Event] // what other goroutines have to report
+	notes   *ring.Mailbox[machine.Event] // what other goroutines have to report
 	drops   dropTable
 	losses  lossMeter
 	tap     *tap.Tap // nil: nothing is captured
@@ -61,7 +62,7 @@ func newHost(w wall, conn netio.Conn, net netio.Config, tick time.Duration, trac
 		timer:   time.NewTimer(time.Hour),
 		quit:    make(chan struct{}),
 	}
-	h.notes = newMailbox[machine.Event](h.wake)
+	h.notes = ring.NewMailbox[machine.Event](h.wake)
 	return h
 }
 
@@ -70,7 +71,7 @@ func newHost(w wall, conn netio.Conn, net netio.Config, tick time.Duration, trac
 func (h *host) capture(cfg tap.Config, net netio.Config, inSize, outSize tap.Size, hold func()) (in, out *tap.Lane, err error) {
 	clock := h.wall
 	h.tap, err = tap.Open(cfg, tap.Host{
-		Now: clock.now, Time: clock.time, Report: h.notes.put,
+		Now: clock.now, Time: clock.time, Report: h.notes.Put,
 		Source: func(to netip.AddrPort) (netip.Addr, error) { return netio.Source(net, to) },
 		Port:   h.conn.LocalPort(), TTL: net.TTL,
 		Hold: hold,
@@ -126,7 +127,7 @@ func (h *host) due(now clock.Time) {
 func (h *host) ticks() bool { return h.tick > 0 && h.running }
 
 func (h *host) putNotes() {
-	for _, ev := range h.notes.take() {
+	for _, ev := range h.notes.Take() {
 		h.put(ev)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
+	"uftp/engine/ring"
 	"uftp/engine/store"
 	"uftp/wire"
 )
@@ -65,10 +66,10 @@ func TestFailedWriteTellsPeerAndLog(t *testing.T) {
 	if err := file.Abandon(&all); err != nil { // from here on nothing can be written
 		t.Fatal(err)
 	}
-	w := writer{answers: newMailbox[answer](make(chan struct{}, 1)), bufs: [][]byte{make([]byte, 1000)}}
+	w := writer{answers: ring.NewMailbox[answer](make(chan struct{}, 1)), bufs: [][]byte{make([]byte, 1000)}}
 	of := receiver.Session{SessionID: receiver.SessionID{Group: 7}}
 	w.flush(&openFile{ref: 1, req: receiver.Request{Name: "f1"}, of: of, sink: file}, 0)
-	got := w.answers.take()
+	got := w.answers.Take()
 	if len(got) != 1 || got[0].kind != answerWriteFailed || len(got[0].events) != 1 {
 		t.Fatalf("answers %+v", got)
 	}

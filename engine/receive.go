@@ -59,7 +59,7 @@ type receiveRun struct {
 	reader  *reader
 	backlog backlog
 	tx      *ring.Hand[txSlot]
-	answers *mailbox[answer]
+	answers *ring.Mailbox[answer]
 	writer  writer
 
 	unsealers []*unsealWorker
@@ -137,7 +137,7 @@ func newReceiveRun(cfg *ReceiveConfig, sink *store.Sink, conn netio.Conn, report
 		r.sessions = r.m.Stats(r.sessions[:0])
 		return ReceiveTick{append([]receiver.Stats(nil), r.sessions...)}
 	}
-	r.answers = newMailbox[answer](r.wake)
+	r.answers = ring.NewMailbox[answer](r.wake)
 	return r, public
 }
 
@@ -165,7 +165,7 @@ func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
 		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), r.quit))
 	}
 	wake := make(chan struct{}, 1)
-	r.writer = writer{hand: in.Hand(last, 0), requests: newMailbox[fenced](wake), answers: r.answers, quit: r.quit, hold: r.cfg.holdDisk}
+	r.writer = writer{hand: in.Hand(last, 0), requests: ring.NewMailbox[fenced](wake), answers: r.answers, quit: r.quit, hold: r.cfg.holdDisk}
 	r.writer.hand.SetWake(wake)
 	t := &transmitter{wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit}
 
@@ -285,7 +285,7 @@ func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 
 // take gives the machine what workers and writer have done.
 func (r *receiveRun) take(now clock.Time) {
-	for _, a := range r.answers.take() {
+	for _, a := range r.answers.Take() {
 		for _, ev := range a.events {
 			r.put(ev)
 		}
@@ -371,7 +371,7 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 		return
 	case receiver.KeyWanted:
 		r.pending++
-		r.run(func() { r.answers.put(makeKey(ev.Spec)) })
+		r.run(func() { r.answers.Put(makeKey(ev.Spec)) })
 		return
 	case receiver.Keyed:
 		r.shareKey(ev.Session.SessionID)
@@ -408,11 +408,11 @@ func (r *receiveRun) request(s receiver.Session, rq request) {
 	}
 	// A checkpoint is for the writer to judge.
 	if _, ok := rq.ev.(receiver.Checkpoint); !ok && w.passed.Load() == w.fenced && r.rx.Followed() >= pos {
-		w.box.put(rq)
+		w.box.Put(rq)
 		return
 	}
 	w.fenced++
-	r.writer.requests.put(fenced{pos, w, rq})
+	r.writer.requests.Put(fenced{pos, w, rq})
 }
 
 // forget drops the core's hold on a file.

@@ -6,6 +6,7 @@ import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
+	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/tap"
 )
@@ -67,7 +68,7 @@ type timed struct {
 
 // reports carries events to the Reporter, in order, on a goroutine of its own.
 type reports struct {
-	box  *mailbox[timed]
+	box  *ring.Mailbox[timed]
 	lost int64 // by the core, told with the next report that fits
 	quit chan struct{}
 	done chan struct{}
@@ -75,11 +76,11 @@ type reports struct {
 
 func newReports(fn Reporter) *reports {
 	wake := make(chan struct{}, 1)
-	r := &reports{box: newMailbox[timed](wake), quit: make(chan struct{}), done: make(chan struct{})}
+	r := &reports{box: ring.NewMailbox[timed](wake), quit: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		for {
-			items := r.box.take()
+			items := r.box.Take()
 			for _, it := range items {
 				fn(it.at, it.ev)
 			}
@@ -90,7 +91,7 @@ func newReports(fn Reporter) *reports {
 			case <-wake:
 			case <-r.quit:
 				// What was put before close is still told.
-				for _, it := range r.box.take() {
+				for _, it := range r.box.Take() {
 					fn(it.at, it.ev)
 				}
 				return
@@ -102,15 +103,15 @@ func newReports(fn Reporter) *reports {
 
 // put hands an event on. It is called by the core goroutine only.
 func (r *reports) put(at time.Time, ev machine.Event) {
-	if n := r.box.size(); n >= reportQueueMax && (n >= resultQueueMax || !result(ev)) {
+	if n := r.box.Size(); n >= reportQueueMax && (n >= resultQueueMax || !result(ev)) {
 		r.lost++
 		return
 	}
 	if r.lost > 0 {
-		r.box.put(timed{at, Lost{r.lost}})
+		r.box.Put(timed{at, Lost{r.lost}})
 		r.lost = 0
 	}
-	r.box.put(timed{at, ev})
+	r.box.Put(timed{at, ev})
 }
 
 // close waits until all events are told, or the Reporter hangs.

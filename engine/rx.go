@@ -62,7 +62,7 @@ type reader struct {
 	wall  wall
 	conn  netio.Conn
 	hand  *ring.Hand[rxSlot]
-	notes *mailbox[machine.Event]
+	notes *ring.Mailbox[machine.Event]
 	tap   *tap.Lane // nil: nothing is captured
 	quit  <-chan struct{}
 
@@ -100,7 +100,7 @@ func (d *reader) run() {
 		}
 		if err != nil {
 			if retry == 0 {
-				d.notes.put(ReadFailed{err})
+				d.notes.Put(ReadFailed{err})
 			}
 			retry = min(max(2*retry, readRetryFirst), readRetryMax)
 			select {

@@ -25,7 +25,7 @@ func TestArrival(t *testing.T) {
 			host: &host{wall: w}, cfg: &ReceiveConfig{}, m: receiver.New(receiver.Config{MaxSessions: 1}, w.now()),
 			rx: in.Hand(1, 0), aside: aside.Hand(1, 0),
 		}
-		go newReader(w, c, in.Hand(0, 0), aside.Hand(0, 0), newMailbox[machine.Event](make(chan struct{}, 1)), nil, quit).run()
+		go newReader(w, c, in.Hand(0, 0), aside.Hand(0, 0), ring.NewMailbox[machine.Event](make(chan struct{}, 1)), nil, quit).run()
 
 		from := netip.MustParseAddrPort("10.0.0.1:1044")
 		group := netip.MustParseAddr("230.4.4.1")

@@ -64,13 +64,13 @@ type sendRun struct {
 	reaped uint64             // position up to which departures were told to the machine
 	trains int                // planned and not reaped
 	rx     *ring.Hand[rxSlot] // handles
-	failed *mailbox[fileFailure]
+	failed *ring.Mailbox[fileFailure]
 
 	offers   chan offer
 	wants    chan struct{} // the walk is to offer a file
 	wanting  bool          // the machine waits for an Offer
 	current  *source       // of the file announced last
-	closes   *mailbox[*source]
+	closes   *ring.Mailbox[*source]
 	ended    bool
 	hold     func() // for tests: see source
 	stopping bool   // after a signal
@@ -148,13 +148,13 @@ func newSendRun(cfg *SendConfig, conn netio.Conn, report Reporter) *sendRun {
 		host:   newHost(w, conn, cfg.Net, cfg.Tick, cfg.Trace, report),
 		offers: make(chan offer, 1),
 		wants:  make(chan struct{}, 1),
-		closes: newMailbox[*source](make(chan struct{}, 1)),
+		closes: ring.NewMailbox[*source](make(chan struct{}, 1)),
 		hold:   cfg.holdDisk,
 	}
 	r.m = sender.New(cfg.Session, r.began)
 	r.stats = func() machine.Event { return SendTick{r.m.Stats()} }
 	r.active(r.began, true)
-	r.failed = newMailbox[fileFailure](r.wake)
+	r.failed = ring.NewMailbox[fileFailure](r.wake)
 	r.result.Group, r.result.Instance, r.result.Caps = cfg.Session.Group, cfg.Session.Instance, conn.Caps()
 	return r
 }
@@ -210,7 +210,7 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 		}
 		r.handle(now)
 		r.reap()
-		for _, f := range r.failed.take() {
+		for _, f := range r.failed.Take() {
 			if f.src.failed {
 				continue // trains that were planned before
 			}
@@ -324,7 +324,7 @@ func (r *sendRun) offer(now clock.Time) {
 			f := sender.File{Type: o.entry.Type, Name: o.entry.Name, Link: o.entry.Link, Size: o.entry.Size, MTime: int64(o.entry.MTime)}
 			r.put(Offered{o.entry})
 			if err := r.m.Offer(now, f); err != nil {
-				r.closes.put(o.src)
+				r.closes.Put(o.src)
 				if errors.Is(err, sender.ErrNotAsked) { // the session is ending
 					r.wanting = false
 					return
@@ -366,7 +366,7 @@ func (r *sendRun) listUntried(ctx context.Context) {
 				}
 				continue
 			}
-			r.closes.put(o.src)
+			r.closes.Put(o.src)
 			last = o.entry.Path
 			r.put(NotTried{Path: last})
 			n++
@@ -415,7 +415,7 @@ func (r *sendRun) reap() {
 // closeIfIdle has a source closed that no slot refers to any more.
 func (r *sendRun) closeIfIdle(s *source) {
 	if s.closing && s.pending == 0 {
-		r.closes.put(s)
+		r.closes.Put(s)
 	}
 }
 

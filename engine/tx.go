@@ -29,7 +29,7 @@ const (
 type transmitter struct {
 	wall   wall
 	conn   netio.Conn
-	notes  *mailbox[machine.Event]
+	notes  *ring.Mailbox[machine.Event]
 	tap    *tap.Lane // nil: nothing is captured
 	filler *filler   // fills trains here; nil: others do
 	trace  bool
@@ -190,7 +190,7 @@ func (t *transmitter) send(trains []netio.TxTrain) {
 		now := t.wall.now()
 		if msg := err.Error(); msg != t.lastErr || now.Sub(t.lastTold) > time.Second {
 			t.lastErr, t.lastTold = msg, now
-			t.notes.put(SendFailed{bad.To, err})
+			t.notes.Put(SendFailed{bad.To, err})
 		}
 	}
 }
@@ -201,6 +201,6 @@ func (t *transmitter) traceSlot(s *txSlot) {
 		step = s.seg
 	}
 	for at := 0; at < s.n; at += step {
-		t.notes.put(Traced{Peer: s.to, Text: wire.Describe(s.buf[at:min(at+step, s.n)])})
+		t.notes.Put(Traced{Peer: s.to, Text: wire.Describe(s.buf[at:min(at+step, s.n)])})
 	}
 }

@@ -20,7 +20,7 @@ type keyNews struct {
 // late, costs the core some work and nothing else (see receiver.Unsealer).
 type unsealWorker struct {
 	hand *ring.Hand[rxSlot]
-	news *mailbox[keyNews]
+	news *ring.Mailbox[keyNews]
 	quit <-chan struct{}
 
 	keys receiver.Unsealer
@@ -30,7 +30,7 @@ type unsealWorker struct {
 func newUnsealWorker(hand *ring.Hand[rxSlot], quit <-chan struct{}) *unsealWorker {
 	wake := make(chan struct{}, 1)
 	hand.SetWake(wake)
-	return &unsealWorker{hand: hand, news: newMailbox[keyNews](wake), quit: quit}
+	return &unsealWorker{hand: hand, news: ring.NewMailbox[keyNews](wake), quit: quit}
 }
 
 func (w *unsealWorker) run() {
@@ -50,7 +50,7 @@ func (w *unsealWorker) run() {
 }
 
 func (w *unsealWorker) hear() {
-	for _, n := range w.news.take() {
+	for _, n := range w.news.Take() {
 		if n.key != nil {
 			w.keys.Add(n.key)
 		} else {
@@ -79,7 +79,7 @@ func (w *unsealWorker) open() (busy bool) {
 func (r *receiveRun) shareKey(id receiver.SessionID) {
 	for _, w := range r.unsealers {
 		if k, ok := r.m.UnsealKey(id); ok {
-			w.news.put(keyNews{id, k})
+			w.news.Put(keyNews{id, k})
 		}
 	}
 }
@@ -87,6 +87,6 @@ func (r *receiveRun) shareKey(id receiver.SessionID) {
 // revokeKey has every worker wipe what shareKey gave it.
 func (r *receiveRun) revokeKey(id receiver.SessionID) {
 	for _, w := range r.unsealers {
-		w.news.put(keyNews{session: id})
+		w.news.Put(keyNews{session: id})
 	}
 }

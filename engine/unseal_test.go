@@ -253,7 +253,7 @@ func TestWorkerWipes(t *testing.T) {
 		{keyNews{session: id}, 0},
 		{keyNews{id, freshKey(t, m, id)}, 1},
 	} {
-		w.news.put(step.news)
+		w.news.Put(step.news)
 		w.hear()
 		if n := reflect.ValueOf(&w.keys).Elem().FieldByName("keys").Len(); n != step.keys {
 			t.Fatalf("%d keys, want %d", n, step.keys)
@@ -261,10 +261,10 @@ func TestWorkerWipes(t *testing.T) {
 	}
 	done := make(chan struct{})
 	close(quit)
-	w.news.put(keyNews{receiver.SessionID{Group: 1}, freshKey(t, m, id)})
+	w.news.Put(keyNews{receiver.SessionID{Group: 1}, freshKey(t, m, id)})
 	go func() { w.run(); close(done) }()
 	<-done
-	if !reflect.ValueOf(&w.keys).Elem().IsZero() || w.news.size() != 0 {
+	if !reflect.ValueOf(&w.keys).Elem().IsZero() || w.news.Size() != 0 {
 		t.Error("a worker that has ended still has keys")
 	}
 }

@@ -63,11 +63,11 @@ func walkLoop(w *store.Walker, without map[string]bool, wants <-chan struct{}, o
 }
 
 // closeLoop closes files that have been sent, which can take as long as anything on a disk.
-func closeLoop(box *mailbox[*source], notes *mailbox[machine.Event], quit <-chan struct{}) {
+func closeLoop(box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		closeSources(box, notes)
 		select {
-		case <-box.wake:
+		case <-box.Wake():
 		case <-quit:
 			closeSources(box, notes)
 			return
@@ -75,16 +75,16 @@ func closeLoop(box *mailbox[*source], notes *mailbox[machine.Event], quit <-chan
 	}
 }
 
-func closeSources(box *mailbox[*source], notes *mailbox[machine.Event]) {
-	for _, s := range box.take() {
+func closeSources(box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event]) {
+	for _, s := range box.Take() {
 		if err := s.close(); err != nil && !s.failed {
-			notes.put(SourceFailed{s.path, err})
+			notes.Put(SourceFailed{s.path, err})
 		}
 	}
 }
 
 // closeAll closes what the end of a session has left open, when nobody reads it any more.
-func closeAll(current *source, offers <-chan offer, box *mailbox[*source], notes *mailbox[machine.Event]) {
+func closeAll(current *source, offers <-chan offer, box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event]) {
 	closeSources(box, notes)
 	current.close()
 	for o := range offers {

@@ -81,9 +81,9 @@ type fenced struct {
 // writer is the last stage of a receiver.
 type writer struct {
 	hand     *ring.Hand[rxSlot]
-	requests *mailbox[fenced]
+	requests *ring.Mailbox[fenced]
 	queue    []fenced // taken, waiting for their position
-	answers  *mailbox[answer]
+	answers  *ring.Mailbox[answer]
 	quit     <-chan struct{}
 	hold     func() // for tests: called before each write; may be nil
 
@@ -93,7 +93,7 @@ type writer struct {
 func (w *writer) run() {
 	w.bufs = make([][]byte, 0, writeBufsMax)
 	for {
-		w.queue = append(w.queue, w.requests.take()...)
+		w.queue = append(w.queue, w.requests.Take()...)
 		w.pass()
 		// A request that comes between take and here may be overtaken by slots
 		// behind it. That does no harm: they hold nothing for its file.
@@ -106,7 +106,7 @@ func (w *writer) run() {
 			w.hand.Done(k)
 			continue
 		}
-		if len(w.queue) > 0 && w.queue[0].pos <= w.hand.Pos() || w.requests.size() > 0 {
+		if len(w.queue) > 0 && w.queue[0].pos <= w.hand.Pos() || w.requests.Size() > 0 {
 			continue
 		}
 		select {
@@ -129,9 +129,9 @@ func (w *writer) pass() {
 		f := &w.queue[done]
 		if ev, ok := f.req.ev.(receiver.Checkpoint); ok && f.req.file.broken != nil {
 			// Its set calls a block present that could not be written.
-			w.answers.put(answer{kind: answerCheckpointed, ref: ev.Ref})
+			w.answers.Put(answer{kind: answerCheckpointed, ref: ev.Ref})
 		} else {
-			f.to.box.put(f.req)
+			f.to.box.Put(f.req)
 		}
 		f.to.passed.Add(1)
 		done++
@@ -178,7 +178,7 @@ func (w *writer) flush(f *openFile, off int64) {
 		}
 		if err := f.sink.WriteAt(w.bufs, off); err != nil {
 			f.broken = err
-			w.answers.put(answer{kind: answerWriteFailed, ref: f.ref, text: forPeer(err), events: failure(f.of, "storing "+f.req.Name, err)})
+			w.answers.Put(answer{kind: answerWriteFailed, ref: f.ref, text: forPeer(err), events: failure(f.of, "storing "+f.req.Name, err)})
 		}
 	}
 	w.bufs = w.bufs[:0]

@@ -16,6 +16,8 @@
 // wake channel, which holds one token: a hand that finishes a slot puts a token into
 // the channels of the next stage. A hand may be woken in vain; it never misses a slot.
 //
+// Off the data path a Mailbox carries requests and answers between goroutines.
+//
 // The idea is that of the LMAX Disruptor (Thompson and others, 2011): sequence
 // counters instead of queues.
 package ring
