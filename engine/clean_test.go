@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/store"
@@ -80,14 +82,18 @@ func TestReceiverMovesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := newWall()
-	sessions := map[receiver.SessionID]*store.Session{}
-	end := func(group uint32, name string) []machine.Event {
-		s := receiver.Session{SessionID: receiver.SessionID{Group: group}}
-		if a, _ := session(&clock, sink, sessions, &s).Open(store.Request{Type: wire.TypeDir, Name: name}); a.Text != "" {
+	d := newLooseDisk(t, sink)
+	open := func(group uint32, name string) *disk.Session {
+		s := d.Begin(store.SessionKey{Group: group, Started: time.Now()})
+		d.Open(s, store.Request{Type: wire.TypeDir, Name: name}, nil)
+		if a := d.await().(disk.Opened).Answer; a.Text != "" {
 			t.Fatal(a.Text)
 		}
-		return carryOut(&clock, sink, sessions, &request{ev: receiver.SessionEnded{Session: s, OK: true}}).events
+		return s
+	}
+	end := func(s *disk.Session) []machine.Event {
+		d.End(s, true, receiver.SessionEnded{OK: true})
+		return resultEvents(d.await())
 	}
 	moved := func(evs []machine.Event) (paths []string) {
 		for _, ev := range evs {
@@ -98,21 +104,17 @@ func TestReceiverMovesAgain(t *testing.T) {
 		return paths
 	}
 	sink.FinishMoves()
-	first := func() []machine.Event {
-		s := receiver.Session{SessionID: receiver.SessionID{Group: 1}}
-		session(&clock, sink, sessions, &s).Open(store.Request{Type: wire.TypeDir, Name: "a"})
-		if err := os.Rename(outer, away); err != nil {
-			t.Fatal(err)
-		}
-		return carryOut(&clock, sink, sessions, &request{ev: receiver.SessionEnded{Session: s, OK: true}}).events
-	}()
-	if paths := moved(first); paths != nil {
+	first := open(1, "a")
+	if err := os.Rename(outer, away); err != nil {
+		t.Fatal(err)
+	}
+	if paths := moved(end(first)); paths != nil {
 		t.Fatalf("%q moved to a destination that is gone", paths)
 	}
 	if err := os.Rename(away, outer); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := moved(end(2, "b")), []string{filepath.Join(dest, "a"), filepath.Join(dest, "b")}; !slices.Equal(got, want) {
+	if got, want := moved(end(open(2, "b"))), []string{filepath.Join(dest, "a"), filepath.Join(dest, "b")}; !slices.Equal(got, want) {
 		t.Errorf("%q moved, want %q", got, want)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
-	"uftp/engine/ring"
 	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
@@ -343,27 +342,6 @@ func TestOneInterfaceGone(t *testing.T) {
 	defer mu.Unlock()
 	if len(notes) == 0 {
 		t.Error("the user must be told which interface failed")
-	}
-}
-
-// TestNoCheckpointAfterFailedWrite: a set that calls a lost block present must
-// never reach the disk.
-func TestNoCheckpointAfterFailedWrite(t *testing.T) {
-	in := ring.New[rxSlot](2, nil, 1, 1, 1)
-	wk := &worker{box: ring.NewMailbox[request](make(chan struct{}, 1))}
-	w := writer{
-		hand: in.Hand(2, 0), requests: ring.NewMailbox[fenced](make(chan struct{}, 1)), answers: ring.NewMailbox[answer](make(chan struct{}, 1)),
-	}
-	good, bad := &openFile{ref: 1}, &openFile{ref: 2, broken: errors.New("disk full")}
-	for _, f := range []*openFile{good, bad} {
-		w.queue = append(w.queue, fenced{to: wk, req: request{ev: receiver.Checkpoint{Ref: f.ref}, file: f}})
-	}
-	w.pass()
-	if got := wk.box.Take(); len(got) != 1 || got[0].file != good {
-		t.Errorf("the worker got %d requests, want that of the sound file", len(got))
-	}
-	if got := w.answers.Take(); len(got) != 1 || got[0].kind != answerCheckpointed || got[0].ref != 2 {
-		t.Errorf("answers %+v, want the other one answered at once", got)
 	}
 }
 

@@ -28,7 +28,7 @@
 // the kernel that something has changed, and the core looks (join.go).
 //
 // A receiver whose disk is behind goes on hearing and answering: what does not fit into
-// the ring is read into a few slots aside and refused (backlog.go).
+// the ring is read into a few slots of another one and refused (disk/backlog.go).
 //
 // In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
 // costs reports and never data.

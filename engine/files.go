@@ -3,103 +3,167 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"uftp/crypto/identity"
-	"uftp/engine/block"
+	"uftp/engine/clock"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/store"
 )
 
-// A worker does what takes long for the sessions of one group: opening, closing,
-// making durable, moving. One after the other, because a restarted session reads
-// what the one before it has written. It ends when the core closes its quit.
-type worker struct {
-	box      *ring.Mailbox[request]
-	wake     chan struct{}
-	quit     chan struct{}
-	sessions int           // not ended; the core's
-	fenced   uint64        // requests to it that were given to the writer; the core's
-	passed   atomic.Uint64 // and those that the writer has handed on
+// files is what a receiver has to do with the disk, which is package disk: jobs that the
+// machine asks for, and what has come of them.
+type files struct {
+	disk     *disk.Disk
+	sessions map[receiver.SessionID]*disk.Session // that had a job
+	open     map[machine.FileRef]*disk.File
+	lastRef  machine.FileRef // of the last block stored, and its file
+	last     *disk.File
 }
 
-// request is a receiver event that the worker carries out, and the file it is about, if any.
-type request struct {
-	ev   machine.Event
-	file *openFile
+func newFiles() files {
+	return files{sessions: map[receiver.SessionID]*disk.Session{}, open: map[machine.FileRef]*disk.File{}}
 }
 
-// answerKind says what an answer is about.
-type answerKind uint8
-
-const (
-	answerOpened answerKind = iota
-	answerClosed
-	answerCheckpointed
-	answerAbandoned
-	answerSettled
-	answerWriteFailed
-	answerEnded
-	answerKeyMade
-)
-
-// answer is the outcome of a request, or a failed write, on its way to the core.
-type answer struct {
-	kind    answerKind
-	ref     machine.FileRef
-	opened  receiver.Opened
-	text    string               // error, "" if none
-	group   uint32               // answerEnded
-	session receiver.SessionID   // answerSettled
-	number  uint32               // of the Settle
-	key     *identity.PrivateKey // answerKeyMade; nil if it failed
-	events  []machine.Event
+// session returns the disk's side of a session. It begins with the first job: only then it
+// is certain whose session it is.
+func (r *receiveRun) session(s *receiver.Session) *disk.Session {
+	d := r.sessions[s.SessionID]
+	if d == nil {
+		d = r.disk.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Owner: owner(&s.Owner), Started: r.wall.time(s.Started)})
+		r.sessions[s.SessionID] = d
+	}
+	return d
 }
 
-// newWorker starts a worker.
-func newWorker(clock wall, sink *store.Sink, answers *ring.Mailbox[answer], hold func(), wg *sync.WaitGroup) *worker {
-	w := &worker{wake: make(chan struct{}, 1), quit: make(chan struct{})}
-	w.box = ring.NewMailbox[request](w.wake)
-	wg.Go(func() { w.run(&clock, sink, answers, hold) })
-	return w
-}
-
-func (w *worker) run(clock *wall, sink *store.Sink, answers *ring.Mailbox[answer], hold func()) {
-	sessions := map[receiver.SessionID]*store.Session{}
-	for {
-		reqs := w.box.Take()
-		for i := range reqs {
-			if hold != nil {
-				hold()
-			}
-			if over(w.quit) { // perhaps long ago
-				return
-			}
-			answers.Put(carryOut(clock, sink, sessions, &reqs[i]))
+// job gives the disk what the machine asks for, and reports whether it was a job.
+func (r *receiveRun) job(ev machine.Event) bool {
+	switch ev := ev.(type) {
+	case receiver.Open:
+		// Known from now on: the session may be given up before the answer comes.
+		rq := &ev.Request
+		r.open[rq.Ref] = r.disk.Open(r.session(&ev.Session), store.Request{
+			FileID: ev.Session.FileID, Type: rq.Type, Name: rq.Name, Link: rq.Link, Size: rq.Size, MTime: uint32(rq.MTime),
+			Layout: rq.Layout, Sync: rq.Sync, Preview: rq.Preview, Resume: rq.Resume,
+		}, ev)
+	case receiver.Close:
+		r.disk.Close(r.open[ev.Ref])
+	case receiver.Checkpoint:
+		r.disk.Checkpoint(r.open[ev.Ref], ev.Missing)
+	case receiver.Abandon:
+		if f := r.open[ev.Ref]; f != nil { // else nothing was opened
+			r.disk.Abandon(f, ev.Missing)
+			r.forget(ev.Ref)
 		}
-		if len(reqs) > 0 {
-			continue
+	case receiver.Settle:
+		r.disk.Settle(r.session(&ev.Session), ev)
+	default:
+		return false
+	}
+	return true
+}
+
+// store has a block written that lies in the slot at pos.
+func (f *files) store(s *machine.Store, pos uint64) {
+	if s.Ref != f.lastRef {
+		f.lastRef, f.last = s.Ref, f.open[s.Ref]
+	}
+	f.disk.Store(f.last, s.Offset, s.Data, pos)
+}
+
+// forget drops the core's hold on a file.
+func (f *files) forget(ref machine.FileRef) {
+	delete(f.open, ref)
+	if f.lastRef == ref {
+		f.lastRef, f.last = 0, nil
+	}
+}
+
+// asked is the event that a file was opened for.
+func asked(f *disk.File) receiver.Open { return f.For.(receiver.Open) }
+
+// done gives the machine what the disk has done, and reports it.
+func (r *receiveRun) done(now clock.Time) {
+	for _, res := range r.disk.Results() {
+		for _, ev := range resultEvents(res) {
+			r.put(ev)
 		}
-		select {
-		case <-w.wake:
-		case <-w.quit:
-			return
+		switch res := res.(type) {
+		case disk.Opened:
+			ref, a := asked(res.File).Request.Ref, &res.Answer
+			opened := receiver.Opened{
+				Action: receiver.Receive, Status: a.Status, Missing: a.Missing, Partial: a.Partial,
+				FreeSpace: a.FreeSpace, HasSpace: a.HasSpace, Text: a.Text,
+			}
+			if a.Complete {
+				opened.Action = receiver.Complete
+				r.forget(ref)
+			}
+			r.m.Opened(now, ref, opened)
+		case disk.Closed:
+			ref, text := asked(res.File).Request.Ref, ""
+			if res.Err != nil {
+				text = res.Err.Error()
+			}
+			r.forget(ref)
+			r.m.Closed(now, ref, text)
+		case disk.Checkpointed:
+			r.m.CheckpointDone(now, asked(res.File).Request.Ref)
+		case disk.Settled:
+			ev := res.For.(receiver.Settle)
+			text := ""
+			if res.Err != nil {
+				text = forPeer(res.Err)
+			}
+			r.m.Settled(now, ev.Session.SessionID, ev.Number, text)
+		case disk.Ended:
+			r.live--
+			r.active(now, r.live > 0)
+		case disk.WriteFailed:
+			r.m.StoreFailed(now, asked(res.File).Request.Ref, forPeer(res.Err))
 		}
 	}
 }
 
-// session returns the store's side of a session, begun at its first request.
-func session(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, s *receiver.Session) *store.Session {
-	st := all[s.SessionID]
-	if st == nil {
-		st = sink.Begin(store.SessionKey{Group: s.Group, Instance: s.Instance, Owner: owner(&s.Owner), Started: clock.time(s.Started)})
-		all[s.SessionID] = st
+// resultEvents returns what the user hears of a result.
+func resultEvents(res disk.Result) []machine.Event {
+	switch res := res.(type) {
+	case disk.Opened:
+		return notes(asked(res.File).Session, res.Answer.Log)
+	case disk.Closed:
+		ev := asked(res.File)
+		evs := append(notes(ev.Session, res.Finished.Log), failure(ev.Session, "giving up the file", res.GaveUp)...)
+		if res.Err == nil {
+			evs = append(evs, Stored{Session: ev.Session, Request: ev.Request, Path: res.Finished.Path, Elapsed: res.Elapsed})
+		}
+		return evs
+	case disk.Checkpointed:
+		return failure(asked(res.File).Session, "saving the restart state", res.Err)
+	case disk.Abandoned:
+		return failure(asked(res.File).Session, "giving up the file", res.Err)
+	case disk.WriteFailed:
+		ev := asked(res.File)
+		return failure(ev.Session, "storing "+ev.Request.Name, res.Err)
+	case disk.Settled:
+		s := res.For.(receiver.Settle).Session
+		return append(notes(s, res.Log), failure(s, "ending the session", res.Err)...)
+	case disk.Ended:
+		s := res.For.(receiver.SessionEnded).Session
+		var evs []machine.Event
+		for _, l := range res.Late {
+			evs = append(evs, lateMove(&l)...)
+		}
+		evs = append(evs, notes(s, res.Log)...)
+		evs = append(evs, failure(s, "finishing the session", res.Err)...)
+		if len(res.Moved) > 0 {
+			evs = append(evs, Moved{Session: s, Paths: res.Moved})
+		}
+		return evs
 	}
-	return st
+	return nil
 }
 
 // owner names the owner of a session for the store.
@@ -113,109 +177,23 @@ func owner(o *receiver.Owner) store.Owner {
 	return store.Owner{Name: fmt.Sprintf("%v %v", o.Sender, o.Addr)}
 }
 
-func carryOut(clock *wall, sink *store.Sink, all map[receiver.SessionID]*store.Session, rq *request) answer {
-	switch ev := rq.ev.(type) {
-	case receiver.Open:
-		return open(session(clock, sink, all, &ev.Session), &ev, rq.file)
-	case receiver.Close:
-		a := answer{kind: answerClosed, ref: ev.Ref}
-		if err := rq.file.broken; err != nil {
-			// Nobody knows which blocks are there: none, for whoever resumes.
-			var all block.Set
-			all.Reset(rq.file.req.Layout.Blocks, true)
-			if err := rq.file.sink.Abandon(&all); err != nil {
-				a.events = failure(ev.Session, "giving up the file", err)
-			}
-			rq.file.sink = nil
-			a.text = err.Error()
-			return a
-		}
-		fin, err := rq.file.sink.Finish()
-		a.events = notes(ev.Session, fin.Log)
-		if err != nil {
-			a.text = err.Error()
-			return a
-		}
-		a.events = append(a.events, Stored{Session: ev.Session, Request: rq.file.req, Path: fin.Path, Elapsed: time.Since(rq.file.opened)})
-		return a
-	case receiver.Checkpoint:
-		a := answer{kind: answerCheckpointed, ref: ev.Ref}
-		if err := rq.file.sink.Checkpoint(ev.Missing); err != nil {
-			a.events = failure(ev.Session, "saving the restart state", err)
-		}
-		return a
-	case receiver.Abandon:
-		a := answer{kind: answerAbandoned}
-		if rq.file != nil && rq.file.sink != nil {
-			if err := rq.file.sink.Abandon(ev.Missing); err != nil {
-				a.events = failure(ev.Session, "giving up the file", err)
-			}
-		}
-		return a
-	case receiver.Settle:
-		log, err := session(clock, sink, all, &ev.Session).MarkDone()
-		a := answer{kind: answerSettled, session: ev.Session.SessionID, number: ev.Number, events: notes(ev.Session, log)}
-		if err != nil {
-			a.text = forPeer(err)
-			a.events = append(a.events, failure(ev.Session, "ending the session", err)...)
-		}
-		return a
-	case receiver.SessionEnded:
-		a := answer{kind: answerEnded, group: ev.Session.Group}
-		for _, l := range sink.RetryMoves() { // it is older
-			a.events = append(a.events, lateMove(&l)...)
-		}
-		moved, log, err := session(clock, sink, all, &ev.Session).End(ev.OK)
-		delete(all, ev.Session.SessionID)
-		a.events = append(a.events, notes(ev.Session, log)...)
-		if err != nil {
-			a.events = append(a.events, failure(ev.Session, "finishing the session", err)...)
-		}
-		if len(moved) > 0 {
-			a.events = append(a.events, Moved{Session: ev.Session, Paths: moved})
-		}
-		return a
-	}
-	panic("engine: request of an unknown type")
+// newKey answers KeyWanted.
+type newKey struct {
+	spec identity.Spec
+	key  *identity.PrivateKey // nil if it failed
+	err  error
 }
 
-// open carries out an Open request.
-func open(s *store.Session, ev *receiver.Open, f *openFile) answer {
-	rq := &ev.Request
-	ans, sink := s.Open(store.Request{
-		FileID: ev.Session.FileID, Type: rq.Type, Name: rq.Name, Link: rq.Link, Size: rq.Size, MTime: uint32(rq.MTime),
-		Layout: rq.Layout, Sync: rq.Sync, Preview: rq.Preview, Resume: rq.Resume,
-	})
-	a := answer{kind: answerOpened, ref: rq.Ref, events: notes(ev.Session, ans.Log)}
-	a.opened = receiver.Opened{
-		Action: receiver.Receive, Status: ans.Status, Missing: ans.Missing, Partial: ans.Partial,
-		FreeSpace: ans.FreeSpace, HasSpace: ans.HasSpace, Text: ans.Text,
-	}
-	if ans.Complete {
-		a.opened.Action = receiver.Complete
-		return a
-	}
-	f.sink, f.opened = sink, time.Now()
-	return a
-}
-
-// makeKey carries out a KeyWanted.
-func makeKey(spec identity.Spec) answer {
+func makeKey(spec identity.Spec) newKey {
 	key, err := identity.Generate(spec)
-	a := answer{kind: answerKeyMade, key: key}
-	if err != nil {
-		a.events = failure(receiver.Session{}, "making a key of type "+spec.String(), err)
-	}
-	return a
+	return newKey{spec, key, err}
 }
 
 // lateMove tells what became of a session whose files were not all moved when it ended.
 func lateMove(l *store.LateMove) []machine.Event {
 	s := receiver.Session{SessionID: receiver.SessionID{Slot: -1, Group: l.Group}}
 	evs := notes(s, l.Log)
-	if l.Err != nil {
-		evs = append(evs, failure(s, "finishing an earlier session", l.Err)...)
-	}
+	evs = append(evs, failure(s, "finishing an earlier session", l.Err)...)
 	if len(l.Moved) > 0 {
 		evs = append(evs, Moved{Session: s, Paths: l.Moved})
 	}
@@ -266,7 +244,11 @@ func notes(s receiver.Session, lines []string) []machine.Event {
 	return evs
 }
 
+// failure returns the note that what has failed, if it has.
 func failure(s receiver.Session, what string, err error) []machine.Event {
+	if err == nil {
+		return nil
+	}
 	return []machine.Event{Note{s, 0, what + ": " + err.Error()}}
 }
 

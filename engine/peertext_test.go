@@ -8,18 +8,19 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"uftp/engine/block"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/store"
-	"uftp/wire"
 )
 
 // TestPeerHearsNoPath: of an error the sender hears the system's text, and nothing that says
@@ -48,37 +49,15 @@ func TestPeerHearsNoPath(t *testing.T) {
 // TestFailedWriteTellsPeerAndLog: of a block that cannot be written the log gets the path,
 // and the sender does not.
 func TestFailedWriteTellsPeerAndLog(t *testing.T) {
-	dest := t.TempDir()
-	sink, err := store.NewSink(store.SinkConfig{Dests: []string{dest}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	layout, err := block.NewLayout(3000, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ans, file := sink.Begin(store.SessionKey{Group: 7, Started: time.Now()}).Open(store.Request{FileID: 1, Type: wire.TypeFile, Name: "f1", Size: 3000, Layout: layout})
-	if file == nil {
-		t.Fatalf("%+v", ans)
-	}
-	var all block.Set
-	all.Reset(layout.Blocks, true)
-	if err := file.Abandon(&all); err != nil { // from here on nothing can be written
-		t.Fatal(err)
-	}
-	w := writer{answers: ring.NewMailbox[answer](make(chan struct{}, 1)), bufs: [][]byte{make([]byte, 1000)}}
 	of := receiver.Session{SessionID: receiver.SessionID{Group: 7}}
-	w.flush(&openFile{ref: 1, req: receiver.Request{Name: "f1"}, of: of, sink: file}, 0)
-	got := w.answers.Take()
-	if len(got) != 1 || got[0].kind != answerWriteFailed || len(got[0].events) != 1 {
-		t.Fatalf("answers %+v", got)
-	}
-	if text := got[0].text; text != "failed, its log says why" {
+	f := &disk.File{For: receiver.Open{Session: of, Request: receiver.Request{Ref: 1, Name: "f1"}}}
+	err := fmt.Errorf("writing /dest/f1: %w", os.ErrClosed)
+	if text := forPeer(err); text != "failed, its log says why" {
 		t.Errorf("the sender hears %q", text)
 	}
-	n, ok := got[0].events[0].(Note)
-	if !ok || n.Session != of || n.Level != 0 || !strings.Contains(n.Text, "f1") {
-		t.Errorf("the log gets %+v", got[0].events[0])
+	want := []machine.Event{Note{of, 0, "storing f1: writing /dest/f1: file already closed"}}
+	if got := resultEvents(disk.WriteFailed{File: f, Err: err}); !reflect.DeepEqual(got, want) {
+		t.Errorf("the log gets %+v, want %+v", got, want)
 	}
 }
 
@@ -97,14 +76,53 @@ func TestFailedSettleTellsPeerAndLog(t *testing.T) {
 	if err := os.Rename(parent, parent+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	clock := newWall()
+	d := newLooseDisk(t, sink)
 	ev := receiver.Settle{Session: receiver.Session{SessionID: receiver.SessionID{Group: 7}}, Number: 1}
-	a := carryOut(&clock, sink, map[receiver.SessionID]*store.Session{}, &request{ev: ev})
-	if a.text != syscall.ENOENT.Error() {
-		t.Errorf("the sender hears %q, want %q", a.text, syscall.ENOENT.Error())
+	d.Settle(d.Begin(store.SessionKey{Group: 7, Started: time.Now()}), ev)
+	res := d.await().(disk.Settled)
+	if text := forPeer(res.Err); text != syscall.ENOENT.Error() {
+		t.Errorf("the sender hears %q, want %q", text, syscall.ENOENT.Error())
 	}
-	if len(a.events) == 0 || !strings.Contains(a.events[len(a.events)-1].(Note).Text, temp) {
-		t.Errorf("the log gets %+v, want the path", a.events)
+	if evs := resultEvents(res); len(evs) == 0 || !strings.Contains(evs[len(evs)-1].(Note).Text, temp) {
+		t.Errorf("the log gets %+v, want the path", evs)
+	}
+}
+
+// looseDisk is a disk without a receiver.
+type looseDisk struct {
+	*disk.Disk
+	t    *testing.T
+	wake chan struct{}
+}
+
+func newLooseDisk(t *testing.T, sink *store.Sink) looseDisk {
+	in := ring.New[rxSlot](2, nil, 1, 1, 1)
+	w, wake, quit := newWall(), make(chan struct{}, 1), make(chan struct{})
+	var wg sync.WaitGroup
+	d := disk.New(disk.Config{
+		Sink: disk.Files(sink), Slots: 2, Core: in.Hand(1, 0), Writer: in.Hand(2, 0),
+		Clock: w.now, Go: wg.Go, Wake: wake, Quit: quit,
+	})
+	wg.Go(d.Run)
+	t.Cleanup(func() {
+		close(quit)
+		wg.Wait()
+	})
+	return looseDisk{d, t, wake}
+}
+
+// await returns the next result.
+func (d looseDisk) await() disk.Result {
+	d.t.Helper()
+	for {
+		if list := d.Results(); len(list) > 0 {
+			return list[0]
+		}
+		select {
+		case <-d.wake:
+		case <-time.After(patience):
+			d.t.Fatal("no result")
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"uftp/crypto/aead"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/ring"
@@ -28,7 +29,7 @@ const (
 	defaultCacheBytes = 16 << 20 // of a receiver, between socket and disk
 	minRxSlots        = 32       // of a receiver, however small its cache
 	plainSlotBytes    = 16 << 10 // holds a datagram, where the kernel joins none
-	asideSlots        = 16       // of a receiver whose ring is full (backlog.go)
+	overflowSlots     = 16       // of a receiver whose ring is full (disk/backlog.go)
 	replySlots        = 256      // control packets of a receiver, planned but not sent
 )
 
@@ -46,7 +47,7 @@ const (
 	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
 	_ = uint(plainSlotBytes - machine.MaxPacket)
 	// A receiver that waits for its disk is not given up for that.
-	_ = uint64(sender.StallLeast - stallMax - 5*time.Second)
+	_ = uint64(sender.StallLeast - disk.StallMax - 5*time.Second)
 )
 
 // slots is the memory of one ring.
@@ -107,9 +108,9 @@ type receivePlan struct {
 	openers int // goroutines that open sealed datagrams; 0: the core does
 	stages  []int
 
-	in    slots // what comes, on its way to the disk
-	aside slots // what comes while that is full
-	out   slots // control packets
+	in       slots // what comes, on its way to the disk
+	overflow slots // what comes while that is full
+	out      slots // control packets
 }
 
 func planReceive(cfg *ReceiveConfig, caps netio.Caps) receivePlan {
@@ -126,14 +127,14 @@ func planReceive(cfg *ReceiveConfig, caps netio.Caps) receivePlan {
 		cache = defaultCacheBytes
 	}
 	p.in = slots{max(minRxSlots, cache/slot), slot}
-	p.aside = slots{asideSlots, slot}
+	p.overflow = slots{overflowSlots, slot}
 	return p
 }
 
 // bytes is the memory of all buffers.
 func (p *receivePlan) bytes() int {
 	return p.in.total() + // CacheBytes, but at least 32 · 64 KiB = 2 MiB with joined datagrams
-		p.aside.total() + // 16 · 64 KiB = 1 MiB
+		p.overflow.total() + // 16 · 64 KiB = 1 MiB
 		p.out.total() // 256 · 9 KiB = 2.3 MiB
 }
 

@@ -99,7 +99,7 @@ func TestReceivePlan(t *testing.T) {
 			if p.in.n != c.wantSlots || p.in.total() != c.wantCache {
 				t.Errorf("%d slots, %d bytes, want %d and %d", p.in.n, p.in.total(), c.wantSlots, c.wantCache)
 			}
-			if want := c.wantCache + asideSlots*p.in.bytes + out; p.bytes() != want {
+			if want := c.wantCache + overflowSlots*p.in.bytes + out; p.bytes() != want {
 				t.Errorf("%d bytes in all, want %d", p.bytes(), want)
 			}
 			want := []int{1, 1, 1}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"uftp/engine/clock"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -48,34 +49,28 @@ func listenAndReceive(ctx context.Context, cfg ReceiveConfig, report Reporter) e
 // the mailboxes.
 type receiveRun struct {
 	*host
-	m        *receiver.Receiver
-	sink     *store.Sink
-	cfg      *ReceiveConfig
-	sessions []receiver.Stats // of the last tick
+	m      *receiver.Receiver
+	sink   *store.Sink
+	cfg    *ReceiveConfig
+	ticked []receiver.Stats // of the last tick
 
-	out     machine.Out
-	rx      *ring.Hand[rxSlot]
-	aside   *ring.Hand[rxSlot] // what rx reads while the first ring is full
-	reader  *reader
-	backlog backlog
-	tx      *ring.Hand[txSlot]
-	answers *ring.Mailbox[answer]
-	writer  writer
+	out      machine.Out
+	rx       *ring.Hand[rxSlot]
+	overflow *ring.Hand[rxSlot] // what rx reads while the first ring is full
+	reader   *reader
+	tx       *ring.Hand[txSlot]
 
-	unsealers []*unsealWorker
+	openers []*opener
 
-	pkts     [slotWritesMax][]byte // datagrams of one slot
-	verdicts [slotWritesMax]machine.Verdict
+	pkts     [machine.MaxJoined][]byte // datagrams of one slot
+	verdicts [machine.MaxJoined]machine.Verdict
 
-	files   map[machine.FileRef]*openFile
-	lastRef machine.FileRef // of the last block stored, and its file
-	last    *openFile
-	workers map[uint32]*worker // by group
-	live    int                // sessions not ended
+	files
+	live   int // sessions not ended
+	making int // keys to come
+	keys   *ring.Mailbox[newKey]
 
 	memberships
-
-	pending int // answers to come
 }
 
 // receiveOn is Receive on a connection that is open already.
@@ -112,7 +107,6 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		cfg.Ready()
 	}
 	r.loop(ctx)
-	r.stopWorkers()
 	if cfg.watch != nil {
 		cfg.watch.Close()
 	}
@@ -128,52 +122,52 @@ func newReceiveRun(cfg *ReceiveConfig, sink *store.Sink, conn netio.Conn, report
 	r = &receiveRun{
 		host: newHost(newWall(), conn, cfg.Net, cfg.Tick, cfg.Trace, report),
 		sink: sink, cfg: cfg,
-		files:   map[machine.FileRef]*openFile{},
-		workers: map[uint32]*worker{},
+		files: newFiles(),
 	}
 	public = r.memberships.init(cfg, r.began)
 	r.m = receiver.New(cfg.Receiver, r.began)
 	r.stats = func() machine.Event {
-		r.sessions = r.m.Stats(r.sessions[:0])
-		return ReceiveTick{append([]receiver.Stats(nil), r.sessions...)}
+		r.ticked = r.m.Stats(r.ticked[:0])
+		return ReceiveTick{append([]receiver.Stats(nil), r.ticked...)}
 	}
-	r.answers = ring.NewMailbox[answer](r.wake)
+	r.keys = ring.NewMailbox[newKey](r.wake)
 	return r, public
 }
 
 // start makes the rings and starts the stages that datagrams pass.
 func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
-	opened := make([]receiver.Unsealed, slotWritesMax) // of the slot that the core is at
+	opened := make([]receiver.Unsealed, machine.MaxJoined) // of the slot that the core is at
 	in := ring.New(p.in.n, func(_ int, s *rxSlot) {
 		s.buf, s.opened = make([]byte, p.in.bytes), opened
 		if p.openers > 0 {
-			s.opened = make([]receiver.Unsealed, slotWritesMax)
+			s.opened = make([]receiver.Unsealed, machine.MaxJoined)
 		}
 	}, p.stages...)
-	aside := ring.New(p.aside.n, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, p.aside.bytes), opened }, 1, 1)
+	overflow := ring.New(p.overflow.n, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, p.overflow.bytes), opened }, 1, 1)
 	out := txRing(p.out, 1, 1)
 	last := len(p.stages) - 1
-	r.rx, r.aside, r.tx = in.Hand(last-1, 0), aside.Hand(1, 0), out.Hand(0, 0)
+	r.rx, r.overflow, r.tx = in.Hand(last-1, 0), overflow.Hand(1, 0), out.Hand(0, 0)
 	r.rx.SetWake(r.wake)
-	r.aside.SetWake(r.wake)
+	r.overflow.SetWake(r.wake)
 	r.tx.SetWake(r.wake)
-	r.backlog = newBacklog(p.in.n)
 
 	// All hands have their place to sleep before the first goroutine touches a ring.
-	r.reader = newReader(r.wall, r.conn, in.Hand(0, 0), aside.Hand(0, 0), r.notes, rxTap, r.quit)
+	r.reader = newReader(r.wall, r.conn, in.Hand(0, 0), overflow.Hand(0, 0), r.notes, rxTap, r.quit)
 	for i := range p.openers {
-		r.unsealers = append(r.unsealers, newUnsealWorker(in.Hand(1, i), r.quit))
+		r.openers = append(r.openers, newOpener(in.Hand(1, i), r.quit))
 	}
-	wake := make(chan struct{}, 1)
-	r.writer = writer{hand: in.Hand(last, 0), requests: ring.NewMailbox[fenced](wake), answers: r.answers, quit: r.quit, hold: r.cfg.holdDisk}
-	r.writer.hand.SetWake(wake)
+	r.disk = disk.New(disk.Config{
+		Sink: disk.Files(r.sink), Slots: p.in.n, Core: r.rx, Writer: in.Hand(last, 0),
+		Clock: r.wall.now, Go: r.run, Wake: r.wake, Quit: r.quit,
+		HoldWrite: r.cfg.holdDisk, HoldJob: r.cfg.holdRequest,
+	})
 	t := &transmitter{wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit}
 
 	r.run(r.reader.run)
-	for _, w := range r.unsealers {
+	for _, w := range r.openers {
 		r.run(w.run)
 	}
-	r.run(r.writer.run)
+	r.run(r.disk.Run)
 	r.run(func() { t.run(out.Hand(1, 0)) })
 }
 
@@ -218,7 +212,8 @@ func (r *receiveRun) loop(ctx context.Context) {
 		}
 		busy := r.handle(now)
 		r.watchDisk(now)
-		r.take(now)
+		r.done(now)
+		r.keysMade()
 		busy = r.poll(now) || busy
 		r.due(now)
 		if r.end.passed() {
@@ -227,7 +222,7 @@ func (r *receiveRun) loop(ctx context.Context) {
 		if busy {
 			continue
 		}
-		if stopping && r.pending == 0 && r.tx.Idle() {
+		if stopping && r.disk.Pending() == 0 && r.making == 0 && r.tx.Idle() {
 			return
 		}
 		r.lookAtInterfaces(now)
@@ -241,14 +236,14 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	for ; n < rxBatch && r.rx.Ahead(n); n++ {
 		s := r.rx.Peek(n)
 		pos := r.rx.Pos() + uint64(n)
-		busy = r.handleAside(now, pos) || busy
+		busy = r.handleOverflow(now, pos) || busy
 		r.handleSlot(now, s, pos)
 	}
 	if n > 0 {
 		r.rx.Done(n)
 		return true
 	}
-	return r.handleAside(now, r.rx.Pos()) || busy
+	return r.handleOverflow(now, r.rx.Pos()) || busy
 }
 
 // handleSlot gives the machine the datagrams of one slot together: it opens sealed
@@ -275,49 +270,47 @@ func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 		if v.Store.Data == nil {
 			continue
 		}
-		if v.Store.Ref != r.lastRef {
-			r.lastRef, r.last = v.Store.Ref, r.files[v.Store.Ref]
-		}
-		r.last.behind = pos + 1
-		s.writes.add(write{r.last, v.Store.Offset, v.Store.Data})
+		r.store(&v.Store, pos)
 	}
 }
 
-// take gives the machine what workers and writer have done.
-func (r *receiveRun) take(now clock.Time) {
-	for _, a := range r.answers.Take() {
-		for _, ev := range a.events {
+// handleOverflow gives the machine what was read into the overflow ring before the slot at
+// pos of the other one. It does not take blocks out of it.
+func (r *receiveRun) handleOverflow(now clock.Time, pos uint64) (busy bool) {
+	for r.overflow.Ready() && r.overflow.Slot().after <= pos {
+		r.m.NoRoom(true)
+		r.handleSlot(now, r.overflow.Slot(), pos)
+		r.m.NoRoom(false)
+		r.overflow.Done(1)
+		busy = true
+	}
+	return busy
+}
+
+// watchDisk has rx read into the overflow ring, or stop it, as the disk keeps up.
+func (r *receiveRun) watchDisk(now clock.Time) {
+	if !r.disk.Lags() {
+		return
+	}
+	was := r.disk.Overflow()
+	ev, report := r.disk.Look(now, r.m.Patience())
+	if on := r.disk.Overflow(); on != was {
+		r.reader.readOn.Store(on)
+		ring.Poke(r.reader.wake)
+	}
+	if report {
+		r.put(ev)
+	}
+}
+
+// keysMade gives the machine the keys that it wanted.
+func (r *receiveRun) keysMade() {
+	for _, k := range r.keys.Take() {
+		r.making--
+		for _, ev := range failure(receiver.Session{}, "making a key of type "+k.spec.String(), k.err) {
 			r.put(ev)
 		}
-		switch a.kind {
-		case answerOpened:
-			if a.opened.Action != receiver.Receive {
-				r.forget(a.ref)
-			}
-			r.m.Opened(now, a.ref, a.opened)
-		case answerClosed:
-			r.forget(a.ref)
-			r.m.Closed(now, a.ref, a.text)
-		case answerCheckpointed:
-			r.m.CheckpointDone(now, a.ref)
-		case answerAbandoned:
-		case answerSettled:
-			r.m.Settled(now, a.session, a.number, a.text)
-		case answerKeyMade:
-			r.m.KeyMade(a.key)
-		case answerWriteFailed:
-			r.m.StoreFailed(now, a.ref, a.text)
-			continue // nobody asked for it
-		case answerEnded:
-			r.live--
-			r.active(now, r.live > 0)
-			w := r.workers[a.group]
-			if w.sessions--; w.sessions == 0 {
-				close(w.quit)
-				delete(r.workers, a.group)
-			}
-		}
-		r.pending--
+		r.m.KeyMade(k.key)
 	}
 }
 
@@ -342,6 +335,9 @@ func (r *receiveRun) poll(now clock.Time) (busy bool) {
 }
 
 func (r *receiveRun) event(now clock.Time, ev machine.Event) {
+	if r.job(ev) {
+		return
+	}
 	switch ev := ev.(type) {
 	case receiver.Join:
 		text := ""
@@ -353,25 +349,9 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	case receiver.Leave:
 		r.leaveAll(ev.Group)
 		return
-	case receiver.Open:
-		// Known from now on: the session may be given up before the answer comes.
-		f := &openFile{ref: ev.Request.Ref, req: ev.Request, of: ev.Session}
-		r.files[f.ref] = f
-		r.request(ev.Session, request{ev: ev, file: f})
-		return
-	case receiver.Close:
-		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
-		return
-	case receiver.Checkpoint:
-		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
-		return
-	case receiver.Abandon:
-		r.request(ev.Session, request{ev: ev, file: r.files[ev.Ref]})
-		r.forget(ev.Ref)
-		return
 	case receiver.KeyWanted:
-		r.pending++
-		r.run(func() { r.answers.Put(makeKey(ev.Spec)) })
+		r.making++
+		r.run(func() { r.keys.Put(makeKey(ev.Spec)) })
 		return
 	case receiver.Keyed:
 		r.shareKey(ev.Session.SessionID)
@@ -379,55 +359,15 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 			r.run(func() { r.cfg.KeyLog(ev.Session, secrets) })
 		}
 	case receiver.SessionStarted:
-		w := r.workers[ev.Session.Group]
-		if w == nil {
-			w = newWorker(r.wall, r.sink, r.answers, r.cfg.holdRequest, &r.wg)
-			r.workers[ev.Session.Group] = w
-		}
-		w.sessions++
 		r.live++
 		r.active(now, true)
-	case receiver.Settle:
-		r.request(ev.Session, request{ev: ev})
-		return
 	case receiver.SessionEnded:
 		r.losses.look(r.put)
 		r.revokeKey(ev.Session.SessionID)
-		r.request(ev.Session, request{ev: ev})
+		r.disk.End(r.session(&ev.Session), ev.OK, ev)
+		delete(r.sessions, ev.Session.SessionID)
 	}
 	r.put(ev)
-}
-
-// request sends rq to the session's worker, behind all that is to be written before it.
-func (r *receiveRun) request(s receiver.Session, rq request) {
-	r.pending++
-	w := r.workers[s.Group]
-	var pos uint64
-	if rq.file != nil {
-		pos = rq.file.behind
-	}
-	// A checkpoint is for the writer to judge.
-	if _, ok := rq.ev.(receiver.Checkpoint); !ok && w.passed.Load() == w.fenced && r.rx.Followed() >= pos {
-		w.box.Put(rq)
-		return
-	}
-	w.fenced++
-	r.writer.requests.Put(fenced{pos, w, rq})
-}
-
-// forget drops the core's hold on a file.
-func (r *receiveRun) forget(ref machine.FileRef) {
-	delete(r.files, ref)
-	if r.lastRef == ref {
-		r.lastRef, r.last = 0, nil
-	}
-}
-
-func (r *receiveRun) stopWorkers() {
-	for g, w := range r.workers {
-		close(w.quit)
-		delete(r.workers, g)
-	}
 }
 
 // wakeAt is when there is something to do that nobody wakes us for.
@@ -436,5 +376,5 @@ func (r *receiveRun) wakeAt() clock.Time {
 	if now := r.wall.now(); until <= now && !r.tx.Ready() {
 		until = now.Add(flushWait) // the way out is full; its end wakes us
 	}
-	return clock.Min(until, r.backlog.next)
+	return clock.Min(until, r.disk.LookAt())
 }

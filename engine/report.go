@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"uftp/engine/clock"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
@@ -125,7 +126,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, tap.Failed, tap.Lost, Disk, LeftBehind, Losses, Stopped:
+		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, tap.Failed, tap.Lost, disk.Lag, LeftBehind, Losses, Stopped:
 		return true
 	}
 	return false

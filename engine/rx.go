@@ -17,11 +17,10 @@ import (
 // source that the kernel joined. The kernel joins only what has the same ECN mark.
 type rxSlot struct {
 	buf    []byte
-	after  uint64 // read aside: position of the ring that it came after
+	after  uint64 // in the overflow ring: position of the other ring that it came after
 	n, seg int
 	head   machine.Datagram    // of each of them; its Data is set by who hands them on
 	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
-	writes writeList           // receiver: what the core found to store
 }
 
 // ReadFailed tells that the socket could not be read; it is tried again.
@@ -45,7 +44,7 @@ func (s *rxSlot) step() int {
 
 // split puts the first datagrams of the slot into pkts and returns how many they are,
 // and how many there are more: none, unless a kernel joins more than any known one.
-func (s *rxSlot) split(pkts *[slotWritesMax][]byte) (k, more int) {
+func (s *rxSlot) split(pkts *[machine.MaxJoined][]byte) (k, more int) {
 	step := s.step()
 	for at := 0; at < s.n; at += step {
 		if k == len(pkts) {
@@ -67,12 +66,20 @@ type reader struct {
 	quit  <-chan struct{}
 
 	// Receiver: slots of a second ring, for what comes while the first is full and
-	// reading shall go on all the same (backlog.go). aside is nil at a sender.
-	aside   *ring.Hand[rxSlot]
-	goAside atomic.Bool
-	wake    chan struct{} // of both hands
+	// reading goes on all the same (disk/backlog.go). overflow is nil at a sender.
+	overflow *ring.Hand[rxSlot]
+	readOn   atomic.Bool
+	wake     chan struct{} // of both hands
 
 	batch [rxBatch]netio.RxSlot
+}
+
+// newReader returns the first stage of a receiver.
+func newReader(w wall, conn netio.Conn, hand, overflow *ring.Hand[rxSlot], notes *ring.Mailbox[machine.Event], tap *tap.Lane, quit <-chan struct{}) *reader {
+	wake := make(chan struct{}, 1)
+	hand.SetWake(wake)
+	overflow.SetWake(wake)
+	return &reader{wall: w, conn: conn, hand: hand, overflow: overflow, wake: wake, notes: notes, tap: tap, quit: quit}
 }
 
 // run fills slots until the socket is closed. Any other error is told and the read
@@ -82,8 +89,8 @@ func (d *reader) run() {
 	for {
 		h := d.hand
 		k := d.arm(h)
-		if k == 0 && d.goAside.Load() {
-			h = d.aside
+		if k == 0 && d.readOn.Load() {
+			h = d.overflow
 			k = d.arm(h)
 		}
 		if k == 0 {

@@ -18,14 +18,14 @@ func TestArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, quit := newFakeConn(), newWall(), make(chan struct{})
 		in := ring.New(8, func(_ int, s *rxSlot) {
-			s.buf, s.opened = make([]byte, 3000), make([]receiver.Unsealed, slotWritesMax)
+			s.buf, s.opened = make([]byte, 3000), make([]receiver.Unsealed, machine.MaxJoined)
 		}, 1, 1)
-		aside := ring.New(1, func(int, *rxSlot) {}, 1, 1)
+		overflow := ring.New(1, func(int, *rxSlot) {}, 1, 1)
 		r := &receiveRun{
 			host: &host{wall: w}, cfg: &ReceiveConfig{}, m: receiver.New(receiver.Config{MaxSessions: 1}, w.now()),
-			rx: in.Hand(1, 0), aside: aside.Hand(1, 0),
+			rx: in.Hand(1, 0), overflow: overflow.Hand(1, 0),
 		}
-		go newReader(w, c, in.Hand(0, 0), aside.Hand(0, 0), ring.NewMailbox[machine.Event](make(chan struct{}, 1)), nil, quit).run()
+		go newReader(w, c, in.Hand(0, 0), overflow.Hand(0, 0), ring.NewMailbox[machine.Event](make(chan struct{}, 1)), nil, quit).run()
 
 		from := netip.MustParseAddrPort("10.0.0.1:1044")
 		group := netip.MustParseAddr("230.4.4.1")

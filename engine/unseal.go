@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
 )
@@ -14,26 +15,26 @@ type keyNews struct {
 	key     *receiver.UnsealKey // nil: the session is over
 }
 
-// unsealWorker is one worker of the stage between socket and core that opens sealed
+// opener is one of the stage between socket and core that opens sealed
 // datagrams. All it knows are keys, which nobody shares: it is sent its own, and wipes
 // them when it hears that their session is over. So a key that comes late, or goes
 // late, costs the core some work and nothing else (see receiver.Unsealer).
-type unsealWorker struct {
+type opener struct {
 	hand *ring.Hand[rxSlot]
 	news *ring.Mailbox[keyNews]
 	quit <-chan struct{}
 
 	keys receiver.Unsealer
-	pkts [slotWritesMax][]byte
+	pkts [machine.MaxJoined][]byte
 }
 
-func newUnsealWorker(hand *ring.Hand[rxSlot], quit <-chan struct{}) *unsealWorker {
+func newOpener(hand *ring.Hand[rxSlot], quit <-chan struct{}) *opener {
 	wake := make(chan struct{}, 1)
 	hand.SetWake(wake)
-	return &unsealWorker{hand: hand, news: ring.NewMailbox[keyNews](wake), quit: quit}
+	return &opener{hand: hand, news: ring.NewMailbox[keyNews](wake), quit: quit}
 }
 
-func (w *unsealWorker) run() {
+func (w *opener) run() {
 	for {
 		w.hear()
 		if w.open() {
@@ -49,7 +50,7 @@ func (w *unsealWorker) run() {
 	}
 }
 
-func (w *unsealWorker) hear() {
+func (w *opener) hear() {
 	for _, n := range w.news.Take() {
 		if n.key != nil {
 			w.keys.Add(n.key)
@@ -60,7 +61,7 @@ func (w *unsealWorker) hear() {
 }
 
 // open opens what is in the next slots and reports whether there were any.
-func (w *unsealWorker) open() (busy bool) {
+func (w *opener) open() (busy bool) {
 	h := w.hand
 	for n := 0; n < unsealBytes && h.Ready(); busy = true {
 		s := h.Slot()
@@ -77,7 +78,7 @@ func (w *unsealWorker) open() (busy bool) {
 
 // shareKey gives each worker what opens the packets of a session.
 func (r *receiveRun) shareKey(id receiver.SessionID) {
-	for _, w := range r.unsealers {
+	for _, w := range r.openers {
 		if k, ok := r.m.UnsealKey(id); ok {
 			w.news.Put(keyNews{id, k})
 		}
@@ -86,7 +87,7 @@ func (r *receiveRun) shareKey(id receiver.SessionID) {
 
 // revokeKey has every worker wipe what shareKey gave it.
 func (r *receiveRun) revokeKey(id receiver.SessionID) {
-	for _, w := range r.unsealers {
+	for _, w := range r.openers {
 		w.news.Put(keyNews{session: id})
 	}
 }

@@ -242,7 +242,7 @@ func TestStopWithWorkers(t *testing.T) {
 func TestWorkerWipes(t *testing.T) {
 	in := ring.New[rxSlot](4, nil, 1, 1, 1)
 	quit := make(chan struct{})
-	w := newUnsealWorker(in.Hand(1, 0), quit)
+	w := newOpener(in.Hand(1, 0), quit)
 	m, _, id := provedSession(t)
 	for _, step := range []struct {
 		news keyNews
@@ -273,9 +273,9 @@ func TestWorkerWipes(t *testing.T) {
 // opened, and takes.
 func TestWorkerOpens(t *testing.T) {
 	m, p, id := provedSession(t)
-	in := ring.New(8, func(_ int, s *rxSlot) { s.opened = make([]receiver.Unsealed, slotWritesMax) }, 1, 2, 1)
+	in := ring.New(8, func(_ int, s *rxSlot) { s.opened = make([]receiver.Unsealed, machine.MaxJoined) }, 1, 2, 1)
 	rx, core := in.Hand(0, 0), in.Hand(2, 0)
-	workers := []*unsealWorker{newUnsealWorker(in.Hand(1, 0), nil), newUnsealWorker(in.Hand(1, 1), nil)}
+	workers := []*opener{newOpener(in.Hand(1, 0), nil), newOpener(in.Hand(1, 1), nil)}
 	workers[1].keys.Add(freshKey(t, m, id))
 	for range 4 {
 		s := rx.Slot()
@@ -291,8 +291,8 @@ func TestWorkerOpens(t *testing.T) {
 			t.Fatal("a worker does not take the slots that are there")
 		}
 	}
-	var pkts [slotWritesMax][]byte
-	var out [slotWritesMax]machine.Verdict
+	var pkts [machine.MaxJoined][]byte
+	var out [machine.MaxJoined]machine.Verdict
 	for i := range 4 {
 		s := core.Slot()
 		if got := !reflect.ValueOf(s.opened[2]).IsZero(); got != (i%2 == 1) {
@@ -409,7 +409,7 @@ func benchmarkReceive(b *testing.B, s handshake.Suite, blockSize, workers int) {
 	const size = 32 << 20
 	data := randomBytes(size)
 	r := newRoom(b, workers)
-	count := min(slotWritesMax, 65000/(blockSize+100)) // blocks in a slot
+	count := min(machine.MaxJoined, 65000/(blockSize+100)) // blocks in a slot
 	slots := make([]netio.RxSlot, size/(blockSize*count)+1)
 	b.SetBytes(size)
 	b.ReportAllocs()

@@ -33,6 +33,7 @@ var floor = map[string]int{
 	"uftp/engine/sender":    4,
 	"uftp/engine/receiver":  4,
 	"uftp/engine/tap":       4,
+	"uftp/engine/disk":      4,
 	"uftp/engine/sim":       5,
 	"uftp/engine":           5,
 	"uftp/cmd/version":      6,
@@ -128,7 +129,7 @@ func isMachine(path string) bool {
 // clock, and a test hands it another.
 func isStage(path string) bool {
 	switch path {
-	case "uftp/engine/netio", "uftp/engine/tap":
+	case "uftp/engine/netio", "uftp/engine/disk", "uftp/engine/tap":
 		return true
 	}
 	return false

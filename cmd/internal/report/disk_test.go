@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"uftp/engine"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/store"
 )
@@ -16,10 +17,10 @@ import (
 // name of a session, and in JSON.
 func TestDiskLines(t *testing.T) {
 	events := []machine.Event{
-		engine.Disk{State: engine.DiskBehind, For: 20 * time.Millisecond},
+		disk.Lag{State: disk.Behind, For: 20 * time.Millisecond},
 		engine.Dropped{Reason: machine.DropNoRoom, Count: 4},
-		engine.Disk{State: engine.DiskStuck, For: 30 * time.Second},
-		engine.Disk{State: engine.DiskBack, For: 31500 * time.Millisecond},
+		disk.Lag{State: disk.Stuck, For: 30 * time.Second},
+		disk.Lag{State: disk.Back, For: 31500 * time.Millisecond},
 	}
 	const (
 		behind = "Warning: the disk is too slow: blocks that it cannot take are dropped and requested again\n"

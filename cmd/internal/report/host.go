@@ -6,6 +6,7 @@ import (
 
 	"uftp/cmd/cli"
 	"uftp/engine"
+	"uftp/engine/disk"
 	"uftp/engine/machine"
 	"uftp/engine/tap"
 )
@@ -30,7 +31,7 @@ func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 		}
 		l.Printf(Detail, at, in, "Removed %s of an interrupted session that no sender has resumed", e.Path)
 		j.write(jsonText{head: newHead(at, "expired", in), Path: e.Path, PathBytes: raw(e.Path)})
-	case engine.Disk:
+	case disk.Lag:
 		text, name := diskText(e)
 		l.Printf(Warnings, at, in, "%s", text)
 		j.write(jsonFor{newHead(at, name, in), seconds(e.For)})
@@ -71,11 +72,11 @@ func logLosses(l *Log, at time.Time, in Where, e engine.Losses) {
 }
 
 // diskText returns the line for a log and the name of the event.
-func diskText(e engine.Disk) (text, event string) {
+func diskText(e disk.Lag) (text, event string) {
 	switch e.State {
-	case engine.DiskBehind:
+	case disk.Behind:
 		return "Warning: the disk is too slow: blocks that it cannot take are dropped and requested again", "disk_behind"
-	case engine.DiskStuck:
+	case disk.Stuck:
 		return "Warning: the disk has stopped accepting writes: receiving is paused", "disk_stuck"
 	}
 	return fmt.Sprintf("The disk has caught up after %.1f seconds", e.For.Seconds()), "disk_back"
