@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process that holds keys is in no core file and in nobody's debugger.
+// A process with keys is in no core file, and no debugger can read it.
 func TestNoCores(t *testing.T) {
 	var before, after unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &before); err != nil {

@@ -25,7 +25,7 @@ var testHost = Host{
 	},
 }
 
-// TestInterfaceByText: what -I may say, for one who sends at once and for one who waits.
+// TestInterfaceByText: values of -I, for a program that sends at once and one that waits.
 func TestInterfaceByText(t *testing.T) {
 	const none = "Invalid name/address X: no such interface"
 	for _, tt := range []struct{ text, now, later string }{ // the choice, or the error with X for the text
@@ -99,8 +99,8 @@ func TestOutgoing(t *testing.T) {
 	}
 }
 
-// TestDefaultInterface: one that can carry what is sent, then the one that the system would
-// take, then the first.
+// TestDefaultInterface: first an interface that supports the transfer, then the one that the system
+// would use, then the first one.
 func TestDefaultInterface(t *testing.T) {
 	ifi := func(name, addr, lacks string) netio.Interface {
 		return netio.Interface{Name: name, Addr: netip.MustParseAddr(addr), Loopback: name == "lo",

@@ -129,8 +129,7 @@ func TestLoadKeys(t *testing.T) {
 	}
 }
 
-// A key that cannot be made leaves no file behind, and one that stands there is
-// not touched, whatever it is.
+// A key that cannot be created leaves no file, and an existing file of its name is never touched.
 func TestMakeKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "key.pem")

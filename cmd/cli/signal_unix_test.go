@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestSignalWhileTheLogHangs: a signal ends the context though nobody can be told of it,
-// and a second one the process.
+// TestSignalWhileTheLogHangs: a signal ends the context even if it cannot be logged, and a second
+// one ends the process.
 func TestSignalWhileTheLogHangs(t *testing.T) {
 	exited := make(chan struct{}, 2)
 	free := make(chan struct{})
@@ -63,8 +63,8 @@ func TestSignalIsLast(t *testing.T) {
 	}
 }
 
-// TestSignalIsToldBeforeTheEnd: a program that ends sooner than the line about a signal is
-// written waits for it, and what comes a second time then is no sudden end.
+// TestSignalIsToldBeforeTheEnd: a program that ends before the line about a signal is written
+// waits for that line, and a second SIGHUP does not end it at once.
 func TestSignalIsToldBeforeTheEnd(t *testing.T) {
 	if signal.Ignored(syscall.SIGHUP) { // under nohup; caught once, it comes
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)

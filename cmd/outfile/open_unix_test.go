@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// Who made what stands in the directory of a file decides whether it is written.
+// Whether a file is written depends on the owners of the links and files in its directory.
 func TestPlacesOthersCanWrite(t *testing.T) {
 	const own, group, all, sticky = 0o755, 0o775, 0o777, 0o777 | os.ModeSticky
 	link := func(path, aim string) error { return os.Symlink(aim, path) }
@@ -126,7 +126,7 @@ func TestWaysOthersCanTurn(t *testing.T) {
 	}
 }
 
-// What stands below /dev is written as it is, even behind a link.
+// A path below /dev is written as it is, even behind a link.
 func TestDevices(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "log")
 	if err := os.Symlink("/dev/null", link); err != nil {
@@ -145,8 +145,8 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// What a process has open is written as it is: a pipe, a file without a name, a socket,
-// by whatever name the process calls it, and behind a link.
+// An open file of a process is written as it is: a pipe, a file without a name, a socket, under any
+// name of the process for it, and behind a link.
 func TestOpenFiles(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the names are those of Linux")
@@ -239,8 +239,7 @@ func TestOwnPipe(t *testing.T) {
 	}
 }
 
-// What a full disk leaves of a line is taken back, and in a pipe the next line
-// begins anew.
+// On a full disk the written part of a line is removed; in a pipe the next line begins a new one.
 func TestTornLineIsTakenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines")
 	l, err := AppendLines(path, 0o600, false)

@@ -16,7 +16,7 @@ func coming(change func(*packet)) *packet {
 	return p
 }
 
-// TestFirewallFile reads what nft prints of a real table.
+// TestFirewallFile reads the output of nft for a real table.
 func TestFirewallFile(t *testing.T) {
 	text, err := os.ReadFile("testdata/rules.json")
 	if err != nil {

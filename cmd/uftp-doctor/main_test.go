@@ -194,7 +194,7 @@ func TestFindingIsWritten(t *testing.T) {
 	}
 }
 
-// The machine at hand: what is measured must make sense.
+// On this machine the measurements must be plausible.
 func TestMeasure(t *testing.T) {
 	if _, _, err := tryTrain(); err != nil {
 		t.Errorf("a train over loopback: %v", err)
@@ -215,7 +215,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// Every option is told in one group, with both names once, in lines that fit.
+// Every option is in one group, has both names once, and its lines fit.
 func TestTableOfOptions(t *testing.T) {
 	seen := map[string]bool{}
 	for _, opt := range newOptions(cli.Host{}).command().Options {

@@ -180,8 +180,8 @@ func TestRestartClient(t *testing.T) {
 	}
 }
 
-// Scripts resume with the command line of the first attempt and -F behind it. Then the
-// restart file says what is sent, as with stock: -i is refused behind -F only.
+// Scripts resume with the command line of the first attempt and -F behind it.
+// The restart file lists the files to send, as with stock: -i is refused only behind -F.
 func TestResumeBehindList(t *testing.T) {
 	dir := t.TempDir()
 	list, file := dir+"/list", dir+"/restart"
@@ -259,7 +259,7 @@ func TestLongDestName(t *testing.T) {
 	}
 }
 
-// Fields of -r are what stands between the colons, as strtok sees it.
+// The fields of -r are the texts between colons, as strtok splits them.
 func TestGRTTFields(t *testing.T) {
 	for _, tt := range []struct {
 		value string
@@ -309,7 +309,7 @@ func TestWorkersFollowTheCipher(t *testing.T) {
 	for args, want := range map[string]int{
 		"f":                       0, // the one that sends reads alone
 		"-Y aes256-cbc f":         3, // all that are left
-		"--workers 0 -Y 3des f":   0, // as told
+		"--workers 0 -Y 3des f":   0, // as requested
 		"-Y 3des --workers 6 f":   6,
 		"-Y aes128-cbc -R auto f": 3,
 	} {

@@ -16,7 +16,7 @@ import (
 )
 
 // startReceiver runs a receiver on the loopback until the end of the script, and puts
-// its port into PORT. What it gets goes to dest.
+// its port into PORT. It writes received files to dest.
 func startReceiver(ts *testscript.TestScript, _ bool, _ []string) {
 	dest := ts.MkAbs("dest")
 	ts.Check(os.MkdirAll(dest, 0o755))

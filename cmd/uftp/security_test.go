@@ -30,7 +30,7 @@ func prepared(t *testing.T, line string) (*options, *crypt, engine.SendConfig) {
 	return o, keys, cfg
 }
 
-// sealed is what a packer of blocks of 64 bytes makes of a fixed train.
+// sealed is the output of a packer of blocks of 64 bytes for a fixed train.
 func sealed(t *testing.T, p *seal.Packer) []byte {
 	t.Helper()
 	b := make([]byte, 256)

@@ -88,8 +88,8 @@ func coreless(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("no limit for core files in %s", b)
 }
 
-// nothingOpen checks that the process of a pid file has let go of what it was started
-// with: nothingopen FILE.
+// nothingOpen checks that the process of a pid file has closed the files that it was started with:
+// nothingopen FILE.
 func nothingOpen(ts *testscript.TestScript, _ bool, args []string) {
 	fds := "/proc/" + strings.TrimSpace(ts.ReadFile(args[0])) + "/fd"
 	dir, err := os.ReadDir(fds)
@@ -111,7 +111,7 @@ func killed(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err != nil || !bytes.Contains(line, []byte(ts.Getenv("WORK"))) {
-			return // gone, and the number may be somebody else's by now
+			return // it has ended, and another process may have its number
 		}
 		if p, err := os.FindProcess(pid); err == nil {
 			p.Kill()
@@ -197,7 +197,7 @@ func TestReceiveConfig(t *testing.T) {
 	}
 }
 
-// TestGuardOfRSAExchange: who asks for at least medium security does not show keys to anybody.
+// TestGuardOfRSAExchange: with medium security or more a daemon does not prove keys to any sender.
 func TestGuardOfRSAExchange(t *testing.T) {
 	for line, want := range map[string]bool{
 		"":                      false,
@@ -270,7 +270,7 @@ func TestSourceSpecific(t *testing.T) {
 	}
 }
 
-// Windows hands batch files to an interpreter, whatever stands behind their names.
+// Windows runs batch files with an interpreter, whatever follows their names.
 func TestBatchFiles(t *testing.T) {
 	for name, want := range map[string]bool{`c:\x.bat`: true, `c:\x.CMD`: true, `c:\x.bat. `: true, `c:\x.exe`: false, `c:\bat`: false, "/x.bat.exe": false} {
 		if got := batchFile(name); got != want {

@@ -21,7 +21,7 @@ import (
 	"uftp/wire"
 )
 
-// told gathers the notes of scripts, and how they end.
+// told collects the log lines about scripts and their ends.
 type told struct {
 	mu    sync.Mutex
 	lines []string
@@ -55,7 +55,7 @@ func (n *told) await(t *testing.T, ends int) []report.ScriptEnded {
 	}
 }
 
-// scriptCalls runs a script for events and returns what it was called with.
+// scriptCalls runs a script for events and returns the arguments of its calls.
 func scriptCalls(t *testing.T, temp, each bool, events ...machine.Event) (calls, notes []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func TestLongScriptCall(t *testing.T) {
 	}
 }
 
-// A call that the kernel does not take is split, and each path is told once.
+// A call that is too long for the kernel is split, and each path is passed once.
 func TestScriptCallTooLongForTheKernel(t *testing.T) {
 	const paths = 30000 // of 300 bytes: more than Linux takes, whatever its limits are
 	out := filepath.Join(t.TempDir(), "out")
@@ -167,7 +167,8 @@ func TestScriptCallTooLongForTheKernel(t *testing.T) {
 	}
 }
 
-// What is reported when the program has ended, as by a reporter that hung, is not run.
+// Events that arrive after the end of the program, for example from a reporter that hung, run no
+// script.
 func TestScriptAfterTheEnd(t *testing.T) {
 	n := new(told)
 	s := newScripts("/s", false, false, 0, n.report)
@@ -205,7 +206,7 @@ func writeScript(t *testing.T, text string) string {
 	return path
 }
 
-// Every end of a script is reported, with what it has ended by.
+// Every end of a script is reported, with its exit code or signal.
 func TestScriptEnds(t *testing.T) {
 	for _, tt := range []struct {
 		text string
@@ -302,7 +303,7 @@ func TestScriptsWait(t *testing.T) {
 	n.await(t, scriptsMax)
 }
 
-// A daemon that has more to run than it may keeps what it can and says what not.
+// A daemon with too many waiting calls keeps as many as it can and logs the others.
 func TestScriptsLimit(t *testing.T) {
 	n := new(told)
 	s := &scripts{path: "/s", event: n.report, calls: make(chan scriptCall, 1)}

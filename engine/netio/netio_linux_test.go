@@ -50,8 +50,8 @@ func TestBatchCaps(t *testing.T) {
 	}
 }
 
-// TestBatching wants few system calls: one for all trains out, one for all in. A busy
-// kernel may deliver in parts, which takes further calls: then it is tried again.
+// TestBatching expects few system calls: one to send all trains, one to receive all. A busy kernel
+// may deliver in parts, which needs more calls: then the test tries again.
 func TestBatching(t *testing.T) {
 	for _, c := range []struct {
 		cfg                    Config
@@ -140,7 +140,7 @@ func TestSocketOptions(t *testing.T) {
 	}
 }
 
-// TestBufferForced: root passes the sysctl limit, anybody else is told what was granted.
+// TestBufferForced: root exceeds the sysctl limit, other users get the granted size.
 func TestBufferForced(t *testing.T) {
 	b, err := os.ReadFile("/proc/sys/net/core/rmem_max")
 	if err != nil {
@@ -193,7 +193,7 @@ func TestTransientErrors(t *testing.T) {
 func awaitReport(t *testing.T, c Conn) {
 	t.Helper()
 	rawFd(t, c, func(fd int) {
-		p := []unix.PollFd{{Fd: int32(fd)}} // errors are told unasked
+		p := []unix.PollFd{{Fd: int32(fd)}} // poll always reports errors
 		for end := time.Now().Add(soon); p[0].Revents&unix.POLLERR == 0; {
 			if _, err := unix.Poll(p, 100); err != nil && err != unix.EINTR {
 				t.Fatal(err)
@@ -228,7 +228,7 @@ func TestKernelDrops(t *testing.T) {
 	}
 }
 
-// TestKernelDropsAtTheEnd: the count is right after Close though nobody asked before.
+// TestKernelDropsAtTheEnd: the count is right after Close even if it was not read before.
 func TestKernelDropsAtTheEnd(t *testing.T) {
 	tx, rx := listen(t, Config{NoGSO: true}), listen(t, Config{RcvBuf: 20000})
 	for range 100 {
@@ -439,7 +439,7 @@ func TestMulticastHops(t *testing.T) {
 }
 
 // TestSourceOnInterface: the interface that multicast leaves by chooses the source,
-// not the route; and destinations of IPv6 multicast are told.
+// not the route; and destinations of IPv6 multicast are reported.
 func TestSourceOnInterface(t *testing.T) {
 	a, b := pair(t, 1500)
 	ifi := a.at("10.77.0.11")

@@ -124,7 +124,7 @@ func split(tr TxTrain) (list [][]byte) {
 }
 
 // TestMarks sends trains with each ECN mark in turn: every datagram must arrive with its
-// own, also where the kernel joins what came together.
+// own, also if the kernel joins them.
 func TestMarks(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows does not tell the traffic class")
@@ -170,7 +170,7 @@ func TestMarks(t *testing.T) {
 }
 
 // TestTrainsArriveAsDatagrams sends the same trains from every variant to
-// every variant, over every family, and wants the same datagrams each time.
+// every variant, over every family, and expects the same datagrams each time.
 func TestTrainsArriveAsDatagrams(t *testing.T) {
 	families := []struct {
 		name, addr string

@@ -49,8 +49,8 @@ func TestDestinations(t *testing.T) {
 	}
 }
 
-// checkDestination sends a train and holds what the slots say against where it
-// went and came from.
+// checkDestination sends a train and compares the addresses in the slots with its destination and
+// source.
 func checkDestination(t *testing.T, tx, rx Conn, dest netip.AddrPort, source netip.Addr) {
 	t.Helper()
 	buf := pattern(5*1324, 1)

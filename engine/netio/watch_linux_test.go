@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestWatch changes interfaces in every way that memberships have to follow: each is
-// news, and what loses its memberships is named.
+// TestWatch changes interfaces in every way that concerns memberships: each is reported, and an
+// interface that loses its memberships is named.
 func TestWatch(t *testing.T) {
 	n := newNetns(t)
 	var w *Watch
@@ -43,7 +43,7 @@ func TestWatch(t *testing.T) {
 		{"link set d0 up", false},
 		{"addr add 10.1.0.1/24 dev d0", false},
 		{"addr del 10.1.0.1/24 dev d0", false},
-		{"link set d0 mtu 1000", true}, // IPv6 goes, and with it what it had joined
+		{"link set d0 mtu 1000", true}, // removes IPv6 and its memberships
 		{"link set d0 mtu 1500", false},
 		{"link set d0 down", false}, // the kernel keeps memberships
 		{"link set d0 name d1", false},
@@ -76,7 +76,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// drain takes the rest of what one change has caused.
+// drain reads the other notices about one change.
 func (w *Watch) drain(t *testing.T) {
 	t.Helper()
 	for {
@@ -90,8 +90,8 @@ func (w *Watch) drain(t *testing.T) {
 	w.file.SetReadDeadline(time.Time{})
 }
 
-// TestWatchMessages: only news of interfaces count; the kernel says the same type when a
-// port leaves a bridge. What comes in pieces harms nobody.
+// TestWatchMessages: only notices about interfaces count; the kernel uses the same type when a port
+// leaves a bridge. Incomplete notices do no harm.
 func TestWatchMessages(t *testing.T) {
 	link := func(kind uint16, family byte, index int32, attrs ...byte) *syscall.NetlinkMessage {
 		m := &syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind}, Data: make([]byte, unix.SizeofIfInfomsg)}
@@ -136,8 +136,8 @@ func TestWatchMessages(t *testing.T) {
 	}
 }
 
-// TestZonesAfterChange: an interface that is renamed, or made anew, is known by its new name
-// and index as soon as a Watch has heard of it.
+// TestZonesAfterChange: an interface that is renamed, or created again, has its new name and index
+// as soon as a Watch has received the notice.
 func TestZonesAfterChange(t *testing.T) {
 	n := newNetns(t)
 	var w *Watch

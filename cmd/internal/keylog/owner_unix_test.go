@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What a key log must not be, even with the right mode.
+// A key log must be none of these, even with the right mode.
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	real := filepath.Join(dir, "real")
@@ -52,11 +52,10 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	refuse(fifo) // with somebody at its other end
+	refuse(fifo) // with a process at its other end
 }
 
-// A file of somebody else is refused even if only he could read it: it takes root
-// to open one.
+// A file of another user is refused even if only that user could read it. Only root could open it.
 func TestOwner(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "theirs")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {

@@ -10,8 +10,7 @@ import (
 	"uftp/engine/tap"
 )
 
-// TestCaptureLines: both commands tell what goes wrong with a capture, at the level
-// that fits, and in JSON.
+// TestCaptureLines: both commands report errors of a capture, at the right level and in JSON.
 func TestCaptureLines(t *testing.T) {
 	events := []machine.Event{
 		tap.Failed{Path: "/var/cap\n", Err: syscall.ENOSPC},

@@ -48,7 +48,7 @@ func TestDiskLines(t *testing.T) {
 	}
 }
 
-// TestExpiredLines: what was removed is told, and what could not be.
+// TestExpiredLines: lines about files that were removed, and about those that could not be.
 func TestExpiredLines(t *testing.T) {
 	var text, lines bytes.Buffer
 	r := &Receiver{Log: NewLog(&text, Detail, false), JSON: NewJSON(&lines)}

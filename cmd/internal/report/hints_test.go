@@ -16,8 +16,8 @@ import (
 	"uftp/wire"
 )
 
-// TestHintsWhenNobodyTakesPart: the line of the stock sender stays as it is; behind it stands
-// what those who were heard have said, or what to look at if nobody was.
+// TestHintsWhenNobodyTakesPart: the line of the stock sender stays as it is. Behind it are the reasons
+// of the receivers that answered, or advice if none did.
 func TestHintsWhenNobodyTakesPart(t *testing.T) {
 	abort := func(c sender.Client, text string) machine.Event {
 		return sender.GotAbort{Client: c, Known: c.Name != "", Text: text}
@@ -90,7 +90,7 @@ func TestHintsWhenNobodyTakesPart(t *testing.T) {
 	}
 }
 
-// TestNoHintsLater: who took part and was lost later is no reason to look at the network.
+// TestNoHintsLater: a receiver that took part and was lost later is no reason for advice.
 func TestNoHintsLater(t *testing.T) {
 	var log bytes.Buffer
 	s := &Sender{Log: NewLog(&log, Normal, false), Session: sendConfig()}
@@ -105,7 +105,7 @@ func TestNoHintsLater(t *testing.T) {
 	}
 }
 
-// TestNoCarrierIsTold: who sends into an interface without a carrier learns it at once.
+// TestNoCarrierIsTold: a sender on an interface without a carrier gets a warning at once.
 func TestNoCarrierIsTold(t *testing.T) {
 	for _, lacks := range []bool{false, true} {
 		var log bytes.Buffer

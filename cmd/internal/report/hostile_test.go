@@ -27,7 +27,7 @@ import (
 // hostileNames speak to terminals, break lines or are no UTF-8.
 var hostileNames = []string{"\x1b]0;pwn\x07", "a\nb\r\tc", "8\x9b2J", "\u0085\u009bx", "\u202e\u2066abc", "\u2028\u2029", "\x7f", "\xff\xfe"}
 
-// speaks finds what a terminal would obey or a line would be broken by.
+// speaks reports whether a text has characters that control a terminal or break a line.
 func speaks(text string) bool {
 	for line := range strings.SplitSeq(text, "\n") {
 		for len(line) > 0 {
@@ -97,7 +97,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// checkNames wants each event with a name to have the name, or its bytes.
+// checkNames checks that each event with a name has that name, or its bytes.
 func checkNames(t *testing.T, name, lines string) {
 	t.Helper()
 	found := 0

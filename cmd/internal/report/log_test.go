@@ -129,7 +129,7 @@ func TestStampAndSession(t *testing.T) {
 	}
 }
 
-// TestReopenStatus moves a status file away, as those do who rotate logs.
+// TestReopenStatus moves a status file away, as programs that rotate logs do.
 func TestReopenStatus(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "status")
@@ -206,7 +206,7 @@ func TestLostLines(t *testing.T) {
 	}
 }
 
-// An output that fails is told once, and once when it works again.
+// A failing output is reported once, and once when it works again.
 func TestOutputFails(t *testing.T) {
 	w := &failing{}
 	var set outfile.Outputs

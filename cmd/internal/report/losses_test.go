@@ -11,7 +11,7 @@ import (
 	"uftp/engine/netio"
 )
 
-// TestLossLines: what a host loses itself is a warning with what helps, and an event.
+// TestLossLines: losses of a host itself are a warning with advice, and an event.
 func TestLossLines(t *testing.T) {
 	events := []machine.Event{
 		engine.Losses{KernelDrops: 12, RcvBuf: 212992, WantRcvBuf: 16 << 20},

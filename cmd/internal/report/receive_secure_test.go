@@ -14,7 +14,7 @@ import (
 	"uftp/wire"
 )
 
-// What the daemon tells about encryption, by level, and that it is not too much.
+// The daemon's lines about encryption, by level, and that there are not too many.
 func TestReceiverEncrypted(t *testing.T) {
 	key, err := identity.Generate(identity.Spec{Kind: identity.EC, Curve: identity.P256})
 	if err != nil {

@@ -282,8 +282,8 @@ func stopped(t *testing.T) []machine.Event {
 		sender.SessionEnded{Exit: sender.ExitSignal, Clients: []sender.Client{clientA}, States: []sender.State{sender.Aborted}})
 }
 
-// TestNothingUnconfirmedIsSuccess: table, status lines, events and log take back what a
-// receiver took that did not confirm the session.
+// TestNothingUnconfirmedIsSuccess: table, status lines, events and log take back the files of a
+// receiver that did not confirm the session.
 func TestNothingUnconfirmedIsSuccess(t *testing.T) {
 	for _, tt := range []struct {
 		why    string
@@ -476,7 +476,7 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-// A heading stands above what is late, or not at all.
+// The heading of late messages is above the first of them, or is not written.
 func TestLateHeadings(t *testing.T) {
 	register := sender.Heard{Func: wire.FuncRegister, Client: clientA}
 	for _, tt := range []struct {

@@ -17,8 +17,8 @@ import (
 	"uftp/wire"
 )
 
-// terminal keeps what a terminal would show, knowing no more than the sequences
-// that Screen writes. Where it has room for no more rows it scrolls.
+// terminal imitates a terminal that knows only the sequences that Screen writes. If it has no room
+// for more rows it scrolls.
 type terminal struct {
 	t     *testing.T
 	rows  int // 0: as many as are needed
@@ -70,9 +70,9 @@ func (x *terminal) String() string {
 	return strings.Join(shown, "\n") + "\n"
 }
 
-// Pictures and lines of all lengths, on terminals that scroll and that do not: what is
-// shown at the end is each line once, in order, and the last picture below. Nothing is
-// erased from the foot's first row on, which tmux would keep as history.
+// Pictures and lines of all lengths, on terminals that scroll and that do not: at the end the terminal
+// shows each line once, in order, and the last picture below. Nothing from the foot's first row on is
+// erased, because tmux would keep it as history.
 func TestScreenLeavesNothingBehind(t *testing.T) {
 	for _, rows := range []int{0, 4, 7} {
 		term := &terminal{t: t, rows: rows}
@@ -203,7 +203,7 @@ func TestReceiverDisplay(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	// play a session with some receivers and files; receiver 0 loses what it can.
+	// Play a session with some receivers and files; receiver 0 loses as much as it can.
 	table := func(clients, files, unconfirmed int) string {
 		s := &Sender{Name: "uftp", Log: NewLog(new(bytes.Buffer), 0, false), Session: sendConfig()}
 		var all []sender.Client

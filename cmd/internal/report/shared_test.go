@@ -10,7 +10,7 @@ import (
 	"uftp/engine/sender"
 )
 
-// Two hosts with one UID are told in the log, as an event, and below the table.
+// Two hosts with one UID are reported in the log, as an event, and below the table.
 func TestSharedUID(t *testing.T) {
 	for _, c := range []struct{ first, second, text string }{
 		{"10.99.0.3:1044", "10.99.0.4:1044", "0xAC110002 answers from 10.99.0.3 and 10.99.0.4: give each receiver its own -U"},
