@@ -98,8 +98,8 @@ func (o *CaptureOptions) Config(application string) tap.Config {
 	}
 }
 
-// CaptureError turns an error of the engine into one for the user if it is about opening the capture;
-// otherwise it returns nil.
+// CaptureError turns an error of the engine into one for the user if it is about opening the
+// capture; otherwise it returns nil.
 func (o *CaptureOptions) CaptureError(err error) *Error {
 	var e *tap.OpenError
 	if !errors.As(err, &e) {

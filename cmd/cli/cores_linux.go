@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoCores keeps this process out of core files, which would contain its keys, and keeps other programs
-// of its user from reading its memory. Programs that it starts inherit only the soft limit, which they
-// may raise.
+// NoCores keeps this process out of core files, which would contain its keys, and keeps other
+// programs of its user from reading its memory. Programs that it starts inherit only the soft
+// limit, which they may raise.
 func NoCores() error {
 	var limit unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_CORE, &limit)

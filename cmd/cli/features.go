@@ -27,8 +27,8 @@ func OneOf(p *string, words []string, text string) func(string) error {
 	}
 }
 
-// Exchange returns a Set for -e: an exchange, with a curve behind a colon if it uses one. Text behind
-// "rsa:" is ignored.
+// Exchange returns a Set for -e: an exchange, with a curve behind a colon if it uses one. Text
+// behind "rsa:" is ignored.
 func Exchange(p *string) func(string) error {
 	return func(v string) error {
 		name, curve, hasCurve := strings.Cut(v, ":")
@@ -85,8 +85,8 @@ func ParseRateAuto(v string) (r RateAuto, ok bool, err error) {
 	return RateAuto{On: true, Init: given["init"], Most: given["max"]}, true, err
 }
 
-// rates reads fields KEY=RATE, or RATE for max, bytes/s. The rate of a key must not be above that of a
-// later key.
+// rates reads fields KEY=RATE, or RATE for max, bytes/s. The rate of a key must not be above that
+// of a later key.
 func rates(fields []string, forms string, keys ...string) (map[string]int64, error) {
 	given := map[string]int64{}
 	for _, field := range fields {
@@ -117,8 +117,8 @@ func rates(fields []string, forms string, keys ...string) (map[string]int64, err
 	return given, nil
 }
 
-// Unsupported returns the error for a feature of the protocol that this version of the commands does
-// not have.
+// Unsupported returns the error for a feature of the protocol that this version of the commands
+// does not have.
 func Unsupported(option, value, what string) error {
 	if value != "" {
 		option += " " + value

@@ -25,8 +25,8 @@ func NewHost() (h Host, err error) {
 }
 
 // Interface reads a value of -I: a name or an index, with /4 or /6 behind it for the family, or an
-// address, or the name of a host with exactly that address. Without a suffix either family is right.
-// The interface must exist and be up.
+// address, or the name of a host with exactly that address. Without a suffix either family is
+// right. The interface must exist and be up.
 func (r *Resolver) Interface(h Host, text string) (netio.Choice, error) {
 	c, err := r.LaterInterface(h, text)
 	if err != nil {
@@ -123,9 +123,9 @@ type Target struct {
 	Option string // as written
 }
 
-// Outgoing returns the interface for multicast to the targets: that of choice, unless it is nil, or that
-// of the targets' zones, or the best one for the first target. The targets have one family. Errors have
-// exit code 2.
+// Outgoing returns the interface for multicast to the targets: that of choice, unless it is nil, or
+// that of the targets' zones, or the best one for the first target. The targets have one family.
+// Errors have exit code 2.
 func (h Host) Outgoing(choice *netio.Choice, to ...Target) (netio.Interface, error) {
 	six := to[0].Addr.Is6()
 	fail := func(text, option, allowed string) (netio.Interface, error) {

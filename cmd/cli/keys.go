@@ -115,8 +115,8 @@ func checkWords(s identity.Spec) error {
 	return nil
 }
 
-// LoadKey reads the key in file. With spec it creates a key and stores it in file, if a file is given.
-// Errors have exit code 3.
+// LoadKey reads the key in file. With spec it creates a key and stores it in file, if a file is
+// given. Errors have exit code 3.
 func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *identity.PrivateKey, err error) {
 	switch {
 	case spec == nil:
@@ -136,8 +136,8 @@ func LoadKey(file string, spec *identity.Spec, warn func(line string)) (key *ide
 	return key, nil
 }
 
-// MakeKeyFile creates a key and writes it to a file that must not exist. It creates the key first: if the
-// program is ended during that, there is no empty file.
+// MakeKeyFile creates a key and writes it to a file that must not exist. It creates the key first:
+// if the program is ended during that, there is no empty file.
 func MakeKeyFile(name string, spec identity.Spec) (*identity.PrivateKey, error) {
 	if _, err := os.Lstat(name); err == nil {
 		return nil, identity.ErrExists // saves the time for a large key; storeKey checks again with O_EXCL

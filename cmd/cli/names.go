@@ -15,8 +15,8 @@ import (
 	"uftp/wire"
 )
 
-// Limits of name look-ups: a look-up fails after lookupMax, and all look-ups of a command line together
-// take no longer than budgetMax.
+// Limits of name look-ups: a look-up fails after lookupMax, and all look-ups of a command line
+// together take no longer than budgetMax.
 const (
 	lookupMax = 2 * time.Second
 	budgetMax = 10 * time.Second
@@ -28,8 +28,8 @@ const (
 	textTemporary = "Temporary failure in name resolution"
 )
 
-// Resolver looks up names in bounded time and collects warnings. It is for one command line, and not
-// for use by several goroutines.
+// Resolver looks up names in bounded time and collects warnings. It is for one command line, and
+// not for use by several goroutines.
 type Resolver struct {
 	Warnings []string // lines for the user, without a newline
 	spent    time.Duration
@@ -100,8 +100,8 @@ func (r *Resolver) names(network, host string) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// Port reads a UDP port: a number, or the name of a service. Of a larger number the stock programs take
-// the low 16 bits; Port refuses it.
+// Port reads a UDP port: a number, or the name of a service. Of a larger number the stock programs
+// take the low 16 bits; Port refuses it.
 func (r *Resolver) Port(text string) (uint16, error) {
 	if n, ok := Number(text, 10); ok {
 		if n < 0 || n > math.MaxUint16 {
@@ -116,8 +116,8 @@ func (r *Resolver) Port(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// HostPort reads host[:port], as -H of the daemons lists heartbeat servers; an IPv6 address with a port
-// is in brackets.
+// HostPort reads host[:port], as -H of the daemons lists heartbeat servers; an IPv6 address with a
+// port is in brackets.
 func (r *Resolver) HostPort(text string, port uint16) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		return netip.AddrPortFrom(a.Unmap(), port), nil
@@ -146,8 +146,8 @@ func (r *Resolver) HostPort(text string, port uint16) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, port), err
 }
 
-// IPv4Number reads an IPv4 address as inet_aton does: one to four numbers, decimal, octal (leading 0)
-// or hexadecimal (leading 0x); the last one fills the remaining bytes.
+// IPv4Number reads an IPv4 address as inet_aton does: one to four numbers, decimal, octal (leading
+// 0) or hexadecimal (leading 0x); the last one fills the remaining bytes.
 func IPv4Number(s string) (netip.Addr, bool) {
 	parts := strings.Split(s, ".")
 	if len(parts) > 4 {
@@ -182,14 +182,14 @@ func isHexNumber(s string) bool {
 	return len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' && !strings.ContainsAny(s, "_oO")
 }
 
-// HostUID turns an ID of a host list into a UID. It tries, in this order: 0x and hex digits, or eight hex
-// digits of which one is a letter; an IP address, where a single number is decimal, or octal with a
-// leading 0; the name of a host; hex digits. ok is false if none matches or if no host can have the
-// UID.
+// HostUID turns an ID of a host list into a UID. It tries, in this order: 0x and hex digits, or
+// eight hex digits of which one is a letter; an IP address, where a single number is decimal, or
+// octal with a leading 0; the name of a host; hex digits. ok is false if none matches or if no host
+// can have the UID.
 //
-// The stock sender looks for a name first, and uses the hex digits at the start of an unknown name. The
-// order here gives the same UIDs, except for hosts whose name looks like a UID. An unknown name is an
-// error, because it would make a session for the wrong host.
+// The stock sender looks for a name first, and uses the hex digits at the start of an unknown name.
+// The order here gives the same UIDs, except for hosts whose name looks like a UID. An unknown name
+// is an error, because it would make a session for the wrong host.
 func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 	text := strings.TrimSpace(id)
 	if digits, has := cutHexPrefix(text); has || len(text) == 8 && strings.ContainsAny(text, "abcdefABCDEF") {

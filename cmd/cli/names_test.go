@@ -189,8 +189,8 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// FuzzHostUID checks that any ID gives a UID or a refusal, and that an ID in the form of a UID gives
-// that UID.
+// FuzzHostUID checks that any ID gives a UID or a refusal, and that an ID in the form of a UID
+// gives that UID.
 func FuzzHostUID(f *testing.F) {
 	for _, s := range []string{"10.1.2.3", "0x0A580001", "12345678", "012", "zz", "beach1", "::1", "0x", "1.2", "0x1.0x2"} {
 		f.Add(s)

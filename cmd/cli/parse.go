@@ -53,8 +53,8 @@ type UsageError struct{ Text string }
 
 func (e *UsageError) Error() string { return e.Text }
 
-// Error is an error about a value, with an exit code. Text is that of the stock program. If Allowed is
-// set, the option as it was written follows after a colon, and then the allowed values.
+// Error is an error about a value, with an exit code. Text is that of the stock program. If Allowed
+// is set, the option as it was written follows after a colon, and then the allowed values.
 type Error struct {
 	Code    int // 0 means ExitUsage
 	Text    string
@@ -86,8 +86,9 @@ func ExitCode(err error) int {
 // Fail returns an Error with exit code 1 and a complete text.
 func Fail(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
 
-// Parse reads args, which does not include the command's own name, and returns the operands in order.
-// The error is ErrHelp, ErrVersion, a *UsageError, or that of a Set with the option named in it.
+// Parse reads args, which does not include the command's own name, and returns the operands in
+// order. The error is ErrHelp, ErrVersion, a *UsageError, or that of a Set with the option named in
+// it.
 func (c *Command) Parse(args []string) (operands []string, err error) {
 	for len(args) > 0 {
 		arg := args[0]

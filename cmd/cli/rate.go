@@ -18,10 +18,10 @@ const AllowedRates = "1 to 1073741824 Kbps, or bit/s with k, M, G or T, as 2.5M"
 // rateUnits has the units in bit/s by their first letter.
 var rateUnits = map[byte]float64{'k': 1e3, 'm': 1e6, 'g': 1e9, 't': 1e12}
 
-// ParseRate reads a rate, bytes/s. A plain number, whose base follows from its prefix, means Kbps. A
-// decimal fraction with k, M, G or T, in either case and with or without bit, bps or bit/s behind it,
-// means bit/s. 100000 is 102.4 Mbit/s, 100M is 100 Mbit/s. ok is false for anything else and for a rate
-// out of range.
+// ParseRate reads a rate, bytes/s. A plain number, whose base follows from its prefix, means Kbps.
+// A decimal fraction with k, M, G or T, in either case and with or without bit, bps or bit/s behind
+// it, means bit/s. 100000 is 102.4 Mbit/s, 100M is 100 Mbit/s. ok is false for anything else and
+// for a rate out of range.
 func ParseRate(s string) (bytes int64, ok bool) {
 	s = strings.Trim(s, blanks)
 	if n, ok := Number(s, 0); ok {

@@ -20,19 +20,19 @@ const (
 
 func exitNow() { os.Exit(ExitSignal) }
 
-// KeepPipes makes a write to a closed pipe an error like any other; without it SIGPIPE would end the
-// program silently. It catches SIGPIPE rather than ignoring it, because programs that we start would
-// inherit an ignored signal.
+// KeepPipes makes a write to a closed pipe an error like any other; without it SIGPIPE would end
+// the program silently. It catches SIGPIPE rather than ignoring it, because programs that we start
+// would inherit an ignored signal.
 func KeepPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// OnSignal returns a context that ends at the first SIGINT, SIGTERM, SIGQUIT or SIGHUP (the terminal was
-// closed). It calls log with the signal's number. It includes [KeepPipes].
+// OnSignal returns a context that ends at the first SIGINT, SIGTERM, SIGQUIT or SIGHUP (the
+// terminal was closed). It calls log with the signal's number. It includes [KeepPipes].
 //
 // A second signal ends the process at once, unless one of the two is a SIGHUP, which terminals and
-// shells both send. The process also ends exitWait after the first signal: it then hangs in a disk, or
-// in writing to a program that does not read. Calling stop after a signal does not change this, because
-// the work after it can hang too; stop then waits a moment for log. A SIGHUP that our parent process
-// ignores (nohup) stays ignored.
+// shells both send. The process also ends exitWait after the first signal: it then hangs in a disk,
+// or in writing to a program that does not read. Calling stop after a signal does not change this,
+// because the work after it can hang too; stop then waits a moment for log. A SIGHUP that our
+// parent process ignores (nohup) stays ignored.
 func OnSignal(log func(at time.Time, number int)) (ctx context.Context, stop func()) {
 	return onSignals(log, exitWait, exitNow, syscall.SIGHUP)
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/term"
 )
 
-// IsTerminal reports whether f is a terminal that understands ANSI sequences. A Windows console would
-// need a mode for that, which we do not set.
+// IsTerminal reports whether f is a terminal that understands ANSI sequences. A Windows console
+// would need a mode for that, which we do not set.
 func IsTerminal(f *os.File) bool {
 	return runtime.GOOS != "windows" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

@@ -74,9 +74,9 @@ func CleanJSON(doc []byte) []byte {
 	return []byte(replaceUnsafe(string(doc), "\n", func(r rune) string { return fmt.Sprintf("\\u%04x", r) }))
 }
 
-// Printer returns a writer for people. It takes whole lines and replaces unsafe runes except line ends
-// and tabs. It is a second line of defence: callers still clean the names that they print, since a
-// line end in a name would pass.
+// Printer returns a writer for people. It takes whole lines and replaces unsafe runes except line
+// ends and tabs. It is a second line of defence: callers still clean the names that they print,
+// since a line end in a name would pass.
 func Printer(w io.Writer) io.Writer { return printer{w} }
 
 type printer struct{ w io.Writer }
@@ -91,8 +91,8 @@ func (p printer) Write(b []byte) (int, error) {
 // Say writes a line for people.
 func Say(w io.Writer, line string) { fmt.Fprintln(w, Clean(line)) }
 
-// Out is a [Printer] on the standard output of a program whose results go there. It remembers whether
-// everything was written.
+// Out is a [Printer] on the standard output of a program whose results go there. It remembers
+// whether everything was written.
 type Out struct {
 	w   io.Writer
 	err error
@@ -109,8 +109,8 @@ func (o *Out) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Exit returns code, the program's exit code, if everything was written. Otherwise it reports that on
-// errw and returns failed.
+// Exit returns code, the program's exit code, if everything was written. Otherwise it reports that
+// on errw and returns failed.
 func (o *Out) Exit(code, failed int, errw io.Writer) int {
 	if o.err == nil {
 		return code

@@ -68,9 +68,9 @@ func ranged(p *int, min, max int, text, unit string, base int) func(string) erro
 	}
 }
 
-// Number reads an integer, with an optional sign and blanks around it. Base 0 takes the base from the
-// prefix: 0x, 0, or none. ok is false for any other text and for a number that does not fit. The stock
-// programs silently use the part that they understand.
+// Number reads an integer, with an optional sign and blanks around it. Base 0 takes the base from
+// the prefix: 0x, 0, or none. ok is false for any other text and for a number that does not fit.
+// The stock programs silently use the part that they understand.
 func Number(s string, base int) (n int64, ok bool) {
 	s = strings.Trim(s, blanks)
 	neg := strings.HasPrefix(s, "-")
@@ -145,8 +145,8 @@ func UID(p *wire.UID) func(string) error {
 
 const allowedUID = "1 to 8 hex digits, with or without 0x"
 
-// ErrText returns the system's text for err as C programs print it, without the path or the name of a
-// call.
+// ErrText returns the system's text for err as C programs print it, without the path or the name of
+// a call.
 func ErrText(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

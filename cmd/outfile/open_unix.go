@@ -170,9 +170,9 @@ func find(path string) (p place, err error) {
 	}
 }
 
-// follows reports whether a link in the current directory may be followed. Where a group can write, as in
-// the log directory of some systems, links of root and ours are followed. Where everybody can write, no
-// link to a file is followed, whoever owns it.
+// follows reports whether a link in the current directory may be followed. Where a group can write,
+// as in the log directory of some systems, links of root and ours are followed. Where everybody can
+// write, no link to a file is followed, whoever owns it.
 func (p *place) follows(link *unix.Stat_t, last bool) bool {
 	if p.reach == reachOwn {
 		return true
@@ -198,8 +198,8 @@ func retry(call func() (int, error)) (int, error) {
 	}
 }
 
-// open opens a file by the rules of the package comment; flags must not have O_TRUNC. With wait it waits
-// for the reader of a named pipe.
+// open opens a file by the rules of the package comment; flags must not have O_TRUNC. With wait it
+// waits for the reader of a named pipe.
 func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error) {
 	p, err := find(path)
 	defer p.close()
@@ -212,8 +212,8 @@ func open(path string, flags int, perm fs.FileMode, wait bool) (*os.File, error)
 	return p.open(flags, perm, wait)
 }
 
-// openGiven opens what the system or our parent process has open. A socket cannot be opened by a name,
-// and a process that has changed its user may not open the pipe that it was started with.
+// openGiven opens what the system or our parent process has open. A socket cannot be opened by a
+// name, and a process that has changed its user may not open the pipe that it was started with.
 func openGiven(path string, flags int, perm fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags, perm)
 	fd, ok := standing(path)
@@ -270,8 +270,8 @@ func (p *place) check(st *unix.Stat_t) error {
 	return nil
 }
 
-// Replace writes a file in one step: readers find either the old or the new content. If it cannot create
-// a new file, and for devices, it overwrites the existing one.
+// Replace writes a file in one step: readers find either the old or the new content. If it cannot
+// create a new file, and for devices, it overwrites the existing one.
 func Replace(path string, data []byte, perm fs.FileMode) error {
 	p, err := find(path)
 	defer p.close()

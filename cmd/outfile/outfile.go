@@ -1,22 +1,23 @@
-// Package outfile opens and writes the output files of the commands: logs, status files, process IDs, key
-// logs, drawings.
+// Package outfile opens and writes the output files of the commands: logs, status files, process
+// IDs, key logs, drawings.
 //
 // # Contract
 //
-// How a file is opened depends on who may write to its directory. If only root and our user may, the user
-// has put everything there, and any name is accepted: links are followed, devices and pipes are written.
-// If others may, a link could lead anywhere and a file could be a trap. Then only a regular file is
-// written, which belongs to root, to our user or to the owner of the directory, and has no second name.
-// Links on the way to the directory are followed if they belong to root or our user.
+// How a file is opened depends on who may write to its directory. If only root and our user may,
+// the user has put everything there, and any name is accepted: links are followed, devices and
+// pipes are written. If others may, a link could lead anywhere and a file could be a trap. Then
+// only a regular file is written, which belongs to root, to our user or to the owner of the
+// directory, and has no second name. Links on the way to the directory are followed if they belong
+// to root or our user.
 //
-// Files below /dev (except shared memory) and open files of processes (/proc/self/fd/1, /proc/1/fd/1) are
-// opened as they are. Open files of this process that cannot be opened by a name, such as the socket to a
-// journal, are used as they are.
+// Files below /dev (except shared memory) and open files of processes (/proc/self/fd/1,
+// /proc/1/fd/1) are opened as they are. Open files of this process that cannot be opened by a name,
+// such as the socket to a journal, are used as they are.
 //
 // # Limits
 //
-// Access lists count as far as the mode shows them. On systems other than Unix there are no checks: files
-// are opened as they are.
+// Access lists count as far as the mode shows them. On systems other than Unix there are no checks:
+// files are opened as they are.
 package outfile
 
 import (
@@ -32,8 +33,8 @@ type UnsafeError struct{ Path, Why string }
 
 func (e *UnsafeError) Error() string { return e.Path + " " + e.Why }
 
-// Given reports whether a path names a file that the system or our parent process has open. It must not
-// be renamed or removed.
+// Given reports whether a path names a file that the system or our parent process has open. It must
+// not be renamed or removed.
 func Given(path string) bool {
 	if strings.Contains(path, "..") || strings.HasPrefix(path, "/dev/shm") || strings.HasPrefix(path, "/dev/mqueue") {
 		return false
@@ -68,8 +69,8 @@ func standing(path string) (fd int, ok bool) {
 	return 0, false
 }
 
-// Append opens a file for appending, and creates it if necessary. It waits for the reader of a named
-// pipe.
+// Append opens a file for appending, and creates it if necessary. It waits for the reader of a
+// named pipe.
 func Append(path string, perm fs.FileMode) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm, true)
 }
@@ -100,8 +101,8 @@ type Lines struct {
 	torn bool // the file ends within a line
 }
 
-// NewLines uses a file that was opened as path for appending. If the file ends within a line, Write begins
-// a new one.
+// NewLines uses a file that was opened as path for appending. If the file ends within a line, Write
+// begins a new one.
 func NewLines(path string, f *os.File) *Lines { return &Lines{f, !whole(path, f)} }
 
 // AppendLines opens a file for Lines; again is set for one that was open before.
@@ -120,8 +121,8 @@ func AppendLines(path string, perm fs.FileMode, again bool) (*Lines, error) {
 // File returns the open file.
 func (l *Lines) File() *os.File { return l.f }
 
-// Write appends lines with one write. If only a part was written, it removes that part; if that fails too,
-// the next Write begins a new line.
+// Write appends lines with one write. If only a part was written, it removes that part; if that
+// fails too, the next Write begins a new line.
 func (l *Lines) Write(b []byte) (int, error) {
 	lead := 0
 	if l.torn {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Outputs remembers which outputs of a program could not be written; that changes its exit code. It may be
-// used by several goroutines; a nil one remembers nothing.
+// Outputs remembers which outputs of a program could not be written; that changes its exit code. It
+// may be used by several goroutines; a nil one remembers nothing.
 type Outputs struct {
 	mu   sync.Mutex
 	code int
@@ -26,7 +26,8 @@ func (s *Outputs) Fail(code int, name string, err error) {
 	}
 }
 
-// Failed returns the exit code, name and error of an output that could not be written; 0 if there is none.
+// Failed returns the exit code, name and error of an output that could not be written; 0 if there
+// is none.
 func (s *Outputs) Failed() (code int, name string, err error) {
 	if s == nil {
 		return 0, "", nil
@@ -36,8 +37,8 @@ func (s *Outputs) Failed() (code int, name string, err error) {
 	return s.code, s.name, s.err
 }
 
-// Exit returns the exit code of a program that would end with code. A failed output replaces the code of
-// a normal end, but not that of another error.
+// Exit returns the exit code of a program that would end with code. A failed output replaces the
+// code of a normal end, but not that of another error.
 func (s *Outputs) Exit(code int, normal bool) int {
 	if failed, _, _ := s.Failed(); failed != 0 && normal {
 		return failed
@@ -45,8 +46,8 @@ func (s *Outputs) Exit(code int, normal bool) int {
 	return code
 }
 
-// Notify is called once when an output fails, and once, without an error, when it works again, with the
-// number of lost writes.
+// Notify is called once when an output fails, and once, without an error, when it works again, with
+// the number of lost writes.
 type Notify func(name string, err error, lost int64)
 
 // Output is a writer of whole lines that may fail and recover. It may be used by
@@ -62,7 +63,8 @@ type Output struct {
 	lost   int64 // lost writes
 }
 
-// Watch returns a writer to w that remembers failures under a name and an exit code; notify may be nil.
+// Watch returns a writer to w that remembers failures under a name and an exit code; notify may be
+// nil.
 func (s *Outputs) Watch(name string, code int, w io.Writer, notify Notify) *Output {
 	return &Output{set: s, name: name, code: code, w: w, notify: notify}
 }

@@ -9,8 +9,8 @@ import (
 	"uftp/wire"
 )
 
-// bufferTime is how much data, in time at the rate, a receive buffer should hold: a receiver that the
-// system does not run for that time loses nothing.
+// bufferTime is how much data, in time at the rate, a receive buffer should hold: a receiver that
+// the system does not run for that time loses nothing.
 const bufferTime = 20 * time.Millisecond
 
 // bufferMax is the largest value of -B.

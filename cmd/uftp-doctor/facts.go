@@ -101,7 +101,8 @@ func linkRate(name string) float64 {
 	return float64(mbit) * 1e6 / 8
 }
 
-// route asks how the system would send: to a group by the interface, as uftp does, which needs no route.
+// route asks how the system would send: to a group by the interface, as uftp does, which needs no
+// route.
 func (f *facts) route(o *options) {
 	if f.to.IsMulticast() {
 		f.routeFrom, f.routeErr = netio.Source(netio.Config{IPv6: f.to.Is6(), MulticastIf: &f.iface}, netip.AddrPortFrom(f.to, uint16(o.port)))

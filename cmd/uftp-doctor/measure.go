@@ -32,8 +32,8 @@ const (
 
 var errTrain = errors.New("a large send did not arrive intact")
 
-// tryTrain sends a train over loopback and compares what arrives. It returns the capabilities of the
-// sockets after that.
+// tryTrain sends a train over loopback and compares what arrives. It returns the capabilities of
+// the sockets after that.
 func tryTrain() (gso, gro bool, err error) {
 	cfg := netio.Config{RcvBuf: 1 << 20, SndBuf: 1 << 20}
 	tx, err := netio.Listen(cfg)
@@ -75,7 +75,8 @@ func tryTrain() (gso, gro bool, err error) {
 	return tx.Caps().GSO, rx.Caps().GRO, nil
 }
 
-// measureCipher encrypts blocks for a moment. It also sets packet to the length of a sealed datagram.
+// measureCipher encrypts blocks for a moment. It also sets packet to the length of a sealed
+// datagram.
 func (f *facts) measureCipher() {
 	number, _ := handshake.CipherByName(f.cipher)
 	f.helped = aead.Accelerated(number)
@@ -113,8 +114,8 @@ func (f *facts) measureCipher() {
 	}
 }
 
-// measureDisk writes a file of size bytes, syncs and removes it, and returns the rate in bytes/s. It stops
-// if that takes too long.
+// measureDisk writes a file of size bytes, syncs and removes it, and returns the rate in bytes/s.
+// It stops if that takes too long.
 func measureDisk(dir string, size int64) (rate float64, err error) {
 	file, err := os.CreateTemp(dir, ".uftp-doctor-")
 	if err != nil {

@@ -114,8 +114,8 @@ func (o *options) setPeer(v string) error {
 	return nil
 }
 
-// target returns the address without its zone, and the interface that reaches it, which replaces the
-// zone.
+// target returns the address without its zone, and the interface that reaches it, which replaces
+// the zone.
 func (o *options) target() (netip.Addr, netio.Interface, error) {
 	to, err := o.resolver.Addr("ip", o.address)
 	if err != nil {

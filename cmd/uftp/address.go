@@ -85,8 +85,9 @@ func netError(text, option, allowed string) error {
 	return &cli.Error{Code: cli.ExitNet, Text: text + " (" + option + ")", Allowed: allowed}
 }
 
-// addresses returns the address of announcements, public, and that of everything else, private. They are
-// the same unless the public address is multicast (docs/protocol.md, "Addresses and ports").
+// addresses returns the address of announcements, public, and that of everything else, private.
+// They are the same unless the public address is multicast (docs/protocol.md, "Addresses and
+// ports").
 func (o *options) addresses() (public, private netip.AddrPort, err error) {
 	const invalid = "Invalid public address or port: "
 	port, err := o.resolver.Port(o.port)
@@ -160,8 +161,8 @@ func random32() (uint32, error) {
 	return binary.BigEndian.Uint32(b[:]), nil
 }
 
-// withoutZone removes the zone of a group: the outgoing interface replaces it, and receivers get the
-// bare address.
+// withoutZone removes the zone of a group: the outgoing interface replaces it, and receivers get
+// the bare address.
 func withoutZone(a netip.AddrPort) netip.AddrPort {
 	if !a.Addr().IsMulticast() {
 		return a
@@ -169,8 +170,8 @@ func withoutZone(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 }
 
-// session returns the group ID and instance: those of the restart file with the next instance, or a new
-// random group.
+// session returns the group ID and instance: those of the restart file with the next instance, or a
+// new random group.
 func (o *options) session() (group uint32, instance uint8, err error) {
 	if o.restartName != "" && o.resume.Group != 0 {
 		return o.resume.Group, o.resume.Instance + 1, nil

@@ -1,7 +1,7 @@
 // Command uftp sends files to any number of receivers at once.
 //
-// It has the options of the stock sender, with the same letters, ranges and exit codes, a long name for
-// each, and a few options of its own; see uftp --help.
+// It has the options of the stock sender, with the same letters, ranges and exit codes, a long name
+// for each, and a few options of its own; see uftp --help.
 //
 // # Exit codes
 //
@@ -25,6 +25,6 @@
 //
 // # Limits
 //
-// Proxies and congestion control are recognised and refused. On a terminal the live display replaces
-// log lines of level 2; -T, -L, -x 3 or --no-progress restore them.
+// Proxies and congestion control are recognised and refused. On a terminal the live display
+// replaces log lines of level 2; -T, -L, -x 3 or --no-progress restore them.
 package main

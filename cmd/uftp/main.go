@@ -50,8 +50,8 @@ func run(args []string, stdout, stderr *os.File) int {
 	return out.exit(o.send(out, begin))
 }
 
-// send runs the session, and further ones if necessary, and returns the exit code. A value from begin
-// ends the registration early.
+// send runs the session, and further ones if necessary, and returns the exit code. A value from
+// begin ends the registration early.
 func (o *options) send(out *outputs, begin <-chan struct{}) int {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	keys, err := o.prepare(warn)
@@ -83,15 +83,15 @@ func verdict(first int, left *leavers) int {
 	return first
 }
 
-// leavers are receivers that left a session because a file was given up, as stock receivers do. They get
-// the other files in a new session.
+// leavers are receivers that left a session because a file was given up, as stock receivers do.
+// They get the other files in a new session.
 type leavers struct {
 	hosts   []sender.Host
 	without map[string]bool // paths of the files that were given up
 }
 
-// sendOnce runs one session, for the receivers of again if that is not nil. It returns the exit code, and
-// the receivers that need another session.
+// sendOnce runs one session, for the receivers of again if that is not nil. It returns the exit
+// code, and the receivers that need another session.
 func (o *options) sendOnce(out *outputs, keys *crypt, begin <-chan struct{}, again *leavers) (int, *leavers) {
 	warn := func(line string) { out.log.Printf(report.Warnings, time.Now(), report.Where{}, "%s", line) }
 	cfg, err := o.sendConfig()
@@ -193,7 +193,8 @@ func (g *givenUp) hear(ev machine.Event) {
 	}
 }
 
-// leavers returns the receivers that need another session, nil if there are none or nothing to send.
+// leavers returns the receivers that need another session, nil if there are none or nothing to
+// send.
 func (g *givenUp) leavers(res *engine.SendResult) *leavers {
 	if len(res.Left) == 0 || !g.some || !g.others {
 		return nil
@@ -284,15 +285,15 @@ func (out *outputs) close() {
 	}
 }
 
-// exit closes the outputs and returns the exit code of a session that ended with code. It is a success
-// only if all outputs were written.
+// exit closes the outputs and returns the exit code of a session that ended with code. It is a
+// success only if all outputs were written.
 func (out *outputs) exit(code int) int {
 	out.close()
 	return out.all.Exit(code, code == cli.ExitOK)
 }
 
-// restartClient returns the record of a receiver, with the fingerprint from a list or an earlier restart
-// file, if any.
+// restartClient returns the record of a receiver, with the fingerprint from a list or an earlier
+// restart file, if any.
 func (o *options) restartClient(name string, uid wire.UID) lists.RestartClient {
 	for _, c := range o.resume.Clients {
 		if c.UID == uid && !c.IsProxy {

@@ -8,8 +8,8 @@ import (
 	"uftp/wire"
 )
 
-// warnMTU returns a warning if data packets are longer than the MTU of the outgoing interface, "" if they
-// are not or the MTU is unknown.
+// warnMTU returns a warning if data packets are longer than the MTU of the outgoing interface, ""
+// if they are not or the MTU is unknown.
 func warnMTU(cfg *engine.SendConfig) string {
 	out := cfg.Net.MulticastIf
 	if out == nil || cfg.Session.Unicast {

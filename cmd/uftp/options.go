@@ -22,7 +22,8 @@ import (
 	"uftp/wire"
 )
 
-// options is the command line. It is checked as far as possible without opening any files but lists.
+// options is the command line. It is checked as far as possible without opening any files but
+// lists.
 type options struct {
 	resolver *cli.Resolver
 	host     cli.Host
@@ -375,8 +376,8 @@ func (o *options) setRate(v string) error {
 	return nil
 }
 
-// autoInit is the initial rate of -R auto, bytes/s. 10 Mbit/s are harmless on most networks, and with a
-// few receivers the rate can grow 1000 times within a second or two.
+// autoInit is the initial rate of -R auto, bytes/s. 10 Mbit/s are harmless on most networks, and
+// with a few receivers the rate can grow 1000 times within a second or two.
 const autoInit = 10_000_000 / 8
 
 // unlimitedLoss is the share of lost blocks up to which -R -1 has no limit.

@@ -62,8 +62,8 @@ func (o *cryptOptions) check() error {
 	return err
 }
 
-// keyKind returns the kind of key that the options need. Command lines for the stock program may give a
-// size without an exchange, because its default exchange uses an RSA key.
+// keyKind returns the kind of key that the options need. Command lines for the stock program may
+// give a size without an exchange, because its default exchange uses an RSA key.
 func (o *cryptOptions) keyKind() identity.Kind {
 	bits, isSize := cli.Number(o.newKey, 10)
 	switch {
@@ -197,8 +197,8 @@ func (c *crypt) warnings(o *cryptOptions) (list []string) {
 	return list
 }
 
-// secure makes cfg an encrypted session, unless c is nil, and writes the key log. On an error it wipes the
-// secrets of the session.
+// secure makes cfg an encrypted session, unless c is nil, and writes the key log. On an error it
+// wipes the secrets of the session.
 func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 	if c == nil {
 		return nil
@@ -250,8 +250,8 @@ func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 }
 
 // gatherPins collects the fingerprints of all lists. Lists that give a host two different ones are
-// refused, because only one could be used. A text that is no fingerprint is an error only if hosts must
-// prove their keys.
+// refused, because only one could be used. A text that is no fingerprint is an error only if hosts
+// must prove their keys.
 func (o *options) gatherPins() error {
 	o.pins = make(map[wire.UID]identity.Fingerprint)
 	pin := func(name string, uid wire.UID, f identity.Fingerprint) error {

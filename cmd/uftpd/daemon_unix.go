@@ -46,8 +46,8 @@ func takeHandoff() *handoff {
 const inheritedMax = 1024
 
 // leftOpen returns the descriptors, besides the first three, that our parent process left open, and
-// keeps scripts from inheriting them. The runtime's own descriptors are not among them: they close at
-// exec.
+// keeps scripts from inheriting them. The runtime's own descriptors are not among them: they close
+// at exec.
 func leftOpen() (list []int) {
 	for fd := 3; fd < inheritedMax; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -59,8 +59,8 @@ func leftOpen() (list []int) {
 	return list
 }
 
-// startDaemon starts the second process and waits until it listens or has failed. The second inherits
-// all open descriptors, because options may name them (/dev/fd/63).
+// startDaemon starts the second process and waits until it listens or has failed. The second
+// inherits all open descriptors, because options may name them (/dev/fd/63).
 func startDaemon(args []string, stderr *os.File) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "Couldn't start in the background: %s\n", cli.ErrText(err))
@@ -124,8 +124,8 @@ func (h *handoff) detach(left []int) error {
 	return os.Chdir("/")
 }
 
-// logOpened redirects standard error to the log, once the first process has ended: the runtime reports
-// a crash there.
+// logOpened redirects standard error to the log, once the first process has ended: the runtime
+// reports a crash there.
 func (h *handoff) logOpened(f *os.File) {
 	if h.done.Load() {
 		dup(int(f.Fd()), 2)

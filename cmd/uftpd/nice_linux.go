@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setPriority adds n to the nice value of all threads: on Linux each has its own. New threads inherit
-// that of the thread that starts them.
+// setPriority adds n to the nice value of all threads: on Linux each has its own. New threads
+// inherit that of the thread that starts them.
 func setPriority(n int) error {
 	if n == 0 {
 		return nil

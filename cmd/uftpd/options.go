@@ -25,7 +25,8 @@ import (
 	"uftp/wire"
 )
 
-// options is the command line. It is checked as far as possible without opening any files but lists.
+// options is the command line. It is checked as far as possible without opening any files but
+// lists.
 type options struct {
 	resolver *cli.Resolver
 	host     cli.Host
@@ -326,8 +327,9 @@ func (o *options) receiveConfig() (engine.ReceiveConfig, error) {
 
 const allowedPort = "1 to 65535"
 
-// publicAddresses checks the addresses of -M: all must be multicast, and source-specific with -S. It
-// leaves out, with a warning, those of a family that no interface can have; at least one must remain.
+// publicAddresses checks the addresses of -M: all must be multicast, and source-specific with -S.
+// It leaves out, with a warning, those of a family that no interface can have; at least one must
+// remain.
 func (o *options) publicAddresses() ([]netip.Addr, error) {
 	public := o.public
 	if len(public) == 0 {
@@ -526,8 +528,8 @@ func (o *options) guardRSA() bool {
 	return o.rsaExchange == rsaListed
 }
 
-// setServers reads lines of UID|ADDRESS[|FINGERPRINT]. Unlike the stock daemon it refuses a text that
-// is no fingerprint.
+// setServers reads lines of UID|ADDRESS[|FINGERPRINT]. Unlike the stock daemon it refuses a text
+// that is no fingerprint.
 func (o *options) setServers(v string) error {
 	lines, err := lists.ReadHostList(v)
 	if err != nil {

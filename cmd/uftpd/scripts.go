@@ -158,8 +158,8 @@ func callArgs(in receiver.Session, paths []string) []string {
 	return append([]string{"-I", fmt.Sprintf("%08X", in.Group)}, paths...)
 }
 
-// queue queues a call if there is room, or returns why not. After close it queues none: a late event
-// may still arrive.
+// queue queues a call if there is room, or returns why not. After close it queues none: a late
+// event may still arrive.
 func (s *scripts) queue(c scriptCall, room bool) (why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,8 +182,8 @@ func (s *scripts) note(c scriptCall, level int, text string) {
 	s.event(time.Now(), engine.Note{Session: c.in, Level: level, Text: text})
 }
 
-// start runs one call, which has a slot. If the call is too long for the kernel, start returns its two
-// halves.
+// start runs one call, which has a slot. If the call is too long for the kernel, start returns its
+// two halves.
 func (s *scripts) start(c scriptCall) (halves []scriptCall) {
 	s.note(c, report.Normal, "Running postreceive: "+c.text(s.path))
 	cmd := exec.Command(s.path, c.args...) // input and outputs are /dev/null, no other file is passed on
@@ -211,8 +211,8 @@ func (s *scripts) start(c scriptCall) (halves []scriptCall) {
 	return nil
 }
 
-// wait waits for the end of a script. If it takes too long, wait asks the script and all that it has
-// started to end, and then kills them.
+// wait waits for the end of a script. If it takes too long, wait asks the script and all that it
+// has started to end, and then kills them.
 func (s *scripts) wait(cmd *exec.Cmd) (late bool) {
 	ended := make(chan struct{})
 	go func() {

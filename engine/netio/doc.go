@@ -38,11 +38,11 @@
 // # Memberships
 //
 // Linux limits a socket to net.ipv4.igmp_max_memberships groups (20) and a group to igmp_max_msf
-// sources (10). Beyond that Join opens membership sockets, which nobody reads; with IP_MULTICAST_ALL
-// their groups reach the bound socket. A group with sources stays on the bound socket as long as there
-// is room, because only that socket's own list filters exactly. On membership sockets the filter is
-// the interface's: it lets another source in if another program on this host has joined the same
-// group on the same interface for that source.
+// sources (10). Beyond that Join opens membership sockets, which nobody reads; with
+// IP_MULTICAST_ALL their groups reach the bound socket. A group with sources stays on the bound
+// socket as long as there is room, because only that socket's own list filters exactly. On
+// membership sockets the filter is the interface's: it lets another source in if another program on
+// this host has joined the same group on the same interface for that source.
 //
 // # Limits
 //

@@ -25,8 +25,8 @@ const memberRcvBuf = 2048
 //
 // A membership belongs to (group, interface index) and has sources; the zero Addr as its only
 // source means any. Invariant: a membership is either entirely on the bound socket or entirely on
-// membership sockets, because the list of the bound socket, if it has the group, decides alone which
-// sources pass.
+// membership sockets, because the list of the bound socket, if it has the group, decides alone
+// which sources pass.
 type members struct {
 	mu    sync.Mutex
 	socks []*memberSocket // socks[0] is the bound socket

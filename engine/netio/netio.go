@@ -83,7 +83,8 @@ type Conn interface {
 	// Leave undoes one Join. It leaves what it can even if it returns an error.
 	Leave(group netip.Addr, ifi Interface, sources []netip.Addr) error
 
-	// SetReadDeadline bounds ReadBatch, including a call that is waiting. The zero time means no bound.
+	// SetReadDeadline bounds ReadBatch, including a call that is waiting. The zero time means no
+	// bound.
 	SetReadDeadline(t time.Time) error
 
 	// LocalPort returns the bound port.

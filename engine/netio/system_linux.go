@@ -68,8 +68,8 @@ func (s *socket) setSystemOptions(fd uintptr, cfg Config) error {
 	return nil
 }
 
-// sizeBuffer asks for want bytes, above the sysctl limit where that is allowed, and returns what the
-// kernel granted. The kernel doubles the number for its own overhead.
+// sizeBuffer asks for want bytes, above the sysctl limit where that is allowed, and returns what
+// the kernel granted. The kernel doubles the number for its own overhead.
 func sizeBuffer(fd, opt, force, want int) (int, error) {
 	if want > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, want) != nil {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, want); err != nil {

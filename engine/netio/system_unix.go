@@ -48,8 +48,8 @@ func isTransientTx(e syscall.Errno) bool {
 
 func isNoBufs(e syscall.Errno) bool { return e == unix.ENOBUFS || e == unix.ENOMEM }
 
-// isFullErrno: ENOBUFS beyond the limit of IPv4 memberships or sources, ENOMEM when the option memory
-// of an IPv6 socket is used up, ETOOMANYREFS on BSD.
+// isFullErrno: ENOBUFS beyond the limit of IPv4 memberships or sources, ENOMEM when the option
+// memory of an IPv6 socket is used up, ETOOMANYREFS on BSD.
 func isFullErrno(e syscall.Errno) bool {
 	return e == unix.ENOBUFS || e == unix.ENOMEM || e == unix.ETOOMANYREFS
 }

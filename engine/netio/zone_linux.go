@@ -14,9 +14,9 @@ var linksChanged atomic.Uint32
 // zonesMax bounds the cached zones; a host with more interfaces starts over.
 const zonesMax = 256
 
-// zoneNames gives received link-local addresses their zone, the name of the interface with the scope
-// id. A lookup asks the kernel and allocates, so the result is kept. It is kept as an address,
-// because that keeps netip's interned zone alive and makes WithZone free of allocation.
+// zoneNames gives received link-local addresses their zone, the name of the interface with the
+// scope id. A lookup asks the kernel and allocates, so the result is kept. It is kept as an
+// address, because that keeps netip's interned zone alive and makes WithZone free of allocation.
 type zoneNames struct {
 	byIndex map[uint32]netip.Addr
 	asOf    uint32

@@ -24,8 +24,8 @@ const captureMagicLen = 4
 // it before it has its name, so each can be read on its own even if the process is killed. Not for
 // concurrent use.
 //
-// Two programs never write one ring. The current file is locked, and the next one is locked before it
-// gets its name. The next one is created under a fixed name, so only one program can create it.
+// Two programs never write one ring. The current file is locked, and the next one is locked before
+// it gets its name. The next one is created under a fixed name, so only one program can create it.
 type Capture struct {
 	cfg  CaptureConfig
 	head []byte
@@ -141,9 +141,9 @@ func (c *Capture) setLock(h *os.File) {
 	c.lock = h
 }
 
-// lockPlain opens and locks a plain file, which must be the file made unless that is nil. It returns
-// [fs.ErrNotExist] if there is no such file, an error if another program holds the lock, and nil
-// without an error if the file cannot be locked.
+// lockPlain opens and locks a plain file, which must be the file made unless that is nil. It
+// returns [fs.ErrNotExist] if there is no such file, an error if another program holds the lock,
+// and nil without an error if the file cannot be locked.
 func lockPlain(name string, made fs.FileInfo) (*os.File, error) {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

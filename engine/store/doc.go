@@ -34,9 +34,9 @@
 // # Sending and captures
 //
 // A [Walker] turns the operands of a sender into entries with their names on the wire, one at a
-// time. A [Source] is one open file whose blocks are read; its size is that of the walk. A [Capture]
-// is a ring of files that a program writes about itself. These share with the sink how to lock a
-// file, to move vectors of bytes, to encode times and to phrase errors.
+// time. A [Source] is one open file whose blocks are read; its size is that of the walk. A
+// [Capture] is a ring of files that a program writes about itself. These share with the sink how to
+// lock a file, to move vectors of bytes, to encode times and to phrase errors.
 //
 // # Limits
 //

@@ -21,8 +21,8 @@ const (
 // errBusy is a mistake of the caller: a session receives one file at a time.
 var errBusy = errors.New("store: Open while a file of the session is open")
 
-// Open handles a FILEINFO (docs/protocol.md, "Answer to FILEINFO"). It either completes the request or
-// returns a file to receive into. No other file of the session may be open.
+// Open handles a FILEINFO (docs/protocol.md, "Answer to FILEINFO"). It either completes the request
+// or returns a file to receive into. No other file of the session may be open.
 func (s *Session) Open(req Request) (Answer, *File) {
 	if s.open != nil {
 		panic(errBusy)

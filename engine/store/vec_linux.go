@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vector moves bytes between one run of a file and many buffers with few system calls. It owns the
-// array that the kernel reads, so moving allocates nothing. One goroutine at a time may use a vector.
-// The zero value is ready.
+// A vector moves bytes between one run of a file and many buffers with few system calls. It owns
+// the array that the kernel reads, so moving allocates nothing. One goroutine at a time may use a
+// vector. The zero value is ready.
 type (
 	// ReadVec is the vector of one [Source.ReadBlocks] at a time.
 	ReadVec struct {

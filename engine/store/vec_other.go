@@ -4,8 +4,8 @@ package store
 
 import "os"
 
-// A vector moves bytes between one run of a file and many buffers, here one buffer at a time. The zero
-// value is ready.
+// A vector moves bytes between one run of a file and many buffers, here one buffer at a time. The
+// zero value is ready.
 type (
 	// ReadVec is the vector of one [Source.ReadBlocks] at a time.
 	ReadVec  struct{}

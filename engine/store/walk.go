@@ -55,8 +55,9 @@ type Skip struct {
 	Level  int    // of the log line: 0 error, 1 warning, 2 normal
 }
 
-// Walker lists what to send, one entry at a time. It reads the file system only as far as the caller
-// has asked. Its memory holds the names in each directory from the operand to the current place.
+// Walker lists what to send, one entry at a time. It reads the file system only as far as the
+// caller has asked. Its memory holds the names in each directory from the operand to the current
+// place.
 type Walker struct {
 	cfg     WalkConfig
 	dest    string

@@ -1,5 +1,5 @@
-// Package cmdtest has what the tests of the commands share: commands for their scripts (testdata/script),
-// and the check of a table of options. Only tests import it.
+// Package cmdtest has what the tests of the commands share: commands for their scripts
+// (testdata/script), and the check of a table of options. Only tests import it.
 package cmdtest
 
 import (
@@ -49,8 +49,8 @@ func BusyPort(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Defer(func() { c.Close() })
 }
 
-// FreePort puts the number of a free UDP port into PORT. It is below those that systems give to sockets
-// without a port, so that it stays free.
+// FreePort puts the number of a free UDP port into PORT. It is below those that systems give to
+// sockets without a port, so that it stays free.
 func FreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	for range 100 {
 		if c, err := listen(ts, 1<<14+rand.IntN(1<<14)); err == nil {
@@ -70,8 +70,8 @@ func listen(ts *testscript.TestScript, port int) (*net.UDPConn, error) {
 	return c, err
 }
 
-// CheckOptions checks a table of options: every option has a group, each name appears once, groups are
-// not split, and the letters are those of the stock program.
+// CheckOptions checks a table of options: every option has a group, each name appears once, groups
+// are not split, and the letters are those of the stock program.
 func CheckOptions(t *testing.T, options []cli.Option, stock string) {
 	t.Helper()
 	letters, names, groups := map[byte]bool{}, map[string]bool{}, map[string]bool{}

@@ -1,5 +1,5 @@
-// Package keylog writes the file of --keylog: it appends entries of package uftp/crypto/keylog to a file
-// that no other user can read.
+// Package keylog writes the file of --keylog: it appends entries of package uftp/crypto/keylog to a
+// file that no other user can read.
 package keylog
 
 import (
@@ -22,9 +22,9 @@ type Log struct {
 	lines *outfile.Lines
 }
 
-// Open opens or creates a key log for appending. It refuses everything but a plain file of our user that
-// has one name and that no other user can read or write. It never waits, as opening a pipe would. If the
-// file ends within a line, the next entry begins a new one.
+// Open opens or creates a key log for appending. It refuses everything but a plain file of our user
+// that has one name and that no other user can read or write. It never waits, as opening a pipe
+// would. If the file ends within a line, the next entry begins a new one.
 func Open(name string) (*Log, error) {
 	name, err := filepath.Abs(name) // a daemon changes its directory
 	if err != nil {
@@ -56,8 +56,8 @@ func open(name string) (*outfile.Lines, error) {
 	return outfile.NewLines(name, f), nil
 }
 
-// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues the
-// old file.
+// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues
+// the old file.
 func (l *Log) Reopen() error {
 	if l == nil {
 		return nil
@@ -81,8 +81,8 @@ func check(name string, info os.FileInfo) error {
 	return checkOwner(name, info)
 }
 
-// Write appends an entry with one write, so that lines of several processes do not mix. If only a part
-// was written, it is removed.
+// Write appends an entry with one write, so that lines of several processes do not mix. If only a
+// part was written, it is removed.
 func (l *Log) Write(e *keylog.Entry) error {
 	if l == nil {
 		return nil

@@ -43,8 +43,8 @@ func (r *refusals) add(name, text string) {
 	}
 }
 
-// hint gives advice after a session without receivers: the reasons of those that answered, or what may
-// keep packets away.
+// hint gives advice after a session without receivers: the reasons of those that answered, or what
+// may keep packets away.
 func (s *Sender) hint(at time.Time) {
 	for _, line := range s.hintLines() {
 		s.logf(Warnings, at, "%s", line)

@@ -16,8 +16,8 @@ import (
 	"uftp/wire"
 )
 
-// TestHintsWhenNobodyTakesPart: the line of the stock sender stays as it is. Behind it are the reasons
-// of the receivers that answered, or advice if none did.
+// TestHintsWhenNobodyTakesPart: the line of the stock sender stays as it is. Behind it are the
+// reasons of the receivers that answered, or advice if none did.
 func TestHintsWhenNobodyTakesPart(t *testing.T) {
 	abort := func(c sender.Client, text string) machine.Event {
 		return sender.GotAbort{Client: c, Known: c.Name != "", Text: text}

@@ -11,8 +11,8 @@ import (
 	"uftp/engine/tap"
 )
 
-// hostEvent handles events that both roles have: about the socket, the capture, the disk and the log.
-// It reports whether ev is one of them.
+// hostEvent handles events that both roles have: about the socket, the capture, the disk and the
+// log. It reports whether ev is one of them.
 func hostEvent(l *Log, j *JSON, at time.Time, in Where, ev machine.Event) bool {
 	switch e := ev.(type) {
 	case engine.ReadFailed:

@@ -46,8 +46,8 @@ func newHead(at time.Time, event string, in Where) head {
 	return h
 }
 
-// write writes v; a nil JSON writes nothing. v always encodes, and the caller of NewJSON watches its
-// writer for failures.
+// write writes v; a nil JSON writes nothing. v always encodes, and the caller of NewJSON watches
+// its writer for failures.
 func (j *JSON) write(v any) {
 	if j == nil {
 		return
@@ -57,8 +57,8 @@ func (j *JSON) write(v any) {
 	j.w.Write(cli.CleanJSON(j.buf.Bytes()))
 }
 
-// raw returns the bytes of a name that is not UTF-8, which JSON cannot hold; encoding makes base64 of
-// them. For other names it returns nil.
+// raw returns the bytes of a name that is not UTF-8, which JSON cannot hold; encoding makes base64
+// of them. For other names it returns nil.
 func raw(name string) []byte {
 	if utf8.ValidString(name) {
 		return nil

@@ -34,8 +34,8 @@ type Where struct {
 	FileID   uint16 // 0: before or between files
 }
 
-// Log writes log lines. Its methods may be called from several goroutines. It counts lines that cannot
-// be written, and logs their number before the next line that can.
+// Log writes log lines. Its methods may be called from several goroutines. It counts lines that
+// cannot be written, and logs their number before the next line that can.
 type Log struct {
 	Level  int  // highest level that is written
 	Stamps bool // time and session before each line
@@ -47,8 +47,8 @@ type Log struct {
 	err    error     // error of the first of them
 }
 
-// lateMax bounds the delay of a line behind the line before it. Within it, a line gets the stamp of the
-// line before, so that stamps do not run backwards.
+// lateMax bounds the delay of a line behind the line before it. Within it, a line gets the stamp of
+// the line before, so that stamps do not run backwards.
 const lateMax = time.Second
 
 // NewLog returns a log that writes each line to w with one Write.
@@ -126,8 +126,8 @@ func (w Where) append(b []byte) []byte {
 	return append(b, "]: "...)
 }
 
-// RollingFile is a log file that starts again when it gets too long; the old file becomes log.1. It may
-// be used by several goroutines.
+// RollingFile is a log file that starts again when it gets too long; the old file becomes log.1. It
+// may be used by several goroutines.
 type RollingFile struct {
 	mu     sync.Mutex
 	path   string
@@ -138,8 +138,9 @@ type RollingFile struct {
 	opened func(*os.File)
 }
 
-// OpenRolling opens a log file for appending, mode 0644 less the umask. It continues an existing file,
-// whose length counts. It calls opened, if not nil, with every file that it opens, now and later.
+// OpenRolling opens a log file for appending, mode 0644 less the umask. It continues an existing
+// file, whose length counts. It calls opened, if not nil, with every file that it opens, now and
+// later.
 func OpenRolling(path string, max int64, keep int, opened func(*os.File)) (*RollingFile, error) {
 	r := &RollingFile{path: path, max: max, keep: keep, opened: opened}
 	if err := r.open(); err != nil {
@@ -171,8 +172,8 @@ func (r *RollingFile) open() error {
 	return nil
 }
 
-// Write appends b, and rolls if the file is too long then. If a new file cannot be opened, it continues
-// the old one.
+// Write appends b, and rolls if the file is too long then. If a new file cannot be opened, it
+// continues the old one.
 func (r *RollingFile) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -256,8 +257,8 @@ func (s *Status) Watch(set *outfile.Outputs, notify outfile.Notify) {
 	}
 }
 
-// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues the
-// old file.
+// Reopen opens the file again by its name, for users who have moved it. If that fails, it continues
+// the old file.
 func (s *Status) Reopen() error {
 	if s == nil || s.log != nil {
 		return nil

@@ -20,8 +20,8 @@ const (
 	missingFor = 5 * time.Minute
 )
 
-// Names looks up host names of addresses and caches the answers, also the negative ones. It may be used
-// by several goroutines.
+// Names looks up host names of addresses and caches the answers, also the negative ones. It may be
+// used by several goroutines.
 type Names struct {
 	lookup func(ctx context.Context, addr string) ([]string, error)
 	mu     sync.Mutex

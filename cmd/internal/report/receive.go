@@ -17,8 +17,9 @@ import (
 	"uftp/wire"
 )
 
-// Receiver reports the events of a receiver. Its methods may be called from several goroutines, since
-// look-ups of names have goroutines of their own. The fields must not change after the first event.
+// Receiver reports the events of a receiver. Its methods may be called from several goroutines,
+// since look-ups of names have goroutines of their own. The fields must not change after the first
+// event.
 type Receiver struct {
 	Log    *Log
 	Status *Status // nil: none
@@ -45,8 +46,9 @@ type heldEvent struct {
 // heldMax is how many events may wait for a name.
 const heldMax = 4096
 
-// Report takes one event. It is an engine.Reporter. When a session begins and the name of its sender is
-// unknown, all events wait for the look-up, which is bounded, so that lines stay in order.
+// Report takes one event. It is an engine.Reporter. When a session begins and the name of its
+// sender is unknown, all events wait for the look-up, which is bounded, so that lines stay in
+// order.
 func (r *Receiver) Report(at time.Time, ev machine.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,7 +217,8 @@ func (r *Receiver) sessionStarted(at time.Time, e receiver.SessionStarted) {
 	r.JSON.write(jsonSessionStart{newHead(at, "session_started", in), e.Session.Sender.String(), e.Session.From.String(), e.Private.String(), e.Sync, e.Preview})
 }
 
-// keyed reports how well a session is protected. At the normal level only weak protection has a line.
+// keyed reports how well a session is protected. At the normal level only weak protection has a
+// line.
 func (r *Receiver) keyed(at time.Time, e receiver.Keyed) {
 	in := whereOf(e.Session)
 	r.logf(Detail, at, in, "Encrypted with %s: %v security; the sender's key is %s", e.Suite, e.Strength, e.Server)
@@ -248,8 +251,8 @@ func stepLevel(s receiver.Step) int {
 func (r *Receiver) fileStarted(at time.Time, e receiver.FileStarted) {
 	in, q := whereOf(e.Session), &e.Request
 	r.logf(Normal, at, in, "Name of file to receive: %s", q.Name)
-	// The log lines of the store describe other types. There is no layout if the file is refused for
-	// its name or size.
+	// The log lines of the store describe other types. There is no layout if the file is refused
+	// for its name or size.
 	if q.Type == wire.TypeFile && (q.Layout.Blocks > 0 || q.Size == 0) {
 		l := &q.Layout
 		r.logf(Normal, at, in, "Bytes: %d, Blocks: %d, Sections: %d", q.Size, l.Blocks, l.Sections)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A log is not rotated if another program has truncated it (not yet), if it is no file, or if we must
-// not rename it.
+// A log is not rotated if another program has truncated it (not yet), if it is no file, or if we
+// must not rename it.
 func TestNotRolled(t *testing.T) {
 	dir := t.TempDir()
 	cut, pipe := filepath.Join(dir, "cut"), filepath.Join(dir, "pipe")

@@ -15,8 +15,8 @@ import (
 // redrawEvery is the shortest time between two pictures.
 const redrawEvery = 200 * time.Millisecond
 
-// Screen updates a few lines at the foot of a terminal while other lines scroll above them. All methods
-// of a nil Screen do nothing. It may be used by several goroutines.
+// Screen updates a few lines at the foot of a terminal while other lines scroll above them. All
+// methods of a nil Screen do nothing. It may be used by several goroutines.
 //
 // It never hides the cursor and sets no mode, so a program that crashes leaves nothing to restore.
 type Screen struct {

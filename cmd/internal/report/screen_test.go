@@ -70,9 +70,9 @@ func (x *terminal) String() string {
 	return strings.Join(shown, "\n") + "\n"
 }
 
-// Pictures and lines of all lengths, on terminals that scroll and that do not: at the end the terminal
-// shows each line once, in order, and the last picture below. Nothing from the foot's first row on is
-// erased, because tmux would keep it as history.
+// Pictures and lines of all lengths, on terminals that scroll and that do not: at the end the
+// terminal shows each line once, in order, and the last picture below. Nothing from the foot's
+// first row on is erased, because tmux would keep it as history.
 func TestScreenLeavesNothingBehind(t *testing.T) {
 	for _, rows := range []int{0, 4, 7} {
 		term := &terminal{t: t, rows: rows}

@@ -666,8 +666,9 @@ func (s *Sender) hostLine(at time.Time, r *sender.Result) {
 	}
 }
 
-// settle corrects the results at the end. A receiver that did not confirm the session may have dropped
-// its files, or still have them in a temporary directory: its status lines and sums are taken back.
+// settle corrects the results at the end. A receiver that did not confirm the session may have
+// dropped its files, or still have them in a temporary directory: its status lines and sums are
+// taken back.
 func (s *Sender) settle(at time.Time, e sender.SessionEnded) {
 	s.results.confirmed = make([]bool, len(s.clients))
 	for i, c := range s.clients {

@@ -21,8 +21,8 @@ const (
 	nameWidth   = 24
 )
 
-// results is the data of the table: single results if they are few, and the files that did not reach
-// every receiver.
+// results is the data of the table: single results if they are few, and the files that did not
+// reach every receiver.
 type results struct {
 	names   []string // of clients other than proxies
 	column  []int    // client index to place in names, -1 for proxies
@@ -152,7 +152,8 @@ func cell(word string, done bool, r *sender.Result) string {
 }
 
 // Table writes the result of the session, receivers by files. If there are too many of either, it
-// writes sums for the receivers with the most failures, and names the files that reached the fewest.
+// writes sums for the receivers with the most failures, and names the files that reached the
+// fewest.
 func (s *Sender) Table(w io.Writer) {
 	r := &s.results
 	if len(r.names) == 0 || r.all == 0 {
