@@ -13,6 +13,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -128,13 +129,12 @@ func transfer(b *testing.B, s setup, dir, src string) {
 	for b.Loop() {
 		cfg := sender.Config{
 			UID: 2, Group: group, Public: to, Private: to, Unicast: true, BlockSize: s.block, Robust: 20,
-			Rate: max(0, s.kbps*1024/8), Overhead: 52,
+			Rate: max(0, s.kbps*1024/8), LowerLayers: 28,
 			GRTT: 50 * time.Millisecond, MinGRTT: 10 * time.Millisecond, MaxGRTT: 15 * time.Second,
 			RegisterCount: 1, MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535,
 		}
 		if s.secret {
-			cfg.Security = security(b)
-			cfg.Overhead += cfg.Security.Overhead()
+			cfg.Dialect = encrypted(b)
 		}
 		res, err := engine.Send(context.Background(), engine.SendConfig{
 			Session: cfg, Net: nc, Walk: store.WalkConfig{Operands: []string{src}}, Workers: s.workers,
@@ -148,8 +148,8 @@ func transfer(b *testing.B, s setup, dir, src string) {
 	b.ReportMetric(100*float64(repair)/float64(data), "%repair")
 }
 
-// security makes the secrets of one session with aes256-gcm.
-func security(b *testing.B) *sender.Security {
+// encrypted makes the keys of one session with aes256-gcm.
+func encrypted(b *testing.B) *dialect.Server {
 	key, err := identity.Generate(identity.Spec{Kind: identity.EC, Curve: identity.P256})
 	if err != nil {
 		b.Fatal(err)
@@ -161,9 +161,9 @@ func security(b *testing.B) *sender.Security {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sec, err := sender.NewSecurity(srv)
+	server, err := dialect.NewServer(wire.Version4, srv)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return sec
+	return server
 }

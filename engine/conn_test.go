@@ -185,7 +185,7 @@ func sendOnFake(t *testing.T, ctx context.Context, c *fakeConn, change func(*Sen
 	to := netip.MustParseAddrPort("230.4.4.1:1044")
 	cfg := SendConfig{
 		Session: sender.Config{
-			UID: 0x99, Group: 7, Public: to, Private: to, BlockSize: 1300, Robust: 50, Rate: 1e7, Overhead: 52,
+			UID: 0x99, Group: 7, Public: to, Private: to, BlockSize: 1300, Robust: 50, Rate: 1e7, LowerLayers: 28,
 			// As in pair.config: the test must be there before registration ends.
 			GRTT: 100 * time.Millisecond, MinGRTT: 100 * time.Millisecond, MaxGRTT: 15 * time.Second,
 			MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 10,

@@ -139,7 +139,7 @@ func (p *pair) config(rate int64, block int, operands ...string) SendConfig {
 	return SendConfig{
 		Session: sender.Config{
 			UID: 0x7F000002, Public: to, Private: to, Unicast: true,
-			BlockSize: block, Robust: 50, Rate: rate, Overhead: 52,
+			BlockSize: block, Robust: 50, Rate: rate, LowerLayers: 28,
 			// Patient, R·G is 5 s: on a busy machine neither end must look lost to the other.
 			GRTT: 100 * time.Millisecond, MinGRTT: 100 * time.Millisecond, MaxGRTT: 15 * time.Second,
 			RegisterCount: 1, MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535,
@@ -396,7 +396,7 @@ func TestHostileDatagrams(t *testing.T) {
 			cfg := p.config(1e6, 1300, p.file("data", 3_000_000))
 			cfg.Session.Group = group
 			if c.suite != nil {
-				cfg.Session.Security, _ = security(t, *c.suite)
+				cfg.Session.Dialect, _ = security(t, *c.suite)
 			}
 			rng := rand.New(rand.NewPCG(3, 4))
 			// garbage returns a datagram that says it is from uid, heard said some before.
@@ -514,7 +514,7 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 				cfg.Workers = c.workers
 				if c.suite != nil {
 					cfg.Session.Group = sealGroup
-					cfg.Session.Security, _ = security(t, *c.suite)
+					cfg.Session.Dialect, _ = security(t, *c.suite)
 				}
 				var a, b runtime.MemStats
 				runtime.ReadMemStats(&a)

@@ -78,7 +78,7 @@ func planSend(cfg *SendConfig, caps netio.Caps, stride int) sendPlan {
 		p.stages = []int{1, p.fillers, 1}
 	}
 	if p.trainBlocks == 0 {
-		p.trainBlocks = trainBlocks(caps, p.stride, sc.Security.Signs())
+		p.trainBlocks = trainBlocks(caps, p.stride, sc.Dialect.Signed())
 	}
 	p.out = slots{txSlots, max(p.trainBlocks*p.stride, machine.MaxPacket)}
 	p.urgent = slots{1, machine.MaxPacket}

@@ -13,9 +13,9 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/block"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/engine/seal"
-	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
 )
@@ -23,7 +23,7 @@ import (
 const sealGroup = 0x5EA1
 
 // security makes the secrets of an encrypted session, and an opener of its packets.
-func security(t testing.TB, s handshake.Suite) (*sender.Security, *aead.Opener) {
+func security(t testing.TB, s handshake.Suite) (*dialect.Server, *aead.Opener) {
 	t.Helper()
 	spec := identity.Spec{Kind: s.KeyKind(), Bits: 1024, Curve: identity.P256}
 	key, err := identity.Generate(spec)
@@ -36,7 +36,7 @@ func security(t testing.TB, s handshake.Suite) (*sender.Security, *aead.Opener) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	sec, err := sender.NewSecurity(srv)
+	sec, err := dialect.NewServer(wire.Version4, srv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ const (
 
 // Send runs one sender session and returns when it has ended. Cancelling ctx
 // ends it as a signal does: receivers are told, and Send returns within [StopLimit],
-// even while a disk hangs. The Security of cfg is used up
+// even while a disk hangs. The Dialect of cfg is used up
 // afterwards, its secrets are wiped (but see stop.go). report may be nil. The error is
 // that of setting up (socket, addresses); how the session went is in the result.
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
@@ -44,7 +44,7 @@ func listenAndSend(ctx context.Context, cfg SendConfig, report Reporter) (SendRe
 	cfg.Net.Destinations = cfg.Capture.Files.Path != ""
 	conn, err := netio.Listen(cfg.Net)
 	if err != nil {
-		cfg.Session.Security.Wipe()
+		cfg.Session.Dialect.Wipe()
 		return SendResult{}, fmt.Errorf("opening the socket: %w", err)
 	}
 	defer conn.Close()
@@ -80,7 +80,7 @@ type sendRun struct {
 // sendOn is Send on a connection that is open already.
 func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporter) (SendResult, error) {
 	sc := &cfg.Session
-	defer sc.Security.Wipe()
+	defer sc.Dialect.Wipe()
 	if sc.Group == 0 {
 		sc.Group = randomGroup()
 	}
@@ -123,7 +123,7 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 func newPackers(cfg *sender.Config, n int) ([]*seal.Packer, error) {
 	var list []*seal.Packer
 	for range n {
-		p, err := cfg.Security.NewPacker(cfg.BlockSize)
+		p, err := cfg.Dialect.NewPacker(cfg.BlockSize)
 		if err != nil {
 			wipeAll(list)
 			return nil, err
@@ -173,7 +173,7 @@ func (r *sendRun) start(cfg *SendConfig, p *sendPlan, packers []*seal.Packer, rx
 	r.run(rd.run)
 	t := &transmitter{
 		wall: r.wall, conn: r.conn, notes: r.notes, tap: txTap, trace: r.trace, quit: r.quit,
-		packet: cfg.Session.BlockSize + cfg.Session.Overhead, turn: make(chan struct{}, 1),
+		packet: cfg.Session.PacketBytes(), turn: make(chan struct{}, 1),
 	}
 	for i, packer := range packers {
 		f := &filler{packer: packer, failed: r.failed, quit: r.quit}

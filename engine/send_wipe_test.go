@@ -9,8 +9,8 @@ import (
 
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/dialect"
 	"uftp/engine/netio"
-	"uftp/engine/sender"
 	"uftp/wire"
 )
 
@@ -32,7 +32,7 @@ func TestNoSocketWipes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	security, err := sender.NewSecurity(server)
+	security, err := dialect.NewServer(wire.Version4, server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestNoSocketWipes(t *testing.T) {
 		t.Fatal("the session has no secret to begin with")
 	}
 	cfg := SendConfig{Net: netio.Config{Port: busy.LocalAddr().(*net.UDPAddr).AddrPort().Port()}}
-	cfg.Session.Security = security
+	cfg.Session.Dialect = security
 	if _, err := Send(context.Background(), cfg, nil); err == nil {
 		t.Fatal("a port that is taken was opened")
 	}

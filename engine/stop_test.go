@@ -88,7 +88,7 @@ func TestStopSenderWhileSomethingHangs(t *testing.T) {
 					cfg.Workers = workers
 					if suite != nil {
 						cfg.Session.Group = sealGroup
-						cfg.Session.Security, _ = security(t, *suite)
+						cfg.Session.Dialect, _ = security(t, *suite)
 					}
 					h := newHang(c.after)
 					if strings.HasSuffix(c.what, "capture") {
@@ -186,7 +186,7 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 				cfg.Session.RegisterCount = 1
 				if c.sealed {
 					cfg.Session.Group = sealGroup
-					cfg.Session.Security, _ = security(t, sealSuites[0])
+					cfg.Session.Dialect, _ = security(t, sealSuites[0])
 				}
 				var told atomic.Bool
 				sctx, cancel := context.WithCancel(context.Background())

@@ -370,7 +370,7 @@ func TestEncryptedTransfer(t *testing.T) {
 				})
 				cfg := p.config(40e6, 1300, p.file("big", size), p.file("empty", 0), p.file("one", 1))
 				sec, _ := security(t, s)
-				cfg.Session.Group, cfg.Session.Security, cfg.Workers = sealGroup, sec, workers
+				cfg.Session.Group, cfg.Session.Dialect, cfg.Workers = sealGroup, sec, workers
 				if s.SigType == wire.SigKeyExch {
 					cfg.Session.TrainBlocks = 8 // a train leaves when all of it is signed; a long one lets the receiver wait
 				}

@@ -10,7 +10,6 @@ import (
 	"uftp/cmd/cli"
 	"uftp/engine"
 	"uftp/engine/netio"
-	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/engine/store"
 	"uftp/wire"
@@ -60,7 +59,7 @@ func (o *options) sendConfig() (engine.SendConfig, error) {
 			UID: uid, Group: group, Instance: instance,
 			Public: public, Private: private, Unicast: !public.Addr().IsMulticast(),
 			BlockSize: o.blockSize, Robust: o.robust,
-			Rate: rate, Adapt: adapt, Overhead: seal.NewPacker(nil, o.blockSize, false).Overhead() + udpHeader + ip,
+			Rate: rate, Adapt: adapt, LowerLayers: udpHeader + ip,
 			GRTT: o.grtt[0], MinGRTT: o.grtt[1], MaxGRTT: o.grtt[2],
 			Hosts: hosts, Closed: len(hosts) > 0,
 			RegisterCount: o.registerCount, RegisterQuiet: o.registerQuiet, RegisterWait: o.registerWait, Roaming: o.roaming,

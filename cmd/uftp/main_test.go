@@ -82,7 +82,7 @@ func TestSendConfig(t *testing.T) {
 	}{
 		{"rate, bytes/s", s.Rate, int64(10000 * 128)},
 		{"block size", s.BlockSize, 1400},
-		{"overhead, bytes", s.Overhead, 52},
+		{"headers of UDP and IP, bytes", s.LowerLayers, 28},
 		{"robustness", s.Robust, 30},
 		{"GRTT", [3]time.Duration{s.GRTT, s.MinGRTT, s.MaxGRTT}, [3]time.Duration{time.Second, time.Second / 2, 2 * time.Second}},
 		{"limits", [4]int{s.MaxPasses, s.MaxNAKPct, s.MaxNAKCount, s.TxWeight}, [4]int{200, 10, 3, 110}},
@@ -122,13 +122,13 @@ func TestAddresses(t *testing.T) {
 		uid     wire.UID
 		over    int
 	}{
-		{"f", "230.5.5.", false, 0x0A580064, 52},
-		{"-M 10.88.0.255 f", "10.88.0.255:1044", true, 0x0A580064, 52},
-		{"-M 10.88.0.1 -P 230.5.5.5 f", "10.88.0.1:1044", true, 0x0A580064, 52},
-		{"-M ff02::1:2:3 -P ff02::4:5:x f", "[ff02::4:5:", false, 0x00010000, 72},
-		{"-I eth0/6 -M ff02::1:2:3 -P ff02::9 f", "[ff02::9]:1044", false, 0x00010000, 72},
-		{"-I lo f", "230.5.5.", false, 0x7F000001, 52},
-		{"-R -1 f", "230.5.5.", false, 0x0A580064, 52},
+		{"f", "230.5.5.", false, 0x0A580064, 28},
+		{"-M 10.88.0.255 f", "10.88.0.255:1044", true, 0x0A580064, 28},
+		{"-M 10.88.0.1 -P 230.5.5.5 f", "10.88.0.1:1044", true, 0x0A580064, 28},
+		{"-M ff02::1:2:3 -P ff02::4:5:x f", "[ff02::4:5:", false, 0x00010000, 48},
+		{"-I eth0/6 -M ff02::1:2:3 -P ff02::9 f", "[ff02::9]:1044", false, 0x00010000, 48},
+		{"-I lo f", "230.5.5.", false, 0x7F000001, 28},
+		{"-R -1 f", "230.5.5.", false, 0x0A580064, 28},
 		{"-P xx.0.0.x f", "", false, 0, 0}, // whatever the numbers give
 		{"-M ff02::1:2:3 f", "IP version mismatch between public and private addresses", false, 0, 0},
 		{"-M 230.4.4.1 -P ff02::1 f", "IP version mismatch between public and private addresses", false, 0, 0},
@@ -151,9 +151,9 @@ func TestAddresses(t *testing.T) {
 		if !strings.HasPrefix(got, tt.private) {
 			t.Errorf("uftp %s: %q, want %q", tt.line, got, tt.private)
 		}
-		if err == nil && tt.uid != 0 && (cfg.Session.Unicast != tt.unicast || cfg.Session.UID != tt.uid || cfg.Session.Overhead != tt.over) {
+		if err == nil && tt.uid != 0 && (cfg.Session.Unicast != tt.unicast || cfg.Session.UID != tt.uid || cfg.Session.LowerLayers != tt.over) {
 			t.Errorf("uftp %s: unicast %v, UID %v, overhead %d, want %v, %v, %d", tt.line,
-				cfg.Session.Unicast, cfg.Session.UID, cfg.Session.Overhead, tt.unicast, tt.uid, tt.over)
+				cfg.Session.Unicast, cfg.Session.UID, cfg.Session.LowerLayers, tt.unicast, tt.uid, tt.over)
 		}
 	}
 	if o := parsed(t, "-P 10.0.0.x f"); true {

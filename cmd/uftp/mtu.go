@@ -19,7 +19,7 @@ func warnMTU(cfg *engine.SendConfig) string {
 	if err != nil {
 		return ""
 	}
-	return mtuWarning(i.Name, i.MTU, cfg.Session.BlockSize, cfg.Session.BlockSize+cfg.Session.Overhead)
+	return mtuWarning(i.Name, i.MTU, cfg.Session.BlockSize, cfg.Session.PacketBytes())
 }
 
 func mtuWarning(name string, mtu, block, packet int) string {

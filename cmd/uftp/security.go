@@ -14,6 +14,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine"
+	"uftp/engine/dialect"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -217,19 +218,18 @@ func (o *options) secure(cfg *engine.SendConfig, c *crypt) (err error) {
 	if err != nil {
 		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + strings.TrimPrefix(err.Error(), handshake.ErrConfig.Error()+": ")}
 	}
-	if s.Security, err = sender.NewSecurity(server); err != nil {
+	if s.Dialect, err = dialect.NewServer(wire.Version4, server); err != nil {
 		server.Wipe()
 		return &cli.Error{Code: cli.ExitKey, Text: "Failed to set up encryption: " + err.Error()}
 	}
 	defer func() {
 		if err != nil {
-			s.Security.Wipe()
+			s.Dialect.Wipe()
 		}
 	}()
-	if most := s.Security.BlockSizeMax(); s.BlockSize > most {
+	if most := s.Dialect.BlockSizeMax(); s.BlockSize > most {
 		return &cli.Error{Text: fmt.Sprintf("Invalid blocksize: -b %d", s.BlockSize), Allowed: fmt.Sprintf("512 to %d bytes with signatures of this key", most)}
 	}
-	s.Overhead += s.Security.Overhead()
 	if err := o.fingerprints(s, server.ClientAuth()); err != nil {
 		return err
 	}

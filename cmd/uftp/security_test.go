@@ -65,7 +65,7 @@ func TestFailedSetupIsWiped(t *testing.T) {
 		if err := o.secure(&cfg, keys); (err == nil) != ok {
 			t.Fatalf("uftp %s: %v, want it to work: %v", line, err, ok)
 		}
-		packer, err := cfg.Session.Security.NewPacker(64)
+		packer, err := cfg.Session.Dialect.NewPacker(64)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func send(ts *testscript.TestScript, _ bool, args []string) {
 	res, err := engine.Send(context.Background(), engine.SendConfig{
 		Session: sender.Config{
 			UID: 0x7F000002, Group: uint32(time.Now().UnixNano()), Public: to, Private: to, Unicast: true,
-			BlockSize: 1300, Robust: 50, Rate: 1 << 24, Overhead: 52,
+			BlockSize: 1300, Robust: 50, Rate: 1 << 24, LowerLayers: 28,
 			GRTT: 100 * time.Millisecond, MinGRTT: 100 * time.Millisecond, MaxGRTT: 15 * time.Second,
 			RegisterCount: 1, MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535,
 		},

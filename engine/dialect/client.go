@@ -121,7 +121,7 @@ func (c *Client) addKeys(now clock.Time, from *handshake.Candidate) error {
 	sigLen := 0
 	if k.SigType == wire.SigKeyExch {
 		if c.signed == nil {
-			c.signed = &verifier{key: c.handshake.ServerKey(), costUs: c.handshake.VerifyCostUs()}
+			c.signed = new(verifier)
 		}
 		check, own := c.signed, c.handshake.Key()
 		peer = func(wire.UID) aead.Verifier { return check }
@@ -237,7 +237,7 @@ func (c *Client) Refuse(pkt []byte) machine.Drop {
 // message must make sense, too, and not under two sets.
 func (c *Client) Open(pkt []byte, echo bool) (msg []byte, err error) {
 	if c.signed != nil {
-		c.signed.begin()
+		c.signed.begin(c.handshake.ServerKey())
 	}
 	if !c.proved {
 		if err := c.prove(pkt, echo); err != nil {
@@ -302,7 +302,7 @@ func (c *Client) FailureCostUs() int {
 	if c.signed == nil || !c.signed.done {
 		return 0
 	}
-	return c.signed.costUs
+	return c.handshake.VerifyCostUs()
 }
 
 // NewOpener returns an opener of the sender's packets for another goroutine. There must be keys

@@ -228,7 +228,7 @@ func TestClear(t *testing.T) {
 	if !p.client.Proved() || p.client.Keyed() || p.client.ShowsKey() || p.server.Signed() {
 		t.Error("a session in clear has keys, or waits for a proof")
 	}
-	if n := p.server.Counters(5); n != 0 || p.server.Overhead() != 0 || p.server.BlockSizeMax() != wire.MaxBlockSize {
+	if n := p.server.Counters(5); n != 0 || p.server.Overhead() != wire.HeaderLen+wire.FileSegLen || p.server.BlockSizeMax() != wire.MaxBlockSize {
 		t.Errorf("counter %d, overhead %d, blocks of %d bytes", n, p.server.Overhead(), p.server.BlockSizeMax())
 	}
 	p.server.Wipe()
@@ -374,11 +374,13 @@ func TestSignatures(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for _, s := range []handshake.Suite{gcm, hmac, keyex} {
 		p := keyed(t, s, true)
-		sealer, err := p.server.NewSealer()
-		p.ok(err)
 		n := p.server.BlockSizeMax()
-		if sealer.Size(wire.FileSegLen+n) > wire.MaxDatagram || n < wire.MaxBlockSize && sealer.Size(wire.FileSegLen+n+1) <= wire.MaxDatagram {
-			t.Errorf("%v: blocks of %d bytes are not the largest that fit", s, n)
+		for _, extra := range []int{0, 1} {
+			packer, err := p.server.NewPacker(n + extra)
+			p.ok(err)
+			if fits := packer.Stride() <= wire.MaxDatagram; fits != (extra == 0) && n+extra <= wire.MaxBlockSize {
+				t.Errorf("%v: blocks of %d bytes fit: %v, and the largest are said to have %d", s, n+extra, fits, n)
+			}
 		}
 		for _, sealed := range []bool{false, true} {
 			b := p.server.Begin(make([]byte, 0, machine.MaxPacket), p.header(senderUID, wire.FuncAbort), sealed)
@@ -387,7 +389,9 @@ func TestSizes(t *testing.T) {
 				t.Errorf("%v: the longest packet has %d bytes", s, len(b))
 			}
 		}
-		if got, want := p.server.Overhead(), sealer.Lead()-wire.HeaderLen+16; got != want {
+		packer, err := p.server.NewPacker(n)
+		p.ok(err)
+		if got, want := p.server.Overhead(), packer.Lead()+16; got != want {
 			t.Errorf("%v: overhead %d, want %d", s, got, want)
 		}
 	}

@@ -36,6 +36,6 @@
 //     key proves that a member sealed a packet. The machines check addresses besides.
 //   - Public-key work is not limited here. [Client.FailureCostUs] and the costs of package handshake
 //     let a machine limit it.
-//   - A dialect belongs to the goroutine of its machine; only [Server.NewSealer] and
+//   - A dialect belongs to the goroutine of its machine; only [Server.NewPacker] and
 //     [Client.NewOpener] make something for others.
 package dialect

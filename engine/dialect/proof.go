@@ -46,18 +46,15 @@ func wellFormed(msg []byte) bool {
 	return false
 }
 
-// verifier verifies the sender's signatures, once a packet whatever the number of keys it is tried
-// with.
+// verifier verifies signatures, once a packet however often the packet is opened.
 type verifier struct {
-	key    *identity.PublicKey
-	costUs int // of one verification
-
+	key  *identity.PublicKey
 	done bool // the packet under way was verified, with this outcome
 	err  error
 }
 
-// begin begins a packet.
-func (v *verifier) begin() { v.done = false }
+// begin begins a packet that bears a signature by key.
+func (v *verifier) begin(key *identity.PublicKey) { v.key, v.done = key, false }
 
 // SignatureLen is for package aead.
 func (v *verifier) SignatureLen() int { return v.key.SignatureLen() }

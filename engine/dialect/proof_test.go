@@ -34,7 +34,7 @@ func TestSignedProvesRight(t *testing.T) {
 		p.ok(err)
 		pkt := p.says(wire.FuncFileInfo, fileInfo())
 		for _, k := range p.client.keys[:len(p.client.keys)-1] {
-			p.client.signed.begin()
+			p.client.signed.begin(testKeys()[0].Public())
 			if _, _, err := k.opener.Open(bytes.Clone(pkt)); err == nil {
 				fits++
 			}

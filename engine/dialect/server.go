@@ -4,19 +4,19 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
 // Server is how the side of a session speaks that announces it. It serves one session and one
-// machine.
+// machine. A nil Server speaks version 4 in clear.
 type Server struct {
 	version   wire.Version
 	handshake *handshake.Server // nil in clear
 	enc       wire.EncInfo
 
 	keys    aead.Keys
-	sigLen  int                 // of the signature in each packet, 0 = there is none
-	peer    *identity.PublicKey // verifies the packet that Open opens, nil = none is known
+	signed  *verifier // of the clients' signatures; nil unless packets are signed
 	counter aead.Counter
 	sealer  *aead.Sealer // of control packets
 	opener  *aead.Opener
@@ -39,16 +39,16 @@ func NewServer(v wire.Version, h *handshake.Server) (*Server, error) {
 	x.counter = aead.NewCounter(firstCounter)
 	var peer func(wire.UID) aead.Verifier
 	if x.keys.SigType == wire.SigKeyExch {
-		x.sigLen = h.Key().Public().SignatureLen()
+		x.signed = new(verifier)
 		peer = func(wire.UID) aead.Verifier {
-			if x.peer == nil {
+			if x.signed.key == nil {
 				return nil
 			}
-			return x.peer
+			return x.signed
 		}
 	}
 	var err error
-	if x.sealer, err = x.NewSealer(); err != nil {
+	if x.sealer, err = x.newSealer(); err != nil {
 		return nil, err
 	}
 	x.opener, err = aead.NewOpener(x.keys, peer)
@@ -66,10 +66,15 @@ func packetKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
 }
 
 // Version returns the version of every packet of the session.
-func (x *Server) Version() wire.Version { return x.version }
+func (x *Server) Version() wire.Version {
+	if x == nil {
+		return wire.Version4
+	}
+	return x.version
+}
 
 // Encrypted reports whether the session has keys.
-func (x *Server) Encrypted() bool { return x.handshake != nil }
+func (x *Server) Encrypted() bool { return x != nil && x.handshake != nil }
 
 // Handshake returns the side of the handshake, nil in clear.
 func (x *Server) Handshake() *handshake.Server { return x.handshake }
@@ -156,40 +161,44 @@ func (x *Server) Counters(n int) uint64 {
 	return first
 }
 
-// NewSealer makes a sealer for the trains of an encrypted session. Each goroutine that seals needs
-// its own.
-func (x *Server) NewSealer() (*aead.Sealer, error) {
-	if x.sigLen > 0 {
-		return aead.NewSealer(x.keys, x.handshake.Key(), x.sigLen)
+// NewPacker makes a Packer for the trains of the session, with blocks of so many bytes. Each
+// goroutine that packs needs its own.
+func (x *Server) NewPacker(blockSize int) (*seal.Packer, error) {
+	if !x.Encrypted() {
+		return seal.NewPacker(nil, blockSize, false), nil
+	}
+	s, err := x.newSealer()
+	if err != nil {
+		return nil, err
+	}
+	return seal.NewPacker(s, blockSize, false), nil
+}
+
+func (x *Server) newSealer() (*aead.Sealer, error) {
+	if x.signed != nil {
+		return aead.NewSealer(x.keys, x.handshake.Key(), x.handshake.Key().Public().SignatureLen())
 	}
 	return aead.NewSealer(x.keys, nil, 0)
 }
 
+// sealerOf returns the sealer of control packets, nil in clear.
+func (x *Server) sealerOf() *aead.Sealer {
+	if !x.Encrypted() {
+		return nil
+	}
+	return x.sealer
+}
+
+// Overhead is the number of bytes around the block of a data packet that the rate counts, without
+// the headers of UDP and IP.
+func (x *Server) Overhead() int { return seal.NewPacker(x.sealerOf(), 0, false).Overhead() }
+
+// BlockSizeMax is the largest block size whose data packets receivers can read.
+func (x *Server) BlockSizeMax() int { return seal.BlockSizeMax(x.sealerOf(), false) }
+
 // Signed reports whether each packet bears a signature by the key of its sender, which takes a
 // thousand times as long as to seal it.
-func (x *Server) Signed() bool { return x.sigLen > 0 }
-
-// Overhead is what sealing adds to a FILESEG, bytes, as the rate counts it: stock counts the
-// ENCRYPTED header, the signature and 16 bytes for padding or tag.
-func (x *Server) Overhead() int {
-	if !x.Encrypted() {
-		return 0
-	}
-	const tag = 16
-	return x.sealer.Lead() - wire.HeaderLen + tag
-}
-
-// BlockSizeMax is the largest block size whose datagrams receivers can read.
-func (x *Server) BlockSizeMax() int {
-	n := wire.MaxBlockSize
-	if !x.Encrypted() {
-		return n
-	}
-	for x.sealer.Size(wire.FileSegLen+n) > wire.MaxDatagram {
-		n--
-	}
-	return n
-}
+func (x *Server) Signed() bool { return x != nil && x.signed != nil }
 
 // TakesClear reports whether message f of a client counts that came in clear. In an encrypted
 // session that is what comes before the keys, and an ABORT of who does not have them.
@@ -204,11 +213,21 @@ func (x *Server) TakesClear(f wire.Func, keyed bool) bool {
 }
 
 // Open opens an ENCRYPTED datagram in place. peer is the key of the host that is said to have sent
-// it, nil if none is known; it counts only if packets are signed. own says that the packet is one of
-// ours that somebody has sent back.
+// it, nil if none is known; it counts only if packets are signed.
 func (x *Server) Open(pkt []byte, peer *identity.PublicKey) (msg []byte, counter uint64, err error) {
-	x.peer = peer
+	if x.signed != nil {
+		x.signed.begin(peer)
+	}
 	return x.opener.Open(pkt)
+}
+
+// FailureCostUs returns what it cost to verify the datagram that Open took last, µs; 0 if none was
+// verified.
+func (x *Server) FailureCostUs() int {
+	if x.signed == nil || !x.signed.done {
+		return 0
+	}
+	return x.handshake.ClientKeyCostUs(x.signed.key.AppendBlob(nil))
 }
 
 // Ours reports whether a counter may be one of ours: a packet with such a one that bears our UID is

@@ -32,7 +32,7 @@ func (s *Sender) KeepAlive(now clock.Time, p *machine.Packet) bool {
 		return false
 	}
 	s.pass.aliveAt = now.Add(s.silence(4))
-	sealed := s.sealed(wire.FuncFileInfo)
+	sealed := s.dialect.Seals(wire.FuncFileInfo)
 	b := s.begin(p, wire.FuncFileInfo, s.pass.flight[s.pass.flightHead].seq-1, sealed)
 	s.finish(p, s.cfg.Private, s.appendFileInfo(now, b), sealed)
 	return true

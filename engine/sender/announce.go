@@ -16,7 +16,7 @@ import (
 // announceRound queues the messages of one cycle.
 func (s *Sender) announceRound() {
 	s.cycle.attempt++
-	if s.sec != nil {
+	if s.dialect.Encrypted() {
 		s.queue(round{fn: wire.FuncKeyInfo, number: s.cycle.attempt})
 		s.reg.keysSoon = false
 	}
@@ -25,7 +25,7 @@ func (s *Sender) announceRound() {
 		s.announce()
 	}
 	s.timers.SetWhenSent(timerCycle)
-	if s.sec != nil && s.answersAtOnce() {
+	if s.dialect.Encrypted() && s.answersAtOnce() {
 		s.timers.SetWhenSent(timerKeys)
 	}
 }
@@ -61,10 +61,8 @@ func (s *Sender) appendAnnounce(now clock.Time, b []byte) []byte {
 	if !s.cfg.Unicast {
 		m.Public, m.Private = s.cfg.Public.Addr().WithZone(""), s.cfg.Private.Addr().WithZone("")
 	}
-	if s.sec != nil {
-		m.Enc, m.HasEnc = s.sec.enc, true
-	}
-	return m.Append(s.version, b)
+	s.dialect.FillAnnounce(&m)
+	return m.Append(s.dialect.Version(), b)
 }
 
 // Rounds of registration after the first Robust ones are a second apart at least, and more if
@@ -158,7 +156,7 @@ func (s *Sender) sendAlive() {
 	if canAnnounce {
 		s.queue(round{fn: wire.FuncAnnounce, bare: !s.closed, quiet: true})
 	}
-	if !canAnnounce || s.sec != nil { // clients that have keys believe only sealed messages
+	if !canAnnounce || s.dialect.Encrypted() { // clients that have keys believe only sealed messages
 		s.queue(round{fn: wire.FuncDone, bare: true, quiet: true})
 	}
 }
@@ -300,7 +298,7 @@ const (
 
 // handleRegister takes a REGISTER of client i.
 func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseRegister(s.version, msg)
+	m, err := wire.ParseRegister(s.dialect.Version(), msg)
 	if err != nil {
 		return s.badRegister(now, from, s.roster.UID(i), wire.FuncRegister, err)
 	}
@@ -309,16 +307,17 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		c.returns++ // it is alive, and has missed nothing yet
 		s.setState(c, Mute)
 	}
+	encrypted := s.dialect.Encrypted()
 	switch {
 	case c.proxy || len(m.Clients) > 0:
 		s.refuseOnce(now, wire.FuncRegister, i, noProxies)
 		return machine.DropFunction
-	case s.sec != nil && s.phase == Announcing && (!c.state.Failed() || c.state == Mute):
+	case encrypted && s.phase == Announcing && (!c.state.Failed() || c.state == Mute):
 		return s.registerKeys(now, from, i, &m)
 	case s.phase == Announcing && c.state == Mute:
 		s.register(now, from, i, &m)
 		return machine.DropNone
-	case (s.phase == Announcing || s.phase == BetweenFiles && s.sec == nil) && c.state == Active:
+	case (s.phase == Announcing || s.phase == BetweenFiles && !encrypted) && c.state == Active:
 		s.unconfirm(c)
 	case c.state == Mute:
 		s.refuseOnce(now, wire.FuncRegister, i, "registration is over")
@@ -329,11 +328,11 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 		// answer: after an ABORT it would register anew with the next ANNOUNCE.
 		s.refuseOnce(now, wire.FuncRegister, i, fmt.Sprintf("invalid message: it is %v, and out of this session", c.state))
 		return machine.DropPhase
-	case s.phase == Data || s.phase == Finishing || s.sec != nil:
+	case s.phase == Data || s.phase == Finishing || encrypted:
 		s.refuseOnce(now, wire.FuncRegister, i, "invalid message")
 		return machine.DropPhase
 	}
-	if s.cfg.Roaming && s.sec == nil {
+	if s.cfg.Roaming && !encrypted {
 		c.settleAt(from)
 	}
 	// It has not heard REG_CONF. Once a file is announced, FILEINFO takes its place.
@@ -343,7 +342,7 @@ func (s *Sender) handleRegister(now clock.Time, from netip.AddrPort, i int, msg 
 
 // registerStranger takes a REGISTER of a UID that an open group does not know yet.
 func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.UID, msg []byte) machine.Drop {
-	m, err := wire.ParseRegister(s.version, msg)
+	m, err := wire.ParseRegister(s.dialect.Version(), msg)
 	if err != nil {
 		return s.badRegister(now, from, uid, wire.FuncRegister, err)
 	}
@@ -358,7 +357,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 		return machine.DropLimit
 	}
 	n := new(start)
-	if s.sec != nil && s.roster.Len() < MaxClients {
+	if s.dialect.Encrypted() && s.roster.Len() < MaxClients {
 		if d := s.deriveKeys(now, from, n, &m); d != machine.DropNone {
 			s.refuseStranger(now, wire.FuncRegister, uid, badPremaster(d))
 			return d
@@ -374,7 +373,7 @@ func (s *Sender) registerStranger(now clock.Time, from netip.AddrPort, uid wire.
 	c := s.roster.At(i)
 	c.name = uid.String()
 	s.count[kind(c)][Mute]++
-	if s.sec == nil {
+	if !s.dialect.Encrypted() {
 		s.register(now, from, i, &m)
 	} else {
 		c.keys = newMember()

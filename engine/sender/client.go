@@ -57,6 +57,9 @@ type client struct {
 	hasSpace bool
 }
 
+// hasKeys reports whether c has the keys of the group, as it has proved with KEYINFO_ACK.
+func (c *client) hasKeys() bool { return c.keys != nil && c.keys.acked }
+
 // kind returns the row of Sender.count that counts c.
 func kind(c *client) int {
 	if c.proxy {
@@ -153,7 +156,7 @@ func (s *Sender) setCode() { s.grtt.code = wire.EncodeGRTT(s.advertised().Second
 // roundTrip returns how long the echo of a stamp took, [group.RTTFloor] at least; 0 for a stamp
 // that this session cannot have sent.
 func (s *Sender) roundTrip(now clock.Time, echo wire.Stamp) time.Duration {
-	sent := clock.FromMicros(uint64(s.version.Nearest(echo, wire.Stamp(now.Micros()))))
+	sent := clock.FromMicros(uint64(s.dialect.Version().Nearest(echo, wire.Stamp(now.Micros()))))
 	if sent.Add(time.Microsecond) < s.start || sent > now.Add(time.Second) {
 		return 0
 	}

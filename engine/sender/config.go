@@ -7,6 +7,7 @@ import (
 	"uftp/crypto/identity"
 	"uftp/engine/cc"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -26,7 +27,8 @@ type Config struct {
 	Robust    int            // 10..50
 	Rate      int64          // bytes/s of IP packets, 0 = as fast as the way out takes it
 	Adapt     Adapt
-	Overhead  int // bytes around a block that Rate counts: headers of FILESEG, UDP and IP, and Security.Overhead
+	// LowerLayers is the length of the UDP and IP headers of a packet, bytes. Rate counts them.
+	LowerLayers int
 
 	GRTT, MinGRTT, MaxGRTT time.Duration
 
@@ -54,11 +56,14 @@ type Config struct {
 	Sync        bool
 	Preview     bool
 
-	Security *Security // nil = in clear; for this machine alone
+	Dialect *dialect.Server // nil = version 4 in clear; for this machine alone
 
 	TrainBlocks int           // most blocks in one Train, 1..machine.MaxTrainBlocks; the machine shortens it to about 1 ms of Rate
 	Lookahead   time.Duration // how long before its departure a train may be planned
 }
+
+// PacketBytes is the length of the IP packet that carries a whole block.
+func (c *Config) PacketBytes() int { return c.BlockSize + c.Dialect.Overhead() + c.LowerLayers }
 
 // Adapt lets the rate follow what the receivers lose; it starts at Rate. Receivers of any
 // make understand the questions: in mid-pass a DONE that lists nobody.

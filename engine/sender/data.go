@@ -56,17 +56,13 @@ type passState struct {
 	packets, bytes int64
 }
 
-func (p *passState) init(cfg *Config, rate int64) {
-	p.setRate(cfg, rate)
-	p.section = -1
-}
-
 // setRate makes trains leave at rate bytes/s, 0 = as fast as the host can send them. A train
 // takes at most 1 ms, or is one packet.
-func (p *passState) setRate(cfg *Config, rate int64) {
+func (s *Sender) setRate(rate int64) {
+	p := &s.pass
 	p.rate = rate
-	p.train = min(cfg.TrainBlocks, machine.MaxTrainBlocks)
-	interval := packetInterval(cfg, rate)
+	p.train = min(s.cfg.TrainBlocks, machine.MaxTrainBlocks)
+	interval := packetInterval(s.packetBytes, rate)
 	if interval > 0 {
 		p.train = min(p.train, int(time.Millisecond/interval))
 	}
@@ -74,12 +70,12 @@ func (p *passState) setRate(cfg *Config, rate int64) {
 	p.bucket.SetRate(rate, max(burst, time.Duration(p.train)*interval))
 }
 
-// packetInterval is the time of one full data packet at rate, 0 for no limit.
-func packetInterval(cfg *Config, rate int64) time.Duration {
+// packetInterval is the time of one packet at rate, 0 for no limit.
+func packetInterval(bytes int, rate int64) time.Duration {
 	if rate == 0 {
 		return 0
 	}
-	return time.Duration(int64(cfg.BlockSize+cfg.Overhead) * 1e9 / rate)
+	return time.Duration(int64(bytes) * 1e9 / rate)
 }
 
 func (s *Sender) startData(now clock.Time) {
@@ -221,7 +217,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	s.counters.DataPackets += int64(n)
 	s.counters.DataBytes += bytes
 
-	t.Depart = max(p.bucket.Take(now, n*(s.cfg.BlockSize+s.cfg.Overhead)), now)
+	t.Depart = max(p.bucket.Take(now, n*s.packetBytes), now)
 	t.To = s.cfg.Private
 	t.Head = s.header(wire.FuncFileSeg, s.seq)
 	if p.inFlight == 0 {
@@ -234,9 +230,7 @@ func (s *Sender) plan(now clock.Time, t *machine.Train, first, section int) {
 	t.N = n
 	t.Rate = p.rate
 	s.seq += uint16(n)
-	if s.sec != nil {
-		t.Counter = s.sec.nextCounters(n)
-	}
+	t.Counter = s.dialect.Counters(n)
 
 	s.cycle.attempt = 0 // DONE has its full number of rounds after new data
 }
@@ -403,7 +397,7 @@ func (s *Sender) endFile(now clock.Time, err string) {
 
 // handleStatus takes a STATUS of client i.
 func (s *Sender) handleStatus(now clock.Time, from netip.AddrPort, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseStatus(s.version, msg)
+	m, err := wire.ParseStatus(s.dialect.Version(), msg)
 	if err != nil {
 		return machine.DropMalformed
 	}
@@ -491,10 +485,10 @@ func (s *Sender) followRate() {
 		return
 	}
 	patience := s.patience()
-	s.grtt.interval = packetInterval(&s.cfg, rate)
+	s.grtt.interval = packetInterval(s.packetBytes, rate)
 	s.setCode()
 	s.repeatLonger(patience)
-	s.pass.setRate(&s.cfg, rate)
+	s.setRate(rate)
 	s.report(RateChanged{Rate: rate, Loss: s.law.Loss()})
 }
 

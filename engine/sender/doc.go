@@ -34,7 +34,7 @@
 // last NAK when everybody has answered. The law of congestion (package cc) sets the rate of
 // the walk and may ask receivers what they lack.
 //
-// In an encrypted session (Config.Security) control packets are sealed here, trains by the
+// In an encrypted session (Config.Dialect) control packets are sealed here, trains by the
 // host, all with counters taken here.
 //
 // Limits on what others can cause: 100000 clients, in an open group 1000 at one address or

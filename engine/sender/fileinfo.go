@@ -138,7 +138,7 @@ func (s *Sender) appendFileInfo(now clock.Time, b []byte) []byte {
 		Name:   []byte(s.file.Name),
 		Link:   []byte(s.file.Link),
 	}
-	return m.Append(s.version, b)
+	return m.Append(s.dialect.Version(), b)
 }
 
 func (s *Sender) stepFileInfo(now clock.Time) progress {
@@ -193,7 +193,7 @@ func (s *Sender) dropAll(now clock.Time, exit Exit) {
 
 // handleFileInfoAck takes a FILEINFO_ACK of client i.
 func (s *Sender) handleFileInfoAck(now clock.Time, i int, msg []byte) machine.Drop {
-	m, err := wire.ParseFileInfoAck(s.version, msg)
+	m, err := wire.ParseFileInfoAck(s.dialect.Version(), msg)
 	if err != nil {
 		return machine.DropMalformed
 	}

@@ -300,7 +300,7 @@ func TestPaceOfABORTs(t *testing.T) {
 			uids[i] = wire.UID(i + 1)
 		}
 		r := join(t, nothing, uids...)
-		r.s.grtt.interval = packetInterval(&r.s.cfg, c.rate)
+		r.s.grtt.interval = packetInterval(r.s.packetBytes, c.rate)
 		began := r.now
 		for i := range uids {
 			r.s.abortClient(i, "gone")

@@ -57,7 +57,7 @@ func (s *Sender) repeatGRTT() {
 	switch s.phase {
 	case Announcing:
 		// Clients that have keys believe only sealed messages.
-		if s.sec == nil && !s.cycle.late && (!s.closed || s.in(Mute) > 0) {
+		if !s.dialect.Encrypted() && !s.cycle.late && (!s.closed || s.in(Mute) > 0) {
 			s.announce()
 		} else {
 			s.keepAlive()

@@ -11,6 +11,7 @@ import (
 
 	"uftp/engine/block"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -57,7 +58,7 @@ func newRig(t *testing.T, set func(*Config)) *rig {
 	cfg := Config{
 		UID: testUID, Group: testGroup,
 		Public: public, Private: private,
-		BlockSize: 1000, Robust: 10, Rate: 1_052_000, Overhead: 52,
+		BlockSize: 1000, Robust: 10, Rate: 1_052_000, LowerLayers: 28,
 		GRTT: 500 * ms, MinGRTT: 10 * ms, MaxGRTT: 15 * time.Second,
 		MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535,
 		TrainBlocks: 16, Lookahead: 5 * ms,
@@ -65,13 +66,12 @@ func newRig(t *testing.T, set func(*Config)) *rig {
 	if set != nil {
 		set(&cfg)
 	}
-	if n := cfg.Security.Overhead(); n > 0 {
-		cfg.Overhead += n
+	if n := cfg.Dialect.Overhead() - (*dialect.Server)(nil).Overhead(); n > 0 {
 		cfg.Rate += cfg.Rate / 1_052_000 * 1000 * int64(n)
 	}
 	r := &rig{t: t, start: clock.Time(1_700_000_000_123_456_000), cfg: cfg}
 	r.now = r.start
-	r.sec = newSecrets(cfg.Security)
+	r.sec = newSecrets(cfg.Dialect)
 	r.s = New(cfg, r.now)
 	r.drain()
 	return r

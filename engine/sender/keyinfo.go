@@ -93,10 +93,10 @@ func (s *Sender) mayWork(now clock.Time, us int) bool {
 
 // deriveKeys computes the keys of a host from its first REGISTER.
 func (s *Sender) deriveKeys(now clock.Time, from netip.AddrPort, n *start, m *wire.Register) machine.Drop {
-	if !s.mayWork(now, s.sec.server.RegisterCostUs()) {
+	if !s.mayWork(now, s.dialect.Handshake().RegisterCostUs()) {
 		return machine.DropLimit
 	}
-	if s.sec.server.Register(&n.Peer, m.Random, m.KeyInfo) != nil {
+	if s.dialect.Handshake().Register(&n.Peer, m.Random, m.KeyInfo) != nil {
 		return machine.DropSealed
 	}
 	n.addr = from
@@ -108,7 +108,7 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 	c := s.roster.At(i)
 	// A host that shows no key cannot prove that it is the client that has the keys already;
 	// and two hosts with one key would take each other's place for ever.
-	taken := c.sharedReported || c.keys != nil && c.keys.acked && !s.sec.server.ClientAuth()
+	taken := c.sharedReported || c.keys != nil && c.keys.acked && !s.dialect.Handshake().ClientAuth()
 	if taken && s.foreign(now, from, wire.FuncRegister, i) {
 		return machine.DropSource
 	}
@@ -137,9 +137,9 @@ func (s *Sender) registerKeys(now clock.Time, from netip.AddrPort, i int, m *wir
 // startOf returns the start whose REGISTER m repeats, nil if m is of a new one.
 func (s *Sender) startOf(k *member, m *wire.Register) *start {
 	switch {
-	case k.peer.Registered() && s.sec.server.Register(&k.peer.Peer, m.Random, nil) == nil:
+	case k.peer.Registered() && s.dialect.Handshake().Register(&k.peer.Peer, m.Random, nil) == nil:
 		return &k.peer
-	case k.next != nil && s.sec.server.Register(&k.next.Peer, m.Random, nil) == nil:
+	case k.next != nil && s.dialect.Handshake().Register(&k.next.Peer, m.Random, nil) == nil:
 		return k.next
 	}
 	return nil
@@ -148,7 +148,7 @@ func (s *Sender) startOf(k *member, m *wire.Register) *start {
 // hasPlace reports whether a newcomer may be kept. It must not replace one that has shown the
 // client's key before that one was sent all its KEYINFOs.
 func (s *Sender) hasPlace(k *member) bool {
-	srv := s.sec.server
+	srv := s.dialect.Handshake()
 	return k.next == nil || !srv.ClientAuth() || !srv.Ready(&k.next.Peer) || k.next.keyInfos >= s.cfg.Robust
 }
 
@@ -183,7 +183,7 @@ func badPremaster(d machine.Drop) string {
 // newcomer from the same address takes its place at once: a host that can send from there
 // could send an ABORT as well, and a client that was started again need not wait.
 func (s *Sender) takePeer(c *client, n *start) *start {
-	k, srv := c.keys, s.sec.server
+	k, srv := c.keys, s.dialect.Handshake()
 	if !c.addr.IsValid() {
 		c.settleAt(n.addr) // until it has proved itself
 	}
@@ -203,7 +203,7 @@ func (s *Sender) takePeer(c *client, n *start) *start {
 
 // checkReady makes c Registered when all is known that KEYINFO needs.
 func (s *Sender) checkReady(c *client) {
-	k, srv := c.keys, s.sec.server
+	k, srv := c.keys, s.dialect.Handshake()
 	switch {
 	case c.state == Mute && srv.Ready(&k.peer.Peer):
 		s.setState(c, Registered)
@@ -221,7 +221,7 @@ func (s *Sender) handleClientKey(now clock.Time, from netip.AddrPort, i int, msg
 		return s.badRegister(now, from, s.roster.UID(i), wire.FuncClientKey, err)
 	}
 	c := s.roster.At(i)
-	srv := s.sec.server
+	srv := s.dialect.Handshake()
 	if s.phase != Announcing || c.keys == nil || !srv.ClientAuth() || c.state.Failed() && c.state != Mute {
 		return machine.DropPhase
 	}
@@ -298,7 +298,7 @@ func (s *Sender) awaitingKeys(c *client) *start {
 	case k == nil || s.phase != Announcing:
 	case c.state == Registered:
 		return &k.peer
-	case c.state == Active && k.next != nil && k.next.keyInfos < s.cfg.Robust && s.sec.server.Ready(&k.next.Peer):
+	case c.state == Active && k.next != nil && k.next.keyInfos < s.cfg.Robust && s.dialect.Handshake().Ready(&k.next.Peer):
 		return k.next
 	}
 	return nil
@@ -308,7 +308,7 @@ func (s *Sender) awaitingKeys(c *client) *start {
 // earlier: a stock receiver that gets a KEYINFO meant for another one gives up.
 func (s *Sender) replaceSilentPeer(c *client) {
 	k := c.keys
-	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.sec.server.Ready(&k.next.Peer) {
+	if c.state == Registered && k.next != nil && k.peer.keyInfos >= s.cfg.Robust/2 && s.dialect.Handshake().Ready(&k.next.Peer) {
 		k.promote()
 		c.settleAt(k.peer.addr)
 	}
@@ -317,7 +317,7 @@ func (s *Sender) replaceSilentPeer(c *client) {
 // keying reports whether a client registered so late that it was sent fewer KEYINFOs than
 // others.
 func (s *Sender) keying() bool {
-	if s.sec == nil {
+	if !s.dialect.Encrypted() {
 		return false
 	}
 	for i := range s.roster.Len() {
@@ -363,10 +363,10 @@ func (s *Sender) appendKeyInfo(r *round, b []byte) []byte {
 			continue
 		}
 		if m.Counter == 0 {
-			m.Counter = s.sec.nextCounters(1)
-			b = m.Append(s.version, b)
+			m.Counter = s.dialect.Counters(1)
+			b = m.Append(s.dialect.Version(), b)
 		}
-		b = s.sec.server.AppendKeyInfoItem(b, &n.Peer, s.roster.UID(r.next), s.cfg.UID, m.Counter)
+		b = s.dialect.Handshake().AppendKeyInfoItem(b, &n.Peer, s.roster.UID(r.next), s.cfg.UID, m.Counter)
 		n.keyInfos++
 		room--
 	}
@@ -378,18 +378,16 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	c := s.roster.At(i)
 	k := c.keys
 	switch {
-	case k == nil || !k.acked && !s.sec.server.Ready(&k.peer.Peer):
+	case k == nil || !k.acked && !s.dialect.Handshake().Ready(&k.peer.Peer):
 		return machine.DropSealed // it cannot have the keys
 	case c.state.Failed():
 		return machine.DropPhase
 	case !s.mayVerify(now, from, c):
 		return machine.DropLimit
 	}
-	msg, counter, err := s.sec.opener.Open(pkt)
+	msg, counter, err := s.dialect.Open(pkt, k.verifier())
 	if err != nil {
-		if err == aead.ErrAuth {
-			s.bookFailure(now, from, c, pkt)
-		}
+		s.bookFailure(now, from, c, s.dialect.FailureCostUs())
 		return machine.DropSealed
 	}
 	if len(msg) == 0 {
@@ -397,13 +395,13 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	}
 	fn := wire.Func(msg[0])
 	switch {
-	case counter >= firstCounter && s.roster.UID(i) == s.cfg.UID:
+	case s.dialect.Ours(counter) && s.roster.UID(i) == s.cfg.UID:
 		return machine.DropReplay // one of this sender that comes back
 	case fn == wire.FuncKeyInfoAck:
 		return s.handleKeyInfoAck(now, from, i, counter, msg)
 	case !k.acked && fn != wire.FuncAbort:
 		return machine.DropPhase
-	case s.sec.sigLen == 0 && s.foreign(now, from, fn, i):
+	case !s.dialect.Signed() && s.foreign(now, from, fn, i):
 		return machine.DropSource
 	case k.acked && !k.window.Mark(counter):
 		return machine.DropReplay
@@ -413,7 +411,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 
 // handleKeyInfoAck takes a KEYINFO_ACK of client i, opened.
 func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, counter uint64, msg []byte) machine.Drop {
-	m, err := wire.ParseKeyInfoAck(s.version, msg)
+	m, err := wire.ParseKeyInfoAck(s.dialect.Version(), msg)
 	if err != nil {
 		return machine.DropMalformed
 	}
@@ -421,7 +419,7 @@ func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, co
 		return machine.DropPhase
 	}
 	c := s.roster.At(i)
-	k, srv := c.keys, s.sec.server
+	k, srv := c.keys, s.dialect.Handshake()
 	repeat, again := k.acked, k.acked
 	switch {
 	case k.next != nil && srv.CheckAck(&k.next.Peer, m.Verify) == nil:
@@ -451,7 +449,7 @@ func (s *Sender) handleKeyInfoAck(now clock.Time, from netip.AddrPort, i int, co
 
 // mayVerify reports whether the budgets allow to verify a signed packet.
 func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool {
-	if s.sec.sigLen == 0 {
+	if !s.dialect.Signed() {
 		return true
 	}
 	if s.budgets.failed.Next(now) > now {
@@ -463,17 +461,11 @@ func (s *Sender) mayVerify(now clock.Time, from netip.AddrPort, c *client) bool 
 	return s.budgets.failedFar.Next(now) <= now && c.keys.farFailRate.Next(now) <= now
 }
 
-// bookFailure books the time of a verification of pkt that failed, if there was one: a
-// signature of the wrong length is not verified at all.
-func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, pkt []byte) {
-	key := c.keys.verifier()
-	if s.sec.sigLen == 0 || key == nil {
+// bookFailure books the time of a verification that failed, µs.
+func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, us int) {
+	if us == 0 {
 		return
 	}
-	if m, err := wire.ParseEncrypted(pkt[wire.HeaderLen:]); err != nil || len(m.Signature) != key.SignatureLen() {
-		return
-	}
-	us := s.sec.server.ClientKeyCostUs(key.AppendBlob(nil))
 	s.budgets.failed.Take(now, us)
 	if sameHost(from, c.addr) {
 		c.keys.failRate.Take(now, us)
@@ -489,18 +481,6 @@ func (k *member) verifier() *identity.PublicKey {
 		return k.key
 	}
 	return k.peer.Key()
-}
-
-// verifierOf is verifier for the opener.
-func (s *Sender) verifierOf(uid wire.UID) aead.Verifier {
-	if i, ok := s.roster.Find(uid); ok {
-		if k := s.roster.At(i).keys; k != nil {
-			if key := k.verifier(); key != nil {
-				return key
-			}
-		}
-	}
-	return nil
 }
 
 // forgetPeers clears the secrets of clients that only registration needs.

@@ -27,7 +27,7 @@ func paced(t *testing.T, late func(n int) time.Duration) (departs []clock.Time, 
 		departs = append(departs, p.Depart)
 		if i > 0 {
 			before := r.planned[i-1]
-			takes := time.Duration(int64(before.N) * int64(r.cfg.BlockSize+r.cfg.Overhead) * 1e9 / r.cfg.Rate)
+			takes := time.Duration(int64(before.N) * int64(r.cfg.PacketBytes()) * 1e9 / r.cfg.Rate)
 			rest = append(rest, p.Depart.Sub(before.Depart)-takes)
 		}
 	}

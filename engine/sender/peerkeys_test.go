@@ -91,7 +91,7 @@ func TestOwnUID(t *testing.T) {
 	r.offer("f", 5500)
 	a := all[0]
 	r.wantDrop("its first words", a.fileInfoAck(1), machine.DropNone)
-	keys := r.cfg.Security.keys
+	keys := packetKeys(r.cfg.Dialect.Handshake())
 	echo := func(counter uint64) machine.Drop {
 		seal, err := aead.NewSealer(keys, nil, 0)
 		r.check(err)
@@ -104,7 +104,7 @@ func TestOwnUID(t *testing.T) {
 	r.wantPhase("both are there", Data)
 	a.counter = 1_800_000_000_000_000_000 // the Unix time in ns
 	r.wantDrop("its COMPLETE", a.complete(1), machine.DropNone)
-	if first := r.cfg.Security.nextCounters(1); first < firstCounter {
+	if first := r.cfg.Dialect.Counters(1); first < firstCounter {
 		t.Errorf("the sender is at counter %d, want at least 2^63", first)
 	}
 }

@@ -28,7 +28,7 @@ func (s *Sender) check(now clock.Time, from netip.AddrPort, pkt []byte) machine.
 		return machine.DropMalformed
 	case h.Group != s.cfg.Group || h.Instance != s.cfg.Instance:
 		return machine.DropGroup
-	case h.Func == wire.FuncEncrypted && s.sec == nil:
+	case h.Func == wire.FuncEncrypted && !s.dialect.Encrypted():
 		return machine.DropSealed
 	case h.Func != wire.FuncEncrypted && !forSender(h.Func):
 		return machine.DropFunction
@@ -42,29 +42,17 @@ func (s *Sender) check(now clock.Time, from netip.AddrPort, pkt []byte) machine.
 	if h.Func == wire.FuncEncrypted {
 		return s.handleSealed(now, from, i, pkt)
 	}
-	if s.sec != nil && !s.mayBeClear(i, h.Func) {
+	if !s.dialect.TakesClear(h.Func, s.roster.At(i).hasKeys()) {
 		return machine.DropClear
 	}
-	if (s.sec == nil || h.Func == wire.FuncAbort) && s.foreign(now, from, h.Func, i) {
+	encrypted := s.dialect.Encrypted()
+	if (!encrypted || h.Func == wire.FuncAbort) && s.foreign(now, from, h.Func, i) {
 		return machine.DropSource
 	}
-	if s.sec == nil {
+	if !encrypted {
 		s.checkRepeat(from, i, h.Seq, msg)
 	}
 	return s.dispatch(now, from, h.Func, i, msg)
-}
-
-// mayBeClear reports whether client i may send fn in clear in an encrypted session: the messages
-// that lead to the keys, and an ABORT as long as it does not have them.
-func (s *Sender) mayBeClear(i int, fn wire.Func) bool {
-	switch fn {
-	case wire.FuncRegister, wire.FuncClientKey:
-		return true
-	case wire.FuncAbort:
-		k := s.roster.At(i).keys
-		return k == nil || !k.acked
-	}
-	return false
 }
 
 // dispatch passes a message of client i to its handler. If it was sealed it is open now.
@@ -73,7 +61,7 @@ func (s *Sender) dispatch(now clock.Time, from netip.AddrPort, fn wire.Func, i i
 	case wire.FuncRegister:
 		return s.handleRegister(now, from, i, msg)
 	case wire.FuncClientKey:
-		if s.sec != nil {
+		if s.dialect.Encrypted() {
 			return s.handleClientKey(now, from, i, msg)
 		}
 	case wire.FuncFileInfoAck:

@@ -11,6 +11,7 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/wire"
 )
@@ -55,10 +56,23 @@ func encrypted(s handshake.Suite, auth bool) func(*Config) {
 		if err != nil {
 			panic(err)
 		}
-		if c.Security, err = NewSecurity(server); err != nil {
+		if c.Dialect, err = dialect.NewServer(wire.Version4, server); err != nil {
 			panic(err)
 		}
 	}
+}
+
+// firstCounter is the first one of a sender, as package dialect has it.
+const firstCounter = 1 << 63
+
+// packetKeys are what seals the packets of a session.
+func packetKeys(server *handshake.Server) aead.Keys {
+	s, group := server.Suite(), server.Group()
+	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
+	if s.SigType == wire.SigHMAC {
+		k.HMACKey = group.HMACKey
+	}
+	return k
 }
 
 // secrets are what the rig needs to look into an encrypted session.
@@ -70,17 +84,17 @@ type secrets struct {
 	keyInfos []byte // message of the last KEYINFO
 }
 
-func newSecrets(x *Security) *secrets {
-	if x == nil {
+func newSecrets(x *dialect.Server) *secrets {
+	if !x.Encrypted() {
 		return nil
 	}
-	s := &secrets{server: x.server, next: firstCounter}
+	s := &secrets{server: x.Handshake(), next: firstCounter}
 	var peer func(wire.UID) aead.Verifier
-	if x.sigLen > 0 {
-		peer = func(wire.UID) aead.Verifier { return x.server.Key().Public() }
+	if x.Signed() {
+		peer = func(wire.UID) aead.Verifier { return s.server.Key().Public() }
 	}
 	var err error
-	if s.opener, err = aead.NewOpener(x.keys, peer); err != nil {
+	if s.opener, err = aead.NewOpener(packetKeys(s.server), peer); err != nil {
 		panic(err)
 	}
 	return s

@@ -71,7 +71,7 @@ func (s *Sender) sendRound(now clock.Time, p *machine.Packet) bool {
 
 // sendPart builds one datagram of r. It reports false if r needs no more.
 func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
-	sealed := s.sealed(r.fn)
+	sealed := s.dialect.Seals(r.fn)
 	b := s.begin(p, r.fn, s.seq, sealed)
 	to := s.cfg.Private
 	fixed := len(b)
@@ -106,7 +106,7 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 	if !open && r.fn != wire.FuncKeyInfo {
 		// A datagram may be longer than a block by its header, but not longer than
 		// receivers read.
-		room := min(wire.MaxUIDs(s.cfg.BlockSize), (s.longest(sealed)-len(b))/4)
+		room := min(wire.MaxUIDs(s.cfg.BlockSize), (s.dialect.LongestPacket(sealed)-len(b))/4)
 		fixed = len(b)
 		for ; r.next < s.roster.Len() && room > 0; r.next++ {
 			if c := s.roster.At(r.next); s.lists(r, c) {
@@ -121,14 +121,14 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 			return false
 		}
 	}
-	if r.fn == wire.FuncAnnounce && s.sec != nil {
-		s.sec.sign(b)
+	if r.fn == wire.FuncAnnounce {
+		s.dialect.SignAnnounce(b)
 	}
 	s.commit(p, to, b, sealed)
 	s.rounds.sentAt = now
 	r.part++
 	if rate := s.pass.rate; rate > 0 {
-		s.rounds.partAt = now.Add(time.Duration(int64(len(p.Data)+s.lowerLayers) * 1e9 / rate))
+		s.rounds.partAt = now.Add(time.Duration(int64(len(p.Data)+s.cfg.LowerLayers) * 1e9 / rate))
 	}
 	if r.probe || r.quiet {
 		return true
@@ -155,7 +155,7 @@ func (s *Sender) lists(r *round, c *client) bool {
 // header returns the header of a message with sequence number seq.
 func (s *Sender) header(fn wire.Func, seq uint16) wire.Header {
 	return wire.Header{
-		Version:   s.version,
+		Version:   s.dialect.Version(),
 		Func:      fn,
 		Seq:       seq,
 		Src:       s.cfg.UID,
@@ -169,20 +169,7 @@ func (s *Sender) header(fn wire.Func, seq uint16) wire.Header {
 // begin starts a datagram: its header and, if it will be sealed, the room that the seal needs
 // before the message.
 func (s *Sender) begin(p *machine.Packet, fn wire.Func, seq uint16, sealed bool) []byte {
-	b := s.header(fn, seq).Append(p.Buffer())
-	if sealed {
-		b = b[:s.sec.sealer.Lead()]
-	}
-	return b
-}
-
-// longest is how long a datagram that begin has started may become, bytes, so that receivers
-// can read it.
-func (s *Sender) longest(sealed bool) int {
-	if sealed {
-		return wire.MaxDatagram - s.sec.sealer.Trailer(0) // which is the most
-	}
-	return wire.MaxDatagram
+	return s.dialect.Begin(p.Buffer(), s.header(fn, seq), sealed)
 }
 
 // commit makes b, started with begin and s.seq, the datagram that leaves next.
@@ -193,10 +180,7 @@ func (s *Sender) commit(p *machine.Packet, to netip.AddrPort, b []byte, sealed b
 
 // finish makes b, started with begin, a whole datagram.
 func (s *Sender) finish(p *machine.Packet, to netip.AddrPort, b []byte, sealed bool) {
-	if sealed {
-		b = s.sec.seal(b)
-	}
-	p.To, p.Data = to, b
+	p.To, p.Data = to, s.dialect.Finish(b, sealed)
 	s.counters.Control++
 }
 
@@ -267,7 +251,7 @@ func (s *Sender) abortAll(flags uint8, text string) {
 // form returns how an ABORT travels to hosts that all have the keys, or may have not.
 func (s *Sender) form(keyed bool) form {
 	switch {
-	case s.sec == nil:
+	case !s.dialect.Encrypted():
 		return inClear
 	case keyed:
 		return inSeal
@@ -280,8 +264,8 @@ func (s *Sender) abortClient(i int, text string) { s.abortClientWith(i, 0, text)
 
 // abortClientWith is abortClient with flags.
 func (s *Sender) abortClientWith(i int, flags uint8, text string) {
-	k := s.roster.At(i).keys
-	s.aborts.toClients.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: s.form(k != nil && k.acked), text: text})
+	form := s.form(s.roster.At(i).hasKeys())
+	s.aborts.toClients.push(abort{to: s.cfg.Private, uid: s.roster.UID(i), flags: flags, form: form, text: text})
 }
 
 // rejectHost sends an ABORT to a host that cannot take part, at the address that it sent from.

@@ -7,6 +7,7 @@ import (
 	"uftp/engine/block"
 	"uftp/engine/cc"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/group"
 	"uftp/engine/machine"
 	"uftp/wire"
@@ -32,9 +33,8 @@ const (
 // goroutine at a time; New makes a usable one.
 type Sender struct {
 	cfg         Config
-	version     wire.Version
 	closed      bool // group: only listed hosts may register
-	lowerLayers int  // bytes of UDP and IP around a datagram
+	packetBytes int  // of the IP packet that carries a whole block
 	start       clock.Time
 
 	phase Phase
@@ -60,7 +60,7 @@ type Sender struct {
 	timers group.Timers // StopAll when a phase begins
 
 	reg     registration
-	sec     *Security // nil in clear
+	dialect *dialect.Server
 	budgets budgets
 
 	file file
@@ -128,14 +128,13 @@ var _ machine.Machine = (*Sender)(nil)
 func New(cfg Config, now clock.Time) *Sender {
 	s := &Sender{
 		cfg:         cfg,
-		version:     wire.Version4,
 		closed:      cfg.Closed || len(cfg.Hosts) > 0,
-		lowerLayers: cfg.Overhead - cfg.Security.packetOverhead(),
+		packetBytes: cfg.PacketBytes(),
 		start:       now,
 		roster:      group.NewRoster[client](MaxClients),
-		grtt:        grtt{GRTT: group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT), interval: packetInterval(&cfg, cfg.Rate)},
+		grtt:        grtt{GRTT: group.NewGRTT(cfg.GRTT, cfg.MinGRTT, cfg.MaxGRTT), interval: packetInterval(cfg.PacketBytes(), cfg.Rate)},
 		aborts:      aborts{replyRate: cc.NewBucket(repliesPerSecond, replyBurst)},
-		sec:         cfg.Security,
+		dialect:     cfg.Dialect,
 		budgets: budgets{
 			keys:      cc.NewBucket(keyWork, keyWorkBurst),
 			failed:    cc.NewBucket(failWork, failWorkBurst),
@@ -145,10 +144,8 @@ func New(cfg Config, now clock.Time) *Sender {
 		law:     newLaw(&cfg),
 		reports: reportQueue{refusals: cc.NewBucket(refusalsPerSecond, refusalBurst)},
 	}
-	if s.sec != nil {
-		s.sec.hear(s.verifierOf)
-	}
-	s.pass.init(&cfg, s.law.Rate())
+	s.pass.section = -1
+	s.setRate(s.law.Rate())
 	for i := range cfg.Hosts {
 		s.list(&cfg.Hosts[i])
 	}
@@ -165,7 +162,7 @@ func newLaw(cfg *Config) cc.Controller {
 	}
 	return cc.NewAdaptive(cc.AdaptiveConfig{
 		Start: cfg.Rate, Most: cfg.Adapt.Most, MaxLoss: cfg.Adapt.MaxLoss,
-		Packet: cfg.BlockSize + cfg.Overhead, Lookahead: cfg.Lookahead,
+		Packet: cfg.PacketBytes(), Lookahead: cfg.Lookahead,
 	})
 }
 

@@ -67,7 +67,7 @@ func (s *Sender) dropStalled(now clock.Time) (dropped int) {
 			x.bare = 0
 		} else if x.bare++; x.bare >= barePasses && x.bare*s.file.layout.Blocks >= bareBlocks && !c.noDataReported {
 			c.noDataReported = true
-			s.reports.must(NoData{Client: s.client(i), Passes: x.bare, PacketBytes: s.cfg.BlockSize + s.cfg.Overhead})
+			s.reports.must(NoData{Client: s.client(i), Passes: x.bare, PacketBytes: s.packetBytes})
 		}
 		if x.best == 0 || x.lacks <= x.best-max(1, x.best/progressShare) {
 			x.best, x.since, x.at = x.lacks, 0, now

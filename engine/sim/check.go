@@ -22,7 +22,7 @@ type pace struct {
 const catchUp = time.Millisecond
 
 func newPace(cfg *sender.Config) pace {
-	full := float64(cfg.BlockSize + cfg.Overhead)
+	full := float64(cfg.PacketBytes())
 	p := pace{rate: float64(cfg.Rate)}
 	if cfg.Adapt.On {
 		p.rate = float64(cfg.Adapt.Most)
@@ -40,7 +40,7 @@ func (p *pace) took(s *Sender, at clock.Time, n int) {
 	if p.rate == 0 {
 		return
 	}
-	p.level = max(0, p.level-p.rate*at.Sub(p.last).Seconds()) + float64(n+s.Config.Overhead)
+	p.level = max(0, p.level-p.rate*at.Sub(p.last).Seconds()) + float64(n+s.Config.PacketBytes()-s.Config.BlockSize)
 	p.last = at
 	if p.level > p.allow {
 		s.w.Fail("%s is %.0f bytes ahead of its rate of %.0f bytes/s, allowed are %.0f", s, p.level, p.rate, p.allow)
@@ -70,8 +70,7 @@ func (s *Sender) checkSent(p *packet, at clock.Time) {
 // checkCounter wants that no counter of a key comes twice, and that they stand in
 // the order of the line. A killed sender may have taken some that never left.
 func (s *Sender) checkCounter(h *wire.Header, msg []byte) {
-	sec := s.Config.Security
-	if sec == nil {
+	if !s.Config.Dialect.Encrypted() {
 		return
 	}
 	var counter uint64

@@ -11,6 +11,7 @@ import (
 
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
@@ -176,11 +177,10 @@ func reencrypted(cfg sender.Config, key, run byte, s handshake.Suite) sender.Con
 		Key: long, Curve: identity.P256, Rand: rand.NewChaCha8([32]byte{key, run}),
 	})
 	if err == nil {
-		cfg.Security, err = sender.NewSecurity(srv)
+		cfg.Dialect, err = dialect.NewServer(wire.Version4, srv)
 	}
 	if err != nil {
 		panic(err)
 	}
-	cfg.Overhead += cfg.Security.Overhead()
 	return cfg
 }

@@ -59,7 +59,7 @@ func TestPacing(t *testing.T) {
 					if err := everybodyHas(w, s)(); err != nil {
 						return err
 					}
-					packet := time.Duration(int64(c.block+s.Config.Overhead) * 1e9 / cfg.Rate)
+					packet := time.Duration(int64(s.Config.PacketBytes()) * 1e9 / cfg.Rate)
 					return even(list, float64(cfg.Rate), window, tolerance, max(burstMax, packet))
 				}
 			})

@@ -9,6 +9,7 @@ import (
 
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
+	"uftp/engine/dialect"
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
@@ -28,13 +29,12 @@ func encrypted(cfg sender.Config, seed byte, s handshake.Suite, auth bool) sende
 			Key: key, Curve: identity.P256, Rand: random,
 		})
 		if err == nil {
-			cfg.Security, err = sender.NewSecurity(srv)
+			cfg.Dialect, err = dialect.NewServer(wire.Version4, srv)
 		}
 	}
 	if err != nil {
 		panic(err)
 	}
-	cfg.Overhead += cfg.Security.Overhead()
 	return cfg
 }
 

@@ -121,9 +121,7 @@ func Defaults(cfg sender.Config) sender.Config {
 	num(&cfg.MaxPasses, 65535)
 	num(&cfg.StallPasses, 20)
 	num(&cfg.TrainBlocks, machine.MaxTrainBlocks)
-	if cfg.Overhead == 0 {
-		cfg.Overhead = seal.NewPacker(nil, cfg.BlockSize, false).Overhead() + cfg.Security.Overhead() + udpHeaders
-	}
+	num(&cfg.LowerLayers, udpHeaders)
 	if !cfg.Public.IsValid() {
 		cfg.Public = Public
 	}
@@ -139,7 +137,7 @@ func Defaults(cfg sender.Config) sender.Config {
 // StartNow switches the sender on.
 func (s *Sender) StartNow() {
 	var err error
-	if s.packer, err = s.Config.Security.NewPacker(s.Config.BlockSize); err != nil {
+	if s.packer, err = s.Config.Dialect.NewPacker(s.Config.BlockSize); err != nil {
 		s.w.Fail("%s cannot be set up: %v", s, err)
 	}
 	s.packed = make([]byte, s.Config.TrainBlocks*s.packer.Stride())

@@ -8,7 +8,7 @@ import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
-	"uftp/engine/sender"
+	"uftp/engine/dialect"
 	"uftp/tools/internal/session"
 	"uftp/wire"
 )
@@ -89,11 +89,9 @@ func (x *role) secure() error {
 	if err != nil {
 		return err
 	}
-	if x.sec, err = sender.NewSecurity(server); err != nil {
+	if x.cfg.Dialect, err = dialect.NewServer(wire.Version4, server); err != nil {
 		return err
 	}
-	x.cfg.Security = x.sec
-	x.cfg.Overhead += x.sec.Overhead()
 	var peer func(wire.UID) aead.Verifier
 	if x.s.Suite.SigType == wire.SigKeyExch {
 		peer = func(wire.UID) aead.Verifier { return server.Key().Public() }
@@ -104,7 +102,7 @@ func (x *role) secure() error {
 
 // heardByAgents passes a message of our sender's handshake to the agents.
 func (x *role) heardByAgents(h wire.Header, msg, pkt []byte) {
-	if x.sec == nil {
+	if !x.cfg.Dialect.Encrypted() {
 		return
 	}
 	switch h.Func {
@@ -231,7 +229,7 @@ func (a *agent) say(h wire.Header, msg []byte, sealed bool) []byte {
 
 // depth says how the handshakes were compared.
 func (x *role) depth() string {
-	if x.sec == nil {
+	if !x.cfg.Dialect.Encrypted() {
 		return ""
 	}
 	whole, other := 0, 0

@@ -16,6 +16,7 @@ import (
 	"uftp/crypto/identity"
 	"uftp/crypto/keylog"
 	"uftp/engine/clock"
+	"uftp/engine/dialect"
 	"uftp/engine/receiver"
 	"uftp/engine/sender"
 	"uftp/engine/sim"
@@ -40,10 +41,9 @@ func sealed(t *testing.T, cfg sender.Config, suite handshake.Suite) (sender.Conf
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Security, err = sender.NewSecurity(server); err != nil {
+	if cfg.Dialect, err = dialect.NewServer(wire.Version4, server); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Overhead += cfg.Security.Overhead()
 	e := keylog.Entry{Group: cfg.Group, Suite: suite, ServerRandom: server.Random(), GroupMaster: server.GroupMaster()}
 	return cfg, e.Append(nil)
 }

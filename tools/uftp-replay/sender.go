@@ -63,7 +63,6 @@ type role struct {
 	proofs map[wire.UID]*proof
 	acks   map[wire.UID]reply // to KEYINFO
 	agents map[wire.UID]*agent
-	sec    *sender.Security
 	opener *aead.Opener
 	fault  error // why our sender cannot take part
 
@@ -178,7 +177,7 @@ func (x *role) configure(m *session.Message) {
 	x.cfg = sender.Config{
 		UID: s.Sender, Group: s.Group, Instance: s.Instance,
 		Public: s.Public, Private: netip.AddrPortFrom(s.Private, s.Public.Port()),
-		BlockSize: s.BlockSize, Robust: s.Robust, Overhead: 52,
+		BlockSize: s.BlockSize, Robust: s.Robust, LowerLayers: 28,
 		GRTT: clock.Seconds(wire.DecodeGRTT(m.Head.GRTT)), MinGRTT: 10 * time.Millisecond, MaxGRTT: 15 * time.Second,
 		MaxNAKPct: 100, MaxNAKCount: 1, MaxPasses: 65535, TrainBlocks: machine.MaxTrainBlocks,
 		Sync: a.Flags&wire.AnnounceSync != 0, Preview: a.Flags&wire.AnnouncePreview != 0,
@@ -242,7 +241,7 @@ const playMax = time.Hour
 
 // play runs our sender until its session ends.
 func (x *role) play() {
-	x.cfg.Rate = int64(x.want.rate * float64(x.cfg.BlockSize+x.cfg.Overhead) / float64(x.cfg.BlockSize))
+	x.cfg.Rate = int64(x.want.rate * float64(x.cfg.PacketBytes()) / float64(x.cfg.BlockSize))
 	x.cfg.QuitOnError = x.want.dropQuit
 	if x.want.passes > 0 {
 		x.cfg.MaxPasses = x.want.passes
@@ -337,7 +336,7 @@ func (x *role) reply(r reply, stamp time.Duration) {
 		binary.BigEndian.PutUint32(msg[i+4:], uint32(at%time.Second/time.Microsecond))
 	}
 	pkt := append(r.head.Append(nil), msg...)
-	if x.sec != nil {
+	if x.cfg.Dialect.Encrypted() {
 		if pkt = x.agents[r.head.Src].say(r.head, msg, r.sealed); pkt == nil {
 			return
 		}

@@ -85,7 +85,7 @@ var (
 
 func sendConfig() *sender.Config {
 	return &sender.Config{
-		Rate: 10000 * 128, BlockSize: 1300, Overhead: 52,
+		Rate: 10000 * 128, BlockSize: 1300, LowerLayers: 28,
 		Public:  netip.MustParseAddrPort("230.4.4.1:1044"),
 		Private: netip.MustParseAddrPort("230.5.5.156:1044"),
 	}

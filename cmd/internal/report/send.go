@@ -184,7 +184,7 @@ func (s *Sender) opened(at time.Time, e engine.Opened) {
 	} else {
 		kbps := r * 8 / 1024
 		s.logf(Normal, at, "Transfer rate: %d Kbps (%d KB/s)", kbps, kbps/8)
-		s.logf(Normal, at, "Wait between packets: %d ns", int64(s.Session.BlockSize+s.Session.Overhead)*1e9/r)
+		s.logf(Normal, at, "Wait between packets: %d ns", int64(s.Session.PacketBytes())*1e9/r)
 	}
 	s.logf(Normal, at, "Using private multicast address %s  Group ID: %08X", e.PrivateAddress, e.Group)
 	public := s.Session.Public.Addr()
