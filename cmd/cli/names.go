@@ -202,9 +202,9 @@ func (r *Resolver) HostUID(id string) (uid wire.UID, ok bool) {
 		switch {
 		case strings.Contains(text, "."):
 		case len(text) > 1 && text[0] == '0':
-			r.warn("host %s is read as an octal number: UID %s (write 0x%s if that is what you mean)", id, uid, text)
+			r.warn("host %s is read as an octal number: UID %s (write 0x%s for hexadecimal)", id, uid, text)
 		case len(text) > 1:
-			r.warn("host %s is read as a decimal number: UID %s (write 0x%s if that is what you mean)", id, uid, text)
+			r.warn("host %s is read as a decimal number: UID %s (write 0x%s for hexadecimal)", id, uid, text)
 		}
 		return uid, true
 	}

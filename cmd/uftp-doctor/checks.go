@@ -24,7 +24,7 @@ func (f *facts) findings() []finding {
 	list := []finding{f.checkInterface(), f.checkMulticast(), f.checkRoute(), f.checkGroup(), f.checkTTL(), f.checkMTU()}
 	list = append(list, f.pathFindings()...)
 	if f.socketErr != nil {
-		list = append(list, finding{"socket", "cannot be opened: " + cli.ErrText(f.socketErr), "ulimit -n 1024, and see what a firewall or container forbids"})
+		list = append(list, finding{"socket", "cannot be opened: " + cli.ErrText(f.socketErr), "ulimit -n 1024, and check firewall and container"})
 	} else {
 		list = append(list, f.checkReceiveBuffer(), f.checkSendBuffer(), f.checkOffload())
 	}

@@ -59,7 +59,7 @@ func (o *options) command() *cli.Command {
 	)
 	return &cli.Command{
 		Name: "uftp-doctor", Version: version.Version, About: "cipher instructions: " + aead.Features(),
-		Purpose:  "Says what on this machine would stop uftp and uftpd or slow them down, and what helps.",
+		Purpose:  "Checks this machine for problems that would stop or slow down uftp and uftpd.",
 		Examples: examples,
 		Exits:    "   0  nothing to warn of\n   1  an option\n   2  an address or an interface\n   4  standard output\n   7  there are warnings\n",
 		Options: []cli.Option{

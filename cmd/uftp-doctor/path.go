@@ -164,10 +164,10 @@ func (f *facts) checkReversePath() finding {
 	case !f.peer.IsValid():
 		x.text = fmt.Sprintf("on for %s: senders without a route back are dropped (--peer ADDRESS checks one)", f.iface.Name)
 	case f.backErr != nil:
-		x.text = fmt.Sprintf("on for %s, and there is no route to %v: what it sends is dropped", f.iface.Name, f.peer)
+		x.text = fmt.Sprintf("on for %s, and there is no route to %v: its packets are dropped", f.iface.Name, f.peer)
 		x.fix = fmt.Sprintf("ip route add %v dev %s, or sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0", f.peer, f.iface.Name, f.iface.Name)
 	case f.rpFilter == 1 && f.backBy != "" && f.backBy != f.iface.Name:
-		x.text = fmt.Sprintf("strict on %s, and the route to %v leaves by %s: what it sends is dropped", f.iface.Name, f.peer, f.backBy)
+		x.text = fmt.Sprintf("strict on %s, and the route to %v leaves by %s: its packets are dropped", f.iface.Name, f.peer, f.backBy)
 		x.fix = loose
 	default:
 		x.text = fmt.Sprintf("on for %s, and %v passes", f.iface.Name, f.peer)
@@ -193,11 +193,11 @@ func (f *facts) checkFirewall() finding {
 		return fmt.Sprintf("nft insert rule %s udp %s %d accept", by, word, port)
 	}
 	if f.receives {
-		ask(f.coming, f.comingBy, fmt.Sprintf("what comes to UDP port %d", f.port), open(f.comingBy, "dport", f.port))
+		ask(f.coming, f.comingBy, fmt.Sprintf("packets to UDP port %d", f.port), open(f.comingBy, "dport", f.port))
 	}
 	if f.sends {
 		fix := "uftp -u 2044, and " + open(f.answersBy, "dport", 2044)
-		what := "answers to the port that uftp takes"
+		what := "answers to the port that uftp uses"
 		if f.sourcePort != 0 {
 			fix, what = open(f.answersBy, "dport", f.sourcePort), fmt.Sprintf("answers to UDP port %d", f.sourcePort)
 		}
@@ -205,7 +205,7 @@ func (f *facts) checkFirewall() finding {
 			what, fix = what+" (to send from here, "+fix+")", ""
 		}
 		ask(f.answers, f.answersBy, what, fix)
-		ask(f.leaving, f.leavingBy, fmt.Sprintf("what leaves for UDP port %d", f.port), open(f.leavingBy, "dport", f.port))
+		ask(f.leaving, f.leavingBy, fmt.Sprintf("sent packets to UDP port %d", f.port), open(f.leavingBy, "dport", f.port))
 	}
 	if f.firewallErr != nil {
 		told = append(told, "not looked at: "+firewallText(f.firewallErr))

@@ -119,9 +119,9 @@ file, and 4 for everything else.
 // command is the table of options.
 func (o *options) command() *cli.Command {
 	const (
-		where   = "Where files go"
+		where   = "Files"
 		network = "Network"
-		who     = "Who may send"
+		who     = "Senders"
 		run     = "Running"
 		output  = "Output"
 		crypt   = "Encryption"
