@@ -221,7 +221,7 @@ func (o *options) command() *cli.Command {
 			{Name: "min-security", Arg: "LEVEL", Group: crypt, Set: o.setMinSecurity,
 				Help: "refuse sessions whose weakest part is below none, legacy, medium or\nstrong (default: none, which accepts sessions in clear)"},
 			{Name: "rsa-exchange", Arg: "WITH", Group: crypt, Set: o.setRSAExchange,
-				Help: "which senders may use the RSA exchange, which proves neither their key\nnor their announcement: any, or listed, which means those with a\nfingerprint in -S, without sync and preview mode (default: any; listed\nwith --min-security medium or strong)"},
+				Help: "any or listed: in an RSA exchange, which proves neither the sender's key\nnor its announcement, prove our keys to any sender, or only to those\nwith a fingerprint in -S, without sync and preview mode (default: any;\nlisted with --min-security medium or strong)"},
 			{Name: "keylog", Arg: "FILE", Group: crypt, Set: cli.String(&o.keyLog),
 				Help: "append the secrets of encrypted sessions to FILE; with it anybody can\ndecrypt captures of them"},
 		}),
