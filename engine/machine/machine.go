@@ -1,22 +1,20 @@
-// Package machine is the contract between a protocol machine and the stages
-// around it.
+// Package machine is the contract between a protocol machine and the stages around it.
 //
-// A machine is one protocol role with the world taken out. Datagrams, the time
-// and the outcome of slow effects go in; what to send, store or report comes
-// out. It opens no socket, reads no clock, touches no file, starts no goroutine,
-// takes no lock and writes no log. Everything is called from one goroutine.
+// A machine is one protocol role without its surroundings. Datagrams, the time and the outcome
+// of slow effects go in; what to send, store or report comes out. A machine opens no socket,
+// reads no clock, touches no file, starts no goroutine, takes no lock and writes no log. One
+// goroutine, its host, calls it.
 //
-// What borrows the packet is returned by Handle. What outlives it comes from
-// Poll, in the order in which it must happen: packets and trains leave in the
-// order in which Poll gave them, and an event is carried out after everything
-// that Handle returned before it.
+// Handle returns what borrows from the datagram. Poll gives everything else, in the order in
+// which it must happen: packets and trains leave in the order in which Poll gave them, and the
+// host carries out an event after everything that Handle returned before it.
 //
 // A host drives a machine like this:
 //
-//  1. feed what has arrived: Handle for each datagram, effect inputs (methods of
-//     the role: Offer, Opened, Departed, …);
-//  2. call Poll until it says Idle, handing on what it gives; while the way out
-//     has no room, do not call Poll: that is all the back-pressure there is;
+//  1. hand in what has arrived: Handle for each datagram, and the outcomes of effects by the
+//     methods of the role (Offer, Opened, Departed, …);
+//  2. call Poll until it returns Idle, and pass on what it gives; do not call it while there is
+//     no room for packets, which is all the back-pressure there is;
 //  3. sleep until input arrives or Deadline passes.
 package machine
 
@@ -28,15 +26,15 @@ import (
 	"uftp/wire"
 )
 
-// Machine is what every role offers its host.
+// Machine is the interface of every role.
 type Machine interface {
 	// Handle takes one datagram. It may change d.Data (open it in place) and keeps
 	// neither d nor d.Data; Verdict borrows from d.Data.
 	Handle(now clock.Time, d *Datagram) Verdict
-	// Poll fills one field of out and says which, or returns Idle.
+	// Poll fills one field of out and returns which, or Idle.
 	Poll(now clock.Time, out *Out) Kind
-	// Deadline is when to call Poll although nothing came in; it may change with
-	// every call of Handle, Poll or an effect input.
+	// Deadline is when the host must call Poll even if nothing arrives. It may change with
+	// every call of Handle, Poll or a method of the role.
 	Deadline() clock.Time
 }
 
@@ -81,22 +79,22 @@ const (
 	CE                // a router on the way was congested
 )
 
-// Out is what Poll fills. The host keeps one and hands it in again and again.
+// Out is what Poll fills. The host keeps one and reuses it.
 type Out struct {
 	Packet Packet
 	Train  Train
 	Event  Event
 }
 
-// Packet is one control datagram, complete, to be sent after all that Poll gave
-// before. Data lies in memory of the Out and is good until the next Poll.
+// Packet is one complete control datagram, which leaves after everything that Poll gave before.
+// Data lies in memory of the Out and is valid until the next Poll.
 type Packet struct {
 	To   netip.AddrPort
 	Data []byte
 	buf  [MaxPacket]byte
 }
 
-// Buffer returns the empty buffer that Data is to be built in.
+// Buffer returns the empty buffer in which the machine builds Data.
 func (p *Packet) Buffer() []byte { return p.buf[:0] }
 
 // Train is a run of data packets of one kind, planned together. The machine touches no file
@@ -137,26 +135,25 @@ func (t *Train) Len(i int) int {
 	return t.Layout.Len(int(t.Block[i]))
 }
 
-// Event is a request to the host or a report for the user; the types are those
-// of the roles.
+// Event is a request to the host or a report for the user. Each role has its own types.
 type Event interface{ MachineEvent() }
 
-// Verdict is what Handle has decided about one datagram. The zero Verdict means
-// taken, nothing more to do.
+// Verdict is what Handle has decided about one datagram. The zero Verdict says that it counts
+// and that there is nothing to store.
 type Verdict struct {
 	Drop  Drop // not 0: the datagram was refused and nothing changed
 	Store Store
 }
 
-// Store asks to write Data at Offset of the file that the role's request named Ref.
-// No Data, no storing.
+// Store asks the host to write Data at Offset of the file that a request of the role has named
+// Ref. Without Data there is nothing to store.
 type Store struct {
 	Ref    FileRef
 	Offset int64
 	Data   []byte
 }
 
-// FileRef names one opened file for the life of a machine. 0 is none.
+// FileRef identifies one opened file for the life of a machine. 0 is none.
 type FileRef uint32
 
 // Drop is the reason why a datagram was refused; each has a counter.
