@@ -53,8 +53,8 @@ func (b *Bucket) Take(now clock.Time, n int) clock.Time {
 	return at
 }
 
-// Allow books n units of something that has a limit, if the last ones are paid for. So
-// what costs more than the burst is allowed too, and the next one waits the longer.
+// Allow books n units of something that has a limit, unless earlier ones are not paid for yet. So
+// something that costs more than the burst is allowed too, and the next one waits longer.
 func (b *Bucket) Allow(now clock.Time, n int) bool {
 	if b.Next(now) > now {
 		return false

@@ -84,11 +84,7 @@ func (k *member) promote() {
 
 // mayWork books a public-key operation of so many µs, if the budget allows it.
 func (s *Sender) mayWork(now clock.Time, us int) bool {
-	if s.budgets.keys.Next(now) > now {
-		return false
-	}
-	s.budgets.keys.Take(now, us)
-	return true
+	return s.budgets.keys.Allow(now, us)
 }
 
 // deriveKeys computes the keys of a host from its first REGISTER.

@@ -110,10 +110,9 @@ func (s *Sender) refuseStranger(now clock.Time, fn wire.Func, uid wire.UID, reas
 
 // mayRefuse books one report about a fault of another host, if the limit allows it.
 func (s *Sender) mayRefuse(now clock.Time) bool {
-	if s.reports.refusals.Next(now) > now {
+	ok := s.reports.refusals.Allow(now, 1)
+	if !ok {
 		s.counters.ReportsLost++
-		return false
 	}
-	s.reports.refusals.Take(now, 1)
-	return true
+	return ok
 }

@@ -270,11 +270,9 @@ func (s *Sender) abortClientWith(i int, flags uint8, text string) {
 
 // rejectHost sends an ABORT to a host that cannot take part, at the address that it sent from.
 func (s *Sender) rejectHost(now clock.Time, to netip.AddrPort, uid wire.UID, text string) {
-	if s.aborts.replyRate.Next(now) > now {
-		return
+	if s.aborts.replyRate.Allow(now, 1) {
+		s.aborts.replies.push(abort{to: to, uid: uid, text: text})
 	}
-	s.aborts.replyRate.Take(now, 1)
-	s.aborts.replies.push(abort{to: to, uid: uid, text: text})
 }
 
 // sendAbort builds the next ABORT that may leave.
