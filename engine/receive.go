@@ -11,6 +11,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/engine/store"
 	"uftp/engine/tap"
 	"uftp/wire"
@@ -136,11 +137,11 @@ func newReceiveRun(cfg *ReceiveConfig, sink *store.Sink, conn netio.Conn, report
 
 // start makes the rings and starts the stages that datagrams pass.
 func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
-	opened := make([]receiver.Unsealed, machine.MaxJoined) // of the slot that the core is at
+	opened := make([]seal.Mark, machine.MaxJoined) // of the slot that the core is at
 	in := ring.New(p.in.n, func(_ int, s *rxSlot) {
 		s.buf, s.opened = make([]byte, p.in.bytes), opened
 		if p.openers > 0 {
-			s.opened = make([]receiver.Unsealed, machine.MaxJoined)
+			s.opened = make([]seal.Mark, machine.MaxJoined)
 		}
 	}, p.stages...)
 	overflow := ring.New(p.overflow.n, func(_ int, s *rxSlot) { s.buf, s.opened = make([]byte, p.overflow.bytes), opened }, 1, 1)

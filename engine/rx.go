@@ -8,8 +8,8 @@ import (
 
 	"uftp/engine/machine"
 	"uftp/engine/netio"
-	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/engine/tap"
 )
 
@@ -19,8 +19,8 @@ type rxSlot struct {
 	buf    []byte
 	after  uint64 // in the overflow ring: position of the other ring that it came after
 	n, seg int
-	head   machine.Datagram    // of each of them; its Data is set by who hands them on
-	opened []receiver.Unsealed // receiver: what became of sealed datagrams so far
+	head   machine.Datagram // of each of them; its Data is set by who hands them on
+	opened []seal.Mark      // receiver: what became of sealed datagrams so far
 }
 
 // ReadFailed tells that the socket could not be read; it is tried again.

@@ -10,6 +10,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 )
 
 // TestArrival has a core that is late: each datagram of a slot must reach the machine with
@@ -18,7 +19,7 @@ func TestArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, quit := newFakeConn(), newWall(), make(chan struct{})
 		in := ring.New(8, func(_ int, s *rxSlot) {
-			s.buf, s.opened = make([]byte, 3000), make([]receiver.Unsealed, machine.MaxJoined)
+			s.buf, s.opened = make([]byte, 3000), make([]seal.Mark, machine.MaxJoined)
 		}, 1, 1)
 		overflow := ring.New(1, func(int, *rxSlot) {}, 1, 1)
 		r := &receiveRun{

@@ -4,6 +4,7 @@ import (
 	"uftp/engine/machine"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 )
 
 // unsealBytes is how much a worker opens before it looks for news and wakes the core.
@@ -12,19 +13,19 @@ const unsealBytes = 64 << 10
 // keyNews tells a worker of the opening stage what it can open from now on, or no more.
 type keyNews struct {
 	session receiver.SessionID
-	key     *receiver.UnsealKey // nil: the session is over
+	key     *seal.Key // nil: the session is over
 }
 
 // opener is one of the stage between socket and core that opens sealed
 // datagrams. All it knows are keys, which nobody shares: it is sent its own, and wipes
 // them when it hears that their session is over. So a key that comes late, or goes
-// late, costs the core some work and nothing else (see receiver.Unsealer).
+// late, costs the core some work and nothing else (see seal.Unsealer).
 type opener struct {
 	hand *ring.Hand[rxSlot]
 	news *ring.Mailbox[keyNews]
 	quit <-chan struct{}
 
-	keys receiver.Unsealer
+	keys seal.Unsealer
 	pkts [machine.MaxJoined][]byte
 }
 
@@ -55,7 +56,7 @@ func (w *opener) hear() {
 		if n.key != nil {
 			w.keys.Add(n.key)
 		} else {
-			w.keys.Remove(n.session)
+			w.keys.Remove(n.session.Group, n.session.Instance)
 		}
 	}
 }

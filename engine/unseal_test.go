@@ -17,6 +17,7 @@ import (
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
 	"uftp/engine/ring"
+	"uftp/engine/seal"
 	"uftp/engine/sender"
 	"uftp/wire"
 )
@@ -255,7 +256,7 @@ func TestWorkerWipes(t *testing.T) {
 	} {
 		w.news.Put(step.news)
 		w.hear()
-		if n := reflect.ValueOf(&w.keys).Elem().FieldByName("keys").Len(); n != step.keys {
+		if n := w.keys.Len(); n != step.keys {
 			t.Fatalf("%d keys, want %d", n, step.keys)
 		}
 	}
@@ -273,7 +274,7 @@ func TestWorkerWipes(t *testing.T) {
 // opened, and takes.
 func TestWorkerOpens(t *testing.T) {
 	m, p, id := provedSession(t)
-	in := ring.New(8, func(_ int, s *rxSlot) { s.opened = make([]receiver.Unsealed, machine.MaxJoined) }, 1, 2, 1)
+	in := ring.New(8, func(_ int, s *rxSlot) { s.opened = make([]seal.Mark, machine.MaxJoined) }, 1, 2, 1)
 	rx, core := in.Hand(0, 0), in.Hand(2, 0)
 	workers := []*opener{newOpener(in.Hand(1, 0), nil), newOpener(in.Hand(1, 1), nil)}
 	workers[1].keys.Add(freshKey(t, m, id))
@@ -312,7 +313,7 @@ func TestWorkerOpens(t *testing.T) {
 	}
 }
 
-func freshKey(t *testing.T, m *receiver.Receiver, id receiver.SessionID) *receiver.UnsealKey {
+func freshKey(t *testing.T, m *receiver.Receiver, id receiver.SessionID) *seal.Key {
 	t.Helper()
 	k, ok := m.UnsealKey(id)
 	if !ok {

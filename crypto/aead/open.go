@@ -164,7 +164,7 @@ func (o *Opener) verify(pkt, sig []byte) bool {
 }
 
 // Wipe clears the keys as far as this package holds them. The Opener must not be used
-// afterwards.
+// afterwards, but may be wiped again.
 func (o *Opener) Wipe() {
 	o.mode.wipe()
 	if o.dig != nil {

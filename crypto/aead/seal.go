@@ -153,7 +153,7 @@ func (s *Sealer) sign(pkt []byte) error {
 }
 
 // Wipe clears the keys as far as this package holds them. The Sealer must not be used
-// afterwards.
+// afterwards, but may be wiped again.
 func (s *Sealer) Wipe() {
 	s.mode.wipe()
 	if s.dig != nil {

@@ -66,6 +66,8 @@ func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 func (d *digester) wipe() {
 	clear(d.sum[:])
-	d.h.Reset()
-	d.h = nil
+	if d.h != nil {
+		d.h.Reset()
+		d.h = nil
+	}
 }

@@ -33,7 +33,8 @@ func wellFormed(msg []byte) bool {
 		x, err := wire.ParseFileInfo(wire.Version4, msg)
 		return err == nil && hosts && len(x.Name) > 0
 	case wire.FuncFileSeg:
-		return header == wire.FileSegLen && len(msg) > header
+		x, err := wire.ParseFileSeg(msg)
+		return err == nil && header == wire.DataHeaderLen(x.HasCC) && len(msg) > header
 	case wire.FuncDone:
 		return header == 8 && hosts && len(msg) >= header
 	case wire.FuncRegConf, wire.FuncDoneConf:

@@ -94,6 +94,10 @@ func TestPlausible(t *testing.T) {
 		{"DONE with half a UID", append(done.Append(nil), 0), true, true, false},
 		{"DONE with a long header", []byte{10, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, true, true, false},
 		{"FILESEG without data", []byte{9, 2, 0, 0, 0, 0, 0, 0}, true, true, false},
+		{"FILESEG with TFMCC_DATA_INFO", (&wire.FileSeg{HasCC: true, Data: []byte("data")}).Append(nil), true, true, true},
+		{"FILESEG with TFMCC_DATA_INFO, without data", (&wire.FileSeg{HasCC: true}).Append(nil), true, true, false},
+		{"FILESEG with another extension", []byte{9, 4, 0, 0, 0, 0, 0, 0, 99, 2, 0, 0, 0, 0, 0, 0, 1}, true, true, false},
+		{"FILESEG with a long header", []byte{9, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, true, true, false},
 		{"FILEINFO whose name is elsewhere", []byte{7, 7, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0}, true, true, false},
 		{"ABORT that is cut", abort.Append(nil)[:40], true, false, false},
 	} {

@@ -43,7 +43,7 @@
 // and asked for later. Patience says how long packets may lie unread before that.
 //
 // HandleBatch opens sealed datagrams side by side. A host with processors to spare opens them
-// before, in any number of goroutines, each with an [Unsealer], whose keys it gets from Keyed to
+// before, in any number of goroutines, each with an [seal.Unsealer], whose keys it gets from Keyed to
 // SessionEnded. An Unsealer decrypts and marks; the verdicts are the same without it.
 //
 // # Limits

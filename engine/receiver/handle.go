@@ -3,12 +3,13 @@ package receiver
 import (
 	"uftp/engine/clock"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
 // Handle implements [machine.Machine] (docs/protocol.md, "Receiver checks").
 func (r *Receiver) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
-	return r.handle(now, d, Unsealed{})
+	return r.handle(now, d, seal.Mark{})
 }
 
 // HandleBatch is Handle for datagrams that arrived together: out[i] becomes the verdict
@@ -16,18 +17,18 @@ func (r *Receiver) Handle(now clock.Time, d *machine.Datagram) machine.Verdict {
 // the other into d.Data. Sealed datagrams that no Unsealer has tried are opened side by
 // side, which makes the CCM ciphers several times as fast.
 //
-// opened[i] is what an Unsealer has made of pkts[i], zero if none has tried it. All are zero
-// afterwards. opened and out must be at least as long as pkts.
-func (r *Receiver) HandleBatch(now clock.Time, d *machine.Datagram, pkts [][]byte, opened []Unsealed, out []machine.Verdict) {
-	r.unsealer.Unseal(pkts, opened)
+// marks[i] is what an Unsealer of the host says about pkts[i]; all are zero afterwards. marks
+// and out must be at least as long as pkts.
+func (r *Receiver) HandleBatch(now clock.Time, d *machine.Datagram, pkts [][]byte, marks []seal.Mark, out []machine.Verdict) {
+	r.unsealer.Unseal(pkts, marks)
 	for i, pkt := range pkts {
 		d.Data = pkt
-		out[i] = r.handle(now, d, opened[i])
-		opened[i] = Unsealed{}
+		out[i] = r.handle(now, d, marks[i])
+		marks[i] = seal.Mark{}
 	}
 }
 
-func (r *Receiver) handle(now clock.Time, d *machine.Datagram, u Unsealed) machine.Verdict {
+func (r *Receiver) handle(now clock.Time, d *machine.Datagram, m seal.Mark) machine.Verdict {
 	h, msg, err := wire.ParseHeader(d.Data)
 	if err != nil {
 		if err == wire.ErrVersion {
@@ -52,7 +53,7 @@ func (r *Receiver) handle(now clock.Time, d *machine.Datagram, u Unsealed) machi
 	case !s.dialect.Encrypted():
 		return s.gotMessage(now, h, msg)
 	case h.Func == wire.FuncEncrypted:
-		return s.gotSealed(now, d, h, u)
+		return s.gotSealed(now, d, h, m)
 	}
 	return drop(s.gotClear(now, d.From, h, msg))
 }

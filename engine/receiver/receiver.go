@@ -8,6 +8,7 @@ import (
 	"uftp/engine/cc"
 	"uftp/engine/clock"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -41,8 +42,8 @@ type Receiver struct {
 	own        []*identity.PrivateKey // keys to show: those of Config, then those made here
 	made       madeKeys
 
-	unsealer   Unsealer // of HandleBatch; sessions own its keys and wipe them
-	keyNumbers uint64   // the last session.keyNumber
+	unsealer   seal.Unsealer // of HandleBatch; has the keys of the sessions that are proved
+	keyNumbers uint64        // of keys, given out so far
 }
 
 // New returns a receiver that waits for sessions. Its heartbeats begin now. It panics if

@@ -5,20 +5,21 @@ import (
 
 	"uftp/engine/clock"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
 // gotSealed takes an ENCRYPTED datagram of an encrypted session. One whose counter came before is
-// refused unopened. u is what an Unsealer has made of it.
-func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, u Unsealed) machine.Verdict {
+// refused unopened. m is the mark of an Unsealer.
+func (s *session) gotSealed(now clock.Time, d *machine.Datagram, h wire.Header, m seal.Mark) machine.Verdict {
 	if why := s.dialect.Refuse(d.Data); why != machine.DropNone {
 		return drop(why)
 	}
-	if u.keys != 0 {
-		if u.msg == nil || u.keys != s.keyNumber { // keys of a session that is over
+	if m.Key != 0 {
+		if m.Msg == nil || m.Key != s.keyNumber { // keys of a session that is over
 			return drop(machine.DropSealed)
 		}
-		return s.gotOpened(now, d, h, u.msg)
+		return s.gotOpened(now, d, h, m.Msg)
 	}
 	if s.dialect.Signed() && !s.fails.allows(now, s.sentFrom(d.From), s.r.sessions) {
 		return drop(machine.DropLimit)

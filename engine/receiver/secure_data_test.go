@@ -7,6 +7,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/engine/block"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -39,8 +40,8 @@ func TestHandleBatch(t *testing.T) {
 				if len(lists[0]) < 150 {
 					t.Fatal("the batch is too short")
 				}
-				opened := make([]Unsealed, len(lists[1]))
-				var unsealers []*Unsealer
+				opened := make([]seal.Mark, len(lists[1]))
+				var unsealers []*seal.Unsealer
 				for range way.unsealers {
 					unsealers = append(unsealers, many.unsealer())
 				}
@@ -57,7 +58,7 @@ func TestHandleBatch(t *testing.T) {
 					if v.Drop != out[i].Drop || v.Store.Offset != out[i].Store.Offset || !bytes.Equal(v.Store.Data, out[i].Store.Data) {
 						t.Fatalf("datagram %d: %v with %d bytes, want %v with %d", i, out[i].Drop, len(out[i].Store.Data), v.Drop, len(v.Store.Data))
 					}
-					if opened[i].keys != 0 || opened[i].msg != nil {
+					if opened[i].Key != 0 || opened[i].Msg != nil {
 						t.Fatalf("datagram %d: what became of it is left behind", i)
 					}
 				}
@@ -130,8 +131,8 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 			w.forget()
 			list := segments(w, n, 512)
 			out := make([]machine.Verdict, batch)
-			opened := make([]Unsealed, batch)
-			unsealers := [2]*Unsealer{new(Unsealer), w.unsealer()} // the first has no key
+			opened := make([]seal.Mark, batch)
+			unsealers := [2]*seal.Unsealer{new(seal.Unsealer), w.unsealer()} // the first has no key
 			var stored, i int
 			if a := testing.AllocsPerRun(200, func() {
 				for _, u := range unsealers {

@@ -9,6 +9,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -224,20 +225,20 @@ func (w *world) wantKeyInfoAck(why string) {
 }
 
 // unsealer returns an Unsealer with a key of the session, nil if there is none to have.
-func (w *world) unsealer() *Unsealer {
+func (w *world) unsealer() *seal.Unsealer {
 	k, ok := w.r.UnsealKey(SessionID{Group: w.group, Instance: w.instance})
 	if !ok {
 		return nil
 	}
-	u := new(Unsealer)
+	u := new(seal.Unsealer)
 	u.Add(k)
 	return u
 }
 
 // unsealed hands in a datagram that u has seen before.
-func (w *world) unsealed(u *Unsealer, pkt []byte) machine.Verdict {
+func (w *world) unsealed(u *seal.Unsealer, pkt []byte) machine.Verdict {
 	w.t.Helper()
-	var opened [1]Unsealed
+	var opened [1]seal.Mark
 	var out [1]machine.Verdict
 	u.Unseal([][]byte{pkt}, opened[:])
 	w.r.HandleBatch(w.now, arrived(w.from, nil), [][]byte{pkt}, opened[:], out[:])

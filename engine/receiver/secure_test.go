@@ -13,6 +13,7 @@ import (
 	"uftp/crypto/handshake"
 	"uftp/crypto/identity"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -228,7 +229,7 @@ func (w *world) hostile(pkt []byte, why string) machine.Drop {
 	}
 	if u := w.unsealer(); u != nil {
 		defer u.Wipe()
-		for i, u := range []*Unsealer{{}, u} {
+		for i, u := range []*seal.Unsealer{{}, u} {
 			if o := w.unsealed(u, bytes.Clone(pkt)); o.Drop != v.Drop || o.Store.Data != nil || w.snapshot() != before {
 				w.t.Fatalf("%s: %q when it is opened in another place (%d), want %q and no change", why, o.Drop, i, v.Drop)
 			}

@@ -149,7 +149,7 @@ func (s *session) enter(now clock.Time, p Phase) {
 // we know what is here, and whether the file has its final name.
 func (s *session) end(now clock.Time, why EndReason) {
 	r := s.r
-	r.unsealer.drop(key(s.info.Group, s.info.Instance))
+	r.unsealer.Remove(s.info.Group, s.info.Instance)
 	if s.ended {
 		why = s.reason
 	}

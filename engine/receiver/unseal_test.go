@@ -6,6 +6,7 @@ import (
 
 	"uftp/crypto/handshake"
 	"uftp/engine/machine"
+	"uftp/engine/seal"
 	"uftp/wire"
 )
 
@@ -28,32 +29,32 @@ func TestUnsealKey(t *testing.T) {
 	signed := newSecureWorld(t, sig, false)
 	signed.toMidGroup()
 	signed.toReceiving(1, 8500)
-	if signed.unsealer() != nil || len(signed.r.unsealer.keys) != 0 {
+	if signed.unsealer() != nil || signed.r.unsealer.Len() != 0 {
 		t.Error("packets with signatures of KEYEX are opened in batches, want them under their budget")
 	}
 	w := newSecureWorld(t, ccm, false)
 	w.toMidGroup()
-	if w.unsealer() != nil || len(w.r.unsealer.keys) != 0 {
+	if w.unsealer() != nil || w.r.unsealer.Len() != 0 {
 		t.Error("there is a key before the sender has proved it")
 	}
 	w.toReceiving(1, 8500)
 	u := w.unsealer()
-	if u == nil || len(w.r.unsealer.keys) != 1 {
+	if u == nil || w.r.unsealer.Len() != 1 {
 		t.Fatal("there is no key after the sender has proved it")
 	}
 	pkt := w.sealedSeg(0)
 	w.abort(wire.Abort{Text: []byte("enough")})
 	w.wantEnded(false, EndAborted)
-	if w.unsealer() != nil || len(w.r.unsealer.keys) != 0 {
+	if w.unsealer() != nil || w.r.unsealer.Len() != 0 {
 		t.Error("there is a key after the end of the session")
 	}
 	if v := w.unsealed(u, pkt); v.Drop != machine.DropGroup {
 		t.Errorf("a packet of a session that is over, opened all the same: %q, want %q", v.Drop, machine.DropGroup)
 	}
-	u.Remove(SessionID{Group: w.group, Instance: w.instance})
-	u.Remove(SessionID{Group: w.group, Instance: w.instance})
-	if len(u.keys) != 0 || len(u.place) != 0 || u.recent != nil {
-		t.Errorf("%d keys left, want none", len(u.keys))
+	u.Remove(w.group, w.instance)
+	u.Remove(w.group, w.instance)
+	if u.Len() != 0 {
+		t.Errorf("%d keys left, want none", u.Len())
 	}
 	u.Wipe()
 }
@@ -62,7 +63,7 @@ func TestUnsealKey(t *testing.T) {
 // with those of its own, and left alone when they are gone.
 func TestUnsealerKeepsApart(t *testing.T) {
 	var worlds []*world
-	u := new(Unsealer)
+	u := new(seal.Unsealer)
 	for i, s := range []handshake.Suite{gcm, ccm, cbc, rsa, gcm} {
 		w := newSecureWorld(t, s, false)
 		w.group += uint32(i)
@@ -80,7 +81,7 @@ func TestUnsealerKeepsApart(t *testing.T) {
 	gone := map[int]bool{}
 	for round, remove := range []int{-1, 1, 4, 0, 3, 2} {
 		if remove >= 0 {
-			u.Remove(worlds[remove].session().info.SessionID)
+			u.Remove(worlds[remove].group, worlds[remove].instance)
 			gone[remove] = true
 		}
 		var pkts [][]byte
@@ -94,19 +95,19 @@ func TestUnsealerKeepsApart(t *testing.T) {
 		for i := range pkts {
 			before[i] = bytes.Clone(pkts[i])
 		}
-		opened := make([]Unsealed, len(pkts))
+		opened := make([]seal.Mark, len(pkts))
 		u.Unseal(pkts, opened)
 		for i, o := range opened {
 			switch from := i / 2 % len(worlds); {
-			case gone[from] && (o.keys != 0 || !bytes.Equal(pkts[i], before[i])):
+			case gone[from] && (o.Key != 0 || !bytes.Equal(pkts[i], before[i])):
 				t.Fatalf("round %d: a packet of session %d was touched after its key was removed", round, from)
-			case !gone[from] && (o.msg == nil || wire.Func(o.msg[0]) != wire.FuncFileSeg):
+			case !gone[from] && (o.Msg == nil || wire.Func(o.Msg[0]) != wire.FuncFileSeg):
 				t.Fatalf("round %d: a packet of session %d was not opened", round, from)
 			}
 		}
 	}
-	if len(u.keys) != 0 || len(u.place) != 0 {
-		t.Errorf("%d keys left, want none", len(u.keys))
+	if u.Len() != 0 {
+		t.Errorf("%d keys left, want none", u.Len())
 	}
 }
 
@@ -156,7 +157,7 @@ func TestEndedSessionIsNotOpened(t *testing.T) {
 	w.fileInfo(1, 8500)
 	w.abort(wire.Abort{Text: []byte("enough")})
 	w.wantPhase(Opening)
-	if len(w.r.unsealer.keys) != 0 {
+	if w.r.unsealer.Len() != 0 {
 		t.Error("the machine still opens packets of a session that only waits for its end")
 	}
 	w.fileInfo(2, 8500)
