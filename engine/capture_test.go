@@ -91,7 +91,7 @@ func TestCaptureAtBothEnds(t *testing.T) {
 					t.Errorf("%+v, want nothing lost", ev)
 				}
 			}
-			if n := res.Net.TxDatagrams + res.Net.RxDatagrams; uint64(len(here)) != n {
+			if n := res.Stats.Net.TxDatagrams + res.Stats.Net.RxDatagrams; uint64(len(here)) != n {
 				t.Errorf("%d datagrams in the capture, %d went through the socket", len(here), n)
 			}
 			checkStory(t, "sender", here, cfg.Session.Public)

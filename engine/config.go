@@ -45,9 +45,8 @@ type SendResult struct {
 	Group    uint32
 	Instance uint8
 	sender.SessionEnded
-	Elapsed time.Duration
-	Net     netio.Stats
-	Caps    netio.Caps
+	Stats SendStats // at the end
+	Caps  netio.Caps
 }
 
 // ReceiveConfig is all that a receiver daemon needs.
@@ -176,9 +175,6 @@ type (
 		Peer netip.AddrPort
 		Text string
 	}
-	// SendTick and ReceiveTick are for a live display.
-	SendTick    struct{ Stats sender.Stats }
-	ReceiveTick struct{ Sessions []receiver.Stats }
 	// Dropped tells how many datagrams were refused since the last time, by reason; at most one a second.
 	Dropped struct {
 		Reason machine.Drop
@@ -201,7 +197,5 @@ func (Expired) MachineEvent()      {}
 func (Note) MachineEvent()         {}
 func (Identified) MachineEvent()   {}
 func (Traced) MachineEvent()       {}
-func (SendTick) MachineEvent()     {}
-func (ReceiveTick) MachineEvent()  {}
 func (Dropped) MachineEvent()      {}
 func (Lost) MachineEvent()         {}

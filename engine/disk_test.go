@@ -57,8 +57,8 @@ func TestSourceStalls(t *testing.T) {
 					time.Sleep(5 * wait)
 				}
 			}
-			if res, events := p.send(context.Background(), cfg, nil); res.Exit != sender.ExitOK || res.Elapsed < 5*wait {
-				t.Errorf("exit %d after %v, want 0 in spite of the stall: %v", res.Exit, res.Elapsed, events)
+			if res, events := p.send(context.Background(), cfg, nil); res.Exit != sender.ExitOK || res.Stats.Elapsed < 5*wait {
+				t.Errorf("exit %d after %v, want 0 in spite of the stall: %v", res.Exit, res.Stats.Elapsed, events)
 			}
 			p.wantSame("f")
 		})

@@ -268,8 +268,8 @@ func TestSmallFileIsQuick(t *testing.T) {
 		cfg.Session.GRTT, cfg.Session.MinGRTT = 15*time.Second, 10*time.Millisecond
 		res, _ := p.send(context.Background(), cfg, nil)
 		p.wantSame("small")
-		if res.Elapsed > 100*time.Millisecond {
-			t.Errorf("1 KB to a known receiver took %v; stock's registration alone takes a minute", res.Elapsed)
+		if res.Stats.Elapsed > 100*time.Millisecond {
+			t.Errorf("1 KB to a known receiver took %v; stock's registration alone takes a minute", res.Stats.Elapsed)
 		}
 	})
 }

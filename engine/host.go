@@ -39,10 +39,11 @@ type host struct {
 	wake  chan struct{} // the core sleeps here
 	timer *time.Timer
 
-	tick     time.Duration // between two reports of stats; 0 = never
-	nextTick clock.Time
-	stats    func() machine.Event
-	running  bool // a session is
+	tick              time.Duration // between two reports of stats; 0 = never
+	nextTick          clock.Time
+	stats             func() machine.Event // for a tick
+	inGauge, outGauge gauge
+	running           bool // a session is
 
 	quit   chan struct{}  // closed when the run is over
 	wg     sync.WaitGroup // all goroutines of the run
@@ -117,6 +118,7 @@ func (h *host) due(now clock.Time) {
 	h.putNotes()
 	h.drops.report(now, h.put)
 	h.losses.report(now, h.put)
+	h.lookAtRings()
 	if h.ticks() && now >= h.nextTick {
 		h.nextTick = now.Add(h.tick)
 		h.put(h.stats())
@@ -162,6 +164,7 @@ func (h *host) sleep(d time.Duration, cancelled, begin <-chan struct{}) bool {
 	case <-begin:
 		return true
 	}
+	h.lookAtRings() // before the core empties what has woken it
 	return false
 }
 

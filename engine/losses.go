@@ -21,15 +21,9 @@ type (
 		RcvBuf       int    // size of the receive buffer, bytes,
 		WantRcvBuf   int    // and the one asked for
 	}
-	// Stopped reports, as the last event of a receiver, what passed its socket.
-	Stopped struct {
-		Net     netio.Stats
-		Elapsed time.Duration
-	}
 )
 
-func (Losses) MachineEvent()  {}
-func (Stopped) MachineEvent() {}
+func (Losses) MachineEvent() {}
 
 // lossMeter follows the counters of a socket.
 type lossMeter struct {

@@ -46,8 +46,8 @@ func TestLossesAreReported(t *testing.T) {
 				t.Fatalf("exit %d", res.Exit)
 			}
 			all := 10 * uint64(len(c.at))
-			if res.Net.KernelDrops != all {
-				t.Errorf("%d datagrams lost in the result of the sender, want %d", res.Net.KernelDrops, all)
+			if res.Stats.Net.KernelDrops != all {
+				t.Errorf("%d datagrams lost in the result of the sender, want %d", res.Stats.Net.KernelDrops, all)
 			}
 			time.Sleep(time.Hour) // no session
 			p.stop()
@@ -61,8 +61,8 @@ func TestLossesAreReported(t *testing.T) {
 					t.Errorf("%s: reports %d, want %d", who, got, c.want)
 				}
 			}
-			last, ok := p.events[len(p.events)-1].(Stopped)
-			if !ok || last.Net.KernelDrops != all || last.Elapsed < time.Hour {
+			last, ok := p.events[len(p.events)-1].(ReceiveStopped)
+			if !ok || last.Stats.Net.KernelDrops != all || last.Stats.Elapsed < time.Hour {
 				t.Errorf("the last event of the receiver is %+v, want its totals", p.events[len(p.events)-1])
 			}
 		})

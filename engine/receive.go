@@ -50,10 +50,9 @@ func listenAndReceive(ctx context.Context, cfg ReceiveConfig, report Reporter) e
 // the mailboxes.
 type receiveRun struct {
 	*host
-	m      *receiver.Receiver
-	sink   *store.Sink
-	cfg    *ReceiveConfig
-	ticked []receiver.Stats // of the last tick
+	m    *receiver.Receiver
+	sink *store.Sink
+	cfg  *ReceiveConfig
 
 	out      machine.Out
 	rx       *ring.Hand[rxSlot]
@@ -112,8 +111,8 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 		cfg.watch.Close()
 	}
 	r.finish("the disk", nil, func() {
+		r.put(ReceiveStopped{r.receiveStats()})
 		r.m.Wipe()
-		r.put(Stopped{conn.Stats(), r.wall.now().Sub(r.began)})
 	})
 	return nil
 }
@@ -127,10 +126,7 @@ func newReceiveRun(cfg *ReceiveConfig, sink *store.Sink, conn netio.Conn, report
 	}
 	public = r.memberships.init(cfg, r.began)
 	r.m = receiver.New(cfg.Receiver, r.began)
-	r.stats = func() machine.Event {
-		r.ticked = r.m.Stats(r.ticked[:0])
-		return ReceiveTick{append([]receiver.Stats(nil), r.ticked...)}
-	}
+	r.stats = func() machine.Event { return ReceiveTick{r.receiveStats()} }
 	r.keys = ring.NewMailbox[newKey](r.wake)
 	return r, public
 }
@@ -148,6 +144,7 @@ func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
 	out := txRing(p.out, 1, 1)
 	last := len(p.stages) - 1
 	r.rx, r.overflow, r.tx = in.Hand(last-1, 0), overflow.Hand(1, 0), out.Hand(0, 0)
+	r.inGauge, r.outGauge = newGauge(p.in.n, in.Used), newGauge(p.out.n, out.Used)
 	r.rx.SetWake(r.wake)
 	r.overflow.SetWake(r.wake)
 	r.tx.SetWake(r.wake)

@@ -69,10 +69,11 @@ type timed struct {
 
 // reports carries events to the Reporter, in order, on a goroutine of its own.
 type reports struct {
-	box  *ring.Mailbox[timed]
-	lost int64 // by the core, told with the next report that fits
-	quit chan struct{}
-	done chan struct{}
+	box     *ring.Mailbox[timed]
+	lost    int64 // by the core, told with the next report that fits
+	lostAll int64
+	quit    chan struct{}
+	done    chan struct{}
 }
 
 func newReports(fn Reporter) *reports {
@@ -106,6 +107,7 @@ func newReports(fn Reporter) *reports {
 func (r *reports) put(at time.Time, ev machine.Event) {
 	if n := r.box.Size(); n >= reportQueueMax && (n >= resultQueueMax || !result(ev)) {
 		r.lost++
+		r.lostAll++
 		return
 	}
 	if r.lost > 0 {
@@ -126,7 +128,7 @@ func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
 		receiver.SessionStarted, receiver.FileEnded, receiver.SessionEnded, receiver.Refused, receiver.Keyed, receiver.HaveKey,
-		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, tap.Failed, tap.Lost, disk.Lag, LeftBehind, Losses, Stopped:
+		Opened, Offered, Stored, Moved, SourceFailed, NotTried, Skipped, tap.Failed, tap.Lost, disk.Lag, LeftBehind, Losses, SendStopped, ReceiveStopped:
 		return true
 	}
 	return false

@@ -113,9 +113,10 @@ func sendOn(ctx context.Context, cfg SendConfig, conn netio.Conn, report Reporte
 	r.end.begin()
 	r.flush()
 	current := r.current
-	r.finish("the source disk", func() { closeAll(current, r.offers, r.closes, r.notes) }, nil)
-	r.result.Elapsed = r.wall.now().Sub(r.began)
-	r.result.Net = conn.Stats()
+	r.finish("the source disk", func() { closeAll(current, r.offers, r.closes, r.notes) }, func() {
+		r.result.Stats = r.sendStats()
+		r.put(SendStopped{r.result.Stats})
+	})
 	return r.result, nil
 }
 
@@ -152,7 +153,7 @@ func newSendRun(cfg *SendConfig, conn netio.Conn, report Reporter) *sendRun {
 		hold:   cfg.holdDisk,
 	}
 	r.m = sender.New(cfg.Session, r.began)
-	r.stats = func() machine.Event { return SendTick{r.m.Stats()} }
+	r.stats = func() machine.Event { return SendTick{r.sendStats()} }
 	r.active(r.began, true)
 	r.failed = ring.NewMailbox[fileFailure](r.wake)
 	r.result.Group, r.result.Instance, r.result.Caps = cfg.Session.Group, cfg.Session.Instance, conn.Caps()
@@ -165,6 +166,7 @@ func (r *sendRun) start(cfg *SendConfig, p *sendPlan, packers []*seal.Packer, rx
 	out, urgent := txRing(p.out, p.stages...), txRing(p.urgent, 1, 1)
 	in := ring.New(p.in.n, func(_ int, s *rxSlot) { s.buf = make([]byte, p.in.bytes) }, 1, 1)
 	r.tx, r.urgent, r.rx = out.Hand(0, 0), urgent.Hand(0, 0), in.Hand(1, 0)
+	r.inGauge, r.outGauge = newGauge(p.in.n, in.Used), newGauge(p.out.n, out.Used)
 	r.tx.SetWake(r.wake)
 	r.urgent.SetWake(r.wake)
 	r.rx.SetWake(r.wake)

@@ -93,6 +93,13 @@ func New[T any](n int, fill func(i int, slot *T), workers ...int) *Ring[T] {
 // Hand returns worker w of stage s.
 func (r *Ring[T]) Hand(s, w int) *Hand[T] { return &r.stages[s][w] }
 
+// Used returns how many slots are on their way: stage 0 has passed them on, and the last stage
+// has not freed them. Any goroutine may call it.
+func (r *Ring[T]) Used() int {
+	freed := least(r.stages[len(r.stages)-1]) // first, for both only grow
+	return int(least(r.stages[0]) - freed)
+}
+
 // SetWake makes the hand sleep on ch, which must hold one token, so that one
 // goroutine can wait for several things. Call it before anybody uses the ring.
 func (h *Hand[T]) SetWake(ch chan struct{}) { h.wake = ch }

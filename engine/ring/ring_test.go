@@ -200,3 +200,14 @@ func TestHeld(t *testing.T) {
 		want(5, 3, "three more have come")
 	}
 }
+
+// TestUsed follows a slot through three stages: it is in use until the last one frees it.
+func TestUsed(t *testing.T) {
+	r := New[slot](4, nil, 1, 1, 1)
+	for i, step := range []struct{ stage, want int }{{0, 1}, {0, 2}, {1, 2}, {2, 1}, {1, 1}, {2, 0}} {
+		r.Hand(step.stage, 0).Done(1)
+		if got := r.Used(); got != step.want {
+			t.Errorf("step %d: %d slots in use, want %d", i, got, step.want)
+		}
+	}
+}

@@ -97,14 +97,14 @@ type Tap struct {
 	files   ringOfFiles
 	sources map[netip.Addr]knownSource
 
-	buf      []byte // packets to write
-	inBuf    uint64 // datagrams there
-	stated   uint64 // losses that packets there state
-	inFile   uint64 // datagrams in the file
-	written  uint64 // datagrams in all files
-	dropped  uint64 // datagrams that came out of a lane and got into no file
-	unstated uint64 // losses that no packet states yet
-	reported uint64 // losses that were reported
+	buf      []byte        // packets to write
+	inBuf    uint64        // datagrams there
+	stated   uint64        // losses that packets there state
+	inFile   uint64        // datagrams in the file
+	written  uint64        // datagrams in all files
+	dropped  atomic.Uint64 // datagrams that came out of a lane and got into no file
+	unstated uint64        // losses that no packet states yet
+	reported uint64        // losses that were reported
 	reportAt clock.Time
 	failure  string     // of the last write; empty: it succeeded
 	retryAt  clock.Time // after a failure
@@ -168,7 +168,7 @@ func (t *Tap) Run() {
 	defer timer.Stop()
 	more := false
 	for !t.closed() {
-		if t.empty() && t.lost() == t.reported {
+		if t.empty() && t.Lost() == t.reported {
 			t.asleep.Store(true)
 			if t.empty() { // otherwise a lane may have been filled while we were awake
 				t.wait(nil)
@@ -277,9 +277,12 @@ func (t *Tap) drain(until clock.Time) (more bool) {
 // recordCost is what a record counts in turnBytes, besides its payload.
 const recordCost = 80
 
-// lost returns how many datagrams the capture lacks so far.
-func (t *Tap) lost() uint64 {
-	n := t.dropped
+// Lost returns how many datagrams the capture lacks so far. Any goroutine may call it.
+func (t *Tap) Lost() uint64 {
+	if t == nil {
+		return 0
+	}
+	n := t.dropped.Load()
 	for _, l := range t.lanes {
 		n += l.refused.Load()
 	}
@@ -288,7 +291,7 @@ func (t *Tap) lost() uint64 {
 
 // report reports losses, at most once a minute.
 func (t *Tap) report(now clock.Time) {
-	if n := t.lost(); n > t.reported && now >= t.reportAt {
+	if n := t.Lost(); n > t.reported && now >= t.reportAt {
 		t.host.Report(Lost{n - t.reported})
 		t.reported, t.reportAt = n, now.Add(reportPause)
 	}

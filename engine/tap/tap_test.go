@@ -484,6 +484,9 @@ func TestNil(t *testing.T) {
 	l.Sent(make([]netio.TxTrain, 1))
 	l.Received(make([]netio.RxSlot, 1))
 	x.Close(nil)
+	if x.Lost() != 0 {
+		t.Error("nothing is captured, and some of it is lost")
+	}
 }
 
 // TestUnknownSource: a datagram whose own address the system does not tell is
@@ -528,8 +531,8 @@ func TestTapAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations for a train and a slot, want none", n)
 	}
-	if x.lost() != 0 {
-		t.Errorf("%d lost, want none", x.lost())
+	if x.Lost() != 0 {
+		t.Errorf("%d lost, want none", x.Lost())
 	}
 }
 

@@ -99,7 +99,7 @@ func (t *Tap) packet(at clock.Time, d *pcap.Datagram, m *pcap.Meta) {
 
 // drop counts datagrams that get into no file.
 func (t *Tap) drop(n uint64) {
-	t.dropped += n
+	t.dropped.Add(n)
 	t.unstated += n
 }
 
@@ -145,7 +145,7 @@ func (t *Tap) seal() {
 	if t.inFile == 0 || !t.files.Open() {
 		return
 	}
-	lost := t.lost()
+	lost := t.Lost()
 	t.buf = t.enc.AppendStatistics(t.buf[:0], t.host.Time(t.host.Now()), t.written+lost, lost)
 	if err := t.files.Write(t.buf); err != nil {
 		t.fail(err)

@@ -17,7 +17,7 @@ func TestLossLines(t *testing.T) {
 		engine.Losses{KernelDrops: 12, RcvBuf: 212992, WantRcvBuf: 16 << 20},
 		engine.Losses{KernelDrops: 1, RcvBuf: 16 << 20, WantRcvBuf: 16 << 20},
 		engine.Losses{Truncated: 2, GSOFallbacks: 1},
-		engine.Stopped{Net: netio.Stats{RxDatagrams: 1000, KernelDrops: 13}, Elapsed: 90 * time.Second},
+		engine.ReceiveStopped{Stats: engine.ReceiveStats{RunStats: engine.RunStats{Net: netio.Stats{RxDatagrams: 1000, KernelDrops: 13}, Elapsed: 90 * time.Second}}},
 	}
 	const warnings = "Warning: the receive buffer of 212992 bytes was full for 12 datagrams: use sysctl -w net.core.rmem_max=16777216 or a lower rate\n" +
 		"Warning: the receive buffer of 16777216 bytes was full for 1 datagram: use a larger one (-B) or a lower rate\n" +

@@ -123,15 +123,15 @@ func (r *Receiver) handle(at time.Time, ev machine.Event) {
 	case engine.SendFailed:
 		r.logf(Errors, at, Where{}, "Error sending to %s: %s", e.To, cli.ErrText(e.Err))
 		r.JSON.write(jsonText{head: newHead(at, "send_failed", Where{}), To: e.To.String(), Text: cli.ErrText(e.Err)})
-	case engine.Stopped:
+	case engine.ReceiveStopped:
 		r.logf(Detail, at, Where{}, "Got %s in %.0f seconds, %d more were dropped because the receive buffer was full",
-			cli.Count(e.Net.RxDatagrams, "datagram"), e.Elapsed.Seconds(), e.Net.KernelDrops)
+			cli.Count(e.Stats.Net.RxDatagrams, "datagram"), e.Stats.Elapsed.Seconds(), e.Stats.Net.KernelDrops)
 		r.JSON.write(jsonStopped{
-			newHead(at, "stopped", Where{}), seconds(e.Elapsed), e.Net.TxDatagrams, e.Net.RxDatagrams, e.Net.RxBytes,
-			e.Net.KernelDrops, e.Net.Truncated, e.Net.GSOFallbacks,
+			newHead(at, "stopped", Where{}), seconds(e.Stats.Elapsed), e.Stats.Net.TxDatagrams, e.Stats.Net.RxDatagrams, e.Stats.Net.RxBytes,
+			e.Stats.Net.KernelDrops, e.Stats.Net.Truncated, e.Stats.Net.GSOFallbacks,
 		})
 	case engine.ReceiveTick:
-		r.tick(at, e.Sessions)
+		r.tick(at, e.Stats.Sessions)
 	case receiver.SessionStarted:
 		r.sessionStarted(at, e)
 	case receiver.Keyed:

@@ -217,7 +217,8 @@ func badSession(t *testing.T) []machine.Event {
 
 // play gives events to a sender's report, each a millisecond after the one before.
 func play(s *Sender, evs []machine.Event) {
-	res := engine.SendResult{Group: 0xAB41671E, Elapsed: 1500 * time.Millisecond, Net: netio.Stats{TxDatagrams: 250, TxBytes: 310000, RxDatagrams: 3}}
+	stats := engine.RunStats{Elapsed: 1500 * time.Millisecond, Net: netio.Stats{TxDatagrams: 250, TxBytes: 310000, RxDatagrams: 3}}
+	res := engine.SendResult{Group: 0xAB41671E, Stats: engine.SendStats{RunStats: stats}}
 	at := began
 	for _, ev := range evs {
 		s.Report(at, ev)

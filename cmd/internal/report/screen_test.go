@@ -154,7 +154,7 @@ func TestSenderDisplay(t *testing.T) {
 	tick := func(p sender.Phase, pass, left int, bytes int64, states ...int) engine.SendTick {
 		st := sender.Stats{Phase: p, Pass: pass, Blocks: 231, Left: left, Counters: sender.Counters{DataBytes: bytes, NAKs: 12}}
 		copy(st.States[:], states)
-		return engine.SendTick{Stats: st}
+		return engine.SendTick{Stats: engine.SendStats{Session: st}}
 	}
 	file := sender.File{Type: wire.TypeFile, Name: "f1", Size: 300000}
 	results := []sender.Result{{Client: clientA, State: sender.Done, Elapsed: 2 * time.Second}, {Client: clientB, State: sender.Lost}}
@@ -183,7 +183,7 @@ func TestReceiverDisplay(t *testing.T) {
 		return receiver.Stats{Session: in, Phase: receiver.Receiving, Name: "dir/f1", Size: 300000, Blocks: 231, Missing: missing, NAKs: 3}
 	}
 	tick := func(sessions ...receiver.Stats) {
-		r.Report(at, engine.ReceiveTick{Sessions: sessions})
+		r.Report(at, engine.ReceiveTick{Stats: engine.ReceiveStats{Sessions: sessions}})
 		fmt.Fprintf(&shown, "%s\n", term)
 		at = at.Add(time.Second)
 	}

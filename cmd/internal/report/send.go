@@ -102,7 +102,7 @@ func (s *Sender) Report(at time.Time, ev machine.Event) {
 	case engine.SourceFailed:
 		s.sourceFailed(at, e)
 	case engine.SendTick:
-		s.tick(at, e.Stats)
+		s.tick(at, e.Stats.Session)
 	case sender.PhaseStarted:
 		s.phase(at, e.Phase)
 	case sender.FileStarted:
@@ -747,18 +747,18 @@ func (s *Sender) Finish(at time.Time, res engine.SendResult) {
 		head:      newHead(at, "session_ended", Where{Session: true, Group: res.Group, Instance: res.Instance}),
 		Exit:      exit,
 		Reason:    reason,
-		Elapsed:   seconds(res.Elapsed),
+		Elapsed:   seconds(res.Stats.Elapsed),
 		Files:     s.files,
 		Receivers: s.hosts,
 		Failed:    failed, Unconfirmed: unconfirmed,
 		BytesSent: c.DataBytes, Retransmitted: c.RepairBytes,
 		Packets: c.DataPackets, RepairPackets: c.RepairPackets, ControlPackets: c.Control,
 		NAKs:           c.NAKs,
-		DatagramsSent:  res.Net.TxDatagrams,
-		DatagramsHeard: res.Net.RxDatagrams,
-		KernelDrops:    res.Net.KernelDrops,
-		UDPBytesSent:   res.Net.TxBytes,
-		Throughput:     int64(perSecond(bytes, res.Elapsed)),
+		DatagramsSent:  res.Stats.Net.TxDatagrams,
+		DatagramsHeard: res.Stats.Net.RxDatagrams,
+		KernelDrops:    res.Stats.Net.KernelDrops,
+		UDPBytesSent:   res.Stats.Net.TxBytes,
+		Throughput:     int64(perSecond(bytes, res.Stats.Elapsed)),
 	})
 }
 
