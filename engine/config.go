@@ -76,7 +76,7 @@ type ReceiveConfig struct {
 
 // AnyCipher is no cipher: it stands for those that a receiver may meet, before it has
 // met one.
-const AnyCipher uint8 = 0xff
+const AnyCipher wire.Cipher = 0xff
 
 // Most workers that are started unasked.
 const (
@@ -94,7 +94,7 @@ const (
 // brings, and on a small machine it only takes turns with the others. The rest costs
 // four times as much and more, so there even two processors do better when both can
 // work on it. A worker that has nothing to do costs next to nothing.
-func DefaultWorkers(cores int, cipher uint8, accelerated bool) int {
+func DefaultWorkers(cores int, cipher wire.Cipher, accelerated bool) int {
 	costly := !accelerated || cipher != AnyCipher && !aead.Authenticates(cipher)
 	switch {
 	case cipher == wire.CipherNone || cores < 2:

@@ -10,7 +10,7 @@ func TestDefaultWorkers(t *testing.T) {
 	cores := [...]int{1, 2, 3, 4, 6, 8, 64}
 	for _, c := range []struct {
 		why         string
-		cipher      uint8
+		cipher      wire.Cipher
 		accelerated bool
 		want        [len(cores)]int
 	}{

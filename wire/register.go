@@ -36,7 +36,7 @@ func ParseAnnounce(v Version, msg []byte) (x Announce, err error) {
 	}
 	x.Flags = hdr[2]
 	x.Robust = hdr[3]
-	x.CC = hdr[4]
+	x.CC = CC(hdr[4])
 	x.BlockSize = binary.BigEndian.Uint16(hdr[6:])
 	x.Time = parseStamp(hdr[8:])
 	x.Hosts = UIDList(body)
@@ -76,10 +76,10 @@ func parseEncInfo(ext []byte) (e EncInfo, err error) {
 		return e, ErrExtension
 	}
 	e.Flags = ext[2]
-	e.KeyExch = ext[3] >> 4
-	e.SigType = ext[3] & 15
-	e.Cipher = ext[4]
-	e.Hash = ext[5]
+	e.KeyExch = KeyExch(ext[3] >> 4)
+	e.SigType = Sig(ext[3] & 15)
+	e.Cipher = Cipher(ext[4])
+	e.Hash = Hash(ext[5])
 	e.Random = ext[12:encInfoFixed]
 	ext = ext[encInfoFixed:]
 	e.PublicKey, e.ECDH, e.Signature = ext[:key], ext[key:key+dh], ext[key+dh:]
@@ -98,7 +98,7 @@ func (x *Announce) Append(v Version, b []byte) []byte {
 	if x.HasEnc {
 		n += x.Enc.size()
 	}
-	b = append(b, byte(FuncAnnounce), words(n), x.Flags, x.Robust, x.CC, 0)
+	b = append(b, byte(FuncAnnounce), words(n), x.Flags, x.Robust, byte(x.CC), 0)
 	b = binary.BigEndian.AppendUint16(b, x.BlockSize)
 	b = x.Time.append(b)
 	b = x.appendAddr(b, x.Public)
@@ -131,7 +131,7 @@ func (e *EncInfo) size() int {
 }
 
 func (e *EncInfo) append(b []byte) []byte {
-	b = append(b, byte(ExtEncInfo), words(e.size()), e.Flags, e.KeyExch<<4|e.SigType&15, e.Cipher, e.Hash)
+	b = append(b, byte(ExtEncInfo), words(e.size()), e.Flags, byte(e.KeyExch)<<4|byte(e.SigType)&15, byte(e.Cipher), byte(e.Hash))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.PublicKey)))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.ECDH)))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.Signature)))

@@ -93,10 +93,12 @@ const (
 	AnnounceIPv6    = 0x04
 )
 
-// Congestion control types of ANNOUNCE.
+// CC is the congestion control of ANNOUNCE.
+type CC uint8
+
 const (
-	CCNone  = 0
-	CCTFMCC = 2
+	CCNone  CC = 0
+	CCTFMCC CC = 2
 )
 
 // Other flags.
@@ -114,42 +116,50 @@ const (
 	CCFlagLeave = 0x08
 )
 
-// Key exchanges of ENC_INFO.
+// KeyExch is the key exchange of ENC_INFO, 0..15.
+type KeyExch uint8
+
 const (
-	KeyExchNone      = 0
-	KeyExchRSA       = 1
-	KeyExchECDHRSA   = 2
-	KeyExchECDHECDSA = 3
+	KeyExchNone      KeyExch = 0
+	KeyExchRSA       KeyExch = 1
+	KeyExchECDHRSA   KeyExch = 2
+	KeyExchECDHECDSA KeyExch = 3
 )
 
-// Signature types of ENC_INFO.
+// Sig is the signature type of ENC_INFO, 0..15.
+type Sig uint8
+
 const (
-	SigNone    = 0
-	SigHMAC    = 1
-	SigKeyExch = 2 // RSA or ECDSA with the long-term key
-	SigAuthEnc = 3 // by the cipher itself
+	SigNone    Sig = 0
+	SigHMAC    Sig = 1
+	SigKeyExch Sig = 2 // RSA or ECDSA with the long-term key
+	SigAuthEnc Sig = 3 // by the cipher itself
 )
 
-// Ciphers of ENC_INFO.
+// Cipher is the cipher of ENC_INFO.
+type Cipher uint8
+
 const (
-	CipherNone      = 0
-	CipherDES       = 1
-	Cipher3DES      = 2
-	CipherAES128CBC = 3
-	CipherAES256CBC = 4
-	CipherAES128GCM = 5
-	CipherAES256GCM = 6
-	CipherAES128CCM = 7
-	CipherAES256CCM = 8
+	CipherNone      Cipher = 0
+	CipherDES       Cipher = 1
+	Cipher3DES      Cipher = 2
+	CipherAES128CBC Cipher = 3
+	CipherAES256CBC Cipher = 4
+	CipherAES128GCM Cipher = 5
+	CipherAES256GCM Cipher = 6
+	CipherAES128CCM Cipher = 7
+	CipherAES256CCM Cipher = 8
 )
 
-// Hashes of ENC_INFO. Nobody offers number 1, MD5.
+// Hash is the hash of ENC_INFO. Nobody offers number 1, MD5.
+type Hash uint8
+
 const (
-	HashNone   = 0
-	HashSHA1   = 2
-	HashSHA256 = 3
-	HashSHA384 = 4
-	HashSHA512 = 5
+	HashNone   Hash = 0
+	HashSHA1   Hash = 2
+	HashSHA256 Hash = 3
+	HashSHA384 Hash = 4
+	HashSHA512 Hash = 5
 )
 
 // HB_RESP results.
@@ -229,7 +239,7 @@ type Header struct {
 type Announce struct {
 	Flags     uint8
 	Robust    uint8
-	CC        uint8
+	CC        CC
 	BlockSize uint16
 	Time      Stamp
 	Public    netip.Addr
@@ -242,10 +252,10 @@ type Announce struct {
 // EncInfo is the ENC_INFO extension of ANNOUNCE.
 type EncInfo struct {
 	Flags     uint8
-	KeyExch   uint8 // 0..15
-	SigType   uint8 // 0..15
-	Cipher    uint8
-	Hash      uint8
+	KeyExch   KeyExch
+	SigType   Sig
+	Cipher    Cipher
+	Hash      Hash
 	Random    []byte // 32 bytes
 	PublicKey []byte // key blob
 	ECDH      []byte // key blob, empty for RSA exchange

@@ -50,12 +50,12 @@ const _ = uint(maxSum - sha512.Size)
 // Keys holds what a Sealer or an Opener is made from. The caller may wipe the slices
 // once all Sealers and Openers of the session exist.
 type Keys struct {
-	Cipher  uint8  // wire.CipherDES … wire.CipherAES256CCM
-	SigType uint8  // wire.SigAuthEnc with GCM and CCM, else wire.SigHMAC or wire.SigKeyExch
-	Hash    uint8  // wire.HashSHA1 …, of SigHMAC and SigKeyExch
-	Key     []byte // KeyLen(Cipher) bytes
-	Salt    []byte // 4 bytes in version 4, 12 in version 5, which has GCM and CCM only
-	HMACKey []byte // SigHMAC: as long as the hash
+	Cipher  wire.Cipher // wire.CipherDES … wire.CipherAES256CCM
+	SigType wire.Sig    // wire.SigAuthEnc with GCM and CCM, else wire.SigHMAC or wire.SigKeyExch
+	Hash    wire.Hash   // wire.HashSHA1 …, of SigHMAC and SigKeyExch
+	Key     []byte      // KeyLen(Cipher) bytes
+	Salt    []byte      // 4 bytes in version 4, 12 in version 5, which has GCM and CCM only
+	HMACKey []byte      // SigHMAC: as long as the hash
 }
 
 // Wipe clears the keys.
@@ -90,7 +90,7 @@ var ciphers = [...]struct {
 }
 
 // KeyLen returns the key length of a cipher in bytes, 0 if there is no such cipher.
-func KeyLen(cipher uint8) int {
+func KeyLen(cipher wire.Cipher) int {
 	if int(cipher) >= len(ciphers) {
 		return 0
 	}
@@ -98,7 +98,9 @@ func KeyLen(cipher uint8) int {
 }
 
 // Authenticates reports whether a cipher is one with authentication, GCM or CCM.
-func Authenticates(cipher uint8) bool { return KeyLen(cipher) > 0 && ciphers[cipher].mode != modeCBC }
+func Authenticates(cipher wire.Cipher) bool {
+	return KeyLen(cipher) > 0 && ciphers[cipher].mode != modeCBC
+}
 
 // hashes maps the numbers of ENC_INFO to those of the standard library.
 var hashes = [...]crypto.Hash{
@@ -109,7 +111,7 @@ var hashes = [...]crypto.Hash{
 }
 
 // HashFunc returns the hash of a number of ENC_INFO, 0 if there is no such hash.
-func HashFunc(hash uint8) crypto.Hash {
+func HashFunc(hash wire.Hash) crypto.Hash {
 	if int(hash) >= len(hashes) {
 		return 0
 	}

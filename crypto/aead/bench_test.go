@@ -94,7 +94,7 @@ func BenchmarkOpenBatch(b *testing.B) {
 	}
 }
 
-func sealedTrain(tb testing.TB, cipher uint8, n, count int) (stride int, train []byte) {
+func sealedTrain(tb testing.TB, cipher wire.Cipher, n, count int) (stride int, train []byte) {
 	s, _ := pair(tb, testKeys(cipher, 0), true)
 	train = bytes.Repeat(clearPacket(s, n, 1), count)
 	if _, err := s.SealBatch(train, count, n, n, 1); err != nil {

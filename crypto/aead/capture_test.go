@@ -32,10 +32,10 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 // knownSession is a session of derived.json.
 type knownSession struct {
 	Case    string
-	Group   hexBytes `json:"group_id"`
-	Inst    uint8    `json:"instance"`
-	Cipher  uint8    `json:"keytype"`
-	Hash    uint8    `json:"hashtype"`
+	Group   hexBytes    `json:"group_id"`
+	Inst    uint8       `json:"instance"`
+	Cipher  wire.Cipher `json:"keytype"`
+	Hash    wire.Hash   `json:"hashtype"`
 	Sig     string
 	HMACKey hexBytes `json:"group_hmac_key"`
 	Key     hexBytes `json:"group_key"`
@@ -163,7 +163,7 @@ func TestCaptures(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captures: %v", err)
 	}
-	perCipher := map[uint8]int{}
+	perCipher := map[wire.Cipher]int{}
 	bySignature := map[string]int{}
 	for _, path := range paths {
 		name := filepath.Base(path)
@@ -263,7 +263,7 @@ func learnKey(publics map[wire.UID]*identity.PublicKey, h wire.Header, msg []byt
 func reseal(t *testing.T, private map[string]*identity.PrivateKey, public *identity.PublicKey,
 	k Keys, o *Opener, datagram, plain []byte, counter uint64) string {
 	t.Helper()
-	kind := map[uint8]string{wire.SigAuthEnc: "authenc", wire.SigHMAC: "hmac"}[k.SigType]
+	kind := map[wire.Sig]string{wire.SigAuthEnc: "authenc", wire.SigHMAC: "hmac"}[k.SigType]
 	var signer Signer
 	sigLen := 0
 	if k.SigType == wire.SigKeyExch {
@@ -306,13 +306,13 @@ func reseal(t *testing.T, private map[string]*identity.PrivateKey, public *ident
 // salt of 12 bytes.
 func TestVersion5(t *testing.T) {
 	var list []struct {
-		Cipher                         uint8
+		Cipher                         wire.Cipher
 		Message                        string
 		Key, Salt, Datagram, Plaintext hexBytes
 		Counter                        uint64
 	}
 	loadJSON(t, "testdata/v5.json", &list)
-	perCipher := map[uint8]int{}
+	perCipher := map[wire.Cipher]int{}
 	for _, v := range list {
 		perCipher[v.Cipher]++
 		for _, hardware := range implementations() {
@@ -330,7 +330,7 @@ func TestVersion5(t *testing.T) {
 			}
 		}
 	}
-	for _, cipher := range []uint8{wire.CipherAES128GCM, wire.CipherAES256GCM, wire.CipherAES128CCM, wire.CipherAES256CCM} {
+	for _, cipher := range []wire.Cipher{wire.CipherAES128GCM, wire.CipherAES256GCM, wire.CipherAES128CCM, wire.CipherAES256CCM} {
 		if perCipher[cipher] == 0 {
 			t.Errorf("no datagram of cipher %d, want some of each", cipher)
 		}

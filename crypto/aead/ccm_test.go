@@ -115,7 +115,7 @@ func TestCCMAgainstReference(t *testing.T) {
 	}
 	sizes = append(sizes, 520, 1308, 4096, 8808, 8815)
 	for _, hardware := range implementations() {
-		for _, cipher := range []uint8{wire.CipherAES128CCM, wire.CipherAES256CCM} {
+		for _, cipher := range []wire.Cipher{wire.CipherAES128CCM, wire.CipherAES256CCM} {
 			for _, n := range sizes {
 				k := testKeys(cipher, n)
 				s, o := pair(t, k, hardware)

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"uftp/wire"
 )
 
 // Accelerated reports whether a cipher runs on instructions made for it. Others are 10
@@ -11,7 +13,7 @@ import (
 // can reveal the key to other programs on the machine. DES is never accelerated. On
 // processors other than amd64 and arm64 the answer is no, although the standard library
 // may use such instructions there.
-func Accelerated(cipher uint8) bool {
+func Accelerated(cipher wire.Cipher) bool {
 	switch {
 	case KeyLen(cipher) == 0 || cipher == 0:
 		return false

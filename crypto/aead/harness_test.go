@@ -11,7 +11,7 @@ import (
 
 var cipherNames = []struct {
 	name   string
-	cipher uint8
+	cipher wire.Cipher
 }{
 	{"des", wire.CipherDES},
 	{"3des", wire.Cipher3DES},
@@ -34,7 +34,7 @@ func stream(name string, n int) []byte {
 }
 
 // testKeys are keys for a cipher: HMAC with SHA-256 if it needs a signature.
-func testKeys(cipher uint8, seed int) Keys {
+func testKeys(cipher wire.Cipher, seed int) Keys {
 	k := Keys{
 		Cipher: cipher, SigType: wire.SigAuthEnc,
 		Key:  stream(fmt.Sprint("key ", seed), KeyLen(cipher)),

@@ -42,7 +42,7 @@ func kits(tb testing.TB) []kit {
 			if id == 0 {
 				continue
 			}
-			k.Hash, k.HMACKey = uint8(h), stream("hmac", id.Size())
+			k.Hash, k.HMACKey = wire.Hash(h), stream("hmac", id.Size())
 			s, o := pair(tb, k, true)
 			list = append(list, kit{fmt.Sprintf("%s %v", c.name, id), k, s, o})
 		}

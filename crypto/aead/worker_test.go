@@ -165,7 +165,7 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("%s: accelerated %v, AES instructions %v, want the same", c.name, got, haveAES)
 		}
 	}
-	for _, cipher := range []uint8{wire.CipherNone, 9, 255} {
+	for _, cipher := range []wire.Cipher{wire.CipherNone, 9, 255} {
 		if Accelerated(cipher) || Authenticates(cipher) || KeyLen(cipher) != 0 {
 			t.Errorf("cipher %d is accelerated, authenticates or has a key, want none of it: there is no such cipher", cipher)
 		}

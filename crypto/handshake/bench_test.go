@@ -12,7 +12,7 @@ import (
 // sender, and what one ANNOUNCE costs a receiver until it is keyed.
 func BenchmarkHandshake(b *testing.B) {
 	for _, c := range []struct {
-		x     uint8
+		x     wire.KeyExch
 		key   string
 		curve identity.Curve
 	}{

@@ -9,7 +9,7 @@ import (
 )
 
 // fuzzSuite is what the fuzz targets run with: quick keys.
-func fuzzSuite(x uint8) Suite {
+func fuzzSuite(x wire.KeyExch) Suite {
 	if x == wire.KeyExchRSA {
 		return Suite{wire.CipherAES128CBC, wire.HashSHA256, wire.SigHMAC, x}
 	}
@@ -18,7 +18,7 @@ func fuzzSuite(x uint8) Suite {
 
 // Any ANNOUNCE: a session only if it is whole, and never a crash.
 func FuzzAnnounce(f *testing.F) {
-	for _, x := range []uint8{wire.KeyExchRSA, wire.KeyExchECDHRSA, wire.KeyExchECDHECDSA} {
+	for _, x := range []wire.KeyExch{wire.KeyExchRSA, wire.KeyExchECDHRSA, wire.KeyExchECDHECDSA} {
 		f.Add(newLab(f, fuzzSuite(x), true, serverKey(f, fuzzSuite(x)), identity.P256).pkt)
 	}
 	f.Add(newLab(f, fuzzSuite(wire.KeyExchRSA), false, keyFile(f, "rsa512-server.pem"), 0).pkt)

@@ -66,7 +66,8 @@ func TestGuardRSA(t *testing.T) {
 func TestRSAExchangeWarns(t *testing.T) {
 	key := keyFile(t, "rsa1024-server.pem").Public()
 	for _, c := range []struct {
-		exch, sig     uint8
+		exch          wire.KeyExch
+		sig           wire.Sig
 		auth          bool
 		proves, relay bool
 	}{

@@ -99,10 +99,10 @@ func (l *lab) shake(t testing.TB, c ClientConfig) (*Client, *Peer) {
 
 // suites yields all suites that are valid.
 func suites(yield func(Suite) bool) {
-	for c := range uint8(16) {
-		for h := range uint8(8) {
-			for sig := range uint8(5) {
-				for x := range uint8(5) {
+	for c := range wire.Cipher(16) {
+		for h := range wire.Hash(8) {
+			for sig := range wire.Sig(5) {
+				for x := range wire.KeyExch(5) {
 					s := Suite{c, h, sig, x}
 					if s.Check() == nil && !yield(s) {
 						return
@@ -170,7 +170,7 @@ func TestEveryKey(t *testing.T) {
 
 // Equal randomness gives an equal session, byte for byte.
 func TestDeterministic(t *testing.T) {
-	for _, x := range []uint8{wire.KeyExchRSA, wire.KeyExchECDHRSA, wire.KeyExchECDHECDSA} {
+	for _, x := range []wire.KeyExch{wire.KeyExchRSA, wire.KeyExchECDHRSA, wire.KeyExchECDHECDSA} {
 		s := Suite{wire.CipherAES256GCM, wire.HashSHA256, wire.SigAuthEnc, x}
 		run := func() []byte {
 			l := newLab(t, s, false, serverKey(t, s), identity.P521)
@@ -491,7 +491,7 @@ func TestPremasterGarbage(t *testing.T) {
 }
 
 func TestServerConfig(t *testing.T) {
-	gcm := func(x uint8, h uint8) Suite { return Suite{wire.CipherAES128GCM, h, wire.SigAuthEnc, x} }
+	gcm := func(x wire.KeyExch, h wire.Hash) Suite { return Suite{wire.CipherAES128GCM, h, wire.SigAuthEnc, x} }
 	big, err := identity.GenerateRSA(3168)
 	if err != nil {
 		t.Fatal(err)
@@ -534,7 +534,7 @@ func TestServerConfig(t *testing.T) {
 
 // After Settle the keys never change, and the secrets of the handshake are wiped.
 func TestForget(t *testing.T) {
-	for _, x := range []uint8{wire.KeyExchRSA, wire.KeyExchECDHECDSA} {
+	for _, x := range []wire.KeyExch{wire.KeyExchRSA, wire.KeyExchECDHECDSA} {
 		s := Suite{wire.CipherAES256CCM, wire.HashSHA384, wire.SigAuthEnc, x}
 		l := newLab(t, s, true, serverKey(t, s), identity.P256)
 		k, p := l.shake(t, ClientConfig{Rand: random(2), Keys: []*identity.PrivateKey{keyFile(t, "ec-prime256v1-client1.pem")}})
@@ -628,7 +628,7 @@ func TestStrength(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for c := range uint8(16) {
+	for c := range wire.Cipher(16) {
 		s := Suite{c, wire.HashSHA1, wire.SigHMAC, wire.KeyExchRSA}
 		if c >= wire.CipherAES128GCM {
 			s.SigType = wire.SigAuthEnc
@@ -641,16 +641,18 @@ func TestNames(t *testing.T) {
 			t.Errorf("cipher %d is %q by name, and that is %d", c, name, got)
 		}
 	}
-	for name, want := range map[string]uint8{"sha1": 2, "sha256": 3, "sha384": 4, "sha512": 5} {
+	for name, want := range map[string]wire.Hash{"sha1": 2, "sha256": 3, "sha384": 4, "sha512": 5} {
 		if got, ok := HashByName(name); !ok || got != want {
 			t.Errorf("%s is hash %d, want %d", name, got, want)
 		}
 	}
-	for _, find := range []func(string) (uint8, bool){CipherByName, HashByName, SigTypeByName, KeyExchByName} {
-		for _, bad := range []string{"", "none", "md5", "AES128-GCM", "0"} {
-			if n, ok := find(bad); ok || n != 0 {
-				t.Errorf("%q is number %d", bad, n)
-			}
+	for _, bad := range []string{"", "none", "md5", "AES128-GCM", "0"} {
+		c, isCipher := CipherByName(bad)
+		h, isHash := HashByName(bad)
+		s, isSig := SigTypeByName(bad)
+		x, isKeyExch := KeyExchByName(bad)
+		if isCipher || isHash || isSig || isKeyExch || c != 0 || h != 0 || s != 0 || x != 0 {
+			t.Errorf("%q is cipher %d, hash %d, signature type %d, key exchange %d", bad, c, h, s, x)
 		}
 	}
 	bad := Suite{Cipher: 99}
@@ -661,7 +663,7 @@ func TestNames(t *testing.T) {
 
 // Every public-key operation has an estimate, which rises with the size of the key.
 func TestCosts(t *testing.T) {
-	cost := func(x uint8, key string, c identity.Curve) (int, int) {
+	cost := func(x wire.KeyExch, key string, c identity.Curve) (int, int) {
 		s := Suite{wire.CipherAES128GCM, wire.HashSHA256, wire.SigAuthEnc, x}
 		l := newLab(t, s, false, keyFile(t, key), c)
 		e := l.EncInfo()

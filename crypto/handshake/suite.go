@@ -37,10 +37,10 @@ const (
 
 // Suite is the choice of algorithms of a session, in numbers of ENC_INFO.
 type Suite struct {
-	Cipher  uint8 // wire.CipherDES ...
-	Hash    uint8 // wire.HashSHA1 ...
-	SigType uint8 // wire.SigHMAC, SigKeyExch, SigAuthEnc
-	KeyExch uint8 // wire.KeyExchRSA ...
+	Cipher  wire.Cipher  // wire.CipherDES ...
+	Hash    wire.Hash    // wire.HashSHA1 ...
+	SigType wire.Sig     // wire.SigHMAC, SigKeyExch, SigAuthEnc
+	KeyExch wire.KeyExch // wire.KeyExchRSA ...
 }
 
 // SuiteOf returns the suite that an ENC_INFO asks for.
@@ -75,28 +75,28 @@ var (
 )
 
 // CipherByName returns the number of a cipher by its name on command lines.
-func CipherByName(name string) (uint8, bool) {
+func CipherByName(name string) (wire.Cipher, bool) {
 	for i := range ciphers {
 		if name != "" && ciphers[i].name == name {
-			return uint8(i), true
+			return wire.Cipher(i), true
 		}
 	}
 	return 0, false
 }
 
 // HashByName returns the number of a hash by its name on command lines.
-func HashByName(name string) (uint8, bool) { return indexOf(hashes[:], name) }
+func HashByName(name string) (wire.Hash, bool) { return indexOf[wire.Hash](hashes[:], name) }
 
 // SigTypeByName returns the number of a signature type: hmac, keyex or authenc.
-func SigTypeByName(name string) (uint8, bool) { return indexOf(sigTypes[:], name) }
+func SigTypeByName(name string) (wire.Sig, bool) { return indexOf[wire.Sig](sigTypes[:], name) }
 
 // KeyExchByName returns the number of a key exchange: rsa, ecdh_rsa or ecdh_ecdsa.
-func KeyExchByName(name string) (uint8, bool) { return indexOf(keyExchs[:], name) }
+func KeyExchByName(name string) (wire.KeyExch, bool) { return indexOf[wire.KeyExch](keyExchs[:], name) }
 
-func indexOf(names []string, name string) (uint8, bool) {
+func indexOf[N ~uint8](names []string, name string) (N, bool) {
 	for i, n := range names {
 		if name != "" && n == name {
-			return uint8(i), true
+			return N(i), true
 		}
 	}
 	return 0, false

@@ -65,8 +65,8 @@ type vecSession struct {
 	Case        string
 	Group       hexBytes `json:"group_id"`
 	Instance    uint8
-	KeyType     uint8
-	HashType    uint8
+	KeyType     wire.Cipher
+	HashType    wire.Hash
 	KeyEx, Sig  string
 	ClientAuth  int      `json:"client_auth"`
 	Private     hexBytes `json:"private_address"`
@@ -91,29 +91,36 @@ type vecSession struct {
 }
 
 type vecLive struct {
-	ClientPriv    hexBytes `json:"client_dh_priv"`
-	ServerPriv    hexBytes `json:"server_dh_priv"`
-	ServerRandom  hexBytes `json:"server_random"`
-	ClientRandom  hexBytes `json:"client_random"`
-	Premaster     hexBytes
-	Master        hexBytes
-	KeyBlock      hexBytes `json:"key_block"`
-	ServerDH      hexBytes `json:"server_dh_blob"`
-	ClientDH      hexBytes `json:"client_dh_blob"`
-	Transcript    hexBytes `json:"client_key_verify_data"`
-	GroupMaster   hexBytes `json:"group_master"`
-	GroupBlock    hexBytes `json:"group_key_block"`
-	IV            hexBytes `json:"keyinfo_iv"`
-	Ciphertext    hexBytes `json:"keyinfo_ct"`
-	Handshake     hexBytes `json:"handshake_values"`
-	Verify        hexBytes `json:"verify_data"`
-	KeyType, Hash uint8
-	KeyEx, Sig    uint8
-	Role          string
-	Enc           *struct{ KeyType, Hash, KeyEx, Sig uint8 }
-	ServerKey     hexBytes `json:"server_key_blob"`
-	Opts, Note    string
-	Result        bool
+	ClientPriv   hexBytes `json:"client_dh_priv"`
+	ServerPriv   hexBytes `json:"server_dh_priv"`
+	ServerRandom hexBytes `json:"server_random"`
+	ClientRandom hexBytes `json:"client_random"`
+	Premaster    hexBytes
+	Master       hexBytes
+	KeyBlock     hexBytes `json:"key_block"`
+	ServerDH     hexBytes `json:"server_dh_blob"`
+	ClientDH     hexBytes `json:"client_dh_blob"`
+	Transcript   hexBytes `json:"client_key_verify_data"`
+	GroupMaster  hexBytes `json:"group_master"`
+	GroupBlock   hexBytes `json:"group_key_block"`
+	IV           hexBytes `json:"keyinfo_iv"`
+	Ciphertext   hexBytes `json:"keyinfo_ct"`
+	Handshake    hexBytes `json:"handshake_values"`
+	Verify       hexBytes `json:"verify_data"`
+	KeyType      wire.Cipher
+	Hash         wire.Hash
+	KeyEx        wire.KeyExch
+	Sig          wire.Sig
+	Role         string
+	Enc          *struct {
+		KeyType wire.Cipher
+		Hash    wire.Hash
+		KeyEx   wire.KeyExch
+		Sig     wire.Sig
+	}
+	ServerKey  hexBytes `json:"server_key_blob"`
+	Opts, Note string
+	Result     bool
 }
 
 type derivedFile struct {

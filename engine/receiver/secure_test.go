@@ -48,10 +48,10 @@ func wholeSession(w *world) {
 
 // Every cipher, hash, signature type and exchange, with and without a key of ours.
 func TestSuites(t *testing.T) {
-	for cipher := uint8(wire.CipherDES); cipher <= wire.CipherAES256CCM; cipher++ {
-		for hash := uint8(wire.HashSHA1); hash <= wire.HashSHA512; hash++ {
-			for exch := uint8(wire.KeyExchRSA); exch <= wire.KeyExchECDHECDSA; exch++ {
-				for typ := uint8(wire.SigHMAC); typ <= wire.SigAuthEnc; typ++ {
+	for cipher := wire.CipherDES; cipher <= wire.CipherAES256CCM; cipher++ {
+		for hash := wire.HashSHA1; hash <= wire.HashSHA512; hash++ {
+			for exch := wire.KeyExchRSA; exch <= wire.KeyExchECDHECDSA; exch++ {
+				for typ := wire.SigHMAC; typ <= wire.SigAuthEnc; typ++ {
 					s := handshake.Suite{Cipher: cipher, Hash: hash, SigType: typ, KeyExch: exch}
 					if s.Check() != nil {
 						continue

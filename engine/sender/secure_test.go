@@ -18,16 +18,16 @@ import (
 // Every suite, with and without client keys, takes a file through.
 func TestSealedSession(t *testing.T) {
 	n := 0
-	for cipher := uint8(wire.CipherDES); cipher <= wire.CipherAES256CCM; cipher++ {
-		sigs := []uint8{wire.SigHMAC, wire.SigKeyExch}
+	for cipher := wire.CipherDES; cipher <= wire.CipherAES256CCM; cipher++ {
+		sigs := []wire.Sig{wire.SigHMAC, wire.SigKeyExch}
 		if cipher >= wire.CipherAES128GCM {
-			sigs = []uint8{wire.SigAuthEnc}
+			sigs = []wire.Sig{wire.SigAuthEnc}
 		}
 		for _, sig := range sigs {
-			for exch := uint8(wire.KeyExchRSA); exch <= wire.KeyExchECDHECDSA; exch++ {
+			for exch := wire.KeyExchRSA; exch <= wire.KeyExchECDHECDSA; exch++ {
 				for _, auth := range []bool{false, true} {
 					n++
-					s := handshake.Suite{Cipher: cipher, Hash: wire.HashSHA1 + uint8(n%4), SigType: sig, KeyExch: exch}
+					s := handshake.Suite{Cipher: cipher, Hash: wire.HashSHA1 + wire.Hash(n%4), SigType: sig, KeyExch: exch}
 					t.Run(fmt.Sprint(s, auth), func(t *testing.T) { sealedSession(t, s, auth) })
 				}
 			}
