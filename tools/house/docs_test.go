@@ -72,6 +72,32 @@ func TestForeignPages(t *testing.T) {
 	})
 }
 
+// TestArchitecturePage checks that the files and packages that docs/architecture.md names exist,
+// and that it names every package with a floor.
+func TestArchitecturePage(t *testing.T) {
+	const page = "docs/architecture.md"
+	b, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z_]+(?:/[a-z0-9_.-]+)*)`").FindAllStringSubmatch(string(b), -1) {
+		path := m[1]
+		named[path] = true
+		if !strings.Contains(path, "/") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+			t.Errorf("%s names %s, which does not exist", page, path)
+		}
+	}
+	for path := range floor {
+		if path = strings.TrimPrefix(path, "uftp/"); !named[path] {
+			t.Errorf("%s does not name package %s", page, path)
+		}
+	}
+}
+
 // headings returns the section names of a page.
 func headings(t *testing.T, page string) (all []string) {
 	t.Helper()
