@@ -1,7 +1,6 @@
 // Package wire holds the packet formats of UFTP: the 16-byte common header, the
-// 21 messages, the extensions, the quantized numbers and the lists.
-//
-// docs/protocol.md describes them.
+// messages, the extensions, the quantized numbers and the lists. docs/protocol.md
+// describes them.
 //
 // A datagram is a common header ([ParseHeader]) and one message. Every message
 // has a Parse function that checks lengths and returns a view by value (slices

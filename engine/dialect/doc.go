@@ -26,9 +26,9 @@
 //
 // # Who opens
 //
-// In version 4 the packets of everybody open with the same key. Where each host has keys of its own
-// (version 5, relays) a session has an opener for each source: Open of a Server is told who is
-// said to have sent the packet, and package seal finds its keys by session and source.
+// In version 4 the packets of all members open with the same key; only signatures have one for each
+// host, which [Server.Open] takes. Where each host has its own keys (version 5, relays) a session
+// has an opener for each source: package seal finds keys by session and source already.
 //
 // # Limits
 //
