@@ -10,8 +10,9 @@ import (
 const batchMax = machine.MaxJoined
 
 // Unsealer opens sealed datagrams in place before the machine sees them. Opening takes time but
-// needs only keys, so several goroutines can do it at once, each with its own Unsealer. The machine decides what a message means and whether its counter is
-// new, one datagram after the other.
+// needs only keys, so several goroutines can do it at once, each with its own Unsealer. The
+// machine decides what a message means and whether its counter is new, one datagram after the
+// other.
 //
 // An Unsealer opens a datagram if it has a key for its session and source. Give it keys that
 // are proved and stay the same as long as the session. Then no others can open its packets, so

@@ -10,7 +10,7 @@ import (
 
 // pace checks the departures of data against the rate: with r the rate and b the
 // allowance, no span of t ever carries more than r*t+b. It is a leaky bucket: the
-// level rises with every packet and falls with r; what must not pass is b.
+// level rises with every packet, falls with r, and must not exceed b.
 type pace struct {
 	rate  float64 // bytes/s, 0 = no check
 	allow float64 // bytes
@@ -18,7 +18,7 @@ type pace struct {
 	last  clock.Time
 }
 
-// catchUp is the longest stall a sender may make up for.
+// catchUp is the longest stall that a sender may make up for.
 const catchUp = time.Millisecond
 
 func newPace(cfg *sender.Config) pace {
@@ -29,13 +29,13 @@ func newPace(cfg *sender.Config) pace {
 	}
 	perMs := p.rate * catchUp.Seconds()
 	train := max(full, min(perMs, full*float64(cfg.TrainBlocks)))
-	// A train leaves whole, one more may be made up for, and a packet may wait for
-	// the line behind a control packet.
+	// A train leaves at once, a sender may make up for one more, and a packet may wait
+	// behind a control packet for the line.
 	p.allow = 2*train + perMs + 2*full
 	return p
 }
 
-// took books a block of n bytes that leaves at a moment.
+// took counts a block of n bytes that leaves at a moment.
 func (p *pace) took(s *Sender, at clock.Time, n int) {
 	if p.rate == 0 {
 		return
@@ -67,8 +67,8 @@ func (s *Sender) checkSent(p *packet, at clock.Time) {
 	}
 }
 
-// checkCounter wants that no counter of a key comes twice, and that they stand in
-// the order of the line. A killed sender may have taken some that never left.
+// checkCounter checks that no counter of a key comes twice, and that counters are in the order
+// of the line. A killed sender may have taken some that never left.
 func (s *Sender) checkCounter(h *wire.Header, msg []byte) {
 	if !s.Config.Dialect.Encrypted() {
 		return
@@ -108,9 +108,9 @@ func (r *Receiver) checkSent(p *packet) {
 		r.seqs[key] = h.Seq + 1
 		r.checkCounter(key, h.Func, p.data[wire.HeaderLen:])
 	}
-	// Every control packet heard may be answered at once and once more later, for
-	// each section; what is said unasked is limited by timers of 4 GRTT, and the
-	// least GRTT is 10 ms unless a packet was mangled.
+	// A receiver may answer each control packet at once and once more later, for each
+	// section. Timers of 4 GRTT limit what it sends unasked; GRTT is at least 10 ms unless
+	// a packet was mangled.
 	timer := 20 * time.Millisecond
 	if r.w.mangled {
 		timer = 4 * time.Millisecond
@@ -118,13 +118,13 @@ func (r *Receiver) checkSent(p *packet) {
 	limit := 8 + 2*(r.heard+1)*int64(r.sections()) + int64(r.w.now.Sub(r.since)/timer)
 	if r.said > limit {
 		r.w.Fail("%s has sent %d packets after hearing %d: %s", r, r.said, r.heard, wire.Describe(p.data))
-		r.said = -1 << 40 // say it once
+		r.said = -1 << 40 // report it once
 	}
 }
 
-// checkCounter wants that counters rise, also when the receiver was off between,
-// and that once something was sealed nothing of this life is said in clear, but for
-// a registration whose keys nothing has proved yet.
+// checkCounter checks that counters rise, also when the receiver was off between, and that
+// nothing is in clear once something of this life was sealed. A registration whose keys nothing
+// has proved yet may be.
 func (r *Receiver) checkCounter(key uint64, fn wire.Func, msg []byte) {
 	if fn != wire.FuncEncrypted {
 		again := (fn == wire.FuncRegister || fn == wire.FuncClientKey) && !r.proved[key]
@@ -197,7 +197,7 @@ func parse(h *wire.Header, msg []byte) (err error) {
 	return err
 }
 
-// checkResults checks that nobody is reported done without the file.
+// checkResults checks that no receiver is reported done without the file.
 func (w *World) checkResults(s *Sender, ev *sender.FileEnded) {
 	if w.mangled {
 		return

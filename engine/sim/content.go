@@ -16,8 +16,8 @@ type File struct {
 	MTime int64
 	Seed  uint64
 
-	// FailAt is the first byte that cannot be read (0 = all can): a file that
-	// was cut off.
+	// FailAt is the first byte that cannot be read, as in a file that was cut off;
+	// 0 = all can.
 	FailAt int64
 }
 
@@ -49,7 +49,7 @@ func (f *File) read(b []byte, off int64) {
 	}
 }
 
-// equal reports whether b is what the file holds from off on.
+// equal reports whether b has the bytes of the file from off on.
 func (f *File) equal(b []byte, off int64) bool {
 	var chunk [512]byte
 	for len(b) > 0 {

@@ -9,15 +9,15 @@ import (
 	"uftp/wire"
 )
 
-// Disk is the disk of a receiver. It keeps a bit for every block of a file, set
-// when the right bytes were stored there. As in package store, what a session left belongs
-// to its owner: another's session of the same group finds none of it.
+// Disk is the disk of a receiver. It keeps a bit for every block of a file, set when the right
+// bytes were stored there. As in package store, the files that a session left belong to its
+// owner: a session of the same group with another owner finds none of them.
 type Disk struct {
 	// How long things take.
 	OpenTime, CloseTime, SyncTime time.Duration
-	// Space is how many bytes files may take (0 = no limit): a larger file is
-	// refused when it is opened. WriteLimit is after how many stored bytes writing
-	// fails (0 = never), although opening has found room.
+	// Space is the room for files, bytes (0 = no limit): a larger file is refused when it
+	// is opened. WriteLimit is the number of stored bytes after which writing fails (0 =
+	// never), although opening has found room.
 	Space, WriteLimit int64
 	// CloseError makes every Close fail with it.
 	CloseError string
@@ -32,7 +32,7 @@ type Disk struct {
 	pending int // answers to come
 }
 
-// openFile is a file between Open and its end.
+// openFile is a file from Open to its end.
 type openFile struct {
 	ref    machine.FileRef
 	file   *File // nil when nobody sends such a file: a mangled FILEINFO
@@ -46,18 +46,18 @@ type openFile struct {
 	kept   *diskFile // where it came from and goes to
 }
 
-// diskFile is what the disk has of a file and would have after a power cut.
+// diskFile is a file, or part of one, on the disk, with the blocks that a power cut leaves.
 type diskFile struct {
 	file    *File
 	name    string
-	whose   whose // zero: of nobody who receives
+	whose   whose // zero: of no receiver
 	whole   bool
 	arrived bool      // in the destination
 	durable block.Set // valid when part
 	part    bool
 }
 
-// whose says which sessions something belongs to.
+// whose names the sessions that a file belongs to.
 type whose struct {
 	group uint32
 	owner receiver.Owner
@@ -102,7 +102,7 @@ func (d *Disk) find(of whose, name string) *diskFile {
 	return nil
 }
 
-// later answers the machine after d, if it lives the same life then.
+// later answers the machine after d, unless the receiver was restarted meanwhile.
 func (r *Receiver) later(d time.Duration, answer func()) {
 	life := r.life
 	r.Disk.pending++
@@ -194,7 +194,7 @@ func (d *Disk) openRequest(ev *receiver.Open) {
 	})
 }
 
-// store takes what a machine wants to be written, from packet p.
+// store writes a block of packet p for the machine.
 func (d *Disk) store(p *packet, st *machine.Store) {
 	w := d.r.w
 	o := d.current
@@ -232,7 +232,7 @@ func (d *Disk) store(p *packet, st *machine.Store) {
 	}
 }
 
-// checkMissing checks that what a machine calls here was stored.
+// checkMissing checks that each block was stored that a machine does not call missing.
 func (d *Disk) checkMissing(o *openFile, missing *block.Set, what string) {
 	w := d.r.w
 	if missing == nil || missing.Len() != o.layout.Blocks {
@@ -247,7 +247,7 @@ func (d *Disk) checkMissing(o *openFile, missing *block.Set, what string) {
 	}
 }
 
-// keep makes the present state of o what a power cut leaves.
+// keep makes the present state of o durable.
 func (o *openFile) keep(missing *block.Set) {
 	if o.kept == nil || o.kept.whole {
 		return
@@ -292,7 +292,7 @@ func (d *Disk) abandon(ev *receiver.Abandon) {
 		return
 	}
 	if ev.Missing != nil && ev.Missing.Len() > 0 && ev.Missing.Count() == ev.Missing.Len() {
-		return // nothing of it is to be kept
+		return // nothing of it should be kept
 	}
 	d.checkMissing(o, ev.Missing, "abandon")
 	if d.r.Config.Restart && !o.broken {
@@ -327,7 +327,7 @@ func (d *Disk) close(ev *receiver.Close) {
 	})
 }
 
-// checkEnded checks what a receiver tells its user.
+// checkEnded checks what a receiver reports to its user.
 func (d *Disk) checkEnded(ev *receiver.FileEnded) {
 	if ev.Request.Type != wire.TypeFile || d.r.w.mangled || d.Answer != nil || ev.Status == wire.StatusRejected {
 		return
@@ -346,14 +346,14 @@ func (d *Disk) sessionEnded(ev *receiver.SessionEnded) {
 		if k.whose != whoseIs(&ev.Session) {
 			continue
 		}
-		k.part = false // what was not resumed goes
+		k.part = false // a part that was not resumed is removed
 		if k.whole && d.r.Config.Restart {
 			d.arrive(k)
 		}
 	}
 }
 
-// arrive puts a whole file into the destination, in the place of what has its name there.
+// arrive puts a whole file into the destination, where it replaces a file of its name.
 func (d *Disk) arrive(k *diskFile) {
 	for _, o := range d.files {
 		if o != k && o.name == k.name && (o.arrived || o.whose == whose{}) {
@@ -363,7 +363,7 @@ func (d *Disk) arrive(k *diskFile) {
 	k.arrived = true
 }
 
-// powerCut forgets what is not durable.
+// powerCut drops all that is not durable.
 func (d *Disk) powerCut() {
 	d.open = map[machine.FileRef]*openFile{}
 	d.current = nil

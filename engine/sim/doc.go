@@ -1,42 +1,48 @@
-// Package sim is a seeded world in which the machines of sender and receiver run
-// unchanged: a network, disks and a clock that are all invented, so that a
-// session of a thousand receivers takes a second and comes out the same every
-// time.
+// Package sim runs the machines of sender and receiver, unchanged, in a simulated world: the
+// network, the disks and the clock are virtual. A session of a thousand receivers takes a
+// second, and the same seed gives the same run.
 //
-// A [World] is one goroutine with a queue of events ordered by (time, number).
-// Every direction of every link has its own generator, seeded from (seed, link),
-// so that one link's luck does not depend on what others carry. Links delay,
-// drop (independently and in bursts), duplicate, reorder, corrupt and go down on
-// a schedule; [Rule] drops chosen messages. [Sender] and [Receiver] are the hosts
-// around a machine: they carry out its requests on a virtual disk (slow, full,
-// losing power) and call what the contract in package machine says.
+//	Sender ── packets, trains ──► link ──► link … ──► Receiver
+//	machine   packed by package seal   one for each receiver    machine
+//	virtual files                      and direction            virtual disk
+//	      └──────────────── World: clock, queue of events, checkers ───────────┘
 //
-// A test builds a world, lets it run and gets an error when one of the checkers
-// saw something that must not happen:
+// A [World] is one goroutine with a queue of events ordered by (time, number). Each direction of
+// each link has its own random generator, seeded from (seed, link), so one link's losses do not
+// depend on the traffic of others. Links delay, drop (independently and in bursts), duplicate,
+// reorder and corrupt packets, and go down on a schedule; a [Rule] drops chosen messages.
+// [Sender] and [Receiver] are the hosts around a machine. They follow the contract in package
+// machine and carry out its requests on a virtual disk, which may be slow, full, or lose power.
 //
-//   - what a receiver stores is not what the file holds at that place, is stored
-//     twice, or is stored when no file is open;
+// # Checkers
+//
+// A test builds a world and runs it. Run returns an error if a checker saw something that must
+// not happen:
+//
+//   - a receiver stores bytes that are not those of the file at that place, stores a block
+//     twice, or stores when no file is open;
 //   - a file is closed, or a checkpoint claims blocks, that were never stored;
 //   - a sender reports a receiver done whose disk does not have the whole file;
 //   - data leaves faster than the rate allows, over any span of time;
-//   - a machine says that it has nothing to do and that its deadline has passed, or
-//     does not stop doing things while time stands still, or is not asked in time;
-//   - a receiver says more than its share;
+//   - a machine is idle although its deadline has passed, acts endlessly while time stands
+//     still, or is not asked in time;
+//   - a receiver sends more than its share;
 //   - the sequence numbers of a session are not consecutive;
-//   - a packet does not parse, or is longer than a receiver takes;
-//   - memberships are left without having been joined, sessions do not end;
-//   - the world does not come to rest within the time that the test allows.
+//   - a packet does not parse, or is longer than a receiver reads;
+//   - a receiver leaves a group that it has not joined, or a session does not end;
+//   - the world is not at rest within the time that the test allows.
 //
-// In this package's tests a failing seed leaves a capture and a trace and says how
-// it is repeated (-sim.seed); -sim.seeds sets how many random worlds are run.
+// In the tests of this package a failing seed leaves a capture and a trace, and the command
+// that repeats it (-sim.seed). -sim.seeds sets how many random worlds run.
 //
-// Files have no bytes: a block is computed from the file's seed and its place
-// when it is sent, and compared when it is stored. A disk keeps a bit a block.
-// One buffer travels to all receivers of a packet; only a link that corrupts it
-// and sealed packets, which are opened in place, get a copy of their own.
+// # Limits
 //
-// Limits: hosts take no time to handle a packet and their socket buffers never
-// overflow, so load shows only as the number of packets. Routers and
-// fragments do not exist. Checksums find everything, unless a test switches them
-// off. Time stands still while machines run.
+//   - Files have no bytes. A block is computed from the file's seed and its place when it is
+//     sent, and compared when it is stored. A disk keeps one bit for each block.
+//   - One buffer travels to all receivers of a packet. Only corrupted packets, and sealed ones,
+//     which are opened in place, are copied for each receiver.
+//   - Hosts take no time to handle a packet, and their socket buffers never overflow: load shows
+//     only as the number of packets. Time stands still while a machine runs.
+//   - There are no routers and no fragments. Checksums find every corruption, unless a test
+//     switches them off.
 package sim

@@ -8,7 +8,7 @@ import (
 	"uftp/wire"
 )
 
-// Path is what one direction of a link does to packets. Probabilities are 0..1.
+// Path describes one direction of a link. Probabilities are 0..1.
 type Path struct {
 	Delay  time.Duration
 	Jitter time.Duration // added to Delay, uniform in 0..Jitter; does not reorder
@@ -21,13 +21,13 @@ type Path struct {
 
 	Corrupt float64 // 1 to 8 bits flipped: the checksum of UDP finds it, the packet is lost
 	// Rate is the bottleneck of this direction, bytes/s (0 = none), with a queue of Queue
-	// bytes before it: what finds it full is lost. Jitter, Reorder, Dup and Corrupt have
+	// bytes before it: packets that find it full are lost. Jitter, Reorder, Dup and Corrupt have
 	// no effect together with it.
 	Rate  int64
 	Queue int
 
-	// NoChecksum delivers what Corrupt has done. Nothing that depends on true
-	// content is checked then: the plain protocol has no other protection.
+	// NoChecksum delivers corrupted packets. Checks of content are off then: the protocol
+	// in clear has no other protection.
 	NoChecksum bool
 }
 
@@ -44,9 +44,8 @@ func Bursts(share, length float64) Burst {
 	return Burst{Enter: leave * share / (1 - share), Leave: leave, Loss: 1}
 }
 
-// Step takes a link that is bad or not one packet further: the state that the
-// packet meets, and whether it is lost there. It draws from rng once, in the bad
-// state twice.
+// Step moves a link on by one packet: it returns the state that the packet meets, and whether
+// the packet is lost there. It draws from rng once, in the bad state twice.
 func (b Burst) Step(bad bool, rng *rand.Rand) (now, lost bool) {
 	if bad {
 		now = rng.Float64() >= b.Leave
@@ -68,13 +67,13 @@ const (
 const Everybody = -1
 
 // Rule drops chosen packets of one kind at a receiver's link. A packet is
-// dropped when any of First, Every and All says so.
+// dropped when any of First, Every and All applies.
 type Rule struct {
 	Dir   Direction
 	Func  wire.Func // 0 = every kind
 	Node  int       // receiver in order of adding, or Everybody
-	First int       // the first so many
-	Every int       // each so-manieth: 2 drops the 2nd, 4th, …
+	First int       // the first n
+	Every int       // each n-th: 2 drops the 2nd, 4th, …
 	All   bool
 	// Match narrows the rule to packets for which it is true; nil = all.
 	Match func(h wire.Header, msg []byte) bool
@@ -157,8 +156,8 @@ func (l *link) ruledOut(p *packet) bool {
 	return drop
 }
 
-// carry takes a packet that has just passed the fixed delay of the link (which
-// the caller has waited for) and delivers it now or later, once, twice or never.
+// carry takes a packet that has just passed the fixed delay of the link, for which the caller
+// has waited. It delivers the packet now or later, once, twice or never.
 func (l *link) carry(p *packet) {
 	if l.lost(p) {
 		l.w.lost++
@@ -181,7 +180,7 @@ func (l *link) carry(p *packet) {
 			return
 		}
 		p = l.corrupt(p)
-		defer p.release() // made here; an event made below holds its own
+		defer p.release() // made here; an event made below holds it for itself
 	}
 	if l.Dup > 0 && l.rng.Float64() < l.Dup {
 		l.later(p, time.Duration(1+l.rng.Int64N(int64(2*time.Millisecond))))

@@ -33,13 +33,13 @@ type Receiver struct {
 	member   [maxGroups]int
 	downLink link
 	upLink   link
-	life     int  // how often it was started: what belongs to an earlier life is void
-	stopping bool // goes off when nothing is due any more
+	life     int  // how often it was started: answers for an earlier life are void
+	stopping bool // will go off when nothing is due any more
 
 	seqs   map[uint64]uint16 // next number of each session
-	sealed map[uint64]bool   // sessions that have said something sealed
+	sealed map[uint64]bool   // sessions that have sent something sealed
 	proved map[uint64]bool   // sessions whose keys the sender has proved
-	keyed  map[uint64]uint64 // last counter of each session, of all lives: they have the same key
+	keyed  map[uint64]uint64 // last counter of each session in all lives, which have the same key
 	heard  int64             // control packets taken since the start
 	said   int64             // packets sent
 	since  clock.Time        // start of this life
@@ -93,7 +93,7 @@ func (r *Receiver) UID() wire.UID { return r.Config.UID }
 // Up reports whether the receiver is on.
 func (r *Receiver) Up() bool { return r.up }
 
-// Start switches the receiver on, with what is on its disk and no memory.
+// Start switches the receiver on. It remembers nothing but its disk.
 func (r *Receiver) Start() {
 	r.m = receiver.New(r.Config, r.w.now)
 	r.life++
@@ -117,8 +117,8 @@ func (r *Receiver) Kill() {
 	r.Disk.powerCut()
 }
 
-// Stop stops the receiver as a signal does: sessions are aborted, what Poll gives
-// is carried out, and when the disk owes no answer any more it is off.
+// Stop stops the receiver as a signal does: it aborts its sessions, carries out what Poll gives,
+// and is off when the disk owes no answer any more.
 func (r *Receiver) Stop() {
 	if !r.up {
 		return
@@ -166,7 +166,7 @@ func (r *Receiver) receive(p *packet) {
 	r.settle()
 }
 
-// carryOut does what the machine wants.
+// carryOut carries out a request of the machine.
 func (r *Receiver) carryOut(k machine.Kind, out *machine.Out) {
 	switch k {
 	case machine.PacketKind:
@@ -234,7 +234,7 @@ func (r *Receiver) event(ev machine.Event) {
 	}
 }
 
-// atRest checks what must hold when no session is under way.
+// atRest checks the state without sessions.
 func (r *Receiver) atRest() {
 	for g, n := range r.member {
 		want := 0

@@ -12,25 +12,25 @@ import (
 	"uftp/wire"
 )
 
-// txSlots is how many trains and packets wait for their departure at most.
+// txSlots is the most trains and packets that wait for their departure.
 const txSlots = 64
 
-// udpHeaders are the bytes around a datagram that a line carries.
+// udpHeaders are the bytes of UDP and IP headers on the line.
 const udpHeaders = 8 + 20
 
 // Sender is the host of a sender machine.
 type Sender struct {
 	host
 	Config sender.Config
-	// Files are what it sends. OfferDelay is how long finding one takes.
+	// Files are sent in order. OfferDelay is the time to find one.
 	Files      []*File
 	OfferDelay time.Duration
 	// Hook sees every event after the sender has dealt with it.
 	Hook func(machine.Event)
 
-	// What came of it.
+	// Results.
 	Results []sender.FileEnded
-	Ended   sender.SessionEnded // valid once Done says so
+	Ended   sender.SessionEnded // valid when Done returns true
 
 	index int
 	addr  netip.AddrPort
@@ -60,8 +60,8 @@ type txItem struct {
 	pkt   *packet
 }
 
-// AddSender adds a sender that starts with the world. What cfg leaves open is
-// filled in as [Defaults] says; group and UID get values of their own.
+// AddSender adds a sender that starts with the world. [Defaults] fills in
+// what cfg leaves open; group and UID get values of their own.
 func (w *World) AddSender(cfg sender.Config, files ...*File) *Sender {
 	s := w.NewSender(cfg, files...)
 	s.StartNow()
@@ -98,7 +98,7 @@ func (w *World) NewInstance(first *Sender, cfg sender.Config, files ...*File) *S
 	return s
 }
 
-// Defaults fills in what a plain session of the command has.
+// Defaults fills in the defaults of the command.
 func Defaults(cfg sender.Config) sender.Config {
 	set := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -150,7 +150,7 @@ func (s *Sender) StartNow() {
 	}
 }
 
-// Kill switches the sender off as a power cut does: what has not left stays.
+// Kill switches the sender off as a power cut does: packets that have not left are lost.
 func (s *Sender) Kill() {
 	s.up = false
 	for _, it := range s.queue[s.head:] {
@@ -172,10 +172,10 @@ func (s *Sender) Stop() {
 // Done reports whether the session has ended.
 func (s *Sender) Done() bool { return s.ended }
 
-// Stats returns the machine's own picture of the session.
+// Stats returns the stats of the machine.
 func (s *Sender) Stats() sender.Stats { return s.m.Stats() }
 
-// Result returns what became of a file at a client, "" for none yet.
+// Result returns the outcome of a file at a client, "" before there is one.
 func (s *Sender) Result(file string, uid wire.UID) (r sender.Result, ok bool) {
 	for i := range s.Results {
 		if s.Results[i].File.Name != file {
@@ -190,7 +190,7 @@ func (s *Sender) Result(file string, uid wire.UID) (r sender.Result, ok bool) {
 	return r, false
 }
 
-// carryOut does what the machine wants.
+// carryOut carries out a request of the machine.
 func (s *Sender) carryOut(k machine.Kind, out *machine.Out) {
 	switch k {
 	case machine.PacketKind:

@@ -25,12 +25,12 @@ var (
 
 // Limits of one run.
 const (
-	maxErrors = 20        // kept; more say nothing new
+	maxErrors = 20        // kept; more are no help
 	maxAtOnce = 1_000_000 // things one machine may do while time stands still
 )
 
 // event is something that happens at a moment, one of: a call; a timer; a packet for all
-// links of a lane; a packet for one link, which has its luck ahead when fresh.
+// links of a lane; a packet for one link, which may still be lost there when fresh.
 type event struct {
 	call  func()
 	timer *host
@@ -67,11 +67,11 @@ type World struct {
 	running bool
 	lost    int64
 	carried int64
-	mangled bool // a corrupted packet got through: content proves nothing any more
+	mangled bool // a corrupted packet got through: content is not checked any more
 	errs    []error
 }
 
-// lane is the receivers that multicast reaches after the same delay.
+// lane holds the receivers that multicast reaches after the same delay.
 type lane struct {
 	delay time.Duration
 	down  []*link
@@ -126,7 +126,7 @@ func (w *World) fileOf(s *receiver.Session, rq *receiver.Request) *File {
 	return w.files[key]
 }
 
-// New returns an empty world whose luck comes from seed.
+// New returns an empty world whose random numbers come from seed.
 func New(seed uint64) *World {
 	return &World{
 		LineRate: 125_000_000,
@@ -154,16 +154,15 @@ func (w *World) At(d time.Duration, fn func()) {
 	w.events.Push(max(Epoch.Add(d), w.now), event{call: fn})
 }
 
-// Fail reports that something happened which must not.
+// Fail records an error.
 func (w *World) Fail(format string, args ...any) {
 	if len(w.errs) < maxErrors {
 		w.errs = append(w.errs, fmt.Errorf("at %v: "+format, append([]any{w.Now()}, args...)...))
 	}
 }
 
-// Run lets the world go on until nothing is left to happen or limit is reached,
-// counted from its start, and returns what the checkers have found. A world that
-// is not at rest at limit is an error, too.
+// Run runs the world until nothing is left to happen, or until limit, counted from its start. It
+// returns what the checkers have found. A world that is not at rest at limit is an error, too.
 func (w *World) Run(limit time.Duration) error {
 	w.running = true
 	for _, h := range w.hosts() {
@@ -253,7 +252,7 @@ func (w *World) packet(from, to netip.AddrPort, data []byte) *packet {
 }
 
 // send puts a packet on the line at a moment that is not in the past. The caller
-// gives up its hold.
+// must not use it any more.
 func (w *World) send(p *packet, at clock.Time, from *Receiver) {
 	w.carried++
 	if w.Tap != nil {
@@ -302,7 +301,7 @@ func (w *World) group(a netip.Addr) int {
 	return len(w.groups) - 1
 }
 
-// toSender hands a packet to the sender it is for; nobody there means it is lost.
+// toSender hands a packet to the sender with its address; without one it is lost.
 func (w *World) toSender(p *packet) {
 	for _, s := range w.senders {
 		if s.up && s.addr == p.to {
@@ -318,13 +317,13 @@ func (w *World) toSender(p *packet) {
 	}
 }
 
-// host is what senders and receivers have in common: a machine that is asked
-// until it has nothing to do, and a timer for its deadline.
+// host is the common part of senders and receivers: it polls a machine until that is idle, and
+// keeps a timer for its deadline.
 type host struct {
 	w    *World
 	name string
 	up   bool
-	room func() bool // whether the way out takes something
+	room func() bool // whether there is room to send
 	do   func(machine.Kind, *machine.Out)
 	mach machine.Machine
 	out  machine.Out
@@ -338,17 +337,17 @@ type host struct {
 
 func (h *host) String() string { return h.name }
 
-// settle asks the machine until it is idle and sets the timer.
+// settle polls the machine until it is idle, and sets the timer.
 func (h *host) settle() {
 	if h.settling {
-		return // a request was answered on the spot: the loop below goes on
+		return // a request was answered at once: the outer call goes on
 	}
 	now := h.w.now
 	h.settling = true
 	for h.up {
 		if !h.room() {
 			h.settling = false
-			h.deadline = clock.Never // the way out wakes us
+			h.deadline = clock.Never // free room wakes us
 			return
 		}
 		k := h.mach.Poll(now, &h.out)
