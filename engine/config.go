@@ -14,10 +14,10 @@ import (
 	"uftp/wire"
 )
 
-// Reporter is told everything that happens, in order, from one goroutine that
-// the data path never waits for. Events are those of packages sender or receiver
-// and those of this package. When 8192 reports wait for a slow reporter, more are lost
-// and counted (see Lost); results are lost only when 131072 wait.
+// Reporter gets everything that happens, in order, from one goroutine that the data path
+// never waits for. Events are those of packages sender, receiver, disk and tap and those of
+// this package. When 8192 reports wait for a slow Reporter, more are lost and counted (see
+// Lost). Results are lost only when 131072 wait.
 type Reporter func(at time.Time, ev machine.Event)
 
 // SendConfig is all that one sender session needs.
@@ -26,11 +26,11 @@ type SendConfig struct {
 	Net     netio.Config
 	Without map[string]bool // paths of entries that are left out
 	Walk    store.WalkConfig
-	Workers int           // goroutines that read and seal blocks; 0 = the transmitting one does it
+	Workers int           // fillers: goroutines that read and seal blocks; 0 = the transmitting one does it
 	Tick    time.Duration // how often a SendTick is reported; 0 = never
 	Trace   bool          // report every datagram as a Traced
 	Capture tap.Config
-	// Begin is sent to when the session should begin now with those that are registered.
+	// A value from Begin makes the session begin at once, with the receivers registered by then.
 	Begin <-chan struct{}
 
 	// For tests; nil: nothing special.
@@ -53,17 +53,17 @@ type SendResult struct {
 type ReceiveConfig struct {
 	Receiver   receiver.Config // UID 0: from the address of the first interface; a zone in Public: joined there alone
 	Net        netio.Config
-	Interfaces []netio.Choice // where groups are joined, now and when they come; none: all that are no loopback
+	Interfaces []netio.Choice // where groups are joined, those that come later too; none: all but loopback
 	Sink       store.SinkConfig
 	CacheBytes int           // memory for datagrams between socket and disk; 0 = 16 MiB
-	Workers    int           // goroutines that open sealed datagrams; 0 = the core does it
-	ResumeFor  time.Duration // how long what an interrupted session left in Sink.Temp is kept; 0 = for ever
+	Workers    int           // openers: goroutines that open sealed datagrams; 0 = the core does it
+	ResumeFor  time.Duration // how long Sink.Temp keeps the files of an interrupted session; 0 = for ever
 	Tick       time.Duration // how often a ReceiveTick is reported while sessions run; 0 = never
 	Trace      bool
 	Capture    tap.Config
 	Ready      func() // called once, when the receiver listens
-	// KeyLog is given what opens the packets of each encrypted session, once; nil =
-	// nobody is. It is called from goroutines of its own, several at a time.
+	// KeyLog gets the secrets of each encrypted session, once; nil: nothing does. Several
+	// goroutines may call it at the same time.
 	KeyLog func(receiver.Session, receiver.Secrets)
 
 	// For tests; nil: nothing special.
@@ -71,28 +71,28 @@ type ReceiveConfig struct {
 	holdRequest func()                                          // called before each opening, closing, moving
 	holdCapture func()                                          // called before files of the capture are opened and written to
 	interfaces  func() ([]netio.Link, []netio.Interface, error) // instead of those of the host
-	watch       newsOfInterfaces
+	watch       watch
 }
 
-// AnyCipher is no cipher: it stands for those that a receiver may meet, before it has
-// met one.
+// AnyCipher is no cipher. It stands for all that a receiver may meet, before a session has
+// chosen one.
 const AnyCipher wire.Cipher = 0xff
 
-// Most workers that are started unasked.
+// The most workers that DefaultWorkers returns.
 const (
-	workersMax    = 8 // for a cipher that costs
-	workersMaxAny = 4 // of which a receiver has no use most of the time
+	workersMax    = 8 // for a cipher that costs much
+	workersMaxAny = 4 // for a receiver, where they are idle most of the time
 )
 
-// DefaultWorkers returns how many goroutines should seal or open packets besides
-// those that send, receive and write, which two processors are busy with. cores is how
-// many processors there are (runtime.GOMAXPROCS); cipher is one of package wire or
-// AnyCipher; accelerated says whether the machine has instructions for it (see
-// aead.Accelerated; AES-GCM stands for AnyCipher).
+// DefaultWorkers returns how many fillers or openers a run should have. The goroutines that
+// send, receive and write keep two processors busy without them. cores is the number of
+// processors (runtime.GOMAXPROCS); cipher is one of package wire or AnyCipher; accelerated
+// says whether the machine has instructions for it (see aead.Accelerated; AES-GCM stands for
+// AnyCipher).
 //
-// GCM and CCM in hardware do 3 to 5 GB/s a core: one worker is more than a network
-// brings, and on a small machine it only takes turns with the others. The rest costs
-// four times as much and more, so there even two processors do better when both can
+// GCM and CCM in hardware do 3 to 5 GB/s a core. One worker does more than a network
+// brings, and on a small machine it only takes turns with the others. Other ciphers cost
+// four times as much and more, so even two processors do better when both can
 // work on it. A worker that has nothing to do costs next to nothing.
 func DefaultWorkers(cores int, cipher wire.Cipher, accelerated bool) int {
 	costly := !accelerated || cipher != AnyCipher && !aead.Authenticates(cipher)
@@ -111,7 +111,7 @@ func DefaultWorkers(cores int, cipher wire.Cipher, accelerated bool) int {
 
 // Events of the engine itself.
 type (
-	// Opened tells the socket in use and what the kernel granted.
+	// Opened reports the socket in use and what the kernel granted.
 	Opened struct {
 		UID            wire.UID // of a receiver
 		Port           uint16
@@ -122,41 +122,41 @@ type (
 		Group          uint32
 		Instance       uint8
 	}
-	// Entered tells that the walk has come to a directory that holds something.
+	// Entered reports that the walk has come to a directory that is not empty.
 	Entered struct{ Path string }
-	// Skipped tells of an operand or file that is not sent.
+	// Skipped reports an operand or file that is not sent.
 	Skipped struct{ store.Skip }
-	// NotTried tells that the session ended before a file was announced. More: there are
+	// NotTried reports that the session ended before a file was announced. More: there are
 	// others, which are not listed.
 	NotTried struct {
 		Path string
 		More bool
 	}
-	// Offered tells the local path of the file that is announced next.
+	// Offered reports the local path of the file that is announced next.
 	Offered struct{ Entry store.Entry }
-	// SendFailed tells that datagrams could not be sent. Repeats of the same error are counted, not reported.
+	// SendFailed reports that datagrams could not be sent. Repeats of the same error are counted, not reported.
 	SendFailed struct {
 		To  netip.AddrPort
 		Err error
 	}
-	// SourceFailed tells that a file could not be opened or read.
+	// SourceFailed reports that a file could not be opened or read.
 	SourceFailed struct {
 		Path string
 		Err  error
 	}
-	// Stored tells that a file has its final name (in the temporary directory, if there is one).
+	// Stored reports that a file has its final name (in the temporary directory, if there is one).
 	Stored struct {
 		Session receiver.Session
 		Request receiver.Request
 		Path    string
 		Elapsed time.Duration
 	}
-	// Moved tells that a session's files were moved out of the temporary directory.
+	// Moved reports that a session's files were moved out of the temporary directory.
 	Moved struct {
 		Session receiver.Session
 		Paths   []string
 	}
-	// Expired tells that what an interrupted session left was removed, or could not be.
+	// Expired reports that the files of an interrupted session were removed, or could not be.
 	Expired struct{ store.Expired }
 	// Note is a line for the log about a session; Level as in -x.
 	Note struct {
@@ -164,7 +164,7 @@ type (
 		Level   int
 		Text    string
 	}
-	// Identified tells that a receiver has the UID of its first interface, which came later than it.
+	// Identified reports that a receiver got the UID of its first interface, which came up later.
 	Identified struct {
 		UID       wire.UID
 		Interface netio.Interface
@@ -175,12 +175,12 @@ type (
 		Peer netip.AddrPort
 		Text string
 	}
-	// Dropped tells how many datagrams were refused since the last time, by reason; at most one a second.
+	// Dropped reports how many datagrams were refused since the last report, by reason; at most one a second.
 	Dropped struct {
 		Reason machine.Drop
 		Count  int64
 	}
-	// Lost tells that the reporter was too slow for Count events.
+	// Lost reports that the reporter was too slow for Count events.
 	Lost struct{ Count int64 }
 )
 

@@ -1,40 +1,49 @@
-// Package engine runs protocol machines on a real network and real files: Send is
-// one sender session, Receive a receiver daemon.
+// Package engine runs protocol machines on a real network and real files: Send runs one
+// sender session, Receive a receiver daemon.
 //
-// It is the only package that starts goroutines and reads the clock. A run has one
-// core goroutine that owns the machine; everything that takes time (disk, socket,
-// the user's terminal) happens elsewhere. Data moves through a ring of preallocated
-// slots, see package ring; off the data path, requests and answers travel in
-// mailboxes that never block.
+// # Contract
+//
+// Send and Receive block until the session or the daemon has ended. Both call the Reporter
+// from one goroutine, in order; a slow Reporter costs reports and never data. After ctx was
+// cancelled both return within StopLimit, and leave behind what still hangs in a system call
+// (stop.go). Errors are those of setting up. After that, failures are events.
+//
+// This is the only package that starts goroutines and reads the clock. Stages that are
+// packages of their own are handed both. After start-up the data path allocates nothing, and
+// the memory is what plan.go says.
+//
+// # Picture
+//
+// A role is a host (host.go: clock, reports, counters, end), a machine, and stages. One
+// core goroutine owns the machine. Everything that takes time (disk, socket, the user's
+// terminal) happens elsewhere. Data moves through rings of preallocated slots, and only the
+// right to use a slot moves (package ring). Off the data path, requests and answers travel
+// in mailboxes that never block.
 //
 //	sender                                   receiver
 //
-//	walk ──offers──► core ◄── rx ◄─ socket   socket ─► rx ─► open × W ─► core ─► write ─► files
-//	                  │ plan                                              │ │ requests ▲
-//	                  ▼                                                   │ └──────────┴─► one worker
-//	                 fill × W   read, seal                                ▼                a group
-//	                  ▼                                                  tx ─► socket
-//	                 transmit ─► socket
+//	walk ──offers──► core ◄── rx ◄─ socket   socket ─► rx ─► opener × W ─► core ─► disk ─► files
+//	                  │ plan                                                │ ▲ jobs, │
+//	                  ▼                                                     │ └───────┘
+//	                 filler × W  read, seal                                 ▼  results
+//	                  ▼                                                    tx ─► socket
+//	                 tx ─► socket
 //
-// W may be 0: then the transmitter fills, and the core opens. See DefaultWorkers.
+// W may be 0: then tx fills, and the core opens (DefaultWorkers).
 //
-// With a capture, rx and transmit copy each datagram into a lane that never blocks the data
-// path (package tap).
+//	send.go, receive.go    the roles: machine, loop, events
+//	walk.go, fill.go, tx.go    the sender's stages
+//	rx.go, unseal.go, files.go    the receiver's stages, and what it asks of package disk
+//	join.go    the memberships of a receiver, which follow the interfaces of the host
+//	report.go, losses.go    clock, reports and counters
 //
-// What receivers that were killed left in the destinations is removed beside all this,
-// by a goroutine of its own: nobody waits for it.
+// With a capture, rx and tx copy each datagram to package tap, which never blocks them. A
+// receiver whose disk is behind the network still hears and answers: see disk/backlog.go.
 //
-// The memberships of a receiver follow the interfaces of the host: a goroutine hears from
-// the kernel that something has changed, and the core looks (join.go).
+// # Limits
 //
-// A receiver whose disk is behind goes on hearing and answering: what does not fit into
-// the ring is read into a few slots of another one and refused (disk/backlog.go).
-//
-// In both, reports go to a goroutine that calls the Reporter, so a stuck terminal
-// costs reports and never data.
-//
-// A run ends within StopLimit after a signal, and leaves behind what hangs then (stop.go).
-//
-// Limits: no proxies or congestion control yet; files of one receiver are written
-// by one goroutine; packets with signatures of KEYEX are opened by the core alone.
+//   - Proxies and congestion control of the protocol are refused by name.
+//   - One goroutine writes the blocks of all files of a receiver.
+//   - The core alone opens packets that carry signatures of KEYEX.
+//   - A sender has one file open for its session, and one more that it has found.
 package engine

@@ -14,8 +14,8 @@ import (
 	"uftp/engine/store"
 )
 
-// files is what a receiver has to do with the disk, which is package disk: jobs that the
-// machine asks for, and what has come of them.
+// files is the part of a receiveRun that works with package disk: it hands over the jobs that
+// the machine asks for, and takes the results.
 type files struct {
 	disk     *disk.Disk
 	sessions map[receiver.SessionID]*disk.Session // that had a job
@@ -28,8 +28,8 @@ func newFiles() files {
 	return files{sessions: map[receiver.SessionID]*disk.Session{}, open: map[machine.FileRef]*disk.File{}}
 }
 
-// session returns the disk's side of a session. It begins with the first job: only then it
-// is certain whose session it is.
+// session returns the disk's side of a session. It begins with the first job: only then the
+// owner of the session is certain.
 func (r *receiveRun) session(s *receiver.Session) *disk.Session {
 	d := r.sessions[s.SessionID]
 	if d == nil {
@@ -39,7 +39,7 @@ func (r *receiveRun) session(s *receiver.Session) *disk.Session {
 	return d
 }
 
-// job gives the disk what the machine asks for, and reports whether it was a job.
+// job hands a request of the machine to the disk, and reports whether ev was one.
 func (r *receiveRun) job(ev machine.Event) bool {
 	switch ev := ev.(type) {
 	case receiver.Open:
@@ -66,7 +66,7 @@ func (r *receiveRun) job(ev machine.Event) bool {
 	return true
 }
 
-// store has a block written that lies in the slot at pos.
+// store hands a block, which lies in the slot at pos, to the disk.
 func (f *files) store(s *machine.Store, pos uint64) {
 	if s.Ref != f.lastRef {
 		f.lastRef, f.last = s.Ref, f.open[s.Ref]
@@ -85,7 +85,7 @@ func (f *files) forget(ref machine.FileRef) {
 // asked is the event that a file was opened for.
 func asked(f *disk.File) receiver.Open { return f.For.(receiver.Open) }
 
-// done gives the machine what the disk has done, and reports it.
+// done hands the results of the disk to the machine, and reports them.
 func (r *receiveRun) done(now clock.Time) {
 	for _, res := range r.disk.Results() {
 		for _, ev := range resultEvents(res) {
@@ -128,14 +128,14 @@ func (r *receiveRun) done(now clock.Time) {
 	}
 }
 
-// resultEvents returns what the user hears of a result.
+// resultEvents returns the reports about a result.
 func resultEvents(res disk.Result) []machine.Event {
 	switch res := res.(type) {
 	case disk.Opened:
-		return notes(asked(res.File).Session, res.Answer.Log)
+		return logLines(asked(res.File).Session, res.Answer.Log)
 	case disk.Closed:
 		ev := asked(res.File)
-		evs := append(notes(ev.Session, res.Finished.Log), failure(ev.Session, "giving up the file", res.GaveUp)...)
+		evs := append(logLines(ev.Session, res.Finished.Log), failure(ev.Session, "giving up the file", res.GaveUp)...)
 		if res.Err == nil {
 			evs = append(evs, Stored{Session: ev.Session, Request: ev.Request, Path: res.Finished.Path, Elapsed: res.Elapsed})
 		}
@@ -149,14 +149,14 @@ func resultEvents(res disk.Result) []machine.Event {
 		return failure(ev.Session, "storing "+ev.Request.Name, res.Err)
 	case disk.Settled:
 		s := res.For.(receiver.Settle).Session
-		return append(notes(s, res.Log), failure(s, "ending the session", res.Err)...)
+		return append(logLines(s, res.Log), failure(s, "ending the session", res.Err)...)
 	case disk.Ended:
 		s := res.For.(receiver.SessionEnded).Session
 		var evs []machine.Event
 		for _, l := range res.Late {
 			evs = append(evs, lateMove(&l)...)
 		}
-		evs = append(evs, notes(s, res.Log)...)
+		evs = append(evs, logLines(s, res.Log)...)
 		evs = append(evs, failure(s, "finishing the session", res.Err)...)
 		if len(res.Moved) > 0 {
 			evs = append(evs, Moved{Session: s, Paths: res.Moved})
@@ -189,10 +189,10 @@ func makeKey(spec identity.Spec) newKey {
 	return newKey{spec, key, err}
 }
 
-// lateMove tells what became of a session whose files were not all moved when it ended.
+// lateMove reports on a session whose files were not all moved when it ended.
 func lateMove(l *store.LateMove) []machine.Event {
 	s := receiver.Session{SessionID: receiver.SessionID{Slot: -1, Group: l.Group}}
-	evs := notes(s, l.Log)
+	evs := logLines(s, l.Log)
 	evs = append(evs, failure(s, "finishing an earlier session", l.Err)...)
 	if len(l.Moved) > 0 {
 		evs = append(evs, Moved{Session: s, Paths: l.Moved})
@@ -200,10 +200,10 @@ func lateMove(l *store.LateMove) []machine.Event {
 	return evs
 }
 
-// retryEvery is how often is tried again to move what could not be moved.
+// retryEvery is the time between two tries to move files that could not be moved.
 const retryEvery = time.Minute
 
-// retryLoop tries again to move what could not be moved.
+// retryLoop tries again and again to move files that could not be moved.
 func retryLoop(sink *store.Sink, notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		select {
@@ -219,10 +219,10 @@ func retryLoop(sink *store.Sink, notes *ring.Mailbox[machine.Event], quit <-chan
 	}
 }
 
-// expireEvery is how often is looked for what has expired.
+// expireEvery is the time between two looks for files that have expired.
 const expireEvery = time.Hour
 
-// expireLoop removes what interrupted sessions left for longer than age.
+// expireLoop removes files of interrupted sessions that are older than age.
 func expireLoop(sink *store.Sink, age time.Duration, notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		for _, x := range sink.Expire(time.Now().Add(-age)) {
@@ -236,7 +236,8 @@ func expireLoop(sink *store.Sink, age time.Duration, notes *ring.Mailbox[machine
 	}
 }
 
-func notes(s receiver.Session, lines []string) []machine.Event {
+// logLines returns lines of the store for the log.
+func logLines(s receiver.Session, lines []string) []machine.Event {
 	evs := make([]machine.Event, 0, len(lines)+1)
 	for _, l := range lines {
 		evs = append(evs, Note{s, 2, l})
@@ -244,7 +245,7 @@ func notes(s receiver.Session, lines []string) []machine.Event {
 	return evs
 }
 
-// failure returns the note that what has failed, if it has.
+// failure returns a note that what has failed, or none if err is nil.
 func failure(s receiver.Session, what string, err error) []machine.Event {
 	if err == nil {
 		return nil
@@ -252,8 +253,8 @@ func failure(s receiver.Session, what string, err error) []machine.Event {
 	return []machine.Event{Note{s, 0, what + ": " + err.Error()}}
 }
 
-// forPeer is what a sender, whom nobody knows, may hear of an error: the system's text, and
-// no path, interface or address of this host. The log has the rest.
+// forPeer returns what a sender, which may be anybody, may hear of an error: the system's
+// text, and no path, interface or address of this host. The log has the rest.
 func forPeer(err error) string {
 	if text, ok := store.Reason(err); ok {
 		return text

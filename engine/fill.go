@@ -19,9 +19,10 @@ import (
 //  3. the transmitter waits for the departure and sends what is due, one system
 //     call for up to txBatch trains (tx.go).
 //
-// Control packets take the same way, so the order on the wire is that of the plan,
-// and with it that of the counters. The machine has sealed them already. Some overtake,
-// because the ring may stand still: they leave by a goroutine of their own (runUrgent).
+// Control packets take the same way, so the order on the wire is that of the plan, and so is
+// the order of the counters. The machine has sealed them already. The ring may stand still
+// because of a disk. Packets that must leave even then take a ring and a goroutine of
+// their own (runUrgent).
 
 // slotState says how far a slot has come.
 type slotState uint8
@@ -40,7 +41,7 @@ type txSlot struct {
 	state  slotState
 	to     netip.AddrPort
 	n, seg int
-	bufs   [machine.MaxTrainBlocks][]byte // of the run being read
+	bufs   [machine.MaxTrainBlocks][]byte // places of the blocks
 	vec    store.ReadVec
 }
 
@@ -65,9 +66,9 @@ func (s *source) close() error {
 	return src.Close()
 }
 
-// check reports whether the file has shrunk since it was found, which may be long
-// ago: then it is left out, while a shrinking file that was announced has to be
-// aborted at every receiver. One that grew is sent as long as it was.
+// check returns an error if the file has shrunk since the walk found it, which may be long
+// ago. Such a file is left out. Once it is announced, every receiver would have to give it
+// up. A file that grew is sent as long as it was.
 func (s *source) check() error {
 	if s == nil || s.src == nil {
 		return nil
@@ -119,8 +120,8 @@ func (s *txSlot) fill(p *seal.Packer, quit <-chan struct{}) error {
 	return nil
 }
 
-// filler fills the trains in slots. There are several, or one that belongs to the
-// transmitter.
+// filler fills the trains in slots. A run has several, each with a goroutine of its own, or
+// one that the transmitter calls.
 type filler struct {
 	packer *seal.Packer
 	failed *ring.Mailbox[fileFailure]
@@ -133,7 +134,7 @@ type fileFailure struct {
 	err error
 }
 
-// run is one of several: it fills the slots of h, and wipes its keys at the end.
+// run fills the slots of h, and wipes its keys at the end.
 func (f *filler) run(h *ring.Hand[txSlot]) {
 	defer f.packer.Wipe()
 	for !over(f.quit) && ready(h, f.quit) {
@@ -142,7 +143,7 @@ func (f *filler) run(h *ring.Hand[txSlot]) {
 	}
 }
 
-// fill fills a slot that holds a train which nobody has filled.
+// fill fills a slot if it holds a train that is only planned.
 func (f *filler) fill(s *txSlot) {
 	if s.state != slotPlanned {
 		return

@@ -15,20 +15,21 @@ import (
 	"uftp/wire"
 )
 
-// Memberships of a receiver: each group on every interface that the configuration names
-// and that has an address of its family, those that come later included. The kernel says
-// when something has changed; where it does not, looking from time to time finds it.
+// Memberships of a receiver. It joins each group on every interface that the configuration
+// names and that has an address of the group's family, also on interfaces that come later.
+// The kernel reports when something has changed; where it does not, the receiver looks from
+// time to time.
 //
-// An interface that goes away is not left, since the kernel keeps the membership of one
-// that is only down. When it is there again it is joined anew, also under another index.
-// What cannot be joined is tried again with each look.
+// The receiver does not leave an interface that goes away, since the kernel keeps the
+// membership of one that is only down. When the interface is there again, also under another
+// index, the receiver joins anew. After a failure it tries again with each look.
 
 const (
-	lookEvery = 5 * time.Second        // how often interfaces are looked at unasked
-	lookLeast = 100 * time.Millisecond // between two looks, however much changes
+	lookEvery = 5 * time.Second        // between two looks at the interfaces when nothing changes
+	lookLeast = 100 * time.Millisecond // between two looks at least
 )
 
-// leftMax bounds the names of interfaces that were there and are gone.
+// leftMax is how many names of interfaces that went away are kept.
 const leftMax = 64
 
 // provisionalUID is that of a receiver that has no interface but loopback yet.
@@ -36,14 +37,14 @@ const provisionalUID wire.UID = 0x7f000001
 
 var errNoInterface = errors.New("no interface of its address family")
 
-// newsOfInterfaces is a netio.Watch.
-type newsOfInterfaces interface {
+// watch is a netio.Watch.
+type watch interface {
 	Next() error
 	Gone() (list []int, all bool)
 	Close() error
 }
 
-// places are where a group is joined, or should be.
+// places are the interfaces on which a group is joined, or should be.
 type places struct {
 	group netip.Addr
 	zone  string // joined on this interface alone; empty: on all
@@ -56,7 +57,7 @@ type place struct {
 	state  placeState
 }
 
-// member says whether the socket counts p: it has joined and not left.
+// member reports whether the socket counts p as a membership: it has joined and not left.
 func (p *place) member() bool { return p.state == joined || p.state == lost }
 
 type placeState uint8
@@ -64,11 +65,11 @@ type placeState uint8
 const (
 	joined   placeState = iota
 	lost                // the interface is away, or the kernel has dropped the membership
-	unjoined            // to be joined from here on: lost, and left since the interface is there again
+	unjoined            // left after it was lost; join it again, the interface is there
 	refused             // joining failed
 )
 
-// memberships is that part of a receiveRun.
+// memberships is the part of a receiveRun that joins groups.
 type memberships struct {
 	choices    []netio.Choice // of interfaces, never empty
 	interfaces func() ([]netio.Link, []netio.Interface, error)
@@ -79,8 +80,8 @@ type memberships struct {
 
 	groups  []*places      // the public ones, then those of sessions
 	known   []netio.Choice // by choice: name and index of what it stood for last
-	waiting []string       // by choice and family: what was said about waiting for it
-	left    []string       // interfaces that were there
+	waiting []string       // by choice and family: the reason last reported for waiting
+	left    []string       // names of interfaces that went away
 
 	changed  atomic.Bool // interfaces have changed since the last look
 	lastLook clock.Time
@@ -90,8 +91,8 @@ type memberships struct {
 	provisional bool // uid is, until an interface gives one
 }
 
-// init prepares for cfg, which it completes: without zones, and with a UID. It returns the
-// public groups as they were given.
+// init takes what it needs from cfg. It gives cfg a UID and takes the zones out of its public
+// groups, which it returns as they were.
 func (m *memberships) init(cfg *ReceiveConfig, now clock.Time) (public []netip.Addr) {
 	m.choices = cfg.Interfaces
 	if len(m.choices) == 0 {
@@ -151,8 +152,8 @@ func (r *receiveRun) joinPublic(groups []netip.Addr) error {
 	return nil
 }
 
-// joinAll joins group wherever it can. A public group that finds no interface waits for
-// one. Otherwise it returns an error if group is joined nowhere.
+// joinAll joins group on all interfaces that it can. A public group waits if there is no
+// interface. Any other group must be joined somewhere, or joinAll returns an error.
 func (r *receiveRun) joinAll(group netip.Addr, s receiver.Session) error {
 	g := &places{group: group.WithZone(""), zone: group.Zone()}
 	err := r.follow(g, func(i netio.Interface, err error) {
@@ -179,7 +180,7 @@ func (r *receiveRun) leaveAll(group netip.Addr) {
 	}
 	for _, p := range r.groups[i].at {
 		if p.member() {
-			// The kernel may have dropped it already: that is all that can go wrong here.
+			// It can fail only because the kernel has dropped it already.
 			_ = r.conn.Leave(group, p.ifi, r.sources(group))
 		}
 	}
@@ -196,7 +197,7 @@ func (r *receiveRun) sources(group netip.Addr) (list []netip.Addr) {
 	return list
 }
 
-// lookAtInterfaces lets the memberships follow the interfaces of the host, when these
+// lookAtInterfaces makes the memberships follow the interfaces of the host, when these
 // have changed or it is time to look.
 func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	if r.changed.Swap(false) {
@@ -232,10 +233,10 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	if by, changed := r.chooseUID(); changed {
 		r.put(Identified{UID: r.uid, Interface: by})
 	}
-	r.tellWaiting()
+	r.reportWaiting()
 }
 
-// loseAll marks what the kernel says it has dropped, even if the interface is there again.
+// loseAll marks the memberships that the kernel has dropped, even if their interface is there again.
 func (r *receiveRun) loseAll(gone []int, all bool) {
 	slices.Sort(gone)
 	for _, g := range r.groups {
@@ -252,8 +253,8 @@ func contains(sorted []int, index int) bool {
 	return found
 }
 
-// leaveLost leaves what is lost where the interface is there again, before anything is
-// joined there: groups can be the same, and the kernel joins anew only after the last has left.
+// leaveLost leaves lost memberships whose interface is there again. That comes before any
+// join: two entries can have the same group, and the kernel joins anew only after both left.
 func (r *receiveRun) leaveLost() {
 	for _, g := range r.groups {
 		for i := range g.at {
@@ -269,7 +270,7 @@ func (r *receiveRun) leaveLost() {
 	}
 }
 
-// isThere says whether the interface of p has an address of the family of g.
+// isThere reports whether the interface of p has an address of the family of g.
 func (r *receiveRun) isThere(g *places, p *place) bool {
 	return r.there[addressed{p.ifi.Index, g.group.Is6()}]
 }
@@ -286,10 +287,10 @@ func (r *receiveRun) lose(p *place) {
 
 func (r *receiveRun) wasThere(name string) bool { return slices.Contains(r.left, name) }
 
-// follow joins g where it should be by the last survey and is not, and leaves what
-// something else has taken the place of. It calls told for each interface that it has
-// joined or has failed at for the first time, and returns the last failure.
-func (r *receiveRun) follow(g *places, told func(netio.Interface, error)) (failed error) {
+// follow joins g on the interfaces where it should be and is not, and leaves those that
+// others have replaced. It calls report for each interface that it has joined or has failed
+// to join for the first time, and returns the last failure.
+func (r *receiveRun) follow(g *places, report func(netio.Interface, error)) (failed error) {
 	want := r.wanted(g)
 	g.at = slices.DeleteFunc(g.at, func(p place) bool {
 		if !r.replaced(p, want) {
@@ -317,12 +318,12 @@ func (r *receiveRun) follow(g *places, told func(netio.Interface, error)) (faile
 			p.state = refused
 			failed = fmt.Errorf("joining multicast group %v on %s: %w", g.group, p.ifi.Name, err)
 			if first || was == unjoined {
-				told(p.ifi, failed)
+				report(p.ifi, failed)
 			}
 			continue
 		}
 		p.state = joined
-		told(p.ifi, nil)
+		report(p.ifi, nil)
 	}
 	return failed
 }
@@ -360,8 +361,8 @@ func (r *receiveRun) wanted(g *places) (want []place) {
 	return want
 }
 
-// replaced says that p is over: its interface does not exist any more or has come back under
-// another index, or its choice names another interface by now. A loopback stays.
+// replaced reports whether p has ended: its interface does not exist any more or has come
+// back under another index, or its choice names another interface now. A loopback stays.
 func (r *receiveRun) replaced(p place, want []place) bool {
 	if slices.ContainsFunc(want, func(w place) bool { return w.ifi.Index == p.ifi.Index }) {
 		return false
@@ -371,9 +372,9 @@ func (r *receiveRun) replaced(p place, want []place) bool {
 		slices.ContainsFunc(want, func(w place) bool { return w.choice == p.choice || w.ifi.Name == p.ifi.Name })
 }
 
-// chooseUID gives a receiver that was given no UID that of its first interface, as soon as
-// there is one and nothing is under way. The UID stays when that interface goes. changed
-// says whether it is another one now.
+// chooseUID gives a receiver without a UID that of its first interface, as soon as there is
+// one and no session runs. The UID stays when that interface goes away. changed reports
+// whether the UID is another one now.
 func (r *receiveRun) chooseUID() (by netio.Interface, changed bool) {
 	if !r.provisional || r.live > 0 {
 		return by, false
@@ -391,8 +392,8 @@ func (r *receiveRun) chooseUID() (by netio.Interface, changed bool) {
 	return by, changed
 }
 
-// firstInterface is the one whose address makes the UID: of what is named first, with an
-// IPv4 address if that will do.
+// firstInterface returns the interface whose address makes the UID: the one that is named
+// first, with an IPv4 address if there is one.
 func (r *receiveRun) firstInterface() (netio.Interface, bool) {
 	var all, six []place
 	for _, g := range r.groups {
@@ -416,8 +417,8 @@ func (r *receiveRun) firstInterface() (netio.Interface, bool) {
 	return netio.Interface{}, false
 }
 
-// tellWaiting says which interfaces are waited for, and why, once for each reason.
-func (r *receiveRun) tellWaiting() {
+// reportWaiting reports for which interfaces the receiver waits and why, once for each reason.
+func (r *receiveRun) reportWaiting() {
 	for c, choice := range r.choices {
 		for i, six := range []bool{false, true} {
 			g := slices.IndexFunc(r.groups, func(g *places) bool { return g.group.Is6() == six })
@@ -425,21 +426,21 @@ func (r *receiveRun) tellWaiting() {
 			if g >= 0 && choice.Takes(six) && !slices.ContainsFunc(r.wanted(r.groups[g]), func(p place) bool { return p.choice == c && !(choice.Any() && p.ifi.Loopback) }) {
 				why = choice.Missing(r.links, r.list, six)
 			}
-			told := &r.waiting[2*c+i]
-			if why != *told && why != "" {
+			last := &r.waiting[2*c+i]
+			if why != *last && why != "" {
 				text := fmt.Sprintf("Waiting for %v to join %v: %s", choice, r.groups[g].group, why)
 				if choice.Any() && len(r.wanted(r.groups[g])) > 0 {
 					text += "; until then only loopback is heard"
 				}
 				r.put(Note{Level: 1, Text: text})
 			}
-			*told = why
+			*last = why
 		}
 	}
 }
 
-// tellJoined says where each group is joined.
-func (r *receiveRun) tellJoined() {
+// reportJoined reports where each group is joined.
+func (r *receiveRun) reportJoined() {
 	for _, g := range r.groups {
 		var on []string
 		for _, p := range g.at {

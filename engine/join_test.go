@@ -101,7 +101,7 @@ func newJoinRun(t *testing.T, cfg *ReceiveConfig, fake *fakeHost) *joinRun {
 	if err := j.joinPublic(public); err != nil {
 		t.Fatal(err)
 	}
-	j.tellWaiting()
+	j.reportWaiting()
 	return j
 }
 

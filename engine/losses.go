@@ -12,11 +12,11 @@ import (
 const lossEvery = time.Minute
 
 type (
-	// Losses reports what this host itself has lost since the last such report, or could
-	// not do: at the end of a session, and once a minute while one lasts.
+	// Losses reports what this host itself has lost, or could not do, since the last such
+	// report: at the end of a session, and once a minute while one lasts.
 	Losses struct {
-		KernelDrops  uint64 // datagrams for which the receive buffer had no room
-		Truncated    uint64 // datagrams that are longer than any of the protocol
+		KernelDrops  uint64 // datagrams that the receive buffer had no room for
+		Truncated    uint64 // datagrams longer than any of the protocol
 		GSOFallbacks uint64 // times that the kernel refused to cut trains, which costs speed
 		RcvBuf       int    // size of the receive buffer, bytes,
 		WantRcvBuf   int    // and the one asked for
@@ -29,7 +29,7 @@ func (Losses) MachineEvent() {}
 type lossMeter struct {
 	conn netio.Conn
 	want int         // RcvBuf asked for
-	told netio.Stats // the counters at the last report
+	last netio.Stats // the counters at the last report
 	next clock.Time  // when to look again; Never while no session runs
 }
 
@@ -56,14 +56,14 @@ func (l *lossMeter) report(now clock.Time, put func(machine.Event)) {
 func (l *lossMeter) look(put func(machine.Event)) {
 	is := l.conn.Stats()
 	ev := Losses{
-		KernelDrops:  is.KernelDrops - l.told.KernelDrops,
-		Truncated:    is.Truncated - l.told.Truncated,
-		GSOFallbacks: is.GSOFallbacks - l.told.GSOFallbacks,
+		KernelDrops:  is.KernelDrops - l.last.KernelDrops,
+		Truncated:    is.Truncated - l.last.Truncated,
+		GSOFallbacks: is.GSOFallbacks - l.last.GSOFallbacks,
 	}
 	if ev == (Losses{}) {
 		return
 	}
-	l.told = is
+	l.last = is
 	ev.RcvBuf, ev.WantRcvBuf = l.conn.Caps().RcvBuf, l.want
 	put(ev)
 }

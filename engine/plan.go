@@ -12,9 +12,9 @@ import (
 	"uftp/engine/store"
 )
 
-// The memory of a run, and the goroutines that pass it on, are planned before it starts.
-// After that the data path allocates nothing. The plans count buffers; what stands beside
-// each buffer in its slot is some 5 KiB at a sender and a receiver.
+// A plan says which buffers a run has, and how many goroutines of which stage pass them on.
+// It is made before the run starts. After that the data path allocates nothing. Plans count
+// buffers; beside each buffer a slot holds some 5 KiB of lists.
 
 // Fixed sizes.
 const (
@@ -35,8 +35,8 @@ const (
 
 // Sizes that depend on each other, in this package and others.
 const (
-	// A path that turns all of the ring around, and the packet that overtakes it, loses
-	// nothing to the window against replays.
+	// If a network path reverses the order of a whole ring and the urgent packet, the window
+	// against replays still takes all of them.
 	_ = uint(aead.WindowLen - (txSlots*machine.MaxTrainBlocks + 1))
 	// A train is what the kernel takes in one send.
 	_ = uint(netio.MaxTrainSegs - machine.MaxTrainBlocks)
@@ -46,7 +46,7 @@ const (
 	_ = uint(netio.SlotBytes - machine.MaxPacket)
 	_ = uint(netio.SlotBytes - netio.MaxTrainBytes)
 	_ = uint(plainSlotBytes - machine.MaxPacket)
-	// A receiver that waits for its disk is not given up for that.
+	// A sender does not give up a receiver that waits for its disk.
 	_ = uint64(sender.StallLeast - disk.StallMax - 5*time.Second)
 )
 

@@ -17,14 +17,13 @@ import (
 	"uftp/wire"
 )
 
-// Receive runs a receiver until ctx is cancelled: then every session is aborted
-// and what can be resumed is saved. It returns within [StopLimit] then, even while a
-// disk hangs. report may be nil. Errors are those of
-// setting up: directories, socket, memberships.
+// Receive runs a receiver until ctx is cancelled. Then it aborts every session, saves what
+// can be resumed, and returns within [StopLimit], even while a disk hangs. report may be
+// nil. Errors are those of setting up: directories, socket, memberships.
 func Receive(ctx context.Context, cfg ReceiveConfig, report Reporter) error {
 	var err error
 	if !supervise(ctx, report, func(report Reporter) { err = listenAndReceive(ctx, cfg, report) }) {
-		return nil // the error is still being written to
+		return nil // the run may still write to err
 	}
 	return err
 }
@@ -40,7 +39,7 @@ func listenAndReceive(ctx context.Context, cfg ReceiveConfig, report Reporter) e
 		return fmt.Errorf("opening the socket: %w", err)
 	}
 	defer conn.Close()
-	if watch, err := netio.NewWatch(); err == nil { // else looking from time to time has to do
+	if watch, err := netio.NewWatch(); err == nil { // else the core only looks from time to time
 		cfg.watch = watch
 	}
 	return receiveOn(ctx, cfg, sink, conn, report)
@@ -56,7 +55,7 @@ type receiveRun struct {
 
 	out      machine.Out
 	rx       *ring.Hand[rxSlot]
-	overflow *ring.Hand[rxSlot] // what rx reads while the first ring is full
+	overflow *ring.Hand[rxSlot] // filled while the other ring is full
 	reader   *reader
 	tx       *ring.Hand[txSlot]
 
@@ -93,8 +92,8 @@ func receiveOn(ctx context.Context, cfg ReceiveConfig, sink *store.Sink, conn ne
 	r.startUpkeep(ctx)
 
 	r.put(Opened{UID: r.uid, Port: conn.LocalPort(), Caps: conn.Caps(), WantRcvBuf: cfg.Net.RcvBuf, WantSndBuf: cfg.Net.SndBuf})
-	r.tellJoined()
-	r.tellWaiting()
+	r.reportJoined()
+	r.reportWaiting()
 	for _, w := range sink.Warnings() {
 		r.put(Note{Level: 0, Text: w})
 	}
@@ -169,7 +168,7 @@ func (r *receiveRun) start(p *receivePlan, rxTap, txTap *tap.Lane) {
 	r.run(func() { t.run(out.Hand(1, 0)) })
 }
 
-// startUpkeep starts what goes on beside the sessions.
+// startUpkeep starts the goroutines that work beside the sessions.
 func (r *receiveRun) startUpkeep(ctx context.Context) {
 	r.run(func() { r.sink.Clean(ctx) })
 	if r.cfg.watch != nil {
@@ -194,8 +193,8 @@ func (r *receiveRun) watch() {
 	}
 }
 
-// loop drives the machine until ctx is cancelled and everything is put away, or the
-// disk has had its time.
+// loop drives the machine until ctx is cancelled and all jobs of the disk are done, or the
+// time of the end is over.
 func (r *receiveRun) loop(ctx context.Context) {
 	cancelled := ctx.Done()
 	stopping := false
@@ -244,9 +243,9 @@ func (r *receiveRun) handle(now clock.Time) (busy bool) {
 	return r.handleOverflow(now, r.rx.Pos()) || busy
 }
 
-// handleSlot gives the machine the datagrams of one slot together: it opens sealed
-// ones side by side, unless a worker has done so. pos is its position in the ring, where
-// blocks are stored from.
+// handleSlot gives the machine the datagrams of one slot together, so that the machine opens
+// sealed ones side by side where no opener has done so. pos is the slot's position in the
+// ring, for the disk.
 func (r *receiveRun) handleSlot(now clock.Time, s *rxSlot, pos uint64) {
 	k, more := s.split(&r.pkts)
 	for range more {
@@ -368,11 +367,11 @@ func (r *receiveRun) event(now clock.Time, ev machine.Event) {
 	r.put(ev)
 }
 
-// wakeAt is when there is something to do that nobody wakes us for.
+// wakeAt is when the core should wake up by itself.
 func (r *receiveRun) wakeAt() clock.Time {
 	until := clock.Min(r.m.Deadline(), r.nextLook)
 	if now := r.wall.now(); until <= now && !r.tx.Ready() {
-		until = now.Add(flushWait) // the way out is full; its end wakes us
+		until = now.Add(flushWait) // the way out is full: the transmitter wakes us
 	}
 	return clock.Min(until, r.disk.LookAt())
 }

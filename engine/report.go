@@ -12,7 +12,7 @@ import (
 	"uftp/engine/tap"
 )
 
-// How many reports may wait for a slow reporter before unimportant ones are lost,
+// How many reports may wait for a slow Reporter before unimportant ones are lost,
 // and before all are.
 const (
 	reportQueueMax = 8192
@@ -24,14 +24,14 @@ const (
 type wall struct {
 	start time.Time
 	base  clock.Time
-	set   time.Duration // by how much the system's clock was set since; belongs to who calls time
+	set   time.Duration // by how much the system's clock was set since; only time touches it
 
 	// shortSleep sleeps for less than a few milliseconds, more exactly than timers do.
 	shortSleep func(time.Duration)
 }
 
-// setMin is the least by which a clock is set. The two clocks are read one after the
-// other: what is less comes from that.
+// setMin is the least difference that counts as a clock that was set. The two clocks are
+// read one after the other, which makes small differences.
 const setMin = 100 * time.Millisecond
 
 func newWall() wall {
@@ -45,14 +45,14 @@ func (w *wall) at(now time.Time) clock.Time { return w.base.Add(now.Sub(w.start)
 
 // time returns t as the system's clock counts now, for people and files: a daemon may
 // be started before the clock of its host is right, and run for years. The monotonic
-// reading stays, for who wants differences. Not for two goroutines at once.
+// reading stays, for differences. Two goroutines must not call it at the same time.
 func (w *wall) time(t clock.Time) time.Time {
 	now := time.Now()
-	return w.told(t, w.at(now), now)
+	return w.timeAt(t, w.at(now), now)
 }
 
-// told returns t, given what both clocks show now.
-func (w *wall) told(t, at clock.Time, now time.Time) time.Time {
+// timeAt is time, given what both clocks show now.
+func (w *wall) timeAt(t, at clock.Time, now time.Time) time.Time {
 	noise := now.Round(0).Sub(w.start.Round(0)) - at.Sub(w.base) - w.set
 	if noise.Abs() >= setMin {
 		w.set += noise
@@ -70,7 +70,7 @@ type timed struct {
 // reports carries events to the Reporter, in order, on a goroutine of its own.
 type reports struct {
 	box     *ring.Mailbox[timed]
-	lost    int64 // by the core, told with the next report that fits
+	lost    int64 // reported with the next event that fits; the core's
 	lostAll int64
 	quit    chan struct{}
 	done    chan struct{}
@@ -92,7 +92,7 @@ func newReports(fn Reporter) *reports {
 			select {
 			case <-wake:
 			case <-r.quit:
-				// What was put before close is still told.
+				// What was put before close is still reported.
 				for _, it := range r.box.Take() {
 					fn(it.at, it.ev)
 				}
@@ -103,7 +103,7 @@ func newReports(fn Reporter) *reports {
 	return r
 }
 
-// put hands an event on. It is called by the core goroutine only.
+// put hands an event on. Only the core calls it.
 func (r *reports) put(at time.Time, ev machine.Event) {
 	if n := r.box.Size(); n >= reportQueueMax && (n >= resultQueueMax || !result(ev)) {
 		r.lost++
@@ -117,13 +117,13 @@ func (r *reports) put(at time.Time, ev machine.Event) {
 	r.box.Put(timed{at, ev})
 }
 
-// close waits until all events are told, or the Reporter hangs.
+// close waits until all events are reported, or the time is over.
 func (r *reports) close(end *ending) {
 	close(r.quit)
 	end.await(r.done)
 }
 
-// result reports whether ev tells an outcome: the last to be lost.
+// result reports whether ev is an outcome. Outcomes are the last to be lost.
 func result(ev machine.Event) bool {
 	switch ev.(type) {
 	case sender.Connected, sender.FileStarted, sender.FileEnded, sender.SessionEnded, sender.ClientLost,
@@ -136,13 +136,13 @@ func result(ev machine.Event) bool {
 
 // dropTable counts refused datagrams and reports the counts at most once a second.
 type dropTable struct {
-	count, told [machine.NumDrops]int64
-	next        clock.Time
-	dirty       bool
+	count, reported [machine.NumDrops]int64
+	next            clock.Time
+	dirty           bool
 }
 
 func (d *dropTable) add(r machine.Drop) {
-	// A repeated block is no sign of anything: repair is for many receivers at once.
+	// Repeated blocks are normal: a repair serves many receivers at once.
 	if r != machine.DropNone && r != machine.DropDuplicate {
 		d.count[r]++
 		d.dirty = true
@@ -155,9 +155,9 @@ func (d *dropTable) report(now clock.Time, put func(machine.Event)) {
 	}
 	d.dirty, d.next = false, now.Add(time.Second)
 	for r, n := range d.count {
-		if n != d.told[r] {
-			put(Dropped{machine.Drop(r), n - d.told[r]})
-			d.told[r] = n
+		if n != d.reported[r] {
+			put(Dropped{machine.Drop(r), n - d.reported[r]})
+			d.reported[r] = n
 		}
 	}
 }

@@ -25,11 +25,11 @@ func TestClockIsSet(t *testing.T) {
 	}
 	for _, s := range steps {
 		at := w.base.Add(s.after)
-		got := w.told(at, at, start.Add(s.shown))
+		got := w.timeAt(at, at, start.Add(s.shown))
 		if d := got.Round(0).Sub(start.Round(0)); d != s.want {
 			t.Errorf("%s: told as %v after the start, want %v", s.name, d, s.want)
 		}
-		past := w.told(at.Add(-time.Minute), at, start.Add(s.shown))
+		past := w.timeAt(at.Add(-time.Minute), at, start.Add(s.shown))
 		if d := got.Round(0).Sub(past.Round(0)); d != time.Minute {
 			t.Errorf("%s: a minute is told as %v", s.name, d)
 		}

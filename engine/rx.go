@@ -19,11 +19,11 @@ type rxSlot struct {
 	buf    []byte
 	after  uint64 // in the overflow ring: position of the other ring that it came after
 	n, seg int
-	head   machine.Datagram // of each of them; its Data is set by who hands them on
-	opened []seal.Mark      // receiver: what became of sealed datagrams so far
+	head   machine.Datagram // of each of them; the core sets Data before it hands one in
+	opened []seal.Mark      // receiver: marks of the opener, one for each datagram
 }
 
-// ReadFailed tells that the socket could not be read; it is tried again.
+// ReadFailed reports that the socket could not be read. The reader tries again.
 type ReadFailed struct{ Err error }
 
 func (ReadFailed) MachineEvent() {}
@@ -42,8 +42,8 @@ func (s *rxSlot) step() int {
 	return max(1, s.n)
 }
 
-// split puts the first datagrams of the slot into pkts and returns how many they are,
-// and how many there are more: none, unless a kernel joins more than any known one.
+// split puts the first datagrams of the slot into pkts. It returns their number k, and how
+// many more there are: none, unless a kernel joins more than any known one.
 func (s *rxSlot) split(pkts *[machine.MaxJoined][]byte) (k, more int) {
 	step := s.step()
 	for at := 0; at < s.n; at += step {
@@ -82,8 +82,8 @@ func newReader(w wall, conn netio.Conn, hand, overflow *ring.Hand[rxSlot], notes
 	return &reader{wall: w, conn: conn, hand: hand, overflow: overflow, wake: wake, notes: notes, tap: tap, quit: quit}
 }
 
-// run fills slots until the socket is closed. Any other error is told and the read
-// tried again: a process that goes deaf helps nobody.
+// run fills slots until the socket is closed. After any other error it reports and tries
+// again: a process that hears nothing any more helps nobody.
 func (d *reader) run() {
 	var retry time.Duration
 	for {

@@ -21,20 +21,20 @@ import (
 
 const (
 	lookahead = 5 * time.Millisecond
-	// shortWait is what is slept without an ear for anything else.
+	// shortWait is the longest that the core sleeps without listening for other work.
 	shortWait = 300 * time.Microsecond
 )
 
-// Send runs one sender session and returns when it has ended. Cancelling ctx
-// ends it as a signal does: receivers are told, and Send returns within [StopLimit],
-// even while a disk hangs. The Dialect of cfg is used up
-// afterwards, its secrets are wiped (but see stop.go). report may be nil. The error is
-// that of setting up (socket, addresses); how the session went is in the result.
+// Send runs one sender session and returns when it has ended. Cancelling ctx ends it as a
+// signal does: Send tells the receivers and returns within [StopLimit], even while a disk
+// hangs. Send uses up the Dialect of cfg and wipes its secrets (but see stop.go). report
+// may be nil. The error is that of setting up (socket, addresses); the result says how the
+// session went.
 func Send(ctx context.Context, cfg SendConfig, report Reporter) (SendResult, error) {
 	var res SendResult
 	var err error
 	if !supervise(ctx, report, func(report Reporter) { res, err = listenAndSend(ctx, cfg, report) }) {
-		// The other result is still being written to.
+		// The run may still write to res.
 		return SendResult{Group: cfg.Session.Group, Instance: cfg.Session.Instance, SessionEnded: sender.SessionEnded{Exit: sender.ExitSignal}}, nil
 	}
 	return res, err
@@ -58,16 +58,16 @@ type sendRun struct {
 	m *sender.Sender
 
 	out    machine.Out
-	alive  machine.Packet     // what overtakes
-	tx     *ring.Hand[txSlot] // plans
-	urgent *ring.Hand[txSlot] // says what overtakes: one slot, see runUrgent
-	reaped uint64             // position up to which departures were told to the machine
+	alive  machine.Packet     // of KeepAlive
+	tx     *ring.Hand[txSlot] // trains and packets, planned
+	urgent *ring.Hand[txSlot] // one packet, see runUrgent
+	reaped uint64             // the machine knows of the departures before this position
 	trains int                // planned and not reaped
-	rx     *ring.Hand[rxSlot] // handles
+	rx     *ring.Hand[rxSlot] // what has arrived
 	failed *ring.Mailbox[fileFailure]
 
 	offers   chan offer
-	wants    chan struct{} // the walk is to offer a file
+	wants    chan struct{} // asks the walk for a file
 	wanting  bool          // the machine waits for an Offer
 	current  *source       // of the file announced last
 	closes   *ring.Mailbox[*source]
@@ -204,7 +204,7 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 			cancelled = nil
 			r.stopping = true
 			r.stop(now, stopWait)
-			r.result.Exit = sender.ExitSignal // should the machine not get to say it
+			r.result.Exit = sender.ExitSignal // if the machine does not come to its end
 			r.m.Stop(now)
 		case <-begin:
 			r.m.Begin(now)
@@ -225,7 +225,7 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 			r.offer(now)
 		}
 		if r.urgent.Ready() && r.m.KeepAlive(now, &r.alive) {
-			r.overtake(&r.alive)
+			r.sendUrgent(&r.alive)
 		}
 		if !r.poll(now) {
 			r.rest(cancelled, begin)
@@ -233,9 +233,9 @@ func (r *sendRun) loop(ctx context.Context, begin <-chan struct{}) {
 	}
 }
 
-// overtake sends a control packet past all that waits in the ring, which may stand still
-// because of a disk. There is room, the caller has seen to it.
-func (r *sendRun) overtake(p *machine.Packet) {
+// sendUrgent sends a control packet before all that waits in the ring, which may stand still
+// because of a disk. The caller has checked that there is room.
+func (r *sendRun) sendUrgent(p *machine.Packet) {
 	r.urgent.Slot().packet(p)
 	r.urgent.Done(1)
 }
@@ -268,7 +268,7 @@ func (r *sendRun) poll(now clock.Time) (busy bool) {
 			return busy
 		case machine.PacketKind:
 			if r.stopping {
-				r.overtake(&r.out.Packet)
+				r.sendUrgent(&r.out.Packet)
 				break
 			}
 			r.tx.Slot().packet(&r.out.Packet)
@@ -344,13 +344,13 @@ func (r *sendRun) offer(now clock.Time) {
 	}
 }
 
-// Limits of what is listed of files that a session came to its end without.
+// Limits of the list of files that a session did not come to.
 const (
 	untriedMax  = 1000
 	untriedWait = 500 * time.Millisecond
 )
 
-// listUntried reports the files that are still to be walked when a session ends early.
+// listUntried reports the files that the walk had not offered when the session ended early.
 func (r *sendRun) listUntried(ctx context.Context) {
 	limit := time.NewTimer(untriedWait)
 	defer limit.Stop()
@@ -382,9 +382,9 @@ func (r *sendRun) listUntried(ctx context.Context) {
 	r.put(NotTried{Path: last, More: true})
 }
 
-// room reports whether there is a free slot. One that came back is free only
-// when it has been reaped, for reaping reads it. After a signal all that is said
-// overtakes: the ring may stand still, and what waits there is of no use any more.
+// room reports whether there is a free slot. A slot that came back is free only when reap
+// has read it. After a signal every packet is urgent: the ring may stand still, and what
+// waits there is useless.
 func (r *sendRun) room() bool {
 	if r.stopping {
 		return r.urgent.Ready()
@@ -395,7 +395,7 @@ func (r *sendRun) room() bool {
 	return r.tx.Pos()-r.reaped < txSlots
 }
 
-// reap tells the machine which trains have left.
+// reap tells the machine how many trains have left, and frees their slots.
 func (r *sendRun) reap() {
 	end := r.tx.Returned()
 	trains := 0
@@ -414,25 +414,25 @@ func (r *sendRun) reap() {
 	}
 }
 
-// closeIfIdle has a source closed that no slot refers to any more.
+// closeIfIdle closes a source if no slot refers to it any more.
 func (r *sendRun) closeIfIdle(s *source) {
 	if s.closing && s.pending == 0 {
 		r.closes.Put(s)
 	}
 }
 
-// rest sleeps until there is work, and begins when it hears so.
+// rest sleeps until there is work. A value from begin makes the session begin.
 func (r *sendRun) rest(cancelled, begin <-chan struct{}) {
 	until := r.m.Deadline()
 	if until <= r.wall.now() && !r.room() {
-		until = clock.Never // the way out is full; only its end wakes us
+		until = clock.Never // the way out is full: the transmitter wakes us
 	}
 	if r.urgent.Ready() {
 		until = clock.Min(until, r.m.KeepAliveAt())
 	}
 	d := r.idle(until)
-	// Timers are good to a millisecond, which a small file would notice between its
-	// data and DONE. While data is on its way out there is no such hurry.
+	// Timers are exact to a millisecond. For a small file that is much time between its
+	// data and DONE. While data is on its way out it does not matter.
 	if 0 < d && d < shortWait && r.tx.Idle() {
 		r.wall.shortSleep(d)
 		return
@@ -442,8 +442,7 @@ func (r *sendRun) rest(cancelled, begin <-chan struct{}) {
 	}
 }
 
-// flush waits for the last packets to leave. Data that a signal has made useless is not
-// waited for.
+// flush waits for the last packets to leave, but not for data that a signal has made useless.
 func (r *sendRun) flush() {
 	limit := r.wall.now().Add(flushWait)
 	for !r.urgent.Idle() || !r.tx.Idle() && !(r.stopping && r.trains > 0) {

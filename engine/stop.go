@@ -11,34 +11,34 @@ import (
 
 // How a run ends. The order of the steps is in host.finish.
 //
-// At the end a run waits for others: peers hear that it is over, files are closed, the
-// capture and the reports are written. Each of them may hang for good, in a disk, a dead
-// file server, a pipe that nobody reads. So all of them share one deadline. The run
-// leaves behind what has not ended by then:
+// At the end a run tells its peers that it is over, closes files, and writes the rest of the
+// capture and of the reports. Each of these steps may hang for ever: in a disk, a dead file
+// server, a pipe that nobody reads. So all steps share one deadline. The run leaves behind
+// what has not ended by then:
 //
-//   - goroutines in a call of the system that nobody can end. When it returns after all,
+//   - goroutines in a system call that nobody can end. When it returns after all,
 //     they see that the run is over, touch their own slot and nothing else, and end. They
 //     send, seal and report nothing.
 //   - the buffers and open files that these goroutines use. Both belong to the garbage
-//     collector, so no buffer is used for something else and no file number comes back
+//     collector, so no buffer is used for something else, and no file number is used again,
 //     while a call still uses it.
 //   - the keys of a goroutine that seals. It wipes them itself when it ends. All other
 //     secrets are wiped before the run returns.
 //
-// The core itself waits for no disk once a session can run, so peers are always told.
-// What it waits for before that (directories, files of a capture) is watched by Send and
-// Receive.
+// Once a session can run, the core itself waits for no disk, so peers always hear of the
+// end. Before that it waits for directories and files of a capture; there supervise keeps
+// the deadline.
 
 const (
 	// StopLimit is the longest that Send and Receive take to return after ctx was cancelled.
 	StopLimit = 10 * time.Second
 
-	// stopWait is how long a sender tells its receivers that it stops, flushWait how long
-	// the last packets may take to leave. Then the socket is closed.
+	// For stopWait a sender repeats to its receivers that it stops. The last packets may
+	// take flushWait to leave. Then the run closes the socket.
 	stopWait  = 5 * time.Second
 	flushWait = 2 * time.Second
-	// endWait is how long the whole end of a run may take. endLeast is what each part of
-	// it has even then, and endParts is how many there are: goroutines, capture, reports.
+	// endWait is how long the whole end of a run may take. Each part of it has at least
+	// endLeast, even after that. There are endParts of them: goroutines, capture, reports.
 	endWait  = 8 * time.Second
 	endLeast = 250 * time.Millisecond
 	endParts = 3
@@ -50,7 +50,7 @@ const (
 	_ = uint64(endWait - stopWait - flushWait)
 )
 
-// LeftBehind reports that a run has ended without something that hangs.
+// LeftBehind reports that a run has ended and something still hangs.
 type LeftBehind struct{ What string }
 
 func (LeftBehind) MachineEvent() {}
@@ -68,8 +68,8 @@ func over(quit <-chan struct{}) bool {
 	}
 }
 
-// ending is the one deadline of all that a run waits for at its end. Use begin before
-// anything else; what comes later does not move the deadline.
+// ending is the one deadline for everything that a run waits for at its end. Call begin
+// before anything else. A second begin does not move the deadline.
 type ending struct{ at time.Time }
 
 func (e *ending) begin() {
@@ -84,7 +84,7 @@ func (e *ending) begun() bool { return !e.at.IsZero() }
 // passed reports whether the deadline has passed.
 func (e *ending) passed() bool { return e.begun() && !time.Now().Before(e.at) }
 
-// left is how long is still to be waited: until the deadline, and never less than endLeast.
+// left is the time until the deadline, and never less than endLeast.
 func (e *ending) left() time.Duration { return max(time.Until(e.at), endLeast) }
 
 // await waits until done is closed, or the deadline passes; then it returns false.
@@ -113,15 +113,14 @@ func ended(last func(), wg *sync.WaitGroup) <-chan struct{} {
 	return done
 }
 
-// supervise calls run on a goroutine and returns when it has returned. It also returns,
+// supervise calls run on a goroutine and returns when run has returned. It also returns,
 // with false, when ctx was cancelled StopLimit ago: then run hangs where it does not look
-// at ctx, and is left behind. The Reporter that run gets calls report; it does not begin
-// to any more once supervise has returned, though run may have left behind a goroutine
-// that reports.
+// at ctx, and is left behind. run gets a Reporter that calls report. No call begins after
+// supervise has returned, though run may have left behind a goroutine that reports.
 func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 	turn := make(chan struct{}, 1) // holds a token during a report
-	gone := make(chan struct{})    // closed when nobody listens any more
-	told := func(at time.Time, ev machine.Event) {
+	gone := make(chan struct{})    // closed when supervise has returned
+	guarded := func(at time.Time, ev machine.Event) {
 		select {
 		case turn <- struct{}{}:
 		case <-gone:
@@ -134,7 +133,7 @@ func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 	}
 	defer func() {
 		select {
-		case turn <- struct{}{}: // nobody gets it any more
+		case turn <- struct{}{}: // and no other report begins
 		default: // report itself hangs
 		}
 		close(gone)
@@ -142,7 +141,7 @@ func supervise(ctx context.Context, report Reporter, run func(Reporter)) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		run(told)
+		run(guarded)
 	}()
 	select {
 	case <-done:

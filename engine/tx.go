@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// fillMost is for how long trains are filled, where the transmitter does it, before
-	// those that are ready leave.
+	// A transmitter that fills trains itself does so for fillMost, and then sends those
+	// that are ready.
 	fillMost = time.Millisecond
-	// together is how much before its time a train may leave with one that is due. At
-	// high rates that saves a wake-up, here and at the receivers, for most trains, and
-	// is far below the bursts that trains of 1 ms are.
+	// A train may leave up to together before its time, with one that is due. At high rates
+	// that saves a wake-up, here and at the receivers, for most trains. It is far less
+	// than the burst of one train that lasts 1 ms.
 	together = 150 * time.Microsecond
 	catchUp  = time.Millisecond // of the rate that may leave at once after a stall
 )
@@ -34,8 +34,8 @@ type transmitter struct {
 	filler *filler   // fills trains here; nil: others do
 	trace  bool
 	quit   <-chan struct{}
-	// bucket holds what leaves to the rate again: trains that are overdue because this
-	// goroutine was not run must not leave all at once.
+	// bucket limits the rate a second time: when this goroutine did not run for a while,
+	// trains that are overdue must not leave all at once.
 	bucket cc.Bucket
 	rate   int64 // of the bucket, bytes/s
 	packet int   // bytes that the rate counts for a block
@@ -47,9 +47,9 @@ type transmitter struct {
 
 	// turn holds a token during a send, where run and runUrgent share conn, tap and what
 	// follows; nil where there is only run.
-	turn     chan struct{}
-	lastErr  string // of the last send, to report each kind once
-	lastTold clock.Time
+	turn       chan struct{}
+	lastErr    string // of the last send, to report each kind once
+	reportedAt clock.Time
 }
 
 func (t *transmitter) run(h *ring.Hand[txSlot]) {
@@ -64,8 +64,8 @@ func (t *transmitter) run(h *ring.Hand[txSlot]) {
 			return
 		}
 		t.send(t.trains[:n])
-		// The planner needs no waking while most of the ring waits for us: it could
-		// plan one train, and be woken again for the next.
+		// While most of the ring waits for us, waking the core does not pay: it would plan
+		// one train and sleep again.
 		h.Pass(k)
 		if !h.Crowded() {
 			h.WakeNext()
@@ -74,7 +74,7 @@ func (t *transmitter) run(h *ring.Hand[txSlot]) {
 }
 
 // gather takes the slots that are due, at least one: k slots with n trains to
-// send. It waits for the first one's departure; k is 0 when it was told to quit.
+// send. It waits for the departure of the first one. k is 0 when the run is over.
 func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 	now := t.wall.now()
 	began := now
@@ -122,7 +122,7 @@ func (t *transmitter) gather(h *ring.Hand[txSlot]) (k, n int) {
 	return k, n
 }
 
-// waitUntil sleeps until at; false means quit.
+// waitUntil sleeps until at. It returns false when the run is over.
 func (t *transmitter) waitUntil(at clock.Time) bool {
 	for {
 		d := at.Sub(t.wall.now())
@@ -142,8 +142,8 @@ func (t *transmitter) waitUntil(at clock.Time) bool {
 	}
 }
 
-// runUrgent sends what overtakes. It shares the socket with run, but not the disk that run
-// may wait for, nor the departures.
+// runUrgent sends urgent packets. It shares the socket with run, but waits neither for the
+// disk nor for departures, as run may.
 func (t *transmitter) runUrgent(h *ring.Hand[txSlot]) {
 	for ready(h, t.quit) {
 		s := h.Slot()
@@ -156,7 +156,7 @@ func (t *transmitter) runUrgent(h *ring.Hand[txSlot]) {
 	}
 }
 
-// ready waits until the current slot of h is there to work on; false means quit.
+// ready waits until the current slot of h can be worked on. It returns false when quit is closed.
 func ready[T any](h *ring.Hand[T], quit <-chan struct{}) bool {
 	for !h.Ready() {
 		select {
@@ -168,7 +168,7 @@ func ready[T any](h *ring.Hand[T], quit <-chan struct{}) bool {
 	return true
 }
 
-// send sends trains; what the network refuses is lost like any datagram, and told.
+// send sends trains. It reports what the system refuses to send, which is lost like any datagram.
 func (t *transmitter) send(trains []netio.TxTrain) {
 	if t.turn != nil {
 		t.turn <- struct{}{}
@@ -188,8 +188,8 @@ func (t *transmitter) send(trains []netio.TxTrain) {
 		bad := trains[sent]
 		trains = trains[sent+1:]
 		now := t.wall.now()
-		if msg := err.Error(); msg != t.lastErr || now.Sub(t.lastTold) > time.Second {
-			t.lastErr, t.lastTold = msg, now
+		if msg := err.Error(); msg != t.lastErr || now.Sub(t.reportedAt) > time.Second {
+			t.lastErr, t.reportedAt = msg, now
 			t.notes.Put(SendFailed{bad.To, err})
 		}
 	}

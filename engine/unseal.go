@@ -7,19 +7,19 @@ import (
 	"uftp/engine/seal"
 )
 
-// unsealBytes is how much a worker opens before it looks for news and wakes the core.
+// unsealBytes is how much an opener opens before it looks for news and wakes the core.
 const unsealBytes = 64 << 10
 
-// keyNews tells a worker of the opening stage what it can open from now on, or no more.
+// keyNews gives an opener the key of a session, or takes it away.
 type keyNews struct {
 	session receiver.SessionID
 	key     *seal.Key // nil: the session is over
 }
 
-// opener is one of the stage between socket and core that opens sealed
-// datagrams. All it knows are keys, which nobody shares: it is sent its own, and wipes
-// them when it hears that their session is over. So a key that comes late, or goes
-// late, costs the core some work and nothing else (see seal.Unsealer).
+// opener is one goroutine of the stage between socket and core that opens sealed
+// datagrams. All it knows are keys. The core sends each opener keys of its own, and the
+// opener wipes them when it hears that their session is over. So a key that comes late, or
+// goes late, costs the core some work and nothing else (see seal.Unsealer).
 type opener struct {
 	hand *ring.Hand[rxSlot]
 	news *ring.Mailbox[keyNews]
@@ -77,7 +77,7 @@ func (w *opener) open() (busy bool) {
 	return busy
 }
 
-// shareKey gives each worker what opens the packets of a session.
+// shareKey gives each opener a key of a session.
 func (r *receiveRun) shareKey(id receiver.SessionID) {
 	for _, w := range r.openers {
 		if k, ok := r.m.UnsealKey(id); ok {
@@ -86,7 +86,7 @@ func (r *receiveRun) shareKey(id receiver.SessionID) {
 	}
 }
 
-// revokeKey has every worker wipe what shareKey gave it.
+// revokeKey has each opener wipe what shareKey gave it.
 func (r *receiveRun) revokeKey(id receiver.SessionID) {
 	for _, w := range r.openers {
 		w.news.Put(keyNews{session: id})

@@ -7,7 +7,7 @@ import (
 	"uftp/wire"
 )
 
-// offer is a file ready to be announced, or what is to be told in its place.
+// offer is a file ready to be announced, or an event to report in its place.
 type offer struct {
 	entry store.Entry
 	src   *source
@@ -15,8 +15,8 @@ type offer struct {
 }
 
 // walkLoop finds and opens files one ahead of the session, so that a slow disk
-// does not hold up the next FILEINFO. It looks at a file again when wants says that it
-// is its turn, which may be long after. It closes offers at the end.
+// does not hold up the next FILEINFO. The turn of a file may come long after that: when
+// wants says so, walkLoop checks the file again. It closes offers at the end.
 func walkLoop(w *store.Walker, without map[string]bool, wants <-chan struct{}, offers chan<- offer, wake chan struct{}, hold func(), quit <-chan struct{}) {
 	defer ring.Poke(wake)
 	defer close(offers)
@@ -62,7 +62,7 @@ func walkLoop(w *store.Walker, without map[string]bool, wants <-chan struct{}, o
 	}
 }
 
-// closeLoop closes files that have been sent, which can take as long as anything on a disk.
+// closeLoop closes files that have been sent. That can take as long as anything on a disk.
 func closeLoop(box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event], quit <-chan struct{}) {
 	for {
 		closeSources(box, notes)
@@ -83,7 +83,8 @@ func closeSources(box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event]
 	}
 }
 
-// closeAll closes what the end of a session has left open, when nobody reads it any more.
+// closeAll closes the files that the end of a session has left open, when no filler reads
+// them any more.
 func closeAll(current *source, offers <-chan offer, box *ring.Mailbox[*source], notes *ring.Mailbox[machine.Event]) {
 	closeSources(box, notes)
 	current.close()

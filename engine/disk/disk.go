@@ -44,7 +44,7 @@ type Writer interface {
 // Disk is what a receiver has on its disk. See the package comment.
 type Disk struct {
 	cfg     Config
-	lists   []list // by slot
+	lists   []list // by slot: a slot's owner owns its list
 	results *ring.Mailbox[Result]
 
 	// The core's.
@@ -66,7 +66,7 @@ type Session struct {
 
 // File is a file being received.
 type File struct {
-	For machine.Event // of Open, carried along
+	For machine.Event // given to Open
 
 	session *Session
 	blocks  int
@@ -76,7 +76,7 @@ type File struct {
 	failed  error // of the first write that failed; the writer's, and the worker's once it closes
 }
 
-// New returns a Disk. Its caller starts Run, when nobody has used the ring yet.
+// New returns a Disk. Call it, and start Run, before any goroutine uses the ring.
 func New(cfg Config) *Disk {
 	d := &Disk{
 		cfg:     cfg,
@@ -141,7 +141,7 @@ func (d *Disk) Settle(s *Session, event machine.Event) { d.do(s, 0, settle{s, ev
 // End ends a session, which is over successfully if ok. Nothing of it follows.
 func (d *Disk) End(s *Session, ok bool, event machine.Event) { d.do(s, 0, end{s, ok, event}) }
 
-// do gives a job to the worker of its group, behind all that is to be written before it.
+// do gives a job to the worker of its group: directly, or behind the slots before pos.
 func (d *Disk) do(s *Session, pos uint64, j job) {
 	d.pending++
 	g := s.group
@@ -159,7 +159,7 @@ func (d *Disk) Results() []Result {
 	for _, r := range list {
 		switch r := r.(type) {
 		case WriteFailed:
-			continue // nobody asked for it
+			continue // it answers no job
 		case Ended:
 			d.leave(r.group)
 		}

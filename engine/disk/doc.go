@@ -1,5 +1,5 @@
-// Package disk writes what a receiver takes, and does everything else that may wait for a
-// file system, beside the core: opening, closing, making durable, moving.
+// Package disk writes the blocks that a receiver takes. It also does everything else that may
+// wait for a file system while the core goes on: opening, closing, making durable, moving.
 //
 //	core ── Store ──► slots of the ring ──► Run: the writer ──────► files
 //	  │                                        │ jobs behind their blocks
@@ -7,12 +7,15 @@
 //	  │     (directly, when nothing is left)   ▼
 //	  ◄─────────── Results ──────────── the worker of the group ──► files
 //
-// Contract. All methods of Disk, Session and File are called by the core, but Run is the
-// last stage of the ring. Store borrows a block that lies in a slot: the writer joins
-// neighbouring blocks, also across slots, into one vectored write, and then frees the
-// slots. A job is answered by exactly one result of its kind. A write that fails is reported
-// once for each file, by WriteFailed, before the results of jobs that were asked for later;
-// nothing is written to that file any more.
+// # Contract
+//
+// The core calls all methods of Disk, but Run, which is the last stage of the ring. Store
+// borrows a block that lies in a slot. The writer joins neighbouring blocks, also across
+// slots, into one vectored write, and then frees the slots.
+//
+// Each job has exactly one result, of its kind. WriteFailed reports the first write of a file
+// that failed. It comes before the results of Close and Abandon of the file, and the writer
+// writes nothing more to that file.
 //
 // # The fence
 //
@@ -23,9 +26,8 @@
 // So a job carries a position in the ring, the one behind the last block of its file. When
 // the writer has come so far, and all jobs of the group that went to the writer were handed
 // on, the core gives the job to the worker itself. Otherwise it gives the job to the writer.
-// The writer takes jobs in order. It hands on the first one as soon as it stands at or
-// behind the job's position, and writes no slot behind that position before it has done so.
-// Why this is enough:
+// The writer takes jobs in order. It hands on the first one as soon as it has come to the
+// job's position, and stops there with a write that would go further. Why this is enough:
 //
 //   - Store moves the position of a file behind the slot, and a file gets no blocks once
 //     Close or Abandon was asked for. So every block of the file lies before the position.

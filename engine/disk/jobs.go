@@ -114,7 +114,7 @@ func (j closing) do(d *Disk) Result {
 	f := j.file
 	r := Closed{File: f, Err: f.failed}
 	if f.failed != nil {
-		// Nobody knows which blocks are there: none, for whoever resumes.
+		// Which blocks are there is unknown: so no block is, for the next session.
 		var all block.Set
 		all.Reset(f.blocks, true)
 		r.GaveUp = f.sink.Abandon(&all)
