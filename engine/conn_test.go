@@ -27,7 +27,7 @@ type fakeConn struct {
 	in     chan netio.RxSlot // what arrives
 	fail   chan error        // what ReadBatch returns instead
 	stuck  chan struct{}     // WriteBatch says here that it waits for Close
-	write  func(bytes int)   // told of every WriteBatch; it may take its time
+	write  func(bytes int)   // called for every WriteBatch; may take long
 	peer   *fakeConn         // gets what is written, if it has room for it
 	addr   netip.AddrPort    // ours, as the peer sees it
 	first  func()            // called before the first FILESEG leaves; may be nil

@@ -111,7 +111,7 @@ func (p *pair) wait() {
 	}
 }
 
-// has reports whether the receiver told an event that match accepts.
+// has reports whether the receiver reported an event that match accepts.
 func (p *pair) has(match func(machine.Event) bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,7 +123,7 @@ func (p *pair) has(match func(machine.Event) bool) bool {
 	return false
 }
 
-// await waits until the receiver has told an event that match accepts.
+// await waits until the receiver has reported an event that match accepts.
 func (p *pair) await(what string, match func(machine.Event) bool) {
 	p.t.Helper()
 	for limit := time.Now().Add(30 * time.Second); !p.has(match); time.Sleep(5 * time.Millisecond) {
@@ -500,7 +500,7 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 		name    string
 		suite   *handshake.Suite // nil: in clear
 		workers int
-		rate    int64 // bytes a second; what is lost is asked for, and told
+		rate    int64 // bytes a second; what is lost is asked for, and reported
 		long    int   // bytes
 	}{
 		{"in clear", nil, 0, 60e6, 60 << 20},
@@ -559,8 +559,8 @@ func wantNoAllocations(t *testing.T, long int, cost func(size int) (mallocs uint
 	}
 }
 
-// TestFilesBehindOneThatShrinks: what stands behind a file that cannot be read to its end
-// arrives, of that one nothing does, and it is told once why.
+// TestFilesBehindOneThatShrinks: a file that shrinks does not arrive, which is reported once
+// with the reason, and the files behind it do.
 func TestFilesBehindOneThatShrinks(t *testing.T) {
 	for _, temp := range []bool{false, true} {
 		for _, workers := range []int{0, 2} {

@@ -337,7 +337,7 @@ func TestLooks(t *testing.T) {
 }
 
 // TestJoinFails: at the start a group that can be joined nowhere ends the receiver, unless
-// the interface went away meanwhile. Later it is tried again and told once.
+// the interface went away meanwhile. The receiver tries again later and reports it once.
 func TestJoinFails(t *testing.T) {
 	cfg := &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: publicOf("230.4.4.1")}}
 	j := newJoinRun(t, cfg, newFakeHost())

@@ -13,7 +13,7 @@ func TestClockIsSet(t *testing.T) {
 		name  string
 		after time.Duration // since the start
 		shown time.Duration // by the system's clock, since the start
-		want  time.Duration // what a moment at after is told as, since the start
+		want  time.Duration // the time reported for a moment at after, since the start
 	}{
 		{"at the start", 0, 0, 0},
 		{"later", time.Hour, time.Hour, time.Hour},

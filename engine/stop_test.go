@@ -57,14 +57,14 @@ func wantLimit[T any](t *testing.T, who string, done <-chan T) (got T) {
 }
 
 // TestStopSenderWhileSomethingHangs: a signal ends Send within its limit whatever hangs,
-// receivers are told as long as the socket lives, and the user as long as he is there.
+// receivers hear of it as long as the socket lives, and the user as long as he is there.
 func TestStopSenderWhileSomethingHangs(t *testing.T) {
 	const names = 3 // files of the session
 	for _, c := range []struct {
 		what  string
 		after int32 // calls that go through
 		place func(cfg *SendConfig, h *hang)
-		mute  bool // nobody was told of the session
+		mute  bool // no receiver knows of the session
 		deaf  bool // the user hears nothing
 
 	}{
@@ -136,7 +136,7 @@ func isQuit(ev machine.Event) bool {
 }
 
 // TestStopReceiverWhileSomethingHangs: a signal ends Receive within its limit whatever
-// hangs, and the sender is told.
+// hangs, and the sender hears of it.
 func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 	for _, c := range []struct {
 		what   string
