@@ -134,7 +134,7 @@ type (
 	}
 	// Offered reports the local path of the file that is announced next.
 	Offered struct{ Entry store.Entry }
-	// SendFailed reports that datagrams could not be sent. Repeats of the same error are counted, not reported.
+	// SendFailed reports that datagrams could not be sent; the same error at most once a second.
 	SendFailed struct {
 		To  netip.AddrPort
 		Err error
@@ -164,7 +164,7 @@ type (
 		Level   int
 		Text    string
 	}
-	// Identified reports that a receiver got the UID of its first interface, which came up later.
+	// Identified reports that a receiver got the UID of its first interface, which came later.
 	Identified struct {
 		UID       wire.UID
 		Interface netio.Interface
@@ -175,7 +175,8 @@ type (
 		Peer netip.AddrPort
 		Text string
 	}
-	// Dropped reports how many datagrams were refused since the last report, by reason; at most one a second.
+	// Dropped reports how many datagrams were refused since the last report, by reason. There
+	// is at most one a second for each reason.
 	Dropped struct {
 		Reason machine.Drop
 		Count  int64

@@ -31,11 +31,14 @@
 //
 // W may be 0: then tx fills, and the core opens (DefaultWorkers).
 //
-//	send.go, receive.go    the roles: machine, loop, events
-//	walk.go, fill.go, tx.go    the sender's stages
-//	rx.go, unseal.go, files.go    the receiver's stages, and what it asks of package disk
-//	join.go    the memberships of a receiver, which follow the interfaces of the host
-//	report.go, losses.go    clock, reports and counters
+//	host.go, stop.go           what all roles share, and how a run ends
+//	plan.go                    memory and goroutines of a run
+//	send.go, receive.go        the roles: machine, loop, events
+//	walk.go, fill.go, tx.go    the stages of a sender; a receiver also sends with tx.go
+//	rx.go, unseal.go           the stages of a receiver; a sender also listens with rx.go
+//	files.go                   jobs for package disk, and their results
+//	join.go                    memberships, which follow the interfaces of the host
+//	report.go, stats.go        clock, reports and counters
 //
 // With a capture, rx and tx copy each datagram to package tap, which never blocks them. A
 // receiver whose disk is behind the network still hears and answers: see disk/backlog.go.
