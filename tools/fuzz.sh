@@ -7,7 +7,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # Go's fuzzer may report the end of its own time as a failure ("context deadline
-# exceeded") when a worker is busy at that moment. A true failure names the input
+# exceeded") when a worker is busy at that moment. A real failure names the input
 # that it wrote, or happens before the fuzzing.
 run() {
 	if go test -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-5s}" -fuzzminimizetime 1x "$1" >"$log" 2>&1; then

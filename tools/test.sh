@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs all tests. As root it first installs the judges (the stock programs, tshark,
-# nft, ip, an emulator of arm64); otherwise it says which are missing and what is skipped
-# for it. Every test that failed and was run once more is appended to the file that
-# UFTP_RETRIES names.
+# Runs all tests. As root it first installs the programs that the tests need (the stock
+# programs, tshark, nft, ip, an emulator of arm64). Otherwise it says which are missing and
+# which tests are skipped. It appends each test that failed and was run once more to the
+# file that UFTP_RETRIES names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,29 +17,29 @@ if [ ${#missing[@]} -gt 0 ]; then
 		apt-get update -qq
 		apt-get install -y -qq uftp tshark nftables iproute2 iperf3 qemu-user >/dev/null
 	else
-		echo "skipped for want of ${missing[*]}: the tests that need them"
+		echo "skipped: the tests that need ${missing[*]}"
 		echo "(as root on Debian this script installs them)"
 	fi
 fi
 if [ "$(id -u)" != 0 ]; then
-	echo "skipped without root: tests in network namespaces and on small file systems"
+	echo "skipped, as they need root: tests in network namespaces and on small file systems"
 fi
 
-# Some tests run programs, sockets and links in real time, and the timers of the
-# protocol do not stand a process that a busy machine starves.
+# Some tests run programs, sockets and links in real time. When a busy machine stops a process
+# for long, timers of the protocol run out and the test fails.
 live=' uftp/engine uftp/engine/netio uftp/cmd/uftp uftp/cmd/uftpd uftp/bench/compare
 	uftp/tools/interop uftp/tools/netlab uftp/tools/uftp-linksim uftp/tools/uftp-replay '
 
-# run_tests tests packages with the given flags. Up to three tests of live packages that
-# fail are run once more, each alone, and have to pass then: a defect fails both times.
-# What does not compile, panics, times out or races is not tried again.
+# run_tests tests packages with the given flags. If up to three tests of live packages fail,
+# it runs each of them once more, alone, and they must pass then: a defect fails both times.
+# It does not retry tests that do not compile, panic, time out or race.
 run_tests() {
 	local flags=$1 log status=0 failed
 	shift
 	log=$(mktemp)
 	# shellcheck disable=SC2086 # several flags
 	go test $flags "$@" 2>&1 | tee "$log" || status=$?
-	# A test that has failing parts is named by them; "none" is a package that names none.
+	# Subtests that failed stand for their test; "none" is a package that failed without naming a test.
 	mapfile -t failed < <(awk '
 		/^--- FAIL: / { whole[$3] = 1; n++ }
 		/^    --- FAIL: / { part[$3] = 1; split($3, p, "/"); delete whole[p[1]] }
@@ -69,8 +69,8 @@ run_tests() {
 	rm -f "$log"
 }
 
-# The race detector watches everything but the live runs between programs, whose
-# processes it could not see into and whose timing it would spoil.
+# The race detector runs for everything but the live runs between programs: it cannot look
+# into their processes and would spoil their timing.
 race=()
 plain=()
 for pkg in $(go list ./...); do
@@ -82,12 +82,12 @@ done
 if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
 	run_tests "-race -timeout 15m" "${race[@]}"
 else
-	echo "skipped without a C compiler: the race detector"
+	echo "skipped, as it needs a C compiler: the race detector"
 	run_tests "-timeout 15m" "${race[@]}"
 fi
 run_tests "-timeout 20m" "${plain[@]}"
 
-# The assembly for arm64 runs in an emulator, and so is held against the generic code.
+# An emulator runs the assembly for arm64; the tests compare it with the generic code.
 if command -v qemu-aarch64 >/dev/null; then
 	GOARCH=arm64 CGO_ENABLED=0 go test -short -exec 'qemu-aarch64 -cpu max' ./crypto/aead
 fi

@@ -118,12 +118,12 @@ func TestSetModel(t *testing.T) {
 			switch rapid.IntRange(0, 4).Draw(t, "op") {
 			case 0:
 				if s.Add(i) == model[i] {
-					t.Fatalf("Add(%d) tells the wrong thing", i)
+					t.Fatalf("Add(%d) reports the wrong thing", i)
 				}
 				model[i] = true
 			case 1:
 				if s.Remove(i) != model[i] {
-					t.Fatalf("Remove(%d) tells the wrong thing", i)
+					t.Fatalf("Remove(%d) reports the wrong thing", i)
 				}
 				model[i] = false
 			case 2:

@@ -11,7 +11,7 @@ import (
 	"uftp/wire"
 )
 
-// Client is how the side of a session speaks that registers. It may outlive the session until the
+// Client is the dialect of the side that registers. It may outlive the session until the
 // last packet that needs it has left: see Hold.
 type Client struct {
 	version   wire.Version
@@ -84,8 +84,8 @@ func (c *Client) FillRegister(m *wire.Register) bool {
 // ShowsKey reports whether CLIENT_KEY follows each REGISTER.
 func (c *Client) ShowsKey() bool { return c.Encrypted() && c.handshake.ClientAuth() }
 
-// TakeKeyInfo takes the entry for us of a KEYINFO from src, and returns the keys it gives. They
-// seal our packets until another KEYINFO gives others, or a packet has proved which are right.
+// TakeKeyInfo takes our entry of a KEYINFO from src and returns the keys in it. They seal our
+// packets until another KEYINFO brings others, or a packet has proved which are right.
 func (c *Client) TakeKeyInfo(now clock.Time, src wire.UID, counter uint64, entry []byte) (*KeySet, error) {
 	if c.proved {
 		return c.current, nil
@@ -166,8 +166,8 @@ func (c *Client) Begin(b []byte, h wire.Header, keys *KeySet) []byte {
 	return b
 }
 
-// Finish completes a packet with message f that Begin has begun. It fails, for good, if the keys
-// were given up, if there are no counters left, or if the own key cannot sign.
+// Finish completes a packet with message f that Begin has begun. It fails, and will fail again, if
+// the keys were given up, if there are no counters left, or if our key cannot sign.
 func (c *Client) Finish(b []byte, f wire.Func, keys *KeySet) ([]byte, bool) {
 	k := c.sealing(f, keys)
 	if k == nil {
@@ -200,8 +200,8 @@ func (c *Client) sealing(f wire.Func, keys *KeySet) *KeySet {
 	return c.current
 }
 
-// TakesClear returns why message f does not count that came in clear in an encrypted session. None
-// of those that count is authentic: the machine has to check where they come from.
+// TakesClear returns why message f does not count if it came in clear in an encrypted session. Those
+// that count are not authentic: the machine must check where they come from.
 func (c *Client) TakesClear(f wire.Func) machine.Drop {
 	switch f {
 	case wire.FuncAnnounce, wire.FuncKeyInfo:
@@ -232,9 +232,9 @@ func (c *Client) Refuse(pkt []byte) machine.Drop {
 }
 
 // Open opens an ENCRYPTED datagram in place. The first one that opens proves which keys are right,
-// if it can only be the sender's; echo says that it may be one of ours. Neither a signature nor a
-// good padding, which one in 256 sets of wrong keys makes, proves the keys: with signatures the
-// message must make sense, too, and not under two sets.
+// if only the sender can have sealed it; echo says that it may be one of ours. A signature does not
+// prove the keys, nor does a good padding, which one in 256 sets of wrong keys produces. So with
+// signatures the message must also make sense, under one set only.
 func (c *Client) Open(pkt []byte, echo bool) (msg []byte, err error) {
 	if c.signed != nil {
 		c.signed.begin(c.handshake.ServerKey())
@@ -281,10 +281,10 @@ func (c *Client) prove(pkt []byte, echo bool) error {
 	return nil
 }
 
-// Take returns why the message of a datagram that has opened does not count: no sender says it, or
-// it came before. One that counts is remembered.
+// Take returns why the message of an opened datagram does not count: senders do not send it, or it
+// came before. Take remembers the counter of one that counts.
 func (c *Client) Take(pkt, msg []byte, echo bool) machine.Drop {
-	if !bySender(msg, echo) { // its counter says nothing about the sender's
+	if !bySender(msg, echo) { // its counter is not one of the sender's
 		return machine.DropFunction
 	}
 	if counter, ok := wire.Counter(pkt); !ok || !c.replay.Mark(counter) {
@@ -311,8 +311,8 @@ func (c *Client) NewOpener() (*aead.Opener, error) {
 	return aead.NewOpener(packetKeys(c.handshake.Suite(), c.handshake.Group()), nil)
 }
 
-// Opener returns what opens the sender's packets since the keys are proved, and the window of their
-// counters. Both stay the client's.
+// Opener returns the opener of the sender's packets, once the keys are proved, and the window of
+// their counters. Both stay the client's.
 func (c *Client) Opener() (*aead.Opener, *aead.Window) { return c.current.opener, &c.replay }
 
 // Hold keeps the secrets for one more use.
@@ -325,7 +325,7 @@ func (c *Client) Release() {
 	}
 }
 
-// Wipe clears the secrets, whoever uses them.
+// Wipe clears the secrets, even if they are in use.
 func (c *Client) Wipe() {
 	for _, k := range c.keys {
 		k.wipe()

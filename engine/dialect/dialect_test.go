@@ -235,7 +235,7 @@ func TestClear(t *testing.T) {
 	p.client.Release()
 }
 
-// TestTakesClear: what counts that nobody has sealed.
+// TestTakesClear checks which messages count in clear.
 func TestTakesClear(t *testing.T) {
 	for _, c := range []struct {
 		f          wire.Func
@@ -328,7 +328,7 @@ func TestGivenUpKeysDoNotSeal(t *testing.T) {
 	}
 }
 
-// TestEcho: what a receiver has said is nothing that a sender says, though the key is the same.
+// TestEcho: a client refuses its own packets, though the key is the same.
 func TestEcho(t *testing.T) {
 	p := keyed(t, gcm, false)
 	pkt := p.answers(wire.FuncComplete, complete())

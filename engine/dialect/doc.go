@@ -1,6 +1,6 @@
-// Package dialect is how one session speaks: which of its messages travel inside ENCRYPTED, what
-// seals and opens them, and what counts in clear although there are keys. The machines decide what
-// to say and when; they ask a dialect how.
+// Package dialect is how one session speaks: which of its messages travel inside ENCRYPTED, how
+// they are sealed and opened, and which messages count in clear although there are keys. The
+// machines decide what to say and when; they ask a dialect how.
 //
 // A session has two sides. A [Server] is that of a sender, or of a relay towards its receivers; a
 // [Client] is that of a receiver, or of a relay towards the sender. Each wraps its side of package
@@ -14,9 +14,9 @@
 //	either       ABORT                         ABORT
 //	sealed       everything else               everything else, once there are keys
 //
-// The machine begins a packet with Begin, appends the message, and completes it with Finish. What
-// comes sealed goes through Open; what it means is for the machine. Counters: each side has one row
-// of numbers for all that it seals, in the order in which it leaves.
+// The machine begins a packet with Begin, appends the message, and completes it with Finish. It
+// passes sealed packets to Open and decides what the message means. Each side counts all packets
+// that it seals in one sequence, in the order in which they leave.
 //
 // # Keys of a client
 //
@@ -24,18 +24,18 @@
 // each other. The first packet of the sender that one of them opens proves that set; the others
 // are wiped. [Client.Proved] says so.
 //
-// # Who opens
+// # Keys for each source
 //
-// In version 4 the packets of all members open with the same key; only signatures have one for each
-// host, which [Server.Open] takes. Where each host has its own keys (version 5, relays) a session
-// has an opener for each source: package seal finds keys by session and source already.
+// In version 4 one key opens the packets of all members. Only signatures have a key for each host,
+// which [Server.Open] takes. Where each host has its own keys (version 5, relays) a session has an
+// opener for each source; package seal already finds keys by session and source.
 //
 // # Limits
 //
 //   - A member of a group can pretend to be another one, unless packets are signed (KEYEX): the
-//     key proves that a member sealed a packet. The machines check addresses besides.
+//     key proves that a member sealed a packet. The machines check addresses as well.
 //   - Public-key work is not limited here. [Client.FailureCostUs] and the costs of package handshake
 //     let a machine limit it.
 //   - A dialect belongs to the goroutine of its machine; only [Server.NewPacker] and
-//     [Client.NewOpener] make something for others.
+//     [Client.NewOpener] make something for other goroutines.
 package dialect

@@ -7,9 +7,9 @@ import (
 	"uftp/wire"
 )
 
-// bySender reports whether a message that came sealed can be one of a sender. All members have the
-// same keys, and sender and receiver of one host the same UID, so a packet of ours that somebody
-// sends back opens too. ABORT goes both ways: echo says that the packet may be one of ours.
+// bySender reports whether a sealed message can be from a sender. All members have the same keys, and
+// sender and receiver of one host have the same UID. So a packet of ours that somebody sends back
+// opens, too. ABORT goes both ways: echo says that the packet may be one of ours.
 func bySender(msg []byte, echo bool) bool {
 	if len(msg) < wire.MinDatagram-wire.HeaderLen {
 		return false
@@ -23,8 +23,8 @@ func bySender(msg []byte, echo bool) bool {
 	return false
 }
 
-// wellFormed reports whether a message that passed bySender is as a sender makes it. Of messages
-// that wrong keys make up, about one in 100,000 is.
+// wellFormed reports whether a message that passed bySender has the form that senders give it. Wrong
+// keys produce such a message about once in 100,000 packets.
 func wellFormed(msg []byte) bool {
 	header := 4 * int(msg[1])
 	hosts := (len(msg)-header)%4 == 0
@@ -50,17 +50,17 @@ func wellFormed(msg []byte) bool {
 // verifier verifies signatures, once a packet however often the packet is opened.
 type verifier struct {
 	key  *identity.PublicKey
-	done bool // the packet under way was verified, with this outcome
+	done bool // the packet was verified, with this outcome
 	err  error
 }
 
-// begin begins a packet that bears a signature by key.
+// begin begins a packet that was signed with key.
 func (v *verifier) begin(key *identity.PublicKey) { v.key, v.done = key, false }
 
 // SignatureLen is for package aead.
 func (v *verifier) SignatureLen() int { return v.key.SignatureLen() }
 
-// Verify is for package aead. Until begin is called it is about one packet.
+// Verify is for package aead. It keeps its outcome until the next begin.
 func (v *verifier) Verify(h crypto.Hash, digest, sig []byte) error {
 	if !v.done {
 		v.err = v.key.Verify(h, digest, sig)

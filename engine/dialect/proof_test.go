@@ -25,7 +25,7 @@ func TestSignedProvesRight(t *testing.T) {
 		_, entry := (&wire.KeyInfo{Items: p.server.Handshake().AppendKeyInfoItem(nil, &p.peer, ownUID, senderUID, counter)}).At(0)
 		for i := range keySetsMax - 1 {
 			bad := bytes.Clone(entry)
-			bad[len(bad)-handshake.EntryLen+i] ^= byte(trial + 1) // its padding stays whole
+			bad[len(bad)-handshake.EntryLen+i] ^= byte(trial + 1) // its padding stays good
 			if _, err := p.client.TakeKeyInfo(start, senderUID, counter, bad); err != nil {
 				t.Fatal(err)
 			}

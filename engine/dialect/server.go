@@ -8,7 +8,7 @@ import (
 	"uftp/wire"
 )
 
-// Server is how the side of a session speaks that announces it. It serves one session and one
+// Server is the dialect of the side that announces a session. It serves one session and one
 // machine. A nil Server speaks version 4 in clear.
 type Server struct {
 	version   wire.Version
@@ -22,13 +22,13 @@ type Server struct {
 	opener  *aead.Opener
 }
 
-// firstCounter begins the row of a server. A receiver on the sender's host has the same UID unless
+// firstCounter is the first one of a server. A receiver on the sender's host has the same UID unless
 // the user gives it another one, and would use the same nonces under the same key. Receivers begin
 // at 1 or, in this project, at the Unix time in nanoseconds, which stays below until the year 2262.
 const firstCounter = 1 << 63
 
-// NewServer returns the server of the one session that h is for, which speaks version v; a nil h is
-// a session in clear. It fails with an error of package aead.
+// NewServer returns the server of the session of h, in version v; a nil h is a session in clear. It
+// fails with an error of package aead.
 func NewServer(v wire.Version, h *handshake.Server) (*Server, error) {
 	x := &Server{version: v, handshake: h}
 	if h == nil {
@@ -55,8 +55,7 @@ func NewServer(v wire.Version, h *handshake.Server) (*Server, error) {
 	return x, err
 }
 
-// packetKeys puts what seals and opens the packets of a version 4 group into the form of package
-// aead.
+// packetKeys turns the keys of a version 4 group into the form of package aead.
 func packetKeys(s handshake.Suite, group *handshake.KeyBlock) aead.Keys {
 	k := aead.Keys{Cipher: s.Cipher, SigType: s.SigType, Hash: s.Hash, Key: group.Key, Salt: group.Salt}
 	if s.SigType == wire.SigHMAC {
@@ -108,8 +107,8 @@ func (x *Server) SignAnnounce(pkt []byte) {
 	}
 }
 
-// Seals reports whether message f travels inside ENCRYPTED. Of ABORT it says so; those who have no
-// keys need it in clear.
+// Seals reports whether message f travels inside ENCRYPTED. For ABORT it is true, though hosts without
+// keys need that in clear.
 func (x *Server) Seals(f wire.Func) bool {
 	switch f {
 	case wire.FuncAnnounce, wire.FuncRegConf, wire.FuncKeyInfo:
@@ -128,8 +127,7 @@ func (x *Server) Begin(b []byte, h wire.Header, sealed bool) []byte {
 	return b
 }
 
-// LongestPacket is how long a packet may become that Begin has begun, bytes, for receivers to read
-// it.
+// LongestPacket is how long a packet may become so that receivers can read it, bytes.
 func (x *Server) LongestPacket(sealed bool) int {
 	if sealed {
 		return wire.MaxDatagram - x.sealer.Trailer(0) // which is the most
@@ -196,12 +194,12 @@ func (x *Server) Overhead() int { return seal.NewPacker(x.sealerOf(), 0, false).
 // BlockSizeMax is the largest block size whose data packets receivers can read.
 func (x *Server) BlockSizeMax() int { return seal.BlockSizeMax(x.sealerOf(), false) }
 
-// Signed reports whether each packet bears a signature by the key of its sender, which takes a
-// thousand times as long as to seal it.
+// Signed reports whether each packet is signed with the key of its sender, which takes a thousand
+// times as long as sealing it.
 func (x *Server) Signed() bool { return x != nil && x.signed != nil }
 
-// TakesClear reports whether message f of a client counts that came in clear. In an encrypted
-// session that is what comes before the keys, and an ABORT of who does not have them.
+// TakesClear reports whether message f of a client counts if it came in clear. In an encrypted session
+// only the messages before the keys count, and an ABORT of a client that has none.
 func (x *Server) TakesClear(f wire.Func, keyed bool) bool {
 	switch f {
 	case wire.FuncRegister, wire.FuncClientKey:
@@ -212,8 +210,8 @@ func (x *Server) TakesClear(f wire.Func, keyed bool) bool {
 	return !x.Encrypted()
 }
 
-// Open opens an ENCRYPTED datagram in place. peer is the key of the host that is said to have sent
-// it, nil if none is known; it counts only if packets are signed.
+// Open opens an ENCRYPTED datagram in place. peer is the key of the host that the packet claims to be
+// from, nil if none is known; it matters only if packets are signed.
 func (x *Server) Open(pkt []byte, peer *identity.PublicKey) (msg []byte, counter uint64, err error) {
 	if x.signed != nil {
 		x.signed.begin(peer)
@@ -230,6 +228,6 @@ func (x *Server) FailureCostUs() int {
 	return x.handshake.ClientKeyCostUs(x.signed.key.AppendBlob(nil))
 }
 
-// Ours reports whether a counter may be one of ours: a packet with such a one that bears our UID is
-// one that somebody has sent back.
+// Ours reports whether a counter may be one of ours. A packet with such a counter and our UID is one
+// that somebody has sent back.
 func (x *Server) Ours(counter uint64) bool { return counter >= firstCounter }

@@ -1,6 +1,6 @@
-// Package group holds what a host that leads a group of others knows about it: the members
-// ([Roster]), the group's round-trip time ([GRTT]), and what happens when ([Timers]). The
-// sender uses it; a proxy will, too.
+// Package group is the state that a host keeps of the group it leads: the members ([Roster]), the
+// group's round-trip time ([GRTT]), and the timers ([Timers]). The sender uses it; a proxy will,
+// too.
 //
-// Nothing here knows a message, sends one or reads a clock.
+// Nothing here knows or sends messages or reads a clock.
 package group

@@ -74,7 +74,7 @@ func newOptions() *options {
 
 func (o *options) command() *cli.Command {
 	const (
-		ends  = "Two ends (interfaces as operands, or namespaces), or more: then the first has a link to each other one"
+		ends  = "Two ends (interfaces as operands, or namespaces); if there are more, links go from the first to each of the others"
 		model = "The link; TIME with a unit (300ms), RATE in bit/s (45M, 256k), SIZE in bytes (2M);\ndown= or up= before a value means one direction: down is from the first end to another"
 		view  = "Seeing what happens"
 	)
