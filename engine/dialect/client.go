@@ -18,7 +18,7 @@ type Client struct {
 	handshake *handshake.Client // nil in clear
 	bad       bool              // an entry of KEYINFO did not open
 
-	keys    []*KeySet    // that KEYINFOs gave: the first, then the others as last heard; one once proved
+	keys    []*KeySet    // from KEYINFOs: the first, then the others as last heard; one once proved
 	current *KeySet      // seals our packets; nil before there are keys
 	proved  bool         // a packet of the sender has opened with current
 	signed  *verifier    // of the sender's signatures; nil unless packets are signed
@@ -157,7 +157,7 @@ func (k *KeySet) wipe() {
 }
 
 // Begin begins a packet in the empty buffer b: the header, and the room that a seal needs before
-// the message. keys seal it, nil stands for the current ones.
+// the message. keys seal it; nil means the current ones.
 func (c *Client) Begin(b []byte, h wire.Header, keys *KeySet) []byte {
 	b = h.Append(b)
 	if k := c.sealing(h.Func, keys); k != nil {
@@ -305,8 +305,8 @@ func (c *Client) FailureCostUs() int {
 	return c.handshake.VerifyCostUs()
 }
 
-// NewOpener returns an opener of the sender's packets for another goroutine. There must be keys
-// that are proved, and no signatures, whose time is for the machine to limit.
+// NewOpener returns an opener of the sender's packets for another goroutine. Keys must be proved,
+// and packets not signed: the machine limits the time for verifying signatures.
 func (c *Client) NewOpener() (*aead.Opener, error) {
 	return aead.NewOpener(packetKeys(c.handshake.Suite(), c.handshake.Group()), nil)
 }

@@ -25,22 +25,22 @@ const (
 // setWork limits b to rate µs of public-key work a second, and to workBurst at once.
 func setWork(b *cc.Bucket, rate int64) { b.SetRate(rate, workBurst*time.Second/time.Duration(rate)) }
 
-// failBudget limits the time that goes into the signatures of one session that come to
-// nothing: anybody can make us verify rubbish. What is good costs no budget.
+// failBudget limits the time spent on wrong signatures in one session, since anybody can make
+// us verify rubbish. Right ones cost no budget.
 type failBudget struct {
 	all cc.Bucket
 	far cc.Bucket // those from other addresses than the session's, which count twice
 }
 
-// allows reports whether there is time for one more packet that may come to nothing. The
-// sessions share it.
+// allows reports whether there is time to verify one more signature that may be wrong. The
+// sessions share the time.
 func (b *failBudget) allows(now clock.Time, near bool, sessions int) bool {
 	setWork(&b.all, max(1, failWork/int64(sessions)))
 	setWork(&b.far, max(1, farFailWork/int64(sessions)))
 	return b.all.Next(now) <= now && (near || b.far.Next(now) <= now)
 }
 
-// book books the µs of a verification that came to nothing.
+// book books the µs of a verification that failed.
 func (b *failBudget) book(now clock.Time, us int, near bool) {
 	b.all.Take(now, us)
 	if !near {
