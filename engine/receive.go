@@ -375,3 +375,19 @@ func (r *receiveRun) wakeAt() clock.Time {
 	}
 	return clock.Min(until, r.disk.LookAt())
 }
+
+// shareKey gives each opener a key of a session.
+func (r *receiveRun) shareKey(id receiver.SessionID) {
+	for _, w := range r.openers {
+		if k, ok := r.m.UnsealKey(id); ok {
+			w.news.Put(keyNews{key: k})
+		}
+	}
+}
+
+// revokeKey has each opener wipe what shareKey gave it.
+func (r *receiveRun) revokeKey(id receiver.SessionID) {
+	for _, w := range r.openers {
+		w.news.Put(keyNews{group: id.Group, instance: id.Instance})
+	}
+}

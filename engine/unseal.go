@@ -2,7 +2,6 @@ package engine
 
 import (
 	"uftp/engine/machine"
-	"uftp/engine/receiver"
 	"uftp/engine/ring"
 	"uftp/engine/seal"
 )
@@ -12,8 +11,10 @@ const unsealBytes = 64 << 10
 
 // keyNews gives an opener the key of a session, or takes it away.
 type keyNews struct {
-	session receiver.SessionID
-	key     *seal.Key // nil: the session is over
+	key *seal.Key // to be added; nil: the keys of a session that is over are removed
+	// The session that is over.
+	group    uint32
+	instance uint8
 }
 
 // opener is one goroutine of the stage between socket and core that opens sealed
@@ -56,7 +57,7 @@ func (w *opener) hear() {
 		if n.key != nil {
 			w.keys.Add(n.key)
 		} else {
-			w.keys.Remove(n.session.Group, n.session.Instance)
+			w.keys.Remove(n.group, n.instance)
 		}
 	}
 }
@@ -75,20 +76,4 @@ func (w *opener) open() (busy bool) {
 		h.WakeNext()
 	}
 	return busy
-}
-
-// shareKey gives each opener a key of a session.
-func (r *receiveRun) shareKey(id receiver.SessionID) {
-	for _, w := range r.openers {
-		if k, ok := r.m.UnsealKey(id); ok {
-			w.news.Put(keyNews{id, k})
-		}
-	}
-}
-
-// revokeKey has each opener wipe what shareKey gave it.
-func (r *receiveRun) revokeKey(id receiver.SessionID) {
-	for _, w := range r.openers {
-		w.news.Put(keyNews{session: id})
-	}
 }

@@ -249,10 +249,10 @@ func TestWorkerWipes(t *testing.T) {
 		news keyNews
 		keys int
 	}{
-		{keyNews{id, freshKey(t, m, id)}, 1},
-		{keyNews{session: id}, 0},
-		{keyNews{session: id}, 0},
-		{keyNews{id, freshKey(t, m, id)}, 1},
+		{keyNews{key: freshKey(t, m, id)}, 1},
+		{keyNews{group: id.Group, instance: id.Instance}, 0},
+		{keyNews{group: id.Group, instance: id.Instance}, 0},
+		{keyNews{key: freshKey(t, m, id)}, 1},
 	} {
 		w.news.Put(step.news)
 		w.hear()
@@ -262,7 +262,7 @@ func TestWorkerWipes(t *testing.T) {
 	}
 	done := make(chan struct{})
 	close(quit)
-	w.news.Put(keyNews{receiver.SessionID{Group: 1}, freshKey(t, m, id)})
+	w.news.Put(keyNews{key: freshKey(t, m, id)})
 	go func() { w.run(); close(done) }()
 	<-done
 	if !reflect.ValueOf(&w.keys).Elem().IsZero() || w.news.Size() != 0 {
