@@ -334,7 +334,7 @@ func TestDescribe(t *testing.T) {
 		want string
 	}{
 		{"text is quoted", abort.Append(h.Append(nil)), `ABORT seq 5 src 0x0A500001 group 00000ABC/02: flags 0x00 host 0x0000000B text "bad\nline"`},
-		{"errors are told", append(h.Append(nil), 19, 77, 0, 0), `ABORT seq 5 src 0x0A500001 group 00000ABC/02: message of 4 bytes: wire: packet shorter than its lengths say`},
+		{"errors are named", append(h.Append(nil), 19, 77, 0, 0), `ABORT seq 5 src 0x0A500001 group 00000ABC/02: message of 4 bytes: wire: packet shorter than its lengths say`},
 		{"two function bytes must agree", append(h.Append(nil), 10, 1, 0, 0), `ABORT seq 5 src 0x0A500001 group 00000ABC/02: 20 bytes: wire: function byte names another message`},
 		{"no header at all", []byte{1, 2}, `2 bytes: wire: not protocol version 4`},
 	} {

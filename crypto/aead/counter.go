@@ -10,7 +10,7 @@ import "math"
 // in nanoseconds is above, since no host sends a datagram per nanosecond, and peers do
 // not care where counters begin (docs/protocol.md, "Counters"). A sender makes a new
 // key for each session and begins at a fixed number far from those of receivers (see
-// engine/sender).
+// engine/dialect).
 type Counter struct{ used uint64 }
 
 // NewCounter makes a Counter that begins at first, 1 at least.

@@ -179,8 +179,8 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// TestUnknownSource has a good signature of somebody whose key we do not have,
-// and of somebody else.
+// TestUnknownSource has good signatures of a source whose key the opener does not have, and of
+// another source.
 func TestUnknownSource(t *testing.T) {
 	for _, k := range kits(t) {
 		if k.keys.SigType != wire.SigKeyExch {

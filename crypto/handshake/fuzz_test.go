@@ -53,7 +53,7 @@ func FuzzAnnounce(f *testing.F) {
 	})
 }
 
-// Any REGISTER and CLIENT_KEY: whoever is let in can be answered.
+// FuzzServer takes any REGISTER and CLIENT_KEY: a host that is let in gets an answer.
 func FuzzServer(f *testing.F) {
 	labs := []*lab{
 		newLab(f, fuzzSuite(wire.KeyExchRSA), true, keyFile(f, "rsa512-server.pem"), 0),

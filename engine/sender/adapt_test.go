@@ -84,7 +84,7 @@ func TestRateFollowsAnswers(t *testing.T) {
 		t.Errorf("rate %d after half was lost at %d, want a little less than half", got, before)
 	}
 	if !r.s.pass.need.Has(lost[len(lost)-1]) || r.s.pass.need.Has(1) {
-		t.Error("what was lost, and no more, is to be sent again")
+		t.Error("want that what was lost is sent again, and no more")
 	}
 	if !r.s.pass.need.Has(upTo+50) || r.s.pass.need.CountRange(0, r.s.pass.next) != len(lost) {
 		t.Errorf("%d blocks before the walk are needed, want the %d of the answer before the question", r.s.pass.need.CountRange(0, r.s.pass.next), len(lost))
@@ -103,7 +103,7 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 		{"before anybody can have answered", func(r *rig, upTo int) machine.Drop {
 			return r.deliver(1, r.lacks(1, upTo, every(2, upTo)...))
 		}},
-		{"of somebody to whom nothing of the epoch has come", func(r *rig, upTo int) machine.Drop {
+		{"from a client that nothing of the epoch has reached", func(r *rig, upTo int) machine.Drop {
 			r.advance(12 * ms)
 			return r.deliver(1, r.lacks(1, 0))
 		}},

@@ -148,14 +148,14 @@ func TestForgedRefusal(t *testing.T) {
 			r.advance(10 * ms)
 		}
 		r.wantPhase(c.why, Announcing)
-		told := 0
+		reports := 0
 		for _, e := range r.events {
 			if _, ok := e.(GotAbort); ok {
-				told++
+				reports++
 			}
 		}
-		if told != 1 {
-			t.Errorf("%s: reported %d times, want once", c.why, told)
+		if reports != 1 {
+			t.Errorf("%s: reported %d times, want once", c.why, reports)
 		}
 		r.forget()
 		r.advance(510 * ms)

@@ -7,9 +7,9 @@ import (
 	"uftp/wire"
 )
 
-// TestLongerGRTTIsRepeated lets somebody slow come in each phase. Receivers that count by
-// the short GRTT wait for 1 s, the rounds by the long one are further apart: between
-// them the new value is said again, and no round is lost by it.
+// TestLongerGRTTIsRepeated has a slow client answer in each phase. Receivers that know
+// the short GRTT wait for 1 s, and rounds by the long one are further apart. Between them the
+// sender repeats the new value, and no round is lost by it.
 func TestLongerGRTTIsRepeated(t *testing.T) {
 	t.Run("announce", func(t *testing.T) {
 		r := newRig(t, nothing)
@@ -45,8 +45,8 @@ func TestLongerGRTTIsRepeated(t *testing.T) {
 		r.drain()
 		r.forget()
 		r.advance(899 * ms)
-		r.wantPhase("1·G is waited for those that repeat REGISTER", Announcing)
-		r.wantWire("there is nobody to announce to, but somebody to keep", "1751 DONE f1 s0 []", "2001 DONE f1 s0 []")
+		r.wantPhase("the sender waits 1·G for clients that repeat REGISTER", Announcing)
+		r.wantWire("no host is missing, but clients wait", "1751 DONE f1 s0 []", "2001 DONE f1 s0 []")
 	})
 	t.Run("between files", func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.Robust = 2 })

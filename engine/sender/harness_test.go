@@ -416,8 +416,8 @@ func (r *rig) abort(u wire.UID, text string) machine.Drop {
 func (r *rig) refuse(u wire.UID, text string) machine.Drop {
 	r.t.Helper()
 	m := wire.Abort{Text: []byte(text)}
-	addressBlock := netip.AddrFrom4([4]byte{byte(u >> 24), byte(u >> 16), byte(u >> 8), byte(u)})
-	return r.deliverFrom(netip.AddrPortFrom(addressBlock, 1044), m.Append(message(u, wire.FuncAbort)))
+	home := netip.AddrFrom4([4]byte{byte(u >> 24), byte(u >> 16), byte(u >> 8), byte(u)})
+	return r.deliverFrom(netip.AddrPortFrom(home, 1044), m.Append(message(u, wire.FuncAbort)))
 }
 
 func (r *rig) offer(name string, size int64) {

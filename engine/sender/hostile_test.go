@@ -236,17 +236,17 @@ func TestTooManyClients(t *testing.T) {
 	if d := s.Handle(now, arrived(addr(u), reg.Append(wire.Version4, message(u, wire.FuncRegister)))).Drop; d != machine.DropLimit {
 		t.Errorf("one more was %q", d)
 	}
-	heard, told := 0, false
+	heard, rejected := 0, false
 	for k := s.Poll(now, &out); k != machine.Idle; k = s.Poll(now, &out) {
 		switch e := out.Event.(type) {
 		case Heard:
 			heard++
 		case SentAbort:
-			told = told || e.UID == u && e.Text == "Max destinations exceeded"
+			rejected = rejected || e.UID == u && e.Text == "Max destinations exceeded"
 		}
 	}
-	if heard < MaxClients || !told {
-		t.Errorf("%d clients heard, the one too many got an ABORT: %v", heard, told)
+	if heard < MaxClients || !rejected {
+		t.Errorf("%d clients heard, the one too many got an ABORT: %v", heard, rejected)
 	}
 }
 

@@ -191,8 +191,8 @@ func TestCountOfList(t *testing.T) {
 	r.wantState("a client that did not come", 2, Mute)
 }
 
-// However long somebody is waited for, what that sends is bounded: rounds are a second
-// apart and more when the list is long, and the reports of them do not pile up.
+// TestLongRegistrationIsBounded: however long the sender waits for hosts, it sends and reports
+// little. Rounds are a second apart, and more when the list is long.
 func TestLongRegistrationIsBounded(t *testing.T) {
 	var many []Host
 	for i := range 20_000 {
