@@ -179,8 +179,8 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// TestUnknownSource has good signatures of a source whose key the opener does not have, and of
-// another source.
+// TestUnknownSource signs with the right key for a source whose key the opener lacks, and with
+// the key of another source.
 func TestUnknownSource(t *testing.T) {
 	for _, k := range kits(t) {
 		if k.keys.SigType != wire.SigKeyExch {

@@ -375,6 +375,13 @@ func (p *Peer) Registered() bool { return p.registered }
 // with wire.SigKeyExch.
 func (p *Peer) Key() *identity.PublicKey { return p.key }
 
+// Forget clears what only the handshake needs. Key stays, for the host's packets.
+func (p *Peer) Forget() {
+	key := p.key
+	p.Wipe()
+	p.key = key
+}
+
 // Wipe clears the secrets and makes p a host that has not registered.
 func (p *Peer) Wipe() {
 	clear(p.transcript)

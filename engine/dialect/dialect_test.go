@@ -47,6 +47,7 @@ type pair struct {
 	server *Server
 	client *Client
 	peer   handshake.Peer
+	offer  []byte // ANNOUNCE
 	forged uint64 // KEYINFOs so far
 }
 
@@ -75,21 +76,28 @@ func announced(t *testing.T, suite handshake.Suite, auth bool) *pair {
 	p.server.FillAnnounce(&m)
 	pkt := m.Append(wire.Version4, p.server.Begin(nil, p.header(senderUID, wire.FuncAnnounce), false))
 	p.server.SignAnnounce(pkt)
-	hc, err := handshake.NewClient(pkt, handshake.ClientConfig{Keys: testKeys()[1:], Rand: rand.Reader})
-	p.ok(err)
-	p.client = NewClient(wire.Version4, hc)
+	p.offer = pkt
+	p.client = p.register(testKeys()[1], &p.peer)
+	return p
+}
 
+// register returns a client that has registered as a peer, with a key.
+func (p *pair) register(key *identity.PrivateKey, peer *handshake.Peer) *Client {
+	p.t.Helper()
+	hc, err := handshake.NewClient(p.offer, handshake.ClientConfig{Keys: []*identity.PrivateKey{key}, Rand: rand.Reader})
+	p.ok(err)
+	c, hs := NewClient(wire.Version4, hc), p.server.Handshake()
 	var r wire.Register
-	if !p.client.FillRegister(&r) {
-		t.Fatal("there is nothing to register with")
+	if !c.FillRegister(&r) {
+		p.t.Fatal("there is nothing to register with")
 	}
-	p.ok(hs.Register(&p.peer, r.Random, r.KeyInfo))
-	if p.client.ShowsKey() {
+	p.ok(hs.Register(peer, r.Random, r.KeyInfo))
+	if c.ShowsKey() {
 		k, err := hc.ClientKey()
 		p.ok(err)
-		p.ok(hs.ClientKey(&p.peer, k, nil))
+		p.ok(hs.ClientKey(peer, k, nil))
 	}
-	return p
+	return c
 }
 
 // keyed is a pair whose client has heard KEYINFO.
@@ -184,7 +192,7 @@ func TestConversation(t *testing.T) {
 		var last uint64
 		for range 3 {
 			pkt := p.answers(wire.FuncComplete, complete())
-			msg, counter, err := p.server.Open(pkt, p.peer.Key())
+			msg, counter, err := p.server.Open(pkt, &p.peer)
 			if err != nil || !bytes.Equal(msg, complete()) || counter <= last || p.server.Ours(counter) {
 				t.Fatalf("%s: COMPLETE opens as %x, %v with counter %d after %d", c.why, msg, err, counter, last)
 			}
@@ -360,14 +368,16 @@ func TestSignatures(t *testing.T) {
 	p.wantHeard("a good one", p.says(wire.FuncDone, done()), done())
 
 	mine := p.answers(wire.FuncComplete, complete())
-	if _, _, err := p.server.Open(bytes.Clone(mine), nil); err == nil {
-		t.Error("a packet opens whose sender's key nobody knows")
+	var mute, other handshake.Peer
+	p.register(testKeys()[0], &other)
+	for why, host := range map[string]*handshake.Peer{"no key": &mute, "another key": &other} {
+		if _, _, err := p.server.Open(bytes.Clone(mine), host); err == nil {
+			t.Errorf("a packet opens as one of a host that has shown %s", why)
+		}
 	}
-	if _, _, err := p.server.Open(bytes.Clone(mine), testKeys()[0].Public()); err == nil {
-		t.Error("a packet opens with the key of somebody else")
-	}
-	if msg, _, err := p.server.Open(mine, p.peer.Key()); err != nil || !bytes.Equal(msg, complete()) {
-		t.Errorf("with its sender's key: %x, %v", msg, err)
+	p.peer.Forget()
+	if msg, _, err := p.server.Open(mine, &p.peer); err != nil || !bytes.Equal(msg, complete()) {
+		t.Errorf("after the handshake is forgotten: %x, %v", msg, err)
 	}
 }
 
@@ -423,7 +433,7 @@ func TestNothingAllocates(t *testing.T) {
 			t.Fatal("not heard")
 		}
 		b, _ := p.client.Finish(append(p.client.Begin(buf, p.header(ownUID, wire.FuncDone), nil), msg...), wire.FuncDone, nil)
-		if _, _, err := p.server.Open(b, nil); err != nil {
+		if _, _, err := p.server.Open(b, &p.peer); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

@@ -3,7 +3,6 @@ package dialect
 import (
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
-	"uftp/crypto/identity"
 	"uftp/engine/seal"
 	"uftp/wire"
 )
@@ -210,11 +209,11 @@ func (x *Server) TakesClear(f wire.Func, keyed bool) bool {
 	return !x.Encrypted()
 }
 
-// Open opens an ENCRYPTED datagram in place. peer is the key of the host that the packet claims to be
-// from, nil if none is known; it matters only if packets are signed.
-func (x *Server) Open(pkt []byte, peer *identity.PublicKey) (msg []byte, counter uint64, err error) {
+// Open opens an ENCRYPTED datagram in place. p is the host that the packet claims to be from; its
+// key verifies the signature, if packets are signed.
+func (x *Server) Open(pkt []byte, p *handshake.Peer) (msg []byte, counter uint64, err error) {
 	if x.signed != nil {
-		x.signed.begin(peer)
+		x.signed.begin(p.Key())
 	}
 	return x.opener.Open(pkt)
 }

@@ -47,10 +47,9 @@ type start struct {
 // member is what an encrypted session keeps of a client.
 type member struct {
 	peer   start
-	acked  bool                // its KEYINFO_ACK was right: it has the keys of the group
-	key    *identity.PublicKey // signs its packets; set when peer is forgotten
-	warned bool                // of a weak key
-	window aead.Window         // of its counters, valid when acked
+	acked  bool        // its KEYINFO_ACK was right: it has the keys of the group
+	warned bool        // of a weak key
+	window aead.Window // of its counters, valid when acked
 
 	// Verifications with its key that failed, of packets from its address and from others, µs.
 	failRate    cc.Bucket
@@ -381,7 +380,7 @@ func (s *Sender) handleSealed(now clock.Time, from netip.AddrPort, i int, pkt []
 	case !s.mayVerify(now, from, c):
 		return machine.DropLimit
 	}
-	msg, counter, err := s.dialect.Open(pkt, k.verifier())
+	msg, counter, err := s.dialect.Open(pkt, &k.peer.Peer)
 	if err != nil {
 		s.bookFailure(now, from, c, s.dialect.FailureCostUs())
 		return machine.DropSealed
@@ -471,14 +470,6 @@ func (s *Sender) bookFailure(now clock.Time, from netip.AddrPort, c *client, us 
 	c.keys.farFailRate.Take(now, us)
 }
 
-// verifier returns the key that signs the client's packets, nil if none is known.
-func (k *member) verifier() *identity.PublicKey {
-	if k.key != nil {
-		return k.key
-	}
-	return k.peer.Key()
-}
-
 // forgetPeers clears the secrets of clients that only registration needs.
 func (s *Sender) forgetPeers() {
 	for i := range s.roster.Len() {
@@ -486,8 +477,7 @@ func (s *Sender) forgetPeers() {
 		if k == nil {
 			continue
 		}
-		k.key = k.peer.Key()
-		k.peer.Wipe()
+		k.peer.Forget()
 		if k.next != nil {
 			k.next.Wipe()
 			k.next = nil
