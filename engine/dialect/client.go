@@ -84,21 +84,44 @@ func (c *Client) FillRegister(m *wire.Register) bool {
 // ShowsKey reports whether CLIENT_KEY follows each REGISTER.
 func (c *Client) ShowsKey() bool { return c.Encrypted() && c.handshake.ClientAuth() }
 
-// TakeKeyInfo takes our entry of a KEYINFO from src and returns the keys in it. They seal our
-// packets until another KEYINFO brings others, or a packet has proved which are right.
-func (c *Client) TakeKeyInfo(now clock.Time, src wire.UID, counter uint64, entry []byte) (*KeySet, error) {
-	if c.proved {
-		return c.current, nil
+// TakeKeyInfo takes a datagram with KEYINFO and returns the keys in it for host uid. They seal our
+// packets until another KEYINFO brings others, or a packet has proved which are right. If there are
+// none, it returns why the KEYINFO does not count.
+func (c *Client) TakeKeyInfo(now clock.Time, uid wire.UID, pkt []byte) (*KeySet, machine.Drop) {
+	h, msg, err := wire.ParseHeader(pkt)
+	if err != nil {
+		return nil, machine.DropMalformed
 	}
-	candidate, err := c.handshake.TryKeyInfo(src, counter, entry)
+	x, err := wire.ParseKeyInfo(c.version, msg)
+	if err != nil {
+		return nil, machine.DropMalformed
+	}
+	entry := entryOf(&x, uid)
+	switch {
+	case entry == nil:
+		return nil, machine.DropNotForUs
+	case c.proved:
+		return c.current, machine.DropNone
+	}
+	candidate, err := c.handshake.TryKeyInfo(h.Src, x.Counter, entry)
 	if err == nil {
 		err = c.addKeys(now, candidate)
 	}
 	if err != nil {
 		c.bad = true
-		return nil, err
+		return nil, machine.DropSealed
 	}
-	return c.current, nil
+	return c.current, machine.DropNone
+}
+
+// entryOf returns the entry for uid, nil if there is none.
+func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
+	for i := range x.Len() {
+		if u, entry := x.At(i); u == uid {
+			return entry
+		}
+	}
+	return nil
 }
 
 // addKeys makes a candidate the current keys. Our counters begin at the Unix time in nanoseconds:
@@ -148,7 +171,7 @@ func (c *Client) addKeys(now clock.Time, from *handshake.Candidate) error {
 }
 
 // Verify returns the verify data of KEYINFO_ACK.
-func (k *KeySet) Verify() [wire.VerifyLen]byte { return k.verify }
+func (k *KeySet) Verify() []byte { return k.verify[:] }
 
 func (k *KeySet) wipe() {
 	k.from.Wipe()

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"crypto/aes"
 	"crypto/rand"
 	"errors"
 	"net/netip"
@@ -75,8 +76,7 @@ func announced(t *testing.T, suite handshake.Suite, auth bool) *pair {
 	m := wire.Announce{Robust: 20, BlockSize: 1300, Public: private, Private: private}
 	p.server.FillAnnounce(&m)
 	pkt := m.Append(wire.Version4, p.server.Begin(nil, p.header(senderUID, wire.FuncAnnounce), false))
-	p.server.SignAnnounce(pkt)
-	p.offer = pkt
+	p.offer = p.server.Finish(pkt, false)
 	p.client = p.register(testKeys()[1], &p.peer)
 	return p
 }
@@ -122,15 +122,22 @@ func (p *pair) header(src wire.UID, f wire.Func) wire.Header {
 // hearKeyInfo hands the client its entry of a KEYINFO, which somebody on the way may have forged.
 func (p *pair) hearKeyInfo(forged bool) *KeySet {
 	p.t.Helper()
-	counter := p.server.Counters(1)
-	_, entry := (&wire.KeyInfo{Items: p.server.Handshake().AppendKeyInfoItem(nil, &p.peer, ownUID, senderUID, counter)}).At(0)
+	m := p.keyInfo()
 	if forged {
 		p.forged++ // opens to another group master with CBC
-		counter ^= p.forged << 16
+		m.Counter ^= p.forged << 16
 	}
-	k, err := p.client.TakeKeyInfo(start, senderUID, counter, entry)
-	p.ok(err)
+	k, why := p.client.TakeKeyInfo(start, ownUID, p.says(wire.FuncKeyInfo, m.Append(wire.Version4, nil)))
+	if why != machine.DropNone {
+		p.t.Fatalf("KEYINFO is refused as %v", why)
+	}
 	return k
+}
+
+// keyInfo returns a KEYINFO for the client.
+func (p *pair) keyInfo() *wire.KeyInfo {
+	counter := p.server.Counters(1)
+	return &wire.KeyInfo{Counter: counter, Items: p.server.Handshake().AppendKeyInfoItem(nil, &p.peer, ownUID, senderUID, counter)}
 }
 
 // says returns a packet of the server.
@@ -187,8 +194,7 @@ func TestConversation(t *testing.T) {
 			t.Errorf("%s: an ABORT before there are keys is sealed", c.why)
 		}
 		k := p.hearKeyInfo(false)
-		verify := k.Verify()
-		p.ok(p.server.Handshake().CheckAck(&p.peer, verify[:]))
+		p.ok(p.server.Handshake().CheckAck(&p.peer, k.Verify()))
 		var last uint64
 		for range 3 {
 			pkt := p.answers(wire.FuncComplete, complete())
@@ -322,6 +328,34 @@ func TestFirstKeysStay(t *testing.T) {
 	}
 	if _, ok := p.client.Finish(p.client.Begin(make([]byte, 0, 100), p.header(ownUID, wire.FuncKeyInfoAck), first), wire.FuncKeyInfoAck, first); !ok {
 		t.Error("the first keys cannot seal")
+	}
+}
+
+func TestKeyInfoThatGivesNoKeys(t *testing.T) {
+	p := announced(t, gcm, false)
+	m := p.keyInfo()
+	pkt := p.says(wire.FuncKeyInfo, m.Append(wire.Version4, nil))
+	wrong := bytes.Clone(pkt)
+	wrong[len(wrong)-1-aes.BlockSize] ^= 1 // with CBC that changes the padding at the end
+	for _, c := range []struct {
+		why  string
+		uid  wire.UID
+		pkt  []byte
+		want machine.Drop
+		bad  bool
+	}{
+		{"it has no entry for us", ownUID + 1, pkt, machine.DropNotForUs, false},
+		{"its header is cut", ownUID, pkt[:wire.HeaderLen+11], machine.DropMalformed, false},
+		{"its only entry is cut", ownUID, pkt[:len(pkt)-1], machine.DropNotForUs, false},
+		{"the entry does not open", ownUID, wrong, machine.DropSealed, true},
+	} {
+		k, why := p.client.TakeKeyInfo(start, c.uid, c.pkt)
+		if k != nil || why != c.want || p.client.BadKeyInfo() != c.bad || p.client.Keyed() {
+			t.Errorf("%s: keys %v, refused as %v, want %v; bad %v", c.why, k, why, c.want, p.client.BadKeyInfo())
+		}
+	}
+	if k, why := p.client.TakeKeyInfo(start, ownUID, pkt); k == nil || why != machine.DropNone {
+		t.Errorf("a good one after those is refused as %v", why)
 	}
 }
 

@@ -26,9 +26,23 @@
 //
 // # Keys for each source
 //
-// In version 4 one key opens the packets of all members. Only signatures have a key for each host,
-// which [Server.Open] takes. Where each host has its own keys (version 5, relays) a session has an
-// opener for each source; package seal already finds keys by session and source.
+// In version 4 the packets of all members open with the same key; only signatures have one for each
+// host. [Server.Open] takes the state of the host that is said to have sent the packet, and finds
+// there what it needs. Where each host has its own keys (version 5, relays) a session has an opener
+// for each source: package seal finds keys by session and source already.
+//
+// # Version 5
+//
+// Version 5 is not built. Its key schedule belongs into package handshake. Here and in the machines
+// it changes this:
+//
+//   - A Peer gets openers of its own. CLIENT_KEY comes sealed, before its host has the keys of the
+//     session, so the sender must hand Open what comes from any host that has registered.
+//   - KEYINFO is signed: Finish signs it as it does ANNOUNCE, and [Client.TakeKeyInfo], which has
+//     the datagram, verifies it. That proves the keys, before a packet has opened with them.
+//   - The client seals CLIENT_KEY with keys of the handshake: sealing gives it another set.
+//   - An opened packet proves which host has sent it, as signatures do in version 4; but opening
+//     costs little. The sender asks Signed about both, so that becomes two questions.
 //
 // # Limits
 //

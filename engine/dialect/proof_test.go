@@ -7,6 +7,7 @@ import (
 
 	"uftp/crypto/aead"
 	"uftp/crypto/handshake"
+	"uftp/engine/machine"
 	"uftp/wire"
 )
 
@@ -21,17 +22,18 @@ func TestSignedProvesRight(t *testing.T) {
 	fits := 0
 	for trial := range 120 {
 		p := announced(t, keyex, true)
-		counter := p.server.Counters(1)
-		_, entry := (&wire.KeyInfo{Items: p.server.Handshake().AppendKeyInfoItem(nil, &p.peer, ownUID, senderUID, counter)}).At(0)
+		keyInfo := p.says(wire.FuncKeyInfo, p.keyInfo().Append(wire.Version4, nil))
 		for i := range keySetsMax - 1 {
-			bad := bytes.Clone(entry)
+			bad := bytes.Clone(keyInfo)
 			bad[len(bad)-handshake.EntryLen+i] ^= byte(trial + 1) // its padding stays good
-			if _, err := p.client.TakeKeyInfo(start, senderUID, counter, bad); err != nil {
-				t.Fatal(err)
+			if _, why := p.client.TakeKeyInfo(start, ownUID, bad); why != machine.DropNone {
+				t.Fatalf("a forged KEYINFO is refused as %v", why)
 			}
 		}
-		right, err := p.client.TakeKeyInfo(start, senderUID, counter, entry)
-		p.ok(err)
+		right, why := p.client.TakeKeyInfo(start, ownUID, keyInfo)
+		if why != machine.DropNone {
+			t.Fatalf("the sender's KEYINFO is refused as %v", why)
+		}
 		pkt := p.says(wire.FuncFileInfo, fileInfo())
 		for _, k := range p.client.keys[:len(p.client.keys)-1] {
 			p.client.signed.begin(testKeys()[0].Public())

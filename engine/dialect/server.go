@@ -89,20 +89,10 @@ func (x *Server) Wipe() {
 	x.keys.Wipe()
 }
 
-// FillAnnounce puts the offer of keys into an ANNOUNCE. Its signature comes last: see SignAnnounce.
+// FillAnnounce puts the offer of keys into an ANNOUNCE, with room for the signature.
 func (x *Server) FillAnnounce(m *wire.Announce) {
 	if x.Encrypted() {
 		m.Enc, m.HasEnc = x.enc, true
-	}
-}
-
-// SignAnnounce puts the signature into a whole ANNOUNCE, if there is one.
-func (x *Server) SignAnnounce(pkt []byte) {
-	if !x.Encrypted() {
-		return
-	}
-	if err := x.handshake.SignAnnounce(pkt); err != nil {
-		panic(err) // signing does not depend on what is signed: the key itself is broken
 	}
 }
 
@@ -134,16 +124,20 @@ func (x *Server) LongestPacket(sealed bool) int {
 	return wire.MaxDatagram
 }
 
-// Finish completes a packet that Begin has begun, with the next counter if it is sealed.
+// Finish completes a packet that Begin has begun: it signs ANNOUNCE, if the key exchange wants
+// that, and seals what has to be sealed, with the next counter.
 func (x *Server) Finish(b []byte, sealed bool) []byte {
-	if !sealed {
-		return b
+	n, err := len(b), error(nil)
+	switch {
+	case sealed:
+		n, err = x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.Counters(1))
+	case x.Encrypted() && wire.Func(b[1]) == wire.FuncAnnounce:
+		err = x.handshake.SignAnnounce(b)
 	}
-	total, err := x.sealer.Seal(b[:cap(b)], len(b)-x.sealer.Lead(), x.Counters(1))
 	if err != nil {
-		panic(err) // see SignAnnounce
+		panic(err) // signing does not depend on what is signed: the key itself is broken
 	}
-	return b[:total]
+	return b[:n]
 }
 
 // Counters takes n counters for packets that are sealed elsewhere and returns the first, 0 in clear.

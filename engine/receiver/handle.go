@@ -55,7 +55,7 @@ func (r *Receiver) handle(now clock.Time, d *machine.Datagram, m seal.Mark) mach
 	case h.Func == wire.FuncEncrypted:
 		return s.gotSealed(now, d, h, m)
 	}
-	return drop(s.gotClear(now, d.From, h, msg))
+	return drop(s.gotClear(now, d, h, msg))
 }
 
 // gotUnknown takes a message that belongs to no session.

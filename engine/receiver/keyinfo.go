@@ -11,24 +11,17 @@ import (
 // KEYINFO_ACK under its own keys. KEYINFO is not signed. So until the first sealed packet of
 // the sender shows which keys are right, others may follow, and one that does not open does
 // not end the session. If no right one comes, the registration times out.
-func (s *session) gotKeyInfo(now clock.Time, src wire.UID, msg []byte) machine.Drop {
+func (s *session) gotKeyInfo(now clock.Time, pkt []byte) machine.Drop {
 	if s.phase != Registering && s.phase != MidGroup {
 		return machine.DropPhase
 	}
-	x, err := wire.ParseKeyInfo(s.dialect.Version(), msg)
-	if err != nil {
-		return machine.DropMalformed
-	}
-	entry := entryOf(&x, s.r.cfg.UID)
-	if s.dialect.Keyed() {
+	repeats := s.dialect.Keyed()
+	keys, why := s.dialect.TakeKeyInfo(now, s.r.cfg.UID, pkt)
+	if repeats && why != machine.DropMalformed {
 		s.restartIdle(now)
 	}
-	if entry == nil {
-		return machine.DropNotForUs
-	}
-	keys, err := s.dialect.TakeKeyInfo(now, src, x.Counter, entry)
-	if err != nil {
-		return machine.DropSealed
+	if why != machine.DropNone {
+		return why
 	}
 	s.step(GotKeyInfo)
 	if s.phase == Registering {
@@ -39,21 +32,11 @@ func (s *session) gotKeyInfo(now clock.Time, src wire.UID, msg []byte) machine.D
 	return machine.DropNone
 }
 
-type keyInfoAck [wire.VerifyLen]byte
+type keyInfoAck []byte
 
 func (m keyInfoAck) appendTo(b []byte, it *item, _ clock.Time) ([]byte, bool) {
-	x := wire.KeyInfoAck{Verify: m[:]}
+	x := wire.KeyInfoAck{Verify: m}
 	return x.Append(it.head.Version, b), false
-}
-
-// entryOf returns the entry for uid, nil if there is none.
-func entryOf(x *wire.KeyInfo, uid wire.UID) []byte {
-	for i := range x.Len() {
-		if u, entry := x.At(i); u == uid {
-			return entry
-		}
-	}
-	return nil
 }
 
 // keyed describes the protection of a session.

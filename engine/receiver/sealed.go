@@ -1,8 +1,6 @@
 package receiver
 
 import (
-	"net/netip"
-
 	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/seal"
@@ -60,7 +58,7 @@ func (s *session) gotOpened(now clock.Time, d *machine.Datagram, h wire.Header, 
 // first two change GRTT until there are keys. Until the keys are proved they may still raise it:
 // a sender that has met a slower receiver has no other way to say so. None of them moves the
 // window of sequence numbers.
-func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, msg []byte) machine.Drop {
+func (s *session) gotClear(now clock.Time, d *machine.Datagram, h wire.Header, msg []byte) machine.Drop {
 	if s.r.full() {
 		return machine.DropLimit
 	}
@@ -68,8 +66,8 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 		return why
 	}
 	switch {
-	case s.fromSender(from):
-	case h.Func == wire.FuncKeyInfo && !s.dialect.Proved() && s.mayBeSecond(from.Addr()):
+	case s.fromSender(d.From):
+	case h.Func == wire.FuncKeyInfo && !s.dialect.Proved() && s.mayBeSecond(d.From.Addr()):
 	default:
 		return machine.DropSource
 	}
@@ -84,7 +82,7 @@ func (s *session) gotClear(now clock.Time, from netip.AddrPort, h wire.Header, m
 		s.restartIdle(now)
 	}
 	if h.Func == wire.FuncKeyInfo {
-		return s.gotKeyInfo(now, h.Src, msg)
+		return s.gotKeyInfo(now, d.Data)
 	}
 	if s.phase != MidGroup {
 		return machine.DropPhase

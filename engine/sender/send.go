@@ -121,9 +121,6 @@ func (s *Sender) sendPart(now clock.Time, r *round, p *machine.Packet) bool {
 			return false
 		}
 	}
-	if r.fn == wire.FuncAnnounce {
-		s.dialect.SignAnnounce(b)
-	}
 	s.commit(p, to, b, sealed)
 	s.rounds.sentAt = now
 	r.part++
