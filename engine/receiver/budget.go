@@ -7,7 +7,7 @@ import (
 	"uftp/engine/clock"
 )
 
-// What strangers can make this host do before they have proved anything.
+// Limits of the work that strangers can cause before they have proved anything.
 const (
 	// Answers to ANNOUNCEs of sessions that are not taken, and reports of them, a second.
 	// Nothing is kept of such sessions, so nothing else limits them.
@@ -29,11 +29,12 @@ func setWork(b *cc.Bucket, rate int64) { b.SetRate(rate, workBurst*time.Second/t
 // us verify rubbish. Right ones cost no budget.
 type failBudget struct {
 	all cc.Bucket
-	far cc.Bucket // those from other addresses than the session's, which count twice
+	far cc.Bucket // for those from addresses that are not the sender's, which count in both
 }
 
-// allows reports whether there is time to verify one more signature that may be wrong. The
-// sessions share the time.
+// allows reports whether there is time to verify one more signature that may be wrong. All
+// sessions have equal shares. A debt is a time to wait, which stays as it is when the number of
+// sessions changes, so nobody gains by starting or ending some.
 func (b *failBudget) allows(now clock.Time, near bool, sessions int) bool {
 	setWork(&b.all, max(1, failWork/int64(sessions)))
 	setWork(&b.far, max(1, farFailWork/int64(sessions)))

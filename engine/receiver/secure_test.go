@@ -542,22 +542,34 @@ func TestForgedAnnounce(t *testing.T) {
 	w.wantPhase(Joining)
 }
 
-// A flood of ANNOUNCEs gets a part of the time, not all of it.
+// A flood of ANNOUNCEs gets a part of the time, not all of it: a burst of public-key work at once,
+// and another ANNOUNCE when the work of the last one is paid for.
 func TestAnnounceBudget(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	pkt := w.announcement(func(a *wire.Announce) { a.Robust = 9 })
 	pkt[19]++ // after signing
-	refused := 0
-	for range 5000 {
+	seen := func() bool {
 		w.raw(bytes.Clone(pkt))
-		if w.last.Drop == machine.DropLimit {
-			refused++
-		}
 		w.forget()
-		w.now = w.now.Add(10 * time.Microsecond)
+		return w.last.Drop != machine.DropLimit
 	}
-	if refused < 3000 || refused > 4900 {
-		t.Fatalf("%d of 5000 ANNOUNCEs within 50 ms are refused unseen, want most but not all", refused)
+	n := 0
+	for seen() {
+		n++
+	}
+	enc := w.far.server.EncInfo()
+	cost := handshake.AnnounceCostUs(&enc)
+	if want := (workBurst + cost - 1) / cost; n != want {
+		t.Fatalf("%d ANNOUNCEs are looked at in one moment, want %d of %d µs each", n, want, cost)
+	}
+	debt := time.Duration(n*cost-workBurst) * time.Second / announceWork
+	w.now = w.now.Add(debt - 1)
+	if seen() {
+		t.Fatal("another one is looked at too early")
+	}
+	w.now = w.now.Add(1)
+	if !seen() {
+		t.Fatalf("no other one is looked at after %v", debt)
 	}
 	w.now = w.now.Add(time.Second)
 	w.announceSealed()
