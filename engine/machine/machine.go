@@ -5,7 +5,7 @@
 // reads no clock, touches no file, starts no goroutine, takes no lock and writes no log. One
 // goroutine, its host, calls it.
 //
-// Handle returns what borrows from the datagram. Poll gives everything else, in the order in
+// The result of Handle borrows from the datagram. Poll gives everything else, in the order in
 // which it must happen: packets and trains leave in the order in which Poll gave them, and the
 // host carries out an event after everything that Handle returned before it.
 //
@@ -118,8 +118,9 @@ type Train struct {
 	CC    [MaxTrainBlocks]wire.TFMCCData // in a session with congestion control
 }
 
-// What returns what datagram i carries, as its header says it.
-func (t *Train) What(i int) uint32 {
+// Place returns the place of the block in datagram i, as the header of the datagram says it: a
+// wire.PlaceOf or a wire.ParityOf.
+func (t *Train) Place(i int) uint32 {
 	if t.Head.Func == wire.FuncParity {
 		return t.Block[i]
 	}

@@ -189,7 +189,7 @@ func TestTransientErrors(t *testing.T) {
 	}
 }
 
-// awaitReport waits until an error is there for the socket to tell.
+// awaitReport waits until the socket has an error to report.
 func awaitReport(t *testing.T, c Conn) {
 	t.Helper()
 	rawFd(t, c, func(fd int) {

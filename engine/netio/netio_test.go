@@ -127,7 +127,7 @@ func split(tr TxTrain) (list [][]byte) {
 // own, also if the kernel joins them.
 func TestMarks(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows does not tell the traffic class")
+		t.Skip("Windows does not report the traffic class")
 	}
 	for name, cfg := range variants() {
 		for _, f := range []struct {
@@ -140,7 +140,7 @@ func TestMarks(t *testing.T) {
 		} {
 			t.Run(f.why+"/"+name, func(t *testing.T) {
 				if f.v6 && f.addr == "127.0.0.1" && runtime.GOOS != "linux" {
-					t.Skip("the system tells the traffic class of IPv6 only")
+					t.Skip("the system reports the traffic class of IPv6 only")
 				}
 				cfg.IPv6, cfg.RcvBuf = f.v6, 1<<20
 				rx := listen(t, cfg)

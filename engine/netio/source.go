@@ -9,7 +9,7 @@ import (
 )
 
 // Source returns the address from which a socket that Listen opens with cfg sends to a destination.
-// Such sockets are bound to the wildcard address and cannot tell. IPv4 is not mapped, and there is
+// Such sockets are bound to the wildcard address and do not know it. IPv4 is not mapped, and there is
 // no zone. Source opens a socket for a moment and sends nothing.
 func Source(cfg Config, to netip.AddrPort) (netip.Addr, error) {
 	s, err := openSocket(Config{IPv6: cfg.IPv6, MulticastIf: cfg.MulticastIf})

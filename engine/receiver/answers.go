@@ -6,8 +6,8 @@ import (
 	"uftp/engine/machine"
 )
 
-// What the host reports: its answers to the requests of Poll, and what nobody asked for. An
-// answer goes to its session, unless that is over.
+// The host answers the requests of Poll, and reports things unasked. An answer goes to its session,
+// unless that is over.
 
 // Joined answers the oldest Join of id's slot, for every session of the group that waits for
 // it. errText says why the host could not join, "" if it has.

@@ -152,7 +152,7 @@ func (c *checker) event(e machine.Event) {
 	}
 }
 
-// sameSet holds that what is told to be here has been stored; blocks stored since are allowed.
+// sameSet checks that the blocks that are said to be here have been stored; more may be.
 func (c *checker) sameSet(f *checkedFile, missing *block.Set) {
 	if missing.Len() != f.layout.Blocks {
 		c.t.Fatalf("a set of %d blocks for a file of %d", missing.Len(), f.layout.Blocks)

@@ -404,7 +404,7 @@ func (w *world) closed(errText string) {
 
 func (w *world) session() *session { return w.r.find(w.group, w.instance) }
 
-// What tests ask about the inside: sessions that are live, whether one of the group is (its
+// Tests ask these about the inside: sessions that are live, whether one of the group is (its
 // first instance), blocks that are reserved; of the current session the layout of the file, its
 // missing blocks and the GRTT in use.
 func (w *world) live() int                { return w.r.sessions }

@@ -154,8 +154,8 @@ func (s *session) askFor(from, end int) {
 	s.say(wire.FuncStatus, &s.asking)
 }
 
-// statuses is a STATUS for each section with gaps among next..end-1 of a file. Each takes what
-// is missing when it leaves, so a long range costs no memory.
+// statuses is a STATUS for each section with gaps among next..end-1 of a file. Each says
+// what is missing when it leaves, so a long range costs no memory.
 type statuses struct {
 	ref       machine.FileRef
 	next, end int

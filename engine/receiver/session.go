@@ -28,7 +28,7 @@ type session struct {
 	private   netip.Addr // group to join; not valid if there is none
 	member    membership
 
-	// What the sender said.
+	// From the packets of the sender.
 	win        window
 	secondAddr netip.Addr    // of the sender, with twoAddrs; not valid before it is known
 	grttCode   uint8         // of its newest packet
@@ -67,7 +67,7 @@ type session struct {
 	reserved int   // blocks of the largest file so far, booked in Receiver.blocks
 	held     int   // those of them that have memory
 
-	// What the host still owes to the slot, whichever session uses it.
+	// The host still owes this to the slot, whichever session uses it.
 	joins       int             // Joins without answer
 	missingCopy *block.Set      // that Checkpoint hands out
 	copyRef     machine.FileRef // not 0: the host has missingCopy, for this file

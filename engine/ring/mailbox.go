@@ -5,9 +5,9 @@ import "sync"
 // spareMax is the capacity that a mailbox keeps after a burst.
 const spareMax = 4096
 
-// Mailbox is a queue off the data path: putting never blocks, so no two
-// goroutines can wait for each other. What goes in is bounded by who puts it in
-// (a session has few requests under way, reports are counted), not here.
+// Mailbox is a queue off the data path. Put never blocks, so no two goroutines can wait
+// for each other. A mailbox has no limit; its writers have (a session has few requests
+// under way, reports are counted).
 type Mailbox[T any] struct {
 	mu    sync.Mutex
 	items []T
@@ -26,7 +26,7 @@ func (m *Mailbox[T]) Put(x T) {
 	Poke(m.wake)
 }
 
-// Take returns all items in order; they are good until the next Take.
+// Take returns all items in order; they are valid until the next Take.
 func (m *Mailbox[T]) Take() []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,12 +39,12 @@ func (m *Mailbox[T]) Take() []T {
 	return items
 }
 
-// Size returns the number of items waiting.
+// Size returns the number of items that wait.
 func (m *Mailbox[T]) Size() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.items)
 }
 
-// Wake is where the reader sleeps.
+// Wake returns the channel on which the reader sleeps.
 func (m *Mailbox[T]) Wake() <-chan struct{} { return m.wake }

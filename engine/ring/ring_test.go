@@ -133,7 +133,7 @@ func TestCrowded(t *testing.T) {
 	}
 	out.Pass(1)
 	if out.Crowded() {
-		t.Error("2 of 4 are no crowd")
+		t.Error("2 of 4 are not more than half")
 	}
 	out.WakeNext()
 	select {

@@ -72,7 +72,7 @@ func (p *Packer) Put(buf []byte, t *machine.Train, i int) (data []byte) {
 	if p.cc {
 		cc = &t.CC[i]
 	}
-	wire.PutDataHeader(pkt[p.lead-p.head:], h.Func, t.FileID, t.What(i), cc)
+	wire.PutDataHeader(pkt[p.lead-p.head:], h.Func, t.FileID, t.Place(i), cc)
 	return pkt[p.lead:][:t.Len(i)]
 }
 

@@ -58,11 +58,11 @@ func OpenCapture(cfg CaptureConfig, head []byte) (*Capture, error) {
 
 // begin creates the first file.
 func (c *Capture) begin() error {
-	there, err := c.lockCurrent()
+	exists, err := c.lockCurrent()
 	if err != nil {
 		return err
 	}
-	if there {
+	if exists {
 		info, err := os.Lstat(c.cfg.Path)
 		if err == nil && info.Size() <= int64(len(c.head)) {
 			err = os.Remove(c.cfg.Path)
@@ -122,17 +122,17 @@ func (c *Capture) check(name string) (size int64, err error) {
 
 // lockCurrent locks the last file written, unless we hold its lock. It fails if another program
 // writes it. exists is false if there is no such file; another program may then create it.
-func (c *Capture) lockCurrent() (there bool, err error) {
+func (c *Capture) lockCurrent() (exists bool, err error) {
 	if c.lock != nil && isFile(c.cfg.Path, c.lock) {
 		return true, nil
 	}
 	h, err := lockPlain(c.cfg.Path, nil)
-	there = !errors.Is(err, fs.ErrNotExist)
-	if err != nil && there {
+	exists = !errors.Is(err, fs.ErrNotExist)
+	if err != nil && exists {
 		return false, err
 	}
 	c.setLock(h)
-	return there, nil
+	return exists, nil
 }
 
 // setLock keeps h, which may be nil, as the lock, and releases the previous one.
@@ -214,9 +214,9 @@ func (c *Capture) Write(b []byte) error {
 // the caller may call Next again, and at most the oldest file is lost.
 func (c *Capture) Next() error {
 	c.closeFile()
-	there, err := c.lockCurrent()
+	exists, err := c.lockCurrent()
 	free := 0
-	if err == nil && there {
+	if err == nil && exists {
 		free, err = c.makeGap()
 	}
 	if err != nil {
