@@ -9,8 +9,8 @@ import (
 
 // Controller is a law of congestion of one session, as its sender sees it.
 type Controller interface {
-	// Rate returns the rate in force, bytes/s of whole IP packets; 0 = no limit. It can change
-	// in Start and Ask.
+	// Rate returns the rate that is best now, bytes/s of whole IP packets; 0 = no limit. The sender puts it
+	// in force after Start and Ask.
 	Rate() int64
 	// Loss returns the share of blocks, 0..1, for which Rate was last changed.
 	Loss() float64
