@@ -35,25 +35,18 @@ func Describe(p []byte) string {
 }
 
 func describe(v Version, msg []byte) (string, error) {
-	switch f := Func(msg[0]); f {
-	case FuncAnnounce:
-		x, err := ParseAnnounce(v, msg)
-		return x.describe(), err
-	case FuncRegister:
-		x, err := ParseRegister(v, msg)
-		return fmt.Sprintf("stamp %v, key info %d bytes, %d clients", x.Time, len(x.KeyInfo), x.Clients.Len()), err
-	case FuncClientKey:
-		x, err := ParseClientKey(msg)
-		return fmt.Sprintf("key %d bytes, signature %d bytes", len(x.PublicKey), len(x.Signature)), err
-	case FuncRegConf, FuncDoneConf:
-		x, err := ParseHostList(msg)
-		return fmt.Sprintf("%d hosts", x.Hosts.Len()), err
-	case FuncKeyInfo:
-		x, err := ParseKeyInfo(v, msg)
-		return fmt.Sprintf("counter %d, %d hosts", x.Counter, x.Len()), err
-	case FuncKeyInfoAck:
-		x, err := ParseKeyInfoAck(v, msg)
-		return fmt.Sprintf("verify %x", x.Verify), err
+	switch Func(msg[0]) {
+	case FuncFileInfo, FuncFileSeg, FuncParity, FuncDone, FuncFileInfoAck, FuncStatus, FuncComplete:
+		return describeFile(v, msg)
+	case FuncHBReq, FuncHBResp, FuncKeyReq, FuncProxyKey:
+		return describeProxy(v, msg)
+	}
+	return describeSession(v, msg)
+}
+
+// describeFile describes the messages about a file.
+func describeFile(v Version, msg []byte) (string, error) {
+	switch Func(msg[0]) {
 	case FuncFileInfo:
 		x, err := ParseFileInfo(v, msg)
 		return x.describe(), err
@@ -68,8 +61,14 @@ func describe(v Version, msg []byte) (string, error) {
 		x, err := ParseFileSeg(msg)
 		s := fmt.Sprintf("file %d section %d block %d, %d bytes", x.FileID, x.Section, x.Block, len(x.Data))
 		if x.HasCC {
-			s += fmt.Sprintf(", send rate %d B/s, cc seq %d rate %d B/s",
-				DecodeRate(x.CC.SendRate), x.CC.CCSeq, DecodeRate(x.CC.CCRate))
+			s += ", " + x.CC.describe()
+		}
+		return s, err
+	case FuncParity:
+		x, err := ParseParity(msg)
+		s := fmt.Sprintf("file %d span %d number %d, %d bytes", x.FileID, x.Span, x.Number, len(x.Data))
+		if x.HasCC {
+			s += ", " + x.CC.describe()
 		}
 		return s, err
 	case FuncDone:
@@ -89,6 +88,13 @@ func describe(v Version, msg []byte) (string, error) {
 			s += fmt.Sprintf(", %d bytes free", x.FreeSpace)
 		}
 		return s, err
+	}
+	return "", ErrFunc
+}
+
+// describeProxy describes the messages between a proxy and its neighbours.
+func describeProxy(v Version, msg []byte) (string, error) {
+	switch Func(msg[0]) {
 	case FuncHBReq:
 		x, err := ParseHBReq(msg)
 		return fmt.Sprintf("nonce %08X, key %d bytes, signature %d bytes", x.Nonce, len(x.PublicKey), len(x.Signature)), err
@@ -102,6 +108,31 @@ func describe(v Version, msg []byte) (string, error) {
 		x, err := ParseProxyKey(v, msg)
 		return fmt.Sprintf("nonce %08X, key %d bytes, ECDH key %d bytes, signature %d bytes",
 			x.Nonce, len(x.PublicKey), len(x.ECDH), len(x.Signature)), err
+	}
+	return "", ErrFunc
+}
+
+// describeSession describes the messages about a session and its rate.
+func describeSession(v Version, msg []byte) (string, error) {
+	switch Func(msg[0]) {
+	case FuncAnnounce:
+		x, err := ParseAnnounce(v, msg)
+		return x.describe(), err
+	case FuncRegister:
+		x, err := ParseRegister(v, msg)
+		return fmt.Sprintf("stamp %v, key info %d bytes, %d clients", x.Time, len(x.KeyInfo), x.Clients.Len()), err
+	case FuncClientKey:
+		x, err := ParseClientKey(msg)
+		return fmt.Sprintf("key %d bytes, signature %d bytes", len(x.PublicKey), len(x.Signature)), err
+	case FuncRegConf, FuncDoneConf:
+		x, err := ParseHostList(msg)
+		return fmt.Sprintf("%d hosts", x.Hosts.Len()), err
+	case FuncKeyInfo:
+		x, err := ParseKeyInfo(v, msg)
+		return fmt.Sprintf("counter %d, %d hosts", x.Counter, x.Len()), err
+	case FuncKeyInfoAck:
+		x, err := ParseKeyInfoAck(v, msg)
+		return fmt.Sprintf("verify %x", x.Verify), err
 	case FuncAbort:
 		x, err := ParseAbort(msg)
 		return fmt.Sprintf("flags %#02x host %v text %q", x.Flags, x.Host, x.Text), err
@@ -135,4 +166,8 @@ func (x *FileInfo) describe() string {
 
 func (c *TFMCCAck) describe() string {
 	return fmt.Sprintf("cc flags %#02x seq %d rate %d B/s client %v stamp %v", c.Flags, c.CCSeq, DecodeRate(c.CCRate), c.Client, c.Time)
+}
+
+func (c *TFMCCData) describe() string {
+	return fmt.Sprintf("send rate %d B/s, cc seq %d rate %d B/s", DecodeRate(c.SendRate), c.CCSeq, DecodeRate(c.CCRate))
 }

@@ -89,6 +89,7 @@ func TestHouse(t *testing.T) {
 		checkImports(t, p)
 		for i, f := range p.Syntax {
 			checkFile(t, p, filepath.Base(p.GoFiles[i]), f)
+			checkLength(t, p, f)
 		}
 	}
 }
@@ -193,6 +194,36 @@ func checkFile(t *testing.T, p *packages.Package, name string, f *ast.File) {
 		}
 		return true
 	})
+}
+
+// longest is how many lines a function may have in the packages that move data or set up
+// what moves it.
+const longest = 70
+
+// moves reports whether a package moves data or sets up what does.
+func moves(path string) bool {
+	for _, part := range []string{"uftp/engine", "uftp/wire", "uftp/crypto", "uftp/pcap"} {
+		if path == part || strings.HasPrefix(path, part+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func checkLength(t *testing.T, p *packages.Package, f *ast.File) {
+	if !moves(p.PkgPath) {
+		return
+	}
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		from, to := p.Fset.Position(fn.Pos()), p.Fset.Position(fn.End())
+		if n := to.Line - from.Line + 1; n > longest {
+			t.Errorf("%v: %s has %d lines, more than %d", from, fn.Name.Name, n, longest)
+		}
+	}
 }
 
 // filesOnly are functions of package os that touch files.
