@@ -341,7 +341,7 @@ func TestOneInterfaceGone(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if len(notes) == 0 {
-		t.Error("the user must be told which interface failed")
+		t.Error("the user must hear which interface failed")
 	}
 }
 

@@ -128,7 +128,7 @@ func (p *pair) await(what string, match func(machine.Event) bool) {
 	p.t.Helper()
 	for limit := time.Now().Add(30 * time.Second); !p.has(match); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
-			p.t.Fatalf("the receiver does not tell %s", what)
+			p.t.Fatalf("the receiver does not report %s", what)
 		}
 	}
 }
@@ -312,14 +312,14 @@ func TestStopReceiver(t *testing.T) {
 		if res.Exit != sender.ExitNoFile {
 			t.Errorf("exit %d, want %d when the only receiver leaves", res.Exit, sender.ExitNoFile)
 		}
-		told := false
+		reported := false
 		for _, ev := range events {
 			if a, ok := ev.(sender.GotAbort); ok && a.Text == "Client shutting down" {
-				told = true
+				reported = true
 			}
 		}
-		if !told {
-			t.Error("a receiver that is stopped must tell the sender")
+		if !reported {
+			t.Error("a receiver that is stopped must send an ABORT")
 		}
 	})
 }
@@ -340,7 +340,7 @@ func TestSourceShrinks(t *testing.T) {
 		}
 	}
 	if !failed {
-		t.Error("the user must be told which file shrank")
+		t.Error("the user must hear which file shrank")
 	}
 	if _, err := os.Stat(filepath.Join(p.dest, "shrinking")); err == nil {
 		t.Error("a file that never came whole must not appear")
@@ -371,7 +371,7 @@ func TestSlowReporter(t *testing.T) {
 	}
 	p.wantSame("data")
 	if seen < 1000 {
-		t.Errorf("%d reports told after the hang, want most of them", seen)
+		t.Errorf("%d reports seen after the hang, want most of them", seen)
 	}
 }
 
@@ -581,17 +581,17 @@ func TestFilesBehindOneThatShrinks(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(p.dest, "shrinking")); err == nil {
 					t.Error("a file that never came whole is there")
 				}
-				told := 0
+				reported := 0
 				for _, ev := range events {
 					if f, ok := ev.(SourceFailed); ok && strings.Contains(f.Path, "shrinking") {
-						told++
+						reported++
 					}
 					if x, ok := ev.(NotTried); ok {
-						t.Errorf("told %+v", x)
+						t.Errorf("reported %+v", x)
 					}
 				}
-				if told != 1 {
-					t.Errorf("it was told %d times that the file shrank, want once", told)
+				if reported != 1 {
+					t.Errorf("reported %d times that the file shrank, want once", reported)
 				}
 			})
 		}
@@ -647,13 +647,13 @@ func TestSourceShrinksBeforeItsTurn(t *testing.T) {
 		t.Errorf("exit %d, want 0", res.Exit)
 	}
 	p.wantSame("first", "third")
-	told := 0
+	reported := 0
 	for _, ev := range events {
 		if f, ok := ev.(SourceFailed); ok && strings.Contains(f.Path, "second") {
-			told++
+			reported++
 		}
 	}
-	if told != 1 {
-		t.Errorf("told %d times that the second file shrank, want once", told)
+	if reported != 1 {
+		t.Errorf("reported %d times that the second file shrank, want once", reported)
 	}
 }

@@ -141,8 +141,8 @@ func (j *joinRun) want(why string, want ...string) {
 	}
 }
 
-// told closes the reports and returns the lines.
-func (j *joinRun) told() string {
+// log closes the reports and returns the lines.
+func (j *joinRun) log() string {
 	j.reports.close(newEnding())
 	return strings.Join(j.notes, "\n")
 }
@@ -257,9 +257,9 @@ func TestSessionGroupsFollowInterfaces(t *testing.T) {
 	named.reports.close(newEnding())
 	j.leaveAll(private)
 	j.want("the session has ended", "230.4.4.1 9", "230.4.4.1 5")
-	if text := j.told(); strings.Count(text, "\n") != 3 || !strings.Contains(text, "Interface e0 is back: joined 230.5.5.1 again") ||
+	if text := j.log(); strings.Count(text, "\n") != 3 || !strings.Contains(text, "Interface e0 is back: joined 230.5.5.1 again") ||
 		!strings.Contains(text, "Interface e1 is there: joined 230.4.4.1") {
-		t.Errorf("told %q, want a line for each group and interface", text)
+		t.Errorf("logged %q, want a line for each group and interface", text)
 	}
 }
 
@@ -355,8 +355,8 @@ func TestJoinFails(t *testing.T) {
 	j.fail = nil
 	j.look(ifi("e0 2 10.0.0.1"))
 	j.want("it works again", "230.4.4.1 2", "230.4.4.2 2")
-	if text := j.told(); strings.Count(text, "Error joining multicast group 230.4.4.1 on e0") != 1 {
-		t.Errorf("told %q, want the error once", text)
+	if text := j.log(); strings.Count(text, "Error joining multicast group 230.4.4.1 on e0") != 1 {
+		t.Errorf("logged %q, want the error once", text)
 	}
 }
 
@@ -417,7 +417,7 @@ func TestUIDOfFirstInterface(t *testing.T) {
 				t.Errorf("UIDs %v, want %v", got, tt.want)
 			}
 			if len(j.uids) != len(got)-1 {
-				t.Errorf("told %v, want each change", j.uids)
+				t.Errorf("logged %v, want each change", j.uids)
 			}
 		})
 	}
@@ -442,7 +442,7 @@ func TestWaitingIsTold(t *testing.T) {
 		"Interface e0 is there: joined 230.4.4.1",
 		"Waiting for e0 to join 230.4.4.1: no such interface",
 	}
-	if got := j.told(); got != strings.Join(want, "\n") {
-		t.Errorf("told\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	if got := j.log(); got != strings.Join(want, "\n") {
+		t.Errorf("logged\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }

@@ -33,7 +33,7 @@ func TestPeerHearsNoPath(t *testing.T) {
 	}{
 		{&fs.PathError{Op: "pwritev", Path: path, Err: syscall.EIO}, "input/output error"},
 		{fmt.Errorf("%s: %w", path, syscall.ENOSPC), "Not enough disk space"},
-		{fmt.Errorf("%s: %w", path, store.ErrNoSpace), "Not enough disk space"}, // as store tells it in mid-file
+		{fmt.Errorf("%s: %w", path, store.ErrNoSpace), "Not enough disk space"}, // as store reports it within a file
 		{fmt.Errorf("moving %s: %w", path, &fs.PathError{Op: "renameat", Path: path, Err: syscall.EROFS}), "read-only file system"},
 		{&fs.PathError{Op: "write", Path: path, Err: fs.ErrClosed}, "failed, its log says why"},
 		{errors.New(path + ": the temporary file was replaced by another program"), "failed, its log says why"},

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestClockIsSet sets the system's clock while the monotonic clock goes on as ever.
+// TestClockIsSet sets the system's clock while the monotonic clock goes on.
 func TestClockIsSet(t *testing.T) {
 	w := newWall()
 	start := w.start
@@ -27,11 +27,11 @@ func TestClockIsSet(t *testing.T) {
 		at := w.base.Add(s.after)
 		got := w.timeAt(at, at, start.Add(s.shown))
 		if d := got.Round(0).Sub(start.Round(0)); d != s.want {
-			t.Errorf("%s: told as %v after the start, want %v", s.name, d, s.want)
+			t.Errorf("%s: given as %v after the start, want %v", s.name, d, s.want)
 		}
 		past := w.timeAt(at.Add(-time.Minute), at, start.Add(s.shown))
 		if d := got.Round(0).Sub(past.Round(0)); d != time.Minute {
-			t.Errorf("%s: a minute is told as %v", s.name, d)
+			t.Errorf("%s: a minute is given as %v", s.name, d)
 		}
 	}
 }
@@ -44,6 +44,6 @@ func TestClockIsAsked(t *testing.T) {
 	before := time.Now()
 	got := w.time(w.now())
 	if after := time.Now(); got.Before(before.Add(-setMin)) || got.After(after.Add(setMin)) {
-		t.Errorf("the present is told as %v, want %v to %v", got, before, after)
+		t.Errorf("the present is given as %v, want %v to %v", got, before, after)
 	}
 }

@@ -188,11 +188,11 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 					cfg.Session.Group = sealGroup
 					cfg.Session.Dialect, _ = security(t, sealSuites[0])
 				}
-				var told atomic.Bool
+				var heard atomic.Bool
 				sctx, cancel := context.WithCancel(context.Background())
 				sent := p.sendAside(sctx, cfg, func(_ time.Time, ev machine.Event) {
 					if a, ok := ev.(sender.GotAbort); ok && a.Text == "Client shutting down" {
-						told.Store(true)
+						heard.Store(true)
 					}
 				})
 				if c.what == "giving a file up" { // this hangs at the end only
@@ -207,7 +207,7 @@ func TestStopReceiverWhileSomethingHangs(t *testing.T) {
 				}
 				cancel()
 				<-sent
-				if !c.mute && !told.Load() {
+				if !c.mute && !heard.Load() {
 					t.Error("the sender did not hear that the receiver quit")
 				}
 				if !c.deaf && !left.Load() {

@@ -35,9 +35,9 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// TestWorkersUnderFire gives workers everything that has to be told apart from good
-// datagrams, in front of them and behind. Files arrive, and of what is refused there
-// is as much of each kind as when the core opens all by itself.
+// TestWorkersUnderFire mixes good datagrams with everything that must be distinguished from
+// them. Files arrive, and as many datagrams of each kind are refused as when the core opens
+// everything itself.
 func TestWorkersUnderFire(t *testing.T) {
 	const blockSize, size = 1000, 300_500
 	data := randomBytes(size)

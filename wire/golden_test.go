@@ -417,7 +417,7 @@ func TestCapturesCoverTheFormat(t *testing.T) {
 func TestEveryTruncation(t *testing.T) {
 	buf := make([]byte, 0, MaxDatagram)
 	for _, s := range samples(t) {
-		header := len(s.msg) // ENCRYPTED tells its exact length
+		header := len(s.msg) // ENCRYPTED has its exact length
 		if s.f != FuncEncrypted {
 			header = 4 * int(s.msg[1])
 		}
@@ -457,7 +457,7 @@ func TestDescribeNamesEveryMessage(t *testing.T) {
 		for i, p := range list {
 			got := Describe(p)
 			if !strings.HasPrefix(got, Func(p[1]).String()+" seq ") || strings.Contains(got, "wire:") {
-				t.Fatalf("%s datagram %d: %q, want it to start with %v and to tell no error", name, i+1, got, Func(p[1]))
+				t.Fatalf("%s datagram %d: %q, want it to start with %v and to show no error", name, i+1, got, Func(p[1]))
 			}
 		}
 	}

@@ -70,11 +70,11 @@ func TestSignalIsToldBeforeTheEnd(t *testing.T) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	begun, free := make(chan struct{}), make(chan struct{})
-	var told, exited atomic.Bool
+	var reported, exited atomic.Bool
 	_, stop := onSignals(func(time.Time, int) {
 		close(begun)
 		<-free
-		told.Store(true)
+		reported.Store(true)
 	}, time.Hour, func() { exited.Store(true) }, syscall.SIGHUP)
 	hangUp := func() {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
@@ -86,8 +86,8 @@ func TestSignalIsToldBeforeTheEnd(t *testing.T) {
 	close(free)
 	began := time.Now()
 	stop()
-	if !told.Load() && time.Since(began) < lateWait {
-		t.Error("stop returns before the signal is told")
+	if !reported.Load() && time.Since(began) < lateWait {
+		t.Error("stop returns before the signal is reported")
 	}
 	hangUp() // ends the test program unless it is still taken
 	if exited.Load() {

@@ -114,7 +114,7 @@ func TestFirewallRules(t *testing.T) {
 		{"goto, and back to the policy", append(input("drop", `{"goto":{"target":"x"}}`), rule("inet", "input", accept), `{"chain":{"family":"inet","table":"t","name":"x"}}`), dropped},
 		{"at the interface", []string{`{"chain":{"family":"netdev","table":"t","name":"in","type":"filter","hook":"ingress","dev":"eth0","policy":"accept"}}`, rule("netdev", "in", udp, drop)}, dropped},
 		{"at another interface", []string{`{"chain":{"family":"netdev","table":"t","name":"in","type":"filter","hook":"ingress","dev":["eth1"],"policy":"accept"}}`, rule("netdev", "in", udp, drop)}, accepted},
-		{"at an interface that is not told", []string{chain("netdev", "in", "ingress", "accept"), rule("netdev", "in", udp, drop)}, accepted | dropped},
+		{"at an interface without a name", []string{chain("netdev", "in", "ingress", "accept"), rule("netdev", "in", udp, drop)}, accepted | dropped},
 	} {
 		rules, err := parseRules([]byte(`{"nftables":[` + strings.Join(tt.rules, ",") + `]}`))
 		if err != nil {

@@ -97,7 +97,7 @@ func TestFindings(t *testing.T) {
 		{"a healthy machine", func(*facts) {}, "", ""},
 		{"the loopback", func(f *facts) { f.iface.Loopback = true }, "interface", "-I INTERFACE"},
 		{"a link that is too slow", func(f *facts) { f.linkRate = gbit / 10 }, "interface", "uftp -R 92773"},
-		{"a link that does not tell its speed", func(f *facts) { f.linkRate = 0 }, "", ""},
+		{"a link of unknown speed", func(f *facts) { f.linkRate = 0 }, "", ""},
 		{"no multicast flag", func(f *facts) { f.iface.Multicast = false }, "multicast", "ip link set dev eth0 multicast on"},
 		{"no multicast flag, and unicast", func(f *facts) { f.iface.Multicast, f.to = false, netip.MustParseAddr("10.0.0.2") }, "", ""},
 		{"nothing leaves by the interface", func(f *facts) { f.routeErr = syscall.ENETDOWN }, "route", "ip link set dev eth0 up"},

@@ -177,16 +177,16 @@ func (f *facts) checkReversePath() finding {
 
 func (f *facts) checkFirewall() finding {
 	x := finding{name: "firewall"}
-	var told, fixes []string
+	var said, fixes []string
 	ask := func(o outcome, by, what, fix string) {
 		switch o {
 		case dropped:
-			told = append(told, fmt.Sprintf("%s drops %s", by, what))
+			said = append(said, fmt.Sprintf("%s drops %s", by, what))
 			if fix != "" {
 				fixes = append(fixes, fix)
 			}
 		case accepted | dropped:
-			told = append(told, fmt.Sprintf("%s may drop %s: its rules need more than is known here", by, what))
+			said = append(said, fmt.Sprintf("%s may drop %s: its rules need more than is known here", by, what))
 		}
 	}
 	open := func(by, word string, port int) string {
@@ -208,9 +208,9 @@ func (f *facts) checkFirewall() finding {
 		ask(f.leaving, f.leavingBy, fmt.Sprintf("sent packets to UDP port %d", f.port), open(f.leavingBy, "dport", f.port))
 	}
 	if f.firewallErr != nil {
-		told = append(told, "not looked at: "+firewallText(f.firewallErr))
+		said = append(said, "not looked at: "+firewallText(f.firewallErr))
 	}
-	if x.text = strings.Join(told, "; "); x.text == "" {
+	if x.text = strings.Join(said, "; "); x.text == "" {
 		x.text = "the rules of this machine let sessions pass"
 	}
 	x.fix = strings.Join(fixes, "; ")

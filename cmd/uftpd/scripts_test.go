@@ -21,14 +21,14 @@ import (
 	"uftp/wire"
 )
 
-// told collects the log lines about scripts and their ends.
-type told struct {
+// eventLog collects the log lines about scripts and their ends.
+type eventLog struct {
 	mu    sync.Mutex
 	lines []string
 	ends  []report.ScriptEnded
 }
 
-func (n *told) report(_ time.Time, ev machine.Event) {
+func (n *eventLog) report(_ time.Time, ev machine.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch ev := ev.(type) {
@@ -40,7 +40,7 @@ func (n *told) report(_ time.Time, ev machine.Event) {
 }
 
 // await waits until so many scripts have ended.
-func (n *told) await(t *testing.T, ends int) []report.ScriptEnded {
+func (n *eventLog) await(t *testing.T, ends int) []report.ScriptEnded {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		n.mu.Lock()
@@ -65,7 +65,7 @@ func scriptCalls(t *testing.T, temp, each bool, events ...machine.Event) (calls,
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	n := new(told)
+	n := new(eventLog)
 	s := newScripts(script, temp, each, 0, n.report)
 	for _, ev := range events {
 		s.report(ev)
@@ -140,7 +140,7 @@ func TestLongScriptCall(t *testing.T) {
 func TestScriptCallTooLongForTheKernel(t *testing.T) {
 	const paths = 30000 // of 300 bytes: more than Linux takes, whatever its limits are
 	out := filepath.Join(t.TempDir(), "out")
-	n := new(told)
+	n := new(eventLog)
 	s := newScripts(writeScript(t, "shift 2; echo $# >>"+out), true, false, 0, n.report)
 	var list []string
 	for range paths {
@@ -170,7 +170,7 @@ func TestScriptCallTooLongForTheKernel(t *testing.T) {
 // Events that arrive after the end of the program, for example from a reporter that hung, run no
 // script.
 func TestScriptAfterTheEnd(t *testing.T) {
-	n := new(told)
+	n := new(eventLog)
 	s := newScripts("/s", false, false, 0, n.report)
 	s.close()
 	s.report(stored(wire.TypeFile, "/dest/f1"))
@@ -183,7 +183,7 @@ func TestScriptAfterTheEnd(t *testing.T) {
 }
 
 func TestScriptFails(t *testing.T) {
-	n := new(told)
+	n := new(eventLog)
 	s := newScripts("/no/such/script", false, false, 0, n.report)
 	s.report(stored(wire.TypeFile, "/dest/f1"))
 	s.close()
@@ -216,7 +216,7 @@ func TestScriptEnds(t *testing.T) {
 		{"exit 3", report.ScriptEnded{Exit: 3}},
 		{"kill -KILL $$", report.ScriptEnded{Exit: -1, Signal: "SIGKILL"}},
 	} {
-		n := new(told)
+		n := new(eventLog)
 		s := newScripts(writeScript(t, tt.text), false, false, time.Minute, n.report)
 		s.report(stored(wire.TypeFile, "/dest/f1"))
 		e := n.await(t, 1)[0]
@@ -234,7 +234,7 @@ func TestScriptTimeLimit(t *testing.T) {
 		"sleep 1000 & echo $! >$4.child; echo x >$4; wait",
 		"trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo $! >$4.child; echo x >$4; while :; do sleep 1; done",
 	} {
-		n := new(told)
+		n := new(eventLog)
 		file := filepath.Join(t.TempDir(), "f")
 		s := newScripts(writeScript(t, text), true, false, time.Hour, n.report)
 		s.after = func(time.Duration) <-chan time.Time { // the time is over when the script is under way
@@ -277,7 +277,7 @@ func TestScriptTimeLimit(t *testing.T) {
 func TestScriptsWait(t *testing.T) {
 	dir := t.TempDir()
 	release := filepath.Join(dir, "release")
-	n := new(told)
+	n := new(eventLog)
 	s := newScripts(writeScript(t, "until [ -e "+release+" ]; do sleep 0.01; done"), false, false, 0, n.report)
 	s.after = func(time.Duration) <-chan time.Time {
 		ch := make(chan time.Time, 1)
@@ -305,7 +305,7 @@ func TestScriptsWait(t *testing.T) {
 
 // A daemon with too many waiting calls keeps as many as it can and logs the others.
 func TestScriptsLimit(t *testing.T) {
-	n := new(told)
+	n := new(eventLog)
 	s := &scripts{path: "/s", event: n.report, calls: make(chan scriptCall, 1)}
 	s.call(in, "/a")
 	s.call(in, "/b")

@@ -101,7 +101,7 @@ func TestTornLines(t *testing.T) {
 				t.Errorf("%d bytes, %s: %v, want damaged lines", n, tt.what, err)
 			}
 			if n > len(label) && n < len(good)-1 && bad == nil {
-				t.Errorf("%d bytes, %s: the damage is not told", n, tt.what)
+				t.Errorf("%d bytes, %s: the damage is not reported", n, tt.what)
 			}
 		}
 	}

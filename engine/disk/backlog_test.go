@@ -43,7 +43,7 @@ func TestBacklog(t *testing.T) {
 	look(time.Second, slots/2-1, 40, false, never, "back", "the disk has caught up")
 	look(time.Second, slots-1, 40, false, never, "", "no backlog")
 	look(0, slots, 40, false, patience, "", "full again")
-	look(patience-1, slots/2-1, 60, false, never, "", "caught up before anybody was told")
+	look(patience-1, slots/2-1, 60, false, never, "", "caught up before it was reported")
 	look(0, slots, 60, false, patience, "", "full a third time")
 	look(patience, slots, 60, true, StallMax-patience, "behind", "patience is over again")
 	look(StallMax-patience, slots, 60, false, never, "stuck", "the disk is dead")

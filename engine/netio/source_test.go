@@ -12,7 +12,7 @@ import (
 // and Source the address that the receiver sees.
 func TestDestinations(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows does not tell destinations (doc.go)")
+		t.Skip("Windows does not report destinations (doc.go)")
 	}
 	lo := loopback(t)
 	group4 := "230.77.4.2"

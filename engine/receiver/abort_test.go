@@ -71,9 +71,9 @@ func TestFileGivenUp(t *testing.T) {
 		w.forgetPackets()
 		w.abort(wire.Abort{Flags: wire.AbortCurrentFile, Host: host, Text: []byte("Cannot read file")})
 		if a := event[Abandon](w, "the file is dropped"); a.Ref != q.Ref || a.Missing.Len() != q.Layout.Blocks || a.Missing.Count() != q.Layout.Blocks {
-			t.Fatalf("%+v: nothing of it is to be kept", a)
+			t.Fatalf("%+v: nothing of it should be kept", a)
 		}
-		if e := event[FileEnded](w, "it is told"); e.Status != wire.StatusRejected || !strings.Contains(e.Text, "Cannot read file") {
+		if e := event[FileEnded](w, "it is reported"); e.Status != wire.StatusRejected || !strings.Contains(e.Text, "Cannot read file") {
 			t.Fatalf("%+v", e)
 		}
 		w.wantPhase(MidGroup)
@@ -101,7 +101,7 @@ func TestFileGivenUpWhileItIsOpened(t *testing.T) {
 			w.wantPhase(Opening)
 			w.wantSilence("the host owes an answer about the first")
 			w.opened(o)
-			e := event[FileEnded](w, "it is told")
+			e := event[FileEnded](w, "it is reported")
 			if o.Action == Receive {
 				event[Abandon](w, "the file is dropped")
 				if e.Status != wire.StatusRejected || !strings.Contains(e.Text, "Cannot read file") {
@@ -127,7 +127,7 @@ func TestLateAbortOfAFile(t *testing.T) {
 				w.toMidGroup()
 				w.toReceiving(1, 5000)
 				abort := wire.Abort{Flags: wire.AbortCurrentFile, Host: host, Text: []byte("Cannot read file")}
-				told := w.seq
+				saved := w.seq
 				w.abort(abort)
 				w.wantPhase(MidGroup)
 				w.forget()
@@ -136,7 +136,7 @@ func TestLateAbortOfAFile(t *testing.T) {
 					w.opened(Opened{Action: Receive})
 				}
 				if w.forgetPackets(); stale {
-					w.seq = told
+					w.seq = saved
 				}
 				w.abort(abort)
 				if opening {

@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 				w.announce(announce)
 				if c.text == "" {
 					if w.session() == nil {
-						t.Fatal("the session has to be taken")
+						t.Fatal("the session must be taken")
 					}
 					return
 				}
@@ -301,7 +301,7 @@ func TestJoinAndLeave(t *testing.T) {
 		w.joined("")
 		w.wantRegister("with its own membership")
 	})
-	t.Run("a failure is told to all who wait", func(t *testing.T) {
+	t.Run("all sessions that wait hear of a failure", func(t *testing.T) {
 		w := newWorld(t)
 		w.announce()
 		second(w)

@@ -62,7 +62,7 @@ func TestFileInfoRejected(t *testing.T) {
 			w := newWorld(t)
 			w.toMidGroup()
 			w.fileInfo(1, 0, c.info)
-			event[FileStarted](w, "it is told in any case")
+			event[FileStarted](w, "it is reported in any case")
 			if c.why == "" {
 				w.wantPhase(Opening)
 				w.wantSilence("the host decides")

@@ -133,7 +133,7 @@ func arrived(from netip.AddrPort, pkt []byte) *machine.Datagram {
 	return &machine.Datagram{From: from, Data: pkt}
 }
 
-// raw hands in a datagram and carries out what is to be stored.
+// raw hands in a datagram and stores what the verdict asks for.
 func (w *world) raw(pkt []byte) machine.Verdict {
 	w.t.Helper()
 	w.last = w.r.Handle(w.now, arrived(w.from, pkt))
@@ -354,7 +354,7 @@ func (w *world) forgetPackets() { w.packets = nil }
 
 func (w *world) joined(errText string) {
 	w.t.Helper()
-	j := event[Join](w, "a private address has to be joined")
+	j := event[Join](w, "a private address must be joined")
 	w.r.Joined(w.now, j.Session.SessionID, errText)
 	w.poll()
 }

@@ -278,7 +278,7 @@ func TestOlderInstanceRefused(t *testing.T) {
 	}
 }
 
-// Who seems to speak from the address and port of the live session's sender is refused
+// An ANNOUNCE that seems to come from the address and port of the live session's sender is refused
 // in silence: an ABORT would end the session itself.
 func TestRefusalDoesNotAbortTheLiveSession(t *testing.T) {
 	w := newWorld(t)

@@ -11,8 +11,8 @@ import (
 	"uftp/wire"
 )
 
-// HandleBatch comes to the same as Handle, whatever stands in the batch and whoever
-// has opened it: the machine, others long before, or now these and now those.
+// HandleBatch does the same as Handle, whatever the batch holds and whether the machine has
+// opened it, openers did so long before, or each opened a part.
 func TestHandleBatch(t *testing.T) {
 	ways := []struct {
 		name      string
@@ -72,7 +72,7 @@ func TestHandleBatch(t *testing.T) {
 	}
 }
 
-// hostileBatch mixes blocks of a file with everything that has to be told apart
+// hostileBatch mixes blocks of a file with everything that must be distinguished
 // from them; in its middle the sender aborts the session.
 func hostileBatch(w *world, l *block.Layout) (list [][]byte) {
 	add := func(f wire.Func, msg []byte) []byte {

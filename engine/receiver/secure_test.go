@@ -622,7 +622,7 @@ func TestSecretsForKeyLog(t *testing.T) {
 	if _, ok := w.r.Secrets(id); ok {
 		t.Fatal("nobody has proved yet that they are right")
 	}
-	noEvent[Keyed](w, "nor is it told")
+	noEvent[Keyed](w, "nor is it reported")
 	w.fileInfo(1, 100)
 	event[Keyed](w, "the sender has proved it")
 	w.opened(Opened{Action: Complete})
@@ -636,7 +636,7 @@ func TestSecretsForKeyLog(t *testing.T) {
 	}
 }
 
-// A host that wants to know who sends heartbeats gets one signature for each.
+// A host that asks for proof of who sends heartbeats gets one signature for each.
 func TestHeartbeatChallenge(t *testing.T) {
 	peer := addrOf("10.0.0.9:1044")
 	key := ecKeys()[1]

@@ -211,7 +211,7 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.poll()
 	w.wantSilence("one answer is enough")
 	w.advance(4 * w.roundTrip())
-	w.wantComplete(0, wire.StatusNormal, "repeated as ever")
+	w.wantComplete(0, wire.StatusNormal, "repeated as before")
 	w.forget()
 	w.doneConf(us)
 	w.wantEnded(true, EndConfirmed)
@@ -249,7 +249,7 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.poll()
 	w.wantSilence("it was about the session before")
 
-	// What cannot be settled is not called whole.
+	// A session that cannot be settled is not called complete.
 	w.r.Settled(w.now, next.Session.SessionID, next.Number, "disk on fire")
 	w.poll()
 	w.wantAbort("disk on fire", "the sender hears why")
@@ -276,7 +276,7 @@ func TestStopAfterComplete(t *testing.T) {
 			w.wantSilence("nothing to abort")
 			w.wantEnded(true, EndUnconfirmed)
 		} else {
-			w.wantAbort("Client shutting down", "nobody was told that all is well")
+			w.wantAbort("Client shutting down", "the sender did not hear that all is well")
 			w.wantEnded(false, EndShutdown)
 		}
 	}

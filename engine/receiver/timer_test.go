@@ -72,7 +72,7 @@ func TestJoinThatNeverEnds(t *testing.T) {
 	w.advance(2 * time.Millisecond)
 	w.wantAbort("Registration unconfirmed", "the limit counts from the ANNOUNCE")
 	w.wantEnded(false, EndTimeout)
-	event[Leave](w, "the Join has to be taken back")
+	event[Leave](w, "the Join must be undone")
 }
 
 func TestIdleTimer(t *testing.T) {

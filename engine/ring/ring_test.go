@@ -166,7 +166,7 @@ func TestWakeNextWakesWhoHasWork(t *testing.T) {
 			t.Errorf("%d slots more: woke %q, want %q", c.passed, woken, c.want)
 		}
 	}
-	// Who of several makes a slot ready for the last stage depends on the others.
+	// Which of several workers makes a slot ready for the last stage depends on the others.
 	r.Hand(1, 1).Done(1)
 	select {
 	case <-r.Hand(2, 0).Wake():

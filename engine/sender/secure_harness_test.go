@@ -114,7 +114,7 @@ func (r *rig) counters(first uint64, n int) {
 	}
 }
 
-// unseal wants that what has to be sealed is, and opens it.
+// unseal checks that a packet which must be sealed is sealed, and opens it.
 func (r *rig) unseal(fn wire.Func, pkt, msg []byte) (wire.Func, []byte) {
 	r.t.Helper()
 	switch fn {

@@ -11,7 +11,7 @@ import (
 	"uftp/wire"
 )
 
-// TestAdaptiveRate has the rate follow bottlenecks that the sender is told nothing of.
+// TestAdaptiveRate has the rate follow bottlenecks that the sender knows nothing of.
 // What a run sends again includes the search; what it ends with does not.
 func TestAdaptiveRate(t *testing.T) {
 	lan := Path{Delay: 200 * time.Microsecond, Rate: mbit(1000), Queue: 1 << 20}
@@ -27,7 +27,7 @@ func TestAdaptiveRate(t *testing.T) {
 		waste float64 // share sent again, at most; files are small, so the search is much of it
 	}{
 		{"a fast network and small blocks: answers come after sections have ended", 3, lan, mbit(10), 1300, 400e6, 1, 1.8, 0.03},
-		{"large blocks: the file is one section, only questions tell", 3, lan, mbit(10), 8800, 400e6, 1, 2, 0.04},
+		{"large blocks: the file is one section, only questions show the loss", 3, lan, mbit(10), 8800, 400e6, 1, 2, 0.04},
 		{"many receivers", 60, lan, mbit(10), 8800, 200e6, 1, 5, 0.05},
 		{"a link slower than the start", 3, Path{Delay: 2 * time.Millisecond, Rate: mbit(2), Queue: 50_000}, mbit(10), 1300, 4e6, 1, 2, 0.3},
 		{"a satellite", 3, Path{Delay: 300 * time.Millisecond, Rate: mbit(45), Queue: 1 << 20}, mbit(10), 1300, 200e6, 1, 2.5, 0.08},

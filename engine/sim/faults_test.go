@@ -85,7 +85,7 @@ func TestLostControl(t *testing.T) {
 	}
 }
 
-// groupMessage and fileMessage tell the two uses of COMPLETE and DONE apart.
+// groupMessage and fileMessage distinguish the two uses of COMPLETE and DONE.
 func groupMessage(h wire.Header, msg []byte) bool {
 	switch h.Func {
 	case wire.FuncComplete:
@@ -205,7 +205,7 @@ func TestPartition(t *testing.T) {
 						}
 					}
 					if !c.whole && !s.Ended.States[0].Failed() {
-						return fmt.Errorf("who was cut off ends %v", s.Ended.States[0])
+						return fmt.Errorf("the receiver that was cut off ends %v", s.Ended.States[0])
 					}
 					return nil
 				}

@@ -18,8 +18,8 @@ import (
 	"uftp/wire"
 )
 
-// stranger is who sends files of the same names, sizes and times in the group of a session,
-// and what else he has in common with its sender.
+// stranger is a sender of files of the same names, sizes and times in the group of a session,
+// and what else it has in common with the sender of that session.
 type stranger struct {
 	instance  uint8
 	uid, addr bool // those of the session
@@ -50,7 +50,7 @@ func TestIsolation(t *testing.T) {
 						for _, addr := range []bool{false, true} {
 							for _, enc := range []bool{false, true} {
 								if uid && addr && !enc && !secure {
-									continue // nobody can tell this sender from the session's
+									continue // nobody can distinguish this sender from the session's
 								}
 								for _, start := range []time.Duration{150 * ms, 800 * ms, between, 5300 * ms} {
 									x := stranger{instance: instance, uid: uid, addr: addr, encrypted: enc, start: start}
@@ -129,7 +129,7 @@ func stored(t *testing.T, secure, temp, cut bool, beside ...stranger) string {
 		w.At(x.start, s.StartNow)
 	}
 
-	// What the receiver tells of sessions of this sender.
+	// What the receiver reports about sessions of this sender.
 	var lines []string
 	note := func() {
 		for _, f := range []*File{a, b} {

@@ -137,7 +137,7 @@ func TestEvenSees(t *testing.T) {
 			return l
 		}), false},
 		{"a train that is missing", flow(func(l []departure) []departure { return append(l[:50], l[51:]...) }), false},
-		{"too little to tell", flow(func(l []departure) []departure { return l[:15] }), false},
+		{"too few to judge", flow(func(l []departure) []departure { return l[:15] }), false},
 	} {
 		if err := even(c.list, 1e6, 10*time.Millisecond, 0.02, time.Millisecond); (err == nil) != c.ok {
 			t.Errorf("%s: %v, want it to pass: %v", c.why, err, c.ok)

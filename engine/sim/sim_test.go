@@ -52,7 +52,7 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// spy is a machine that hands on what it gets and does what it is told.
+// spy is a machine that hands on what it gets and does what the test asks for.
 type spy struct {
 	handle   func(d *machine.Datagram) machine.Verdict
 	poll     func() machine.Kind
@@ -291,7 +291,7 @@ func TestRecord(t *testing.T) {
 		t.Errorf("the capture holds %d packets of %d", n, w.Sent())
 	}
 	if b, err := os.ReadFile(trace); err != nil || !bytes.Contains(b, []byte("SessionEnded")) {
-		t.Errorf("the trace does not tell of the end: %v", err)
+		t.Errorf("the trace does not show the end: %v", err)
 	}
 }
 

@@ -311,17 +311,17 @@ func TestUnclaimedIsTold(t *testing.T) {
 			instance = 1
 		}
 		h.as(o, instance)
-		told := 0
+		reported := 0
 		for _, name := range []string{"d1", "d2"} {
 			a, _ := h.s.Open(h.request(wire.TypeDir, name, 0))
 			for _, l := range a.Log {
 				if strings.HasPrefix(l, "Leaving "+h.at(groupDir)+" alone: ") {
-					told++
+					reported++
 				}
 			}
 		}
-		if told != 1 {
-			t.Errorf("%+v: told %d times, want once", o, told)
+		if reported != 1 {
+			t.Errorf("%+v: reported %d times, want once", o, reported)
 		}
 		h.end(true)
 	}
@@ -410,7 +410,7 @@ func TestModesOfWhatIsCollected(t *testing.T) {
 	}
 }
 
-// TestOwnerIsWrittenDown where whoever looks can read it, and goes with the directory.
+// TestOwnerIsWrittenDown: the owner file can be read by users, and goes with the directory.
 func TestOwnerIsWrittenDown(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.as(anna, 0)
@@ -560,7 +560,7 @@ func (h *hall) lockDir(name string) (unlock func()) {
 }
 
 // TestOwnersOfNothing go at the start: a stock daemon that ends a session of ours leaves
-// one, and so does who is killed at the end of a move.
+// one, and so does a receiver that is killed at the end of a move.
 func TestOwnersOfNothing(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.cutBy(anna, body(4*testBlock))
@@ -572,5 +572,5 @@ func TestOwnersOfNothing(t *testing.T) {
 	h.write("temp/_group_0BADF00D"+ownerSuffix, "x\n", oldStamp)
 	h.needLocks()
 	h.finishMoves(0)
-	h.wantTree("temp", "only what is of use is left", before...)
+	h.wantTree("temp", "only useful files are left", before...)
 }

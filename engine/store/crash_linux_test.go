@@ -184,7 +184,7 @@ func (w *watched) powerFails() {
 	if w.failed {
 		return
 	}
-	spy = func(c *call, do func() error) error { // no disk has to be waited for
+	spy = func(c *call, do func() error) error { // wait for no disk
 		if c.op == "syncdata" || c.op == "syncdir" {
 			return nil
 		}

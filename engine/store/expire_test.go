@@ -65,11 +65,11 @@ func TestExpire(t *testing.T) {
 	}
 	for _, name := range []string{"0000000A", "0000000E_restart", "00000010_expired"} {
 		if !gone[h.at(g(name))] {
-			t.Errorf("%s was not told of: %v", name, gone)
+			t.Errorf("%s was not reported: %v", name, gone)
 		}
 	}
 	if len(gone) != 3 {
-		t.Errorf("told of %v, want three", gone)
+		t.Errorf("reported %v, want three", gone)
 	}
 	h.wantTree("temp", "what is left",
 		"_group_0000000B/", "_group_0000000B_restart = x",
@@ -82,7 +82,7 @@ func TestExpire(t *testing.T) {
 }
 
 // TestExpireLetsSessionsBe: a session under way is not touched, and one that was cut a
-// moment ago is resumed as ever.
+// moment ago is resumed as usual.
 func TestExpireLetsSessionsBe(t *testing.T) {
 	h := newHall(t, withTemp)
 	text := body(4 * testBlock)

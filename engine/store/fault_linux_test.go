@@ -104,14 +104,14 @@ func faultRun(t *testing.T, change func(*SinkConfig), at int, err error, forever
 		if at < len(calls) {
 			op = calls[at]
 		}
-		switch { // whoever cannot remove anything leaves something
+		switch { // a receiver that cannot remove anything leaves something
 		case forever, op == "remove", op == "removeall", op == "lstat", op == "open":
 		default:
 			t.Errorf("%s: left: %q", what, left)
 		}
 	}
 	if at >= 0 && at < len(calls) && (calls[at] == "write" || calls[at] == "syncdata" || calls[at] == "close") && len(c.done) == sentFiles {
-		t.Errorf("%s: nobody was told", what)
+		t.Errorf("%s: nothing was reported", what)
 	}
 	if len(c.cfg.Backups) > 0 && !forever {
 		for name := range crashOld {

@@ -206,12 +206,12 @@ func (k *Sink) RetryMoves() (list []LateMove) {
 
 // scheduleRetry gives directory name its place among those that are retried.
 func (k *Sink) scheduleRetry(root dir, name string, m *mover) {
-	told := errors.Join(m.errs...).Error()
+	reason := errors.Join(m.errs...).Error()
 	k.retries.mu.Lock()
 	defer k.retries.mu.Unlock()
 	for i := range k.retries.list {
 		if k.retries.list[i].name == name {
-			k.retries.list[i].reported = told
+			k.retries.list[i].reported = reason
 			return
 		}
 	}
@@ -226,11 +226,11 @@ func (k *Sink) scheduleRetry(root dir, name string, m *mover) {
 		}
 		numbered := fmt.Sprintf("%s.%04d", name, n)
 		if rename(root, name, root, numbered) == nil {
-			told = strings.ReplaceAll(told, root.join(name), root.join(numbered))
+			reason = strings.ReplaceAll(reason, root.join(name), root.join(numbered))
 			name = numbered
 		}
 	}
-	k.retries.list = append(k.retries.list, waiting{name, m.s.key.Group, told})
+	k.retries.list = append(k.retries.list, waiting{name, m.s.key.Group, reason})
 	m.log = append(m.log, fmt.Sprintf("The files that could not be moved stay in %s; uftpd retries when a session ends, every minute, and at its next start", root.join(name)))
 }
 

@@ -40,14 +40,14 @@ func (h *hall) finishMoves(n int) []LateMove {
 	return list
 }
 
-// TestLateMove: who is killed while he moves is followed by one who goes on.
+// TestLateMove: a receiver that is killed during a move is followed by one that continues.
 func TestLateMove(t *testing.T) {
 	t.Run("replace", func(t *testing.T) {
 		h := newHall(t, withTemp)
 		h.write("dest/dirA/keepme", "old", oldStamp)
 		h.fill()
 		h.killedInMove()
-		if err := os.Rename(h.at(groupDir+doneSuffix+"/f1"), h.at("dest/f1")); err != nil { // so far he came
+		if err := os.Rename(h.at(groupDir+doneSuffix+"/f1"), h.at("dest/f1")); err != nil { // it came so far
 			t.Fatal(err)
 		}
 		l := h.finishMoves(1)[0]
@@ -198,7 +198,7 @@ func TestMoveIsTriedAgain(t *testing.T) {
 				}
 				h.k.RetryMoves() // there may be other places that fail now
 				if l := h.k.RetryMoves(); len(l) != 0 {
-					t.Errorf("%+v: it was told already", l)
+					t.Errorf("%+v: it was reported already", l)
 				}
 				spy = nil
 				if start {

@@ -105,7 +105,7 @@ func TestBackupBelowDest(t *testing.T) {
 	h.configure(SinkConfig{Dests: []string{h.at("dest")}, Backups: []string{h.at("dest/x/bk")}})
 	for _, name := range []string{"x", "x/bk", "x/bk/20200101", "x/bk/20200101/101112/dest/f", "x/bk/new/f"} {
 		types := everything
-		if name == "x" || name == "x/bk" { // which are left alone if a directory is to be there
+		if name == "x" || name == "x/bk" { // which are left alone if a directory should be there
 			types = []wire.FileType{wire.TypeFile, wire.TypeLink, wire.TypeDelete}
 		}
 		h.wantRefused(name, "backup directory", types...)

@@ -122,7 +122,7 @@ func TestAbandonOnFullDisk(t *testing.T) {
 				h.fillDisk("disk/other")
 				if abandon {
 					if err := f.Abandon(left); !isNoSpace(err) {
-						t.Errorf("Abandon = %v, want the full disk told", err)
+						t.Errorf("Abandon = %v, want the full disk reported", err)
 					}
 				}
 				h.s.End(false) // may fail for the same reason
@@ -137,7 +137,7 @@ func TestAbandonOnFullDisk(t *testing.T) {
 				h.begin(1)
 				a, f := h.s.Open(h.resume(req))
 				if f == nil || a.Partial != checkpoint {
-					t.Fatalf("Open = %+v, want what the last checkpoint tells", a)
+					t.Fatalf("Open = %+v, want what the last checkpoint recorded", a)
 				}
 				if checkpoint {
 					if a.Missing.Has(2) || !a.Missing.Has(3) {
@@ -319,7 +319,7 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// TestModes checks modes of what is made: 0644 and 0755 less the umask.
+// TestModes checks modes of new files and directories: 0644 and 0755 less the umask.
 func TestModes(t *testing.T) {
 	old := unix.Umask(0)
 	defer unix.Umask(old)

@@ -151,7 +151,7 @@ func TestResume(t *testing.T) {
 			}
 			if !tt.resume {
 				if a.Partial || a.Missing != nil {
-					t.Fatalf("Open = %+v: nothing tells what is here", a)
+					t.Fatalf("Open = %+v: nothing records what is here", a)
 				}
 				a.Missing = new(block.Set)
 				a.Missing.Reset(req.Layout.Blocks, true)
@@ -236,7 +236,7 @@ func TestChangedSource(t *testing.T) { // scenario 72
 	for name, change := range tests {
 		for _, stock := range []bool{false, true} {
 			if stock && (strings.HasPrefix(name, "block size") || strings.HasPrefix(name, "no time")) {
-				continue // a stock record cannot tell
+				continue // a stock record does not show it
 			}
 			t.Run(fmt.Sprintf("%s, stock %v", name, stock), func(t *testing.T) {
 				h := newHall(t, withTemp)
@@ -495,7 +495,7 @@ func TestAbandonOfNothing(t *testing.T) {
 		h.wantTree("dest", "received anew", "d/", "d/f = 3000 bytes")
 	}
 
-	// An older partial file is still of use.
+	// An older partial file is still used.
 	h := newHall(t, withTemp)
 	text := body(3 * testBlock)
 	first := h.file("first", text)

@@ -269,7 +269,7 @@ func TestPartIsOursAlone(t *testing.T) {
 	}
 }
 
-// TestWarnings: whoever starts the receiver hears which directories others can write to.
+// TestWarnings: the user who starts the receiver hears which directories others can write to.
 func TestWarnings(t *testing.T) {
 	h := newHall(t, withTemp)
 	if w := h.k.Warnings(); len(w) != 0 {
@@ -297,7 +297,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// modeInfo is a file that tells another mode.
+// modeInfo is a file that shows another mode.
 type modeInfo struct {
 	os.FileInfo
 	mode os.FileMode
@@ -306,7 +306,7 @@ type modeInfo struct {
 func (i modeInfo) Mode() os.FileMode { return i.mode }
 
 // TestModesThatAreNotKept: where directories or files have modes that nobody gave them,
-// modes do not tell whose hand was there.
+// modes do not show who made them.
 func TestModesThatAreNotKept(t *testing.T) {
 	h := newHall(t, nil)
 	h.write("f", "", oldStamp)

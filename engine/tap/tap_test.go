@@ -489,7 +489,7 @@ func TestNil(t *testing.T) {
 	}
 }
 
-// TestUnknownSource: a datagram whose own address the system does not tell is
+// TestUnknownSource: a datagram whose own address the system does not know is
 // captured all the same, and the system is not asked for every one.
 func TestUnknownSource(t *testing.T) {
 	x := newTestTap()

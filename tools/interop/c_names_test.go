@@ -106,7 +106,7 @@ var names = []scenario{
 			_, said, _ = strings.Cut(rx.Stderr(), "Name of file to receive: "+e.in("other", "x"))
 			why, _, all = strings.Cut(said, "COMPLETE sent")
 			return all
-		}, soon), "the log tells of the answer")
+		}, soon), "the log shows the answer")
 		e.want(strings.Contains(why, "doesn't match any dest directory"), "the log says why before it says what was answered, got %q", said)
 	}},
 	{id: "41", run: func(t *testing.T, e *env) {

@@ -105,7 +105,7 @@ activate = 1
 			print = regexp.MustCompile(`fingerprint ((?:[0-9A-F]{2}:){19}[0-9A-F]{2})`).FindStringSubmatch(rx.Stderr())
 			return print != nil
 		}, soon) {
-			t.Fatal("the receiver does not tell its fingerprint")
+			t.Fatal("the receiver does not print its fingerprint")
 		}
 		good := e.write(uidA+"|"+print[1]+"\n", "good")
 		other := "00"
@@ -116,7 +116,7 @@ activate = 1
 		e.txCode(0, "-Y", "aes256-gcm", "-c", "-H@"+good, "f")
 		e.got("f", e.A)
 		res := e.txCode(7, "-Y", "aes256-gcm", "-c", "-H@"+bad, "f")
-		e.want(strings.Contains(res.Stderr, "Rejecting CLIENT_KEY from "+uidA), "the log tells why, got %s", res.Stderr)
+		e.want(strings.Contains(res.Stderr, "Rejecting CLIENT_KEY from "+uidA), "the log says why, got %s", res.Stderr)
 		res = e.txCode(0, "-Y", "aes256-gcm", "-H@"+bad, "f")
 		e.want(strings.Contains(res.Stderr, "fingerprints are compared only with -c"), "a warning that the list is not looked at")
 	}},

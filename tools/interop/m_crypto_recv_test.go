@@ -36,7 +36,7 @@ var crypt = []scenario{
 		send(0, print, "-c")
 		e.got("f", e.A)
 		res := send(7, wrong, "-c")
-		e.want(strings.Contains(res.Stderr, "CLIENT_KEY"), "the log tells about CLIENT_KEY")
+		e.want(strings.Contains(res.Stderr, "CLIENT_KEY"), "the log mentions CLIENT_KEY")
 		send(0, strings.ToLower(print), "-c")
 		send(0, wrong)
 	}},

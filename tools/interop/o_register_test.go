@@ -81,13 +81,13 @@ func (e *env) shareUID(args ...string) {
 	res := e.end(p)
 	e.want(res.Code == 0, "exit code 0, got %d", res.Code)
 	e.want(strings.Contains(p.Stderr(), "answers from 10.") && strings.Contains(p.Stderr(), "give each receiver its own -U"), "the sender says that there are two")
-	const told = "UID is in use by another receiver"
+	const refusal = "UID is in use by another receiver"
 	first, second := a, b
-	if strings.Contains(a.Stderr(), told) && !e.exists(e.dest(e.A, "f")) {
+	if strings.Contains(a.Stderr(), refusal) && !e.exists(e.dest(e.A, "f")) {
 		first, second = b, a
 	}
 	e.becomes(func() error { return netlab.SameFile(e.src("f"), e.dest(first.Host, "f")) })
-	e.log(second, told)
+	e.log(second, refusal)
 	e.want(!e.exists(e.dest(second.Host, "f")), "the second one has not got it")
 	e.result("0xAC110002", "f", "copy")
 }

@@ -60,9 +60,9 @@ type direction struct {
 	free     []int32 // slots, the one used last on top: it may still be in a cache
 	cutter   cutter
 
-	mu     sync.Mutex
-	shared []counters // of the legs, for others
-	told   clock.Time
+	mu        sync.Mutex
+	shared    []counters // of the legs, for others
+	published clock.Time
 
 	poll    [1]unix.PollFd
 	timeout unix.Timespec
@@ -115,7 +115,7 @@ func (d *direction) counters(leg int) counters {
 
 // publish copies the counters for other goroutines and writes the logs.
 func (d *direction) publish(now clock.Time) error {
-	d.told = now
+	d.published = now
 	drops := d.from.kernelDrops() // on the way to all legs
 	for _, g := range d.legs {
 		g.n.Counters = g.link.Counters()
@@ -145,7 +145,7 @@ func (d *direction) run() error {
 	full := false
 	for !d.stop.Load() {
 		now := d.timer.now()
-		if now.Sub(d.told) >= publishEvery {
+		if now.Sub(d.published) >= publishEvery {
 			if err := d.publish(now); err != nil {
 				return err
 			}

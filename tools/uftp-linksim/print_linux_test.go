@@ -22,6 +22,6 @@ func TestStatisticsFail(t *testing.T) {
 	first, second := s.print(false), s.print(true)
 	var logs *logError
 	if !errors.As(first, &logs) || second != nil || disk.writes != 1 || strings.Count(b.String(), "no space") != 1 {
-		t.Errorf("errors %v, %v after %d writes, told %q; want one error and one line", first, second, disk.writes, b.String())
+		t.Errorf("errors %v, %v after %d writes, printed %q; want one error and one line", first, second, disk.writes, b.String())
 	}
 }

@@ -222,7 +222,7 @@ func (x *extractor) layout(s *session.Session, req *store.Request) bool {
 	l := s.Layout(req.FileID)
 	switch {
 	case l == nil:
-		x.say(s, req.Name, "cannot be rebuilt: no ANNOUNCE that tells the block size, or the size is not possible")
+		x.say(s, req.Name, "cannot be rebuilt: no ANNOUNCE with the block size, or the size is not possible")
 	case l.Blocks > openBlocksMax:
 		x.say(s, req.Name, "cannot be rebuilt: more than %d blocks", openBlocksMax)
 	default:

@@ -59,18 +59,18 @@ func TestEveryTruncation(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := filepath.Join(t.TempDir(), "cut.pcap")
-	told := 0
+	reported := 0
 	for n := 0; n < len(b); n += 397 {
 		if err := os.WriteFile(name, b[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{{"inspect", name}, {"extract", name, t.TempDir()}, {"receiver", name}} {
 			if code, _, _ := replay(t, args...); code == exitIO {
-				told++
+				reported++
 			}
 		}
 	}
-	if told < 3*(len(b)/397-5) {
-		t.Errorf("%d cuts told, want all but a few", told)
+	if reported < 3*(len(b)/397-5) {
+		t.Errorf("%d cuts reported, want all but a few", reported)
 	}
 }

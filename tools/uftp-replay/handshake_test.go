@@ -99,7 +99,7 @@ func TestHandshakeText(t *testing.T) {
 					continue
 				}
 				if text == a.text {
-					t.Errorf("%v with another byte %d of %d is told like the captured one:\n%s", a.fn, i, len(msg), text)
+					t.Errorf("%v with another byte %d of %d is printed like the captured one:\n%s", a.fn, i, len(msg), text)
 				}
 			}
 		}

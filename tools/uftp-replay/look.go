@@ -175,7 +175,7 @@ func (x *summary) abort(m *session.Message) {
 		x.ended = x.ended || a.Host == 0
 		if a.Host != 0 {
 			if h := x.host(a.Host); h != nil {
-				h.abort = "told by the sender: " + string(a.Text)
+				h.abort = "sent by the sender: " + string(a.Text)
 			}
 		}
 		return
@@ -236,7 +236,7 @@ func (g *ivGuard) check(s *session.Session, m *session.Message) ivResult {
 	case e.counter == m.Counter:
 		return ivRepeated
 	}
-	return ivNew // too old to tell
+	return ivNew // too old to know
 }
 
 // series is the rate and the NAKs over time, in a fixed number of bins. The bins become

@@ -294,10 +294,10 @@ func TestExtractWithPrivateKey(t *testing.T) {
 		t.Errorf("%s, want the file of the session", out)
 	}
 	if out := want(t, 1, "extract", vectors+"enc-rsa512-default.pcap", t.TempDir()); !strings.Contains(out, "--keylog or --key is needed") {
-		t.Errorf("%s, want it told what is needed", out)
+		t.Errorf("%s, want it to say what is needed", out)
 	}
 	if out := want(t, 1, "extract", vectors+"enc-aes256-gcm-sha1-ecdhrsa-authenc.pcap", t.TempDir()); !strings.Contains(out, "--keylog is needed") {
-		t.Errorf("%s, want it told what is needed", out)
+		t.Errorf("%s, want it to say what is needed", out)
 	}
 }
 

@@ -90,10 +90,10 @@ func TestReceiverDiffers(t *testing.T) {
 // TestReceiverCannot wants a message that names what is missing for a replay.
 func TestReceiverCannot(t *testing.T) {
 	if out := want(t, 1, "receiver", vectors+"enc-rsa512-default.pcap"); !strings.Contains(out, "--keylog or --key is needed") {
-		t.Errorf("%s, want it told that keys are needed", out)
+		t.Errorf("%s, want it to say that keys are needed", out)
 	}
 	if out := want(t, 1, "receiver", "--session", "00000001", vectors+"plain-1file.pcap"); !strings.Contains(out, "no receiver") {
-		t.Errorf("%s, want it told that there is nothing to replay", out)
+		t.Errorf("%s, want it to say that there is nothing to replay", out)
 	}
 	want(t, 2, "receiver", "-")
 	want(t, 2, "receiver", "--uid", "x", vectors+"plain-1file.pcap")

@@ -18,7 +18,7 @@ var otherwise = []struct{ part, why string }{
 	{"respproxy", "our sender has no proxies"},
 	{"-tunnel", "our sender has no proxies"},
 	{"-upstream", "our sender has no proxies"},
-	{"enc-abort-client", "a receiver that is gone is told so with an ABORT of its own"},
+	{"enc-abort-client", "a receiver that is gone gets an ABORT of its own"},
 	{"enc-curve-sect", "our sender refuses curves over binary fields"},
 	{"enc-fp-mismatch", "the sender was set up to want another key of the receiver, which no message shows"},
 	{"plain-abort-quit", lateBlock},
@@ -103,7 +103,7 @@ func TestSenderDiffers(t *testing.T) {
 		return []pcap.Datagram{d}
 	})
 	if out := want(t, 1, "sender", late); !strings.Contains(out, "7 steps equal") || !strings.Contains(out, "step 1 at +") {
-		t.Errorf("%s, want it told that the sender is earlier than the captured one", out)
+		t.Errorf("%s, want it to say that the sender is earlier than the captured one", out)
 	}
 	if code, _, errs := replay(t, "sender", "--interface", "eth0", vectors+"plain-1file.pcap"); code != 2 || !strings.Contains(errs, "real sender") {
 		t.Errorf("exit code %d, %s; want a real sender refused", code, errs)
@@ -112,6 +112,6 @@ func TestSenderDiffers(t *testing.T) {
 		t.Errorf("exit code %d, %s; want to be asked which session", code, errs)
 	}
 	if out := want(t, 1, "sender", vectors+"enc-rsa512-default.pcap"); !strings.Contains(out, "--keylog or --key is needed") {
-		t.Errorf("%s, want it told that keys are needed", out)
+		t.Errorf("%s, want it to say that keys are needed", out)
 	}
 }

@@ -210,16 +210,16 @@ func TestLostLines(t *testing.T) {
 func TestOutputFails(t *testing.T) {
 	w := &failing{}
 	var set outfile.Outputs
-	var told []string
+	var failures []string
 	o := set.Watch("status file s", cli.ExitUsage, w, func(name string, err error, lost int64) {
-		told = append(told, fmt.Sprint(name, " ", err != nil, " ", lost))
+		failures = append(failures, fmt.Sprint(name, " ", err != nil, " ", lost))
 	})
 	for _, fails := range []bool{false, true, true, true, false, false, true} {
 		w.fails = fails
 		o.Write([]byte("x\n"))
 	}
-	if got, want := strings.Join(told, "; "), "status file s true 0; status file s false 3; status file s true 0"; got != want {
-		t.Errorf("told %q, want %q", got, want)
+	if got, want := strings.Join(failures, "; "), "status file s true 0; status file s false 3; status file s true 0"; got != want {
+		t.Errorf("reported %q, want %q", got, want)
 	}
 	set.Fail(cli.ExitLog, "log", syscall.EIO)
 	for _, tt := range []struct {

@@ -58,16 +58,16 @@ func TestNamesKeepOrder(t *testing.T) {
 		}
 		var b lockedBuffer
 		r := &Receiver{Log: NewLog(&b, 2, false), Names: names}
-		tell := func(ip string) {
+		log := func(ip string) {
 			r.Report(time.Now(), started(ip))
 			r.Report(time.Now(), receiver.Stepped{Step: receiver.RegisterSent})
 		}
 		begin := time.Now()
-		tell("10.0.0.1")
-		tell("10.0.0.2")
-		tell("10.0.0.1")
+		log("10.0.0.1")
+		log("10.0.0.2")
+		log("10.0.0.1")
 		if b.String() != "" {
-			t.Errorf("%q is told before the first name is known", b.String())
+			t.Errorf("%q is logged before the first name is known", b.String())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -81,7 +81,7 @@ func TestNamesKeepOrder(t *testing.T) {
 			}
 		}
 		if want := "(one.example) sent (10.0.0.2) sent (one.example) sent"; strings.Join(got, " ") != want {
-			t.Errorf("told %q, want %q", got, want)
+			t.Errorf("logged %q, want %q", got, want)
 		}
 		if asked != 2 {
 			t.Errorf("%d look-ups, want each address once", asked)
@@ -89,10 +89,10 @@ func TestNamesKeepOrder(t *testing.T) {
 		if d := time.Since(begin); d > 3*time.Second {
 			t.Errorf("took %v, want look-ups to end after %v", d, nameWait)
 		}
-		tell("10.0.0.3")
+		log("10.0.0.3")
 		r.Close()
 		if n := strings.Count(b.String(), "Received"); n != 4 {
-			t.Errorf("%d sessions told after Close, want all 4 without waiting", n)
+			t.Errorf("%d sessions logged after Close, want all 4 without waiting", n)
 		}
 		time.Sleep(2 * time.Second) // the last look-up ends
 	})
@@ -152,7 +152,7 @@ func TestNamesLimit(t *testing.T) {
 			r.Report(time.Now(), receiver.Stepped{Step: receiver.RegisterSent})
 		}
 		if n := strings.Count(b.String(), "REGISTER sent"); n != heldMax+10 {
-			t.Errorf("%d lines told, want all %d once too many were held", n, heldMax+10)
+			t.Errorf("%d lines logged, want all %d once too many were held", n, heldMax+10)
 		}
 		time.Sleep(2 * time.Second)
 		r.Close()

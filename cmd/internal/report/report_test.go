@@ -399,7 +399,7 @@ var session1 = receiver.Session{
 }
 
 // receiveSession is a session with a file that loses blocks, one that is
-// rejected, and everything else a receiver can have to tell.
+// rejected, and everything else that a receiver can report.
 func receiveSession(t *testing.T) []machine.Event {
 	in := func(id uint16) receiver.Session {
 		s := session1
