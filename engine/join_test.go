@@ -423,8 +423,8 @@ func TestUIDOfFirstInterface(t *testing.T) {
 	}
 }
 
-// TestWaitingIsTold: what is waited for, and why, once for each reason.
-func TestWaitingIsTold(t *testing.T) {
+// TestWaitingIsReported: the log names what the receiver waits for, once for each reason.
+func TestWaitingIsReported(t *testing.T) {
 	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: publicOf("230.4.4.1")}, Interfaces: named("e0")}, newFakeHost())
 	for range 2 {
 		j.look()

@@ -56,8 +56,8 @@ func wantLimit[T any](t *testing.T, who string, done <-chan T) (got T) {
 	return got
 }
 
-// TestStopSenderWhileSomethingHangs: a signal ends Send within its limit whatever hangs,
-// receivers hear of it as long as the socket lives, and the user as long as he is there.
+// TestStopSenderWhileSomethingHangs: a signal ends Send within its limit whatever hangs.
+// Receivers hear of it while the socket works, and the user while the terminal does.
 func TestStopSenderWhileSomethingHangs(t *testing.T) {
 	const names = 3 // files of the session
 	for _, c := range []struct {

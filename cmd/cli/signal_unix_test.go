@@ -63,9 +63,9 @@ func TestSignalIsLast(t *testing.T) {
 	}
 }
 
-// TestSignalIsToldBeforeTheEnd: a program that ends before the line about a signal is written
+// TestSignalIsLoggedBeforeTheEnd: a program that ends before the line about a signal is written
 // waits for that line, and a second SIGHUP does not end it at once.
-func TestSignalIsToldBeforeTheEnd(t *testing.T) {
+func TestSignalIsLoggedBeforeTheEnd(t *testing.T) {
 	if signal.Ignored(syscall.SIGHUP) { // under nohup; caught once, it comes
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}

@@ -13,7 +13,7 @@ var ErrFingerprint = errors.New("identity: not a fingerprint: 20 hexadecimal num
 
 // Fingerprint names a key: SHA-1, by protocol, of its blob. It is safe as long as nobody
 // finds a second key with the fingerprint of a given one. Collisions, which SHA-1 has,
-// only give an attacker two keys of his own.
+// only give an attacker two keys of its own.
 type Fingerprint [FingerprintLen]byte
 
 // Fingerprint returns the fingerprint of the key.

@@ -12,7 +12,7 @@ import (
 // While a session is live, another instance of its group is taken only from its own
 // sender: whatever else the stranger knows, and however far the session has come.
 func TestForeignInstanceRefused(t *testing.T) {
-	another := func(w *world) { // has a key of his own
+	another := func(w *world) { // has another key
 		w.far = &far{cfg: w.far.cfg}
 		key, err := identity.GenerateEC(identity.P256, seeded(77))
 		if err != nil {

@@ -162,7 +162,7 @@ func TestSealedDataPathAllocatesNothing(t *testing.T) {
 }
 
 // FuzzSealed lets a stranger who knows everything but the keys talk to a session
-// that has its keys: he changes nothing but the timer of ANNOUNCE and KEYINFO.
+// that has its keys: the stranger changes nothing but the timer of ANNOUNCE and KEYINFO.
 func FuzzSealed(f *testing.F) {
 	f.Add([]byte{}, byte(wire.FuncEncrypted))
 	f.Add(make([]byte, 300), byte(wire.FuncEncrypted))

@@ -371,8 +371,8 @@ func TestClearHeadersMoveNothing(t *testing.T) {
 	w.wantDrop(machine.DropSource, "ANNOUNCE from elsewhere does not keep the session alive")
 }
 
-// The session goes on to seal what is left to say when it has ended, and its
-// secrets are wiped after that.
+// A session that has ended still seals the messages that are left, and wipes its secrets
+// after that.
 func TestSecretsAreWiped(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.toMidGroup()

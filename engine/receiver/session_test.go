@@ -216,7 +216,7 @@ func TestCompleteWaitsForSettled(t *testing.T) {
 	w.doneConf(us)
 	w.wantEnded(true, EndConfirmed)
 
-	// An answer that comes too late means nothing, neither to the next in the slot.
+	// An answer that comes too late is ignored, also by the next session in the slot.
 	w = newWorld(t, restart)
 	w.toMidGroup()
 	w.done(0, 0, us)

@@ -111,8 +111,8 @@ func TestUnsealerKeepsApart(t *testing.T) {
 	}
 }
 
-// TestStaleKey starts a session anew under the same name. What somebody tried with the
-// old keys, because he had not heard of it, is lost, and does no harm.
+// TestStaleKey starts a session anew under the same name. A packet that an Unsealer has tried
+// with the old keys, because it had not heard of the new ones, is lost and does no harm.
 func TestStaleKey(t *testing.T) {
 	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
 		t.Run(s.String(), func(t *testing.T) {

@@ -100,7 +100,7 @@ func newSecrets(x *dialect.Server) *secrets {
 	return s
 }
 
-// counters wants that the sender goes on in the row of its counters.
+// counters checks that the sender continues the sequence of its counters.
 func (r *rig) counters(first uint64, n int) {
 	r.t.Helper()
 	switch {
@@ -135,7 +135,7 @@ func (r *rig) unseal(fn wire.Func, pkt, msg []byte) (wire.Func, []byte) {
 	return wire.Func(msg[0]), msg
 }
 
-// keyInfo lists whom a KEYINFO is for.
+// keyInfo lists the hosts that a KEYINFO is for.
 func (r *rig) keyInfo(msg []byte) string {
 	r.t.Helper()
 	if r.sec == nil {

@@ -56,8 +56,8 @@ func TestReceiverDies(t *testing.T) {
 	}
 }
 
-// TestReceiverComesBackWhileRegistering: who dies early and is back before the
-// registration ends is in like everybody else.
+// TestReceiverComesBackWhileRegistering: a receiver that dies early and is back before
+// the registration ends takes part like all others.
 func TestReceiverComesBackWhileRegistering(t *testing.T) {
 	run(t, 3, func(w *World) (time.Duration, func() error) {
 		receivers(w, 3, Path{Delay: ms})

@@ -115,8 +115,8 @@ func TestCaptureRing(t *testing.T) {
 	}
 }
 
-// TestCaptureMoved: who moves files away to hand them over makes a gap, and what is
-// behind the gap stays where it is.
+// TestCaptureMoved: a user who moves files away makes a gap, and the files behind the
+// gap stay where they are.
 func TestCaptureMoved(t *testing.T) {
 	p := newShelf(t)
 	c := p.open(4, 1000)

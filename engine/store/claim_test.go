@@ -301,8 +301,8 @@ func TestMarkIsTaken(t *testing.T) {
 	}
 }
 
-// TestUnclaimedIsTold: what a session does not go on with is named, once.
-func TestUnclaimedIsTold(t *testing.T) {
+// TestUnclaimedIsReported: the log names a directory that a session does not continue, once.
+func TestUnclaimedIsReported(t *testing.T) {
 	for _, o := range []Owner{anna, secret} {
 		h := newHall(t, withTemp)
 		h.mkdir(groupDir)

@@ -55,7 +55,7 @@ type watched struct {
 
 	// fails is called for each disk, in a directory that holds a copy of it.
 	fails func(base string) error
-	key   func() string // what fails depends on besides the disk
+	key   func() string // fails depends on it as well as on the disk
 }
 
 // watch looks at all that store does below base.

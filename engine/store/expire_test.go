@@ -32,7 +32,7 @@ func TestExpire(t *testing.T) {
 		{g("0000000E_restart"), old}, // records alone
 		{g("0000000F_restart"), fresh},
 
-		{g("00000010_expired/f"), fresh}, // who removed it was killed
+		{g("00000010_expired/f"), fresh}, // the receiver that removed it was killed
 
 		{g("00000011_done/f"), old}, // is moved at the next start
 		{g("00000011_done/"), old},

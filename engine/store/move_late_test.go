@@ -101,7 +101,7 @@ func TestLateMoveLeavesAlone(t *testing.T) {
 	h.wantTree("dest", "nothing arrives")
 }
 
-// TestLateMoveLocked: what another receiver is moving is left to him.
+// TestLateMoveLocked: a receiver leaves alone what another one is moving.
 func TestLateMoveLocked(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.receive(h.file("f", "x"), "x")

@@ -197,7 +197,7 @@ func (e *env) becomes(check func() error) {
 	}
 }
 
-// soonExists and soonGone want that a path comes to exist or to be no more.
+// soonExists and soonGone wait until a path exists, or does not exist any more.
 func (e *env) soonExists(path, why string) {
 	e.t.Helper()
 	e.want(e.await(func() bool { return e.exists(path) }, soon), "%s: %s exists", why, path)

@@ -105,8 +105,8 @@ func TestNoHintsLater(t *testing.T) {
 	}
 }
 
-// TestNoCarrierIsTold: a sender on an interface without a carrier gets a warning at once.
-func TestNoCarrierIsTold(t *testing.T) {
+// TestNoCarrierIsReported: a sender on an interface without a carrier gets a warning at once.
+func TestNoCarrierIsReported(t *testing.T) {
 	for _, lacks := range []bool{false, true} {
 		var log bytes.Buffer
 		s := &Sender{Log: NewLog(&log, Warnings, false), Session: sendConfig(),
