@@ -33,14 +33,15 @@
 //
 // # Version 5
 //
-// Version 5 is not built. Its key schedule belongs into package handshake. Here and in the machines
-// it changes this:
+// Version 5 is not built. Its key schedule belongs in package handshake. Here and in the machines it
+// changes this:
 //
 //   - A Peer gets openers of its own. CLIENT_KEY comes sealed, before its host has the keys of the
 //     session, so the sender must hand Open what comes from any host that has registered.
 //   - KEYINFO is signed: Finish signs it as it does ANNOUNCE, and [Client.TakeKeyInfo], which has
 //     the datagram, verifies it. That proves the keys, before a packet has opened with them.
 //   - The client seals CLIENT_KEY with keys of the handshake: sealing gives it another set.
+//   - Both machines must drop a datagram of another version than that of its session.
 //   - An opened packet proves which host has sent it, as signatures do in version 4; but opening
 //     costs little. The sender asks Signed about both, so that becomes two questions.
 //
