@@ -3,8 +3,8 @@ package dialect
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/rand"
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"testing"
@@ -30,12 +30,15 @@ var (
 	keyex = handshake.Suite{Cipher: wire.CipherAES128CBC, Hash: wire.HashSHA256, SigType: wire.SigKeyExch, KeyExch: wire.KeyExchECDHECDSA}
 )
 
+// seeded is a source of randomness that gives the same bytes each time.
+func seeded(seed uint8) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
+
 // testKeys are those of the sender and of a receiver.
 var testKeys = sync.OnceValue(func() []*identity.PrivateKey {
 	keys := make([]*identity.PrivateKey, 2)
 	for i := range keys {
 		var err error
-		if keys[i], err = identity.GenerateEC(identity.P256, rand.Reader); err != nil {
+		if keys[i], err = identity.GenerateEC(identity.P256, seeded(uint8(i))); err != nil {
 			panic(err)
 		}
 	}
@@ -45,6 +48,7 @@ var testKeys = sync.OnceValue(func() []*identity.PrivateKey {
 // pair is both sides of a session.
 type pair struct {
 	t      *testing.T
+	rand   *rand.ChaCha8
 	server *Server
 	client *Client
 	peer   handshake.Peer
@@ -63,12 +67,18 @@ func clear4(t *testing.T) *pair {
 // announced is a pair whose client has heard ANNOUNCE and whose server has heard REGISTER.
 func announced(t *testing.T, suite handshake.Suite, auth bool) *pair {
 	t.Helper()
+	return announcedFrom(t, 99, suite, auth)
+}
+
+// announcedFrom is announced with other random numbers for each seed.
+func announcedFrom(t *testing.T, seed uint8, suite handshake.Suite, auth bool) *pair {
+	t.Helper()
+	p := &pair{t: t, rand: seeded(seed)}
 	private := netip.MustParseAddr("230.5.5.9")
 	hs, err := handshake.NewServer(handshake.ServerConfig{
 		Suite: suite, ClientAuth: auth, Session: handshake.Session{Group: group, Private: private},
-		Key: testKeys()[0], Curve: identity.P256, Rand: rand.Reader,
+		Key: testKeys()[0], Curve: identity.P256, Rand: p.rand,
 	})
-	p := &pair{t: t}
 	p.ok(err)
 	p.server, err = NewServer(wire.Version4, hs)
 	p.ok(err)
@@ -84,7 +94,7 @@ func announced(t *testing.T, suite handshake.Suite, auth bool) *pair {
 // register returns a client that has registered as a peer, with a key.
 func (p *pair) register(key *identity.PrivateKey, peer *handshake.Peer) *Client {
 	p.t.Helper()
-	hc, err := handshake.NewClient(p.offer, handshake.ClientConfig{Keys: []*identity.PrivateKey{key}, Rand: rand.Reader})
+	hc, err := handshake.NewClient(p.offer, handshake.ClientConfig{Keys: []*identity.PrivateKey{key}, Rand: p.rand})
 	p.ok(err)
 	c, hs := NewClient(wire.Version4, hc), p.server.Handshake()
 	var r wire.Register

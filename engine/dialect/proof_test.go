@@ -21,7 +21,7 @@ func fileInfo() []byte {
 func TestSignedProvesRight(t *testing.T) {
 	fits := 0
 	for trial := range 120 {
-		p := announced(t, keyex, true)
+		p := announcedFrom(t, uint8(trial), keyex, true)
 		keyInfo := p.says(wire.FuncKeyInfo, p.keyInfo().Append(wire.Version4, nil))
 		for i := range keySetsMax - 1 {
 			bad := bytes.Clone(keyInfo)
