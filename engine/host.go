@@ -29,7 +29,8 @@ type host struct {
 	wall    wall
 	conn    netio.Conn
 	began   clock.Time
-	trace   bool // report every datagram
+	ended   clock.Time // when the goroutines had ended; Never before that
+	trace   bool       // report every datagram
 	reports *reports
 	notes   *ring.Mailbox[machine.Event] // what other goroutines have to report
 	drops   dropTable
@@ -56,7 +57,7 @@ func newHost(w wall, conn netio.Conn, net netio.Config, tick time.Duration, trac
 		report = func(time.Time, machine.Event) {}
 	}
 	h := &host{
-		wall: w, conn: conn, began: w.now(), tick: tick, trace: trace, killAt: clock.Never,
+		wall: w, conn: conn, began: w.now(), ended: clock.Never, tick: tick, trace: trace, killAt: clock.Never,
 		reports: newReports(report),
 		losses:  newLossMeter(conn, net),
 		wake:    make(chan struct{}, 1),
@@ -70,9 +71,9 @@ func newHost(w wall, conn netio.Conn, net netio.Config, tick time.Duration, trac
 // capture opens the capture, if there should be one. It returns the lanes for what comes
 // in and what goes out. hold is for tests and may be nil.
 func (h *host) capture(cfg tap.Config, net netio.Config, inSize, outSize tap.Size, hold func()) (in, out *tap.Lane, err error) {
-	clock := h.wall
+	w := h.wall // only one goroutine may ask a wall for the time of day
 	h.tap, err = tap.Open(cfg, tap.Host{
-		Now: clock.now, Time: clock.time, Report: h.notes.Put,
+		Now: w.now, Time: w.time, Report: h.notes.Put,
 		Source: func(to netip.AddrPort) (netip.Addr, error) { return netio.Source(net, to) },
 		Port:   h.conn.LocalPort(), TTL: net.TTL,
 		Hold: hold,
@@ -180,6 +181,7 @@ func (h *host) finish(hangs string, last, final func()) {
 	if !h.end.await(ended(last, &h.wg)) {
 		h.put(LeftBehind{hangs})
 	}
+	h.ended = h.wall.now()
 	h.drops.next = 0
 	h.drops.report(h.wall.now(), h.put)
 	h.losses.look(h.put)

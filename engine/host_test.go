@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"uftp/engine/machine"
 	"uftp/engine/netio"
+	"uftp/engine/tap"
 )
 
 // TestHostTicks: stats are due by the clock while a session runs, in a core that is always
@@ -81,4 +83,28 @@ func TestHostFinish(t *testing.T) {
 			synctest.Wait() // now all ends that was left behind, or the bubble says so
 		})
 	}
+}
+
+// TestElapsed: a capture whose disk is slow is no part of the time that a run reports.
+func TestElapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const opening, running, writing = time.Second, time.Minute, 2 * time.Second
+		h := newHost(newWall(), newFakeConn(), netio.Config{}, 0, false, nil)
+		pause := opening
+		in, _, err := h.capture(capturedTo(filepath.Join(t.TempDir(), "c"), 1<<20, 2), netio.Config{}, tap.Control, tap.Control, func() {
+			time.Sleep(pause)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pause = writing
+		time.Sleep(running)
+		in.Received([]netio.RxSlot{{Buf: make([]byte, 20), N: 20, From: rxAddr, To: rxAddr.Addr()}})
+		began := time.Now()
+		h.finish("", nil, func() {
+			if got, took := h.runStats().Elapsed, time.Since(began); got != opening+running || took != writing {
+				t.Errorf("%v after an end that took %v, want %v and %v", got, took, opening+running, writing)
+			}
+		})
+	})
 }

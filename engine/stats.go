@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"uftp/engine/clock"
 	"uftp/engine/machine"
 	"uftp/engine/netio"
 	"uftp/engine/receiver"
@@ -24,7 +25,7 @@ type (
 	}
 	// RunStats is the part that all roles have.
 	RunStats struct {
-		Elapsed time.Duration
+		Elapsed time.Duration // without the time that capture and reports take at the end
 		Net     netio.Stats
 		In, Out Fill                    // slots between socket and machine, and the other way
 		Drops   [machine.NumDrops]int64 // datagrams that were refused, by reason; repeated blocks are not counted
@@ -77,7 +78,7 @@ func (h *host) lookAtRings() {
 func (h *host) runStats() RunStats {
 	h.lookAtRings()
 	return RunStats{
-		Elapsed: h.wall.now().Sub(h.began),
+		Elapsed: clock.Min(h.wall.now(), h.ended).Sub(h.began),
 		Net:     h.conn.Stats(),
 		In:      h.inGauge.fill, Out: h.outGauge.fill,
 		Drops:       h.drops.count,

@@ -81,7 +81,7 @@ type modelFile struct {
 	failAfter int  // writes
 	openID    int
 	closeID   int
-	next      int            // block
+	next      int            // block behind the one stored last
 	stored    map[int64]bool // asked for
 	written   map[int64]bool // reached the sink
 	opened    bool           // the machine knows
@@ -194,13 +194,17 @@ func (p *player) store(open []*modelFile) {
 	p.in.Done(1)
 	for n := rapid.IntRange(0, 6).Draw(p.T, "blocks"); n > 0 && len(buf) > 0; n-- {
 		f := rapid.SampledFrom(open).Draw(p.T, "of")
-		if f.next == blocksMax || f.over {
+		i := f.next
+		if rapid.IntRange(0, 4).Draw(p.T, "jump") == 0 {
+			i = rapid.IntRange(0, blocksMax-1).Draw(p.T, "block")
+		}
+		off := int64(i * blockBytes)
+		if i == blocksMax || f.over || f.stored[off] {
 			continue
 		}
 		p.until("the file is open", func() bool { return f.opened })
-		off := int64(f.next * blockBytes)
-		copy(buf, f.content(f.next))
-		f.next++
+		copy(buf, f.content(i))
+		f.next = i + 1
 		p.mu.Lock()
 		f.stored[off] = true
 		p.mu.Unlock()
