@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCaptureDiskFull fills a small disk: what did not fit leaves no trace in the
-// file, and when there is room again it goes on.
+// TestCaptureDiskFull fills a small disk: records that did not fit leave no trace in the file, and
+// the capture goes on when there is space again.
 func TestCaptureDiskFull(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("disk", 0, "size=256k")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// captureHead is what test captures begin with.
+// captureHead is the beginning of captures in tests.
 var captureHead = []byte("MAGIC and the rest of the head\n")
 
 // shelf is a directory with captures in it.
@@ -35,7 +35,7 @@ func (p *shelf) open(files int, bytes int64) *Capture {
 	return c
 }
 
-// put writes a file, which suffix "" is the first of.
+// put writes the file of the ring with this suffix; "" is the first one.
 func (p *shelf) put(suffix, text string) {
 	p.t.Helper()
 	if err := os.WriteFile(p.path+suffix, []byte(text), 0o644); err != nil {
@@ -132,7 +132,7 @@ func TestCaptureMoved(t *testing.T) {
 	p.next(c)
 	p.want("the gap is filled", ":", ".1:e", ".2:d", ".3:b")
 	if runtime.GOOS == "windows" {
-		return // nobody can move a file that is open
+		return // open files cannot be moved
 	}
 	if err := os.Rename(p.path, p.path+".away"); err != nil {
 		t.Fatal(err)
@@ -142,8 +142,8 @@ func TestCaptureMoved(t *testing.T) {
 	p.want("the present one went on where it was", ":", ".1:e", ".2:d", ".3:b", ".away:f")
 }
 
-// TestCaptureShorter: with fewer files than before, those behind the end go, as far as
-// they are captures in a row.
+// TestCaptureShorter: with fewer files than before, OpenCapture removes those behind the end, up
+// to the first that is not a capture.
 func TestCaptureShorter(t *testing.T) {
 	p := newShelf(t)
 	for i := range 8 {
@@ -165,12 +165,12 @@ func TestCaptureShorter(t *testing.T) {
 	}
 	for _, suffix := range []string{".4", ".5"} {
 		if _, err := os.Stat(p.path + suffix); err != nil {
-			t.Errorf("%v, want that what is no capture stays, and what is behind it", err)
+			t.Errorf("%v, want that the file that is not a capture stays, and those behind it", err)
 		}
 	}
 }
 
-// TestCaptureRefuses: names of other things are a mistake of the user; nothing is touched.
+// TestCaptureRefuses: names of other objects are a mistake of the user; nothing is changed.
 func TestCaptureRefuses(t *testing.T) {
 	for _, x := range []struct {
 		why, says string
@@ -207,8 +207,8 @@ func TestCaptureRefuses(t *testing.T) {
 	}
 }
 
-// TestCaptureNextFails: the directory goes away and comes back. Trying again and
-// again costs no more than the oldest file.
+// TestCaptureNextFails: the directory disappears and comes back. Any number of attempts costs at
+// most the oldest file.
 func TestCaptureNextFails(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a directory with an open file cannot be moved there")

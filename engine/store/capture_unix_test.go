@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// refuse has another program try to capture into the ring.
+// refuse lets another program try to capture into the ring, and wants that it fails.
 func (p *shelf) refuse(why string) {
 	p.t.Helper()
 	c, err := OpenCapture(CaptureConfig{Path: p.path, FileBytes: 1000, Files: 3}, captureHead)
@@ -22,7 +22,7 @@ func (p *shelf) refuse(why string) {
 	}
 }
 
-// TestCaptureInUse: a ring has one program that writes it, until that ends.
+// TestCaptureInUse: only one program at a time writes a ring.
 func TestCaptureInUse(t *testing.T) {
 	p := newShelf(t)
 	c := p.open(3, 1000)
@@ -43,7 +43,7 @@ func TestCaptureInUse(t *testing.T) {
 	if err := c.Next(); err == nil {
 		t.Fatal("want an error while something is in the way")
 	}
-	p.refuse("none is open, and it is tried again")
+	p.refuse("none is open, and there will be another attempt")
 	if err := os.RemoveAll(fresh); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestCaptureInUse(t *testing.T) {
 	p.want("now it is gone", ":", ".1:b", ".2:a")
 }
 
-// TestCaptureTakenOver: somebody moves the file away, and another program begins there
+// TestCaptureTakenOver: a user moves the file away, and another program begins a capture there
 // before the first one needs its next file.
 func TestCaptureTakenOver(t *testing.T) {
 	p := newShelf(t)
@@ -93,8 +93,7 @@ func TestCaptureTakenOver(t *testing.T) {
 	p.want("it goes on when it can", ":", ".1:b2", ".away:a")
 }
 
-// TestCaptureAtOnce has two programs start at the same time, again and again: never
-// do both write.
+// TestCaptureAtOnce starts two programs at the same time, many times: never do both write.
 func TestCaptureAtOnce(t *testing.T) {
 	p := newShelf(t)
 	const rounds = 200

@@ -22,7 +22,7 @@ var (
 	owners = []Owner{anna, bert, secret, other, {}}
 )
 
-// inMemory keeps what a test writes in memory, if there is such a place: it syncs a lot.
+// inMemory returns a directory in memory, if the system has one: these tests sync a lot.
 func inMemory(t *testing.T) {
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		t.Setenv("TMPDIR", "/dev/shm")
@@ -35,7 +35,7 @@ func (h *hall) as(o Owner, instance uint8) *Session {
 	return h.s
 }
 
-// cutBy leaves a cut session of o: one whole file and a part of another.
+// cutBy leaves an interrupted session of o: a complete file and a part of another.
 func (h *hall) cutBy(o Owner, text string) {
 	h.t.Helper()
 	h.as(o, 0)
@@ -47,7 +47,7 @@ func (h *hall) cutBy(o Owner, text string) {
 	h.end(false)
 }
 
-// wantResumed resumes the session of o and wants what it left to be used.
+// wantResumed resumes the session of o and wants that it uses the files of the first instance.
 func (h *hall) wantResumed(o Owner, text string) {
 	h.t.Helper()
 	h.as(o, 9)
@@ -66,8 +66,8 @@ func (h *hall) wantResumed(o Owner, text string) {
 	}
 }
 
-// TestStrangerLeavesCutSessionAlone: whatever another owner's session of the same group
-// does, what a cut session left stays as it is, and is resumed by its owner only.
+// TestStrangerLeavesCutSessionAlone: whatever another owner's session of the same group does, the
+// files of an interrupted session stay as they are, and only their owner resumes them.
 func TestStrangerLeavesCutSessionAlone(t *testing.T) {
 	inMemory(t)
 	text := body(4 * testBlock)
@@ -114,7 +114,7 @@ func TestStrangerLeavesCutSessionAlone(t *testing.T) {
 	}
 }
 
-// complete2 opens a request, and wants it to be received anew.
+// complete2 opens a request, and wants that all of it is received again.
 func (h *hall) complete2(req Request) {
 	h.t.Helper()
 	if a, f := h.s.Open(req); f == nil || a.Partial {
@@ -122,8 +122,8 @@ func (h *hall) complete2(req Request) {
 	}
 }
 
-// TestStrangerBesideLiveSession: two owners receive the same file in the same group at
-// once. Each gets its own.
+// TestStrangerBesideLiveSession: two owners send the same file in the same group at the same time.
+// Each has its own copy.
 func TestStrangerBesideLiveSession(t *testing.T) {
 	inMemory(t)
 	mine, theirs := body(4*testBlock), strings.Repeat("E", 4*testBlock)
@@ -167,8 +167,8 @@ func TestStrangerBesideLiveSession(t *testing.T) {
 	}
 }
 
-// TestStockStateIsForClearSessions: what has no owner, from a stock daemon or an older
-// receiver, is resumed in clear only, and only by a restart.
+// TestStockStateIsForClearSessions: only a restart in clear resumes files without an owner, which
+// come from a stock daemon or an old version.
 func TestStockStateIsForClearSessions(t *testing.T) {
 	inMemory(t)
 	text := body(4 * testBlock)
@@ -202,9 +202,8 @@ func TestStockStateIsForClearSessions(t *testing.T) {
 	}
 }
 
-// TestOneSessionAtATime: while somebody, in whatever process, uses the directory of a
-// session, another session of the same owner gets one of its own, and what is cut is
-// resumed when it is free.
+// TestOneSessionAtATime: while a session of any process uses a directory, another session of the
+// same owner gets a directory of its own, and resumes the first one when it is free.
 func TestOneSessionAtATime(t *testing.T) {
 	text := body(4 * testBlock)
 	for _, o := range owners {
@@ -243,7 +242,7 @@ func TestOneSessionAtATime(t *testing.T) {
 	}
 }
 
-// TestClaimsEnd: when all names are in use, the file is refused, and nothing is touched.
+// TestClaimsEnd: when all names are in use, the file is refused, and nothing is changed.
 func TestClaimsEnd(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.needLocks()
@@ -269,8 +268,8 @@ func (h *hall) needLocks() {
 	}
 }
 
-// TestLateMoveOfOwned: a session of whatever owner that was whole when its receiver was
-// killed is moved by the next one, with its owner's mark.
+// TestLateMoveOfOwned: the next receiver moves a session of any owner that was complete when its
+// receiver was killed, and removes its owner file.
 func TestLateMoveOfOwned(t *testing.T) {
 	for _, o := range owners {
 		h := newHall(t, withTemp)
@@ -279,15 +278,15 @@ func TestLateMoveOfOwned(t *testing.T) {
 		if _, err := h.s.MarkDone(); err != nil {
 			t.Fatal(err)
 		}
-		h.s.done.close() // as a kill does
+		h.s.done.close() // like a kill
 		h.finishMoves(1)
 		h.wantTree("dest", "all has arrived", "f = x")
 		h.wantTree("temp", "nothing is left")
 	}
 }
 
-// TestMarkIsTaken: a session gets all its files moved, whatever is in the way of its mark:
-// an earlier session of its number that is moved by another process, or cannot be.
+// TestMarkIsTaken: the files of a session are moved even if the name of its mark is taken: by an
+// earlier session of its number that another process moves, or that cannot be moved.
 func TestMarkIsTaken(t *testing.T) {
 	for _, o := range owners {
 		h := newHall(t, withTemp)
@@ -327,8 +326,7 @@ func TestUnclaimedIsReported(t *testing.T) {
 	}
 }
 
-// TestExpireOfOwned: what sessions of all owners left goes when it is old, and stays
-// while it is new.
+// TestExpireOfOwned: Expire removes old files of sessions of all owners, and keeps new ones.
 func TestExpireOfOwned(t *testing.T) {
 	h := newHall(t, withTemp)
 	text := body(4 * testBlock)
@@ -348,7 +346,7 @@ func TestExpireOfOwned(t *testing.T) {
 	h.wantTree("temp", "nothing is left")
 }
 
-// TestGroupEntry takes names apart, and only what this package made.
+// TestGroupEntry: groupEntry splits the names that this package makes, and no others.
 func TestGroupEntry(t *testing.T) {
 	hex := strings.Repeat("0F", ownerHex/2)
 	for name, want := range map[string][2]string{
@@ -386,8 +384,8 @@ func TestGroupEntry(t *testing.T) {
 	}
 }
 
-// TestModesOfWhatIsCollected: nobody looks into what is under way, and what arrives has
-// the modes that it has without a temporary directory.
+// TestModesOfWhatIsCollected: other users cannot look into a session's directory, and files reach
+// the destination with the modes that they have without a temporary directory.
 func TestModesOfWhatIsCollected(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.needLocks()
@@ -423,14 +421,14 @@ func TestOwnerIsWrittenDown(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(h.base, "dest", "f")); err != nil {
 		t.Error(err)
 	}
-	// One that was left by a receiver that was killed keeps nobody out.
+	// An owner file of a killed receiver keeps nobody out.
 	h.write(groupDir+ownerSuffix, "somebody\n", oldStamp)
 	h.as(anna, 0)
 	h.receive(h.file("f", "x"), "x")
 	if h.s.name != filepath.Base(groupDir) {
 		t.Errorf("the session has %s", h.s.name)
 	}
-	// One that cannot be read or was cut says that the directory is not ours.
+	// With one that is cut or cannot be read the directory is not ours.
 	h.end(false)
 	h.write(groupDir+ownerSuffix, "", oldStamp)
 	h.as(anna, 1)
@@ -441,8 +439,8 @@ func TestOwnerIsWrittenDown(t *testing.T) {
 	h.end(true)
 }
 
-// TestOwnerReachesTheDiskFirst: no machine that crashes leaves a directory that is
-// durable before what says whose it is.
+// TestOwnerReachesTheDiskFirst: a crash of the machine never leaves a directory without its owner
+// file.
 func TestOwnerReachesTheDiskFirst(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.as(anna, 0)
@@ -465,13 +463,13 @@ func TestOwnerReachesTheDiskFirst(t *testing.T) {
 	}
 }
 
-// TestRecordsComeLast: an owner or a record gets its name when what it says is on the
-// disk, and a record when all that it says of the data is, too. Else a machine that
-// crashes leaves an empty one, or a session goes on with data that never got there.
+// TestRecordsComeLast: an owner file or a record gets its name when its content is on the disk, and
+// a record only when the data that it describes are too. Otherwise a crash of the machine leaves an
+// empty one, or a session resumes from data that never reached the disk.
 func TestRecordsComeLast(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.as(anna, 0)
-	unsafe := map[string]string{} // what is not durable yet
+	unsafe := map[string]string{} // names and data that are not durable yet
 	records, owners := 0, 0
 	spy = func(c *call, do func() error) error {
 		switch c.op {
@@ -519,8 +517,8 @@ func TestRecordsComeLast(t *testing.T) {
 	}
 }
 
-// TestFoundIsDurableFirst: what an earlier session left, which may have been killed before
-// it synced a name, is durable before a file of it counts as received.
+// TestFoundIsDurableFirst: an earlier session may have been killed before it synced a name. Its
+// files must be durable before they count as received.
 func TestFoundIsDurableFirst(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.as(anna, 0)
@@ -545,7 +543,7 @@ func TestFoundIsDurableFirst(t *testing.T) {
 	h.end(true)
 }
 
-// lockDir locks a directory as another process does.
+// lockDir locks a directory like another process.
 func (h *hall) lockDir(name string) (unlock func()) {
 	h.t.Helper()
 	r, err := os.OpenRoot(h.at(name))

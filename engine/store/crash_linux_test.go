@@ -16,12 +16,12 @@ import (
 	"uftp/wire"
 )
 
-// What a disk holds after the power failed at some moment. The promise of a file system
-// is small: the bytes of a file are there if it was synced after they were written, and
-// a change of names is there if one of its directories was synced after it. What else is
-// there differs, so several disks are tried for each moment (see disks).
+// These tests compute the content of a disk after a power failure at any moment. A file system
+// promises little: the bytes of a file are there if it was synced after they were written, and a
+// change of names is there if one of its directories was synced after it. The rest is open, so the
+// tests try several disks for each moment (see disks).
 
-// inode is a file, link or directory of the disk that is watched.
+// inode is a file, link or directory of the watched disk.
 type inode struct {
 	kind   fs.FileMode
 	synced string // bytes of a file as they were synced last, text of a link
@@ -36,7 +36,7 @@ type edit struct {
 	to   *inode
 }
 
-// names is what directories hold.
+// names are the entries of directories.
 type names map[*inode]map[string]*inode
 
 // watched is a disk under a receiver.
@@ -58,7 +58,7 @@ type watched struct {
 	key   func() string // fails depends on it as well as on the disk
 }
 
-// watch looks at all that store does below base.
+// watch records all calls of store below base.
 func watch(t *testing.T, base string) *watched {
 	w := &watched{t: t, base: base, byID: map[uint64]*inode{}, start: names{}, seen: map[[32]byte]bool{}}
 	w.root = w.scan(base)
@@ -296,7 +296,7 @@ func (w *watched) restore(s names, n *inode, path string) {
 	}
 }
 
-// crashHall is a receiver on a disk that fails, and what it has promised.
+// crashHall is a receiver on a disk that fails, with its promises.
 type crashHall struct {
 	*hall
 	w     *watched
@@ -321,7 +321,7 @@ func newCrashHall(t *testing.T, change func(*SinkConfig)) *crashHall {
 	return c
 }
 
-// crashOld is what the destination holds before the session.
+// crashOld is the destination before the session.
 var crashOld = map[string]string{
 	"f1": "old f1", "ln": "old ln", "isdir": "old isdir", "dirA/a": "old a", "dirA/kept": "kept", "gone": "old gone", "other": "other",
 }
@@ -343,8 +343,8 @@ func (c *crashHall) now(typ wire.FileType, name, link string) {
 	c.w.powerFails()
 }
 
-// lost starts a receiver on the disk at base, has an unfinished session resumed, and
-// says what of the promises is not there.
+// lost starts a receiver on the disk at base, resumes an unfinished session, and returns the
+// promises that are broken.
 func (c *crashHall) lost(base string) error {
 	cfg := c.cfg
 	move := func(s string) string { return strings.Replace(s, c.base, base, 1) }
@@ -439,7 +439,7 @@ func (c *crashHall) lost(base string) error {
 	return nil
 }
 
-// crashNew is what the session sends in place of crashOld.
+// crashNew is sent by the session in place of crashOld.
 var crashNew = map[string]string{"f1": "new f1", "ln": "link to f1", "dirA/a": "new a", "gone": "(missing)"}
 
 func (c *crashHall) backedUp(base, name, want string) error {
@@ -458,9 +458,9 @@ func (c *crashHall) backedUp(base, name, want string) error {
 	return nil
 }
 
-// TestPowerFails: whenever the power fails, whatever had COMPLETE is in the destination,
-// will be moved there by the next start, or is there for the next instance of the
-// session; and what stood there before is there until something whole took its place.
+// TestPowerFails: whenever the power fails, a file that had COMPLETE is in the destination, or the
+// next start moves it there, or the next instance of the session finds it. An older object stays
+// until a complete one has taken its place.
 func TestPowerFails(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -482,7 +482,7 @@ func TestPowerFails(t *testing.T) {
 			c.now(wire.TypeLink, "ln", "f1")
 			c.now(wire.TypeDelete, "gone", "")
 			c.end1()
-			if c.cfg.Temp != "" { // what it syncs must not leave the first session in the air
+			if c.cfg.Temp != "" { // its syncs must not break promises of the first session
 				c.s = c.k.Begin(SessionKey{Group: testGroup + 1, Started: c.started})
 				c.receive(c.file("later", "x"), "x")
 				c.w.powerFails()
@@ -508,7 +508,7 @@ func (c *crashHall) end1() {
 	c.w.powerFails()
 }
 
-// TestPowerFailsAfterResume is the same for a session that was cut and resumed.
+// TestPowerFailsAfterResume is TestPowerFails for a session that was interrupted and resumed.
 func TestPowerFailsAfterResume(t *testing.T) {
 	for _, merge := range []bool{false, true} {
 		c := newCrashHall(t, func(cfg *SinkConfig) { cfg.Temp, cfg.Merge = "temp", merge })

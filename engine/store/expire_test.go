@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestExpire: what has not changed for long goes, and nothing else does.
+// TestExpire: Expire removes what has not changed for long, and nothing else.
 func TestExpire(t *testing.T) {
 	const old, limit, fresh = 1_000_000, 2_000_000, 3_000_000
 	h := newHall(t, withTemp)
@@ -50,7 +50,7 @@ func TestExpire(t *testing.T) {
 		}
 		h.write(x.name, "x", x.stamp)
 	}
-	// Making what is in them has changed directories.
+	// Creating the entries has changed the directories.
 	for name, stamp := range map[string]int64{"0000000A/d": old, "0000000A": old, "0000000B": old, "0000000C/d": fresh, "0000000C": old, "0000000D": old} {
 		h.stamp(g(name), stamp)
 	}

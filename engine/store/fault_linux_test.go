@@ -26,9 +26,9 @@ var faultErrors = map[string][]syscall.Errno{
 	"reserve":  {syscall.EIO, syscall.ENOSPC},
 }
 
-// TestFaults refuses each call of a session, once, and with all that follow. What had
-// COMPLETE must be on the disk in the end, what stood there before must not be lost, and
-// nothing may be left.
+// TestFaults refuses each call of a session, once alone and once with all later ones. In the end a
+// file that had COMPLETE must be on the disk, an older object must not be lost, and no temporary
+// file may be left.
 func TestFaults(t *testing.T) {
 	inMemory(t)
 	for name, change := range map[string]func(*SinkConfig){
@@ -91,7 +91,7 @@ func faultRun(t *testing.T, change func(*SinkConfig), at int, err error, forever
 			return err
 		}
 		if x.op == "syncdir" || x.op == "syncdata" {
-			return nil // not what is tested here, and slow
+			return nil // not tested here, and slow
 		}
 		return do()
 	}
@@ -129,7 +129,7 @@ func faultRun(t *testing.T, change func(*SinkConfig), at int, err error, forever
 // sentFiles is how much session receives.
 const sentFiles = 8
 
-// session receives what it can, as a host does, and notes what had COMPLETE.
+// session receives files like a host, as far as it can, and notes which had COMPLETE.
 func (c *crashHall) session() {
 	put := func(name, text string) {
 		req := c.file(name, text)
@@ -174,7 +174,7 @@ func (c *crashHall) session() {
 	c.s.End(true)
 }
 
-// leftovers returns what has a temporary name in the destination.
+// leftovers returns the temporary names in the destination.
 func (c *crashHall) leftovers() (left []string) {
 	filepath.WalkDir(c.at("dest"), func(path string, e fs.DirEntry, err error) error {
 		if err == nil && looksTemp(e.Name()) {

@@ -11,8 +11,8 @@ import (
 	"uftp/wire"
 )
 
-// filesTable reads the rows of docs/files.md: what arrives, what is there, and the
-// outcomes, plain, with -A, with -T and with -T -i.
+// filesTable reads the rows of docs/files.md: the object that arrives, the one that is there, and
+// the outcomes: plain, with -A, with -T and with -T -i.
 func filesTable(t *testing.T) (rows [][]string) {
 	t.Helper()
 	b, err := os.ReadFile("../../docs/files.md")
@@ -124,8 +124,8 @@ func TestDataInTheWay(t *testing.T) {
 	}
 }
 
-// TestDirectoryIsFilledMeanwhile: what comes into a directory while what was announced in
-// its place is received is not removed, by a file nor by a link.
+// TestDirectoryIsFilledMeanwhile: if a directory gets an entry while an object that should replace
+// it is received, neither a file nor a link removes it.
 func TestDirectoryIsFilledMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(*SinkConfig){"plain": nil, "temp": withTemp, "merge": withMerge} {
 		for _, typ := range []wire.FileType{wire.TypeFile, wire.TypeLink} {
@@ -162,7 +162,7 @@ func TestDirectoryIsFilledMeanwhile(t *testing.T) {
 	}
 }
 
-// TestDirectoryIsFilledAtTheLastMoment is the same between the look and the change.
+// TestDirectoryIsFilledAtTheLastMoment is the same between the check and the change.
 func TestDirectoryIsFilledAtTheLastMoment(t *testing.T) {
 	defer func() { spy = nil }()
 	for _, exchanges := range []bool{true, false} {
@@ -190,8 +190,8 @@ func TestDirectoryIsFilledAtTheLastMoment(t *testing.T) {
 	}
 }
 
-// TestNamesLikeOurs: what somebody sends has no name that we give to something while it
-// is received, whatever the group, nor one that is the same for some file systems.
+// TestNamesLikeOurs: no name from the network is a temporary name of any group, nor the same as one
+// for some file systems.
 func TestNamesLikeOurs(t *testing.T) {
 	for _, change := range []func(*SinkConfig){nil, withTemp} {
 		h := newHall(t, change)

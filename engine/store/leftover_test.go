@@ -55,7 +55,7 @@ func receiveUntilKilled(dir string) error {
 	return nil
 }
 
-// receiveElsewhere has another process receive sub/f into dest; kill kills it.
+// receiveElsewhere lets another process receive sub/f into dest; kill kills it.
 func (h *hall) receiveElsewhere() (kill func()) {
 	h.t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -81,7 +81,7 @@ func (h *hall) receiveElsewhere() (kill func()) {
 	return nil
 }
 
-// restart makes the sink of a receiver that has just been started.
+// restart replaces the sink by that of a receiver that has just started.
 func (h *hall) restart() {
 	h.t.Helper()
 	k, err := NewSink(h.cfg)
@@ -93,7 +93,7 @@ func (h *hall) restart() {
 	h.begin(0)
 }
 
-// inSub returns what dest/sub holds.
+// inSub returns the entries of dest/sub.
 func (h *hall) inSub() (names []string) {
 	h.t.Helper()
 	entries, err := os.ReadDir(h.at("dest/sub"))
@@ -106,7 +106,7 @@ func (h *hall) inSub() (names []string) {
 	return names
 }
 
-// leave makes what a killed receiver leaves.
+// leave makes the leftover of a killed receiver.
 func (h *hall) leave(name string) {
 	h.t.Helper()
 	h.write(name, "x", oldStamp)
@@ -152,7 +152,7 @@ func TestLeftoverOfKilled(t *testing.T) {
 	}
 }
 
-// TestNoLeftover makes what must not be taken for a leftover.
+// TestNoLeftover: files that only look like leftovers stay.
 func TestNoLeftover(t *testing.T) {
 	h := newHall(t, nil)
 	for name, mode := range map[string]fs.FileMode{
@@ -192,8 +192,8 @@ func TestNoLeftover(t *testing.T) {
 	}
 }
 
-// TestLeftoverLimits: a start looks at so many entries, the nearest first, and
-// remembers so many directories.
+// TestLeftoverLimits: a start checks a limited number of entries, the nearest first, and remembers
+// a limited number of directories.
 func TestLeftoverLimits(t *testing.T) {
 	h := newHall(t, nil)
 	near, far := tempName("a", 1, 1), "d/e/"+tempName("b", 2, 2)
@@ -240,8 +240,8 @@ func TestLeftoverLimits(t *testing.T) {
 	}
 }
 
-// TestLeftoverHalfRead: a directory that a start looked at in part is looked at whole
-// when a file comes to it, and then not again.
+// TestLeftoverHalfRead: a directory that a start has checked in part is checked completely when a
+// file arrives in it, and then not again.
 func TestLeftoverHalfRead(t *testing.T) {
 	h := newHall(t, nil)
 	for i := range uint16(3) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// killedInMove is a session that ended well and whose move was cut after it was marked.
+// killedInMove is a session that ended well and whose receiver was killed after marking it.
 func (h *hall) killedInMove() {
 	h.t.Helper()
 	h.kill()
@@ -20,7 +20,7 @@ func (h *hall) killedInMove() {
 	}
 }
 
-// finishMoves starts a receiver anew, and wants it to find n sessions to move.
+// finishMoves starts a receiver again, and wants that it finds n sessions to move.
 func (h *hall) finishMoves(n int) []LateMove {
 	h.t.Helper()
 	k, err := NewSink(h.cfg)
@@ -88,7 +88,7 @@ func TestLateMove(t *testing.T) {
 	})
 }
 
-// TestLateMoveLeavesAlone what is not its business.
+// TestLateMoveLeavesAlone: FinishMoves touches nothing but marked directories.
 func TestLateMoveLeavesAlone(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.receive(h.file("f", "x"), "x") // a session that may be resumed
@@ -133,9 +133,8 @@ func TestLateMoveLocked(t *testing.T) {
 	h.wantTree("dest", "now it is nobody's", "f = x")
 }
 
-// TestFailedMoveIsNotTriedAgain: what could not be moved for a reason that does not pass
-// stays under the name that the session gave it, and does not replace something newer at
-// the next start.
+// TestFailedMoveIsNotTriedAgain: files that could not be moved for a reason that does not pass stay
+// in the session's directory, and replace nothing newer at the next start.
 func TestFailedMoveIsNotTriedAgain(t *testing.T) {
 	h := newHall(t, withTemp)
 	h.receive(h.file("f", "x"), "x")
@@ -213,8 +212,8 @@ func TestMoveIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestMoveAgainKeepsOrder: what is tried again does not replace what a later session
-// brought, not in the same receiver nor in the next.
+// TestMoveAgainKeepsOrder: a retried move does not replace files of a later session, neither in
+// the same receiver nor in the next.
 func TestMoveAgainKeepsOrder(t *testing.T) {
 	for _, start := range []bool{false, true} {
 		h := newHall(t, withTemp)
@@ -267,14 +266,14 @@ func TestWhole(t *testing.T) {
 	arrived := []string{"dirA/", "dirA/a = two", "dirA/deep/", "dirA/deep/b = three", "emptyd/", "f1 = one", "ln -> f1", "zero = "}
 	t.Run("killed", func(t *testing.T) {
 		h := begin(t)
-		h.s.done.close() // as a kill does
+		h.s.done.close() // like a kill
 		h.finishMoves(1)
 		h.wantTree("dest", "all has arrived", arrived...)
 		h.wantTree("temp", "nothing is left")
 	})
 	t.Run("confirmed", func(t *testing.T) {
 		h := begin(t)
-		h.finishMoves(0) // somebody who starts beside us
+		h.finishMoves(0) // a receiver that starts beside us
 		if moved, _ := h.end(true); len(moved) != 5 {
 			t.Errorf("script gets %q", moved)
 		}

@@ -12,8 +12,8 @@ import (
 	"uftp/wire"
 )
 
-// fill receives the tree of scenario 65: two files, one in a directory, an empty
-// directory, a link and an empty file.
+// fill receives a tree: two files, one of them in a directory, an empty directory, a link and an
+// empty file.
 func (h *hall) fill() {
 	h.t.Helper()
 	h.receive(h.file("f1", "one"), "one")
@@ -33,7 +33,7 @@ func (h *hall) paths(names ...string) []string {
 	return names
 }
 
-// TestMove is scenarios 63, 64 and 66: the two ways to move what was collected.
+// TestMove: a session's files are moved in two ways, with and without Merge.
 func TestMove(t *testing.T) {
 	obstacles := func(h *hall) {
 		h.write("dest/dirA/keepme", "old", oldStamp)
@@ -128,7 +128,7 @@ func TestEndWithoutFiles(t *testing.T) {
 	}
 }
 
-func TestAbsoluteNameWithTemp(t *testing.T) { // scenario 46
+func TestAbsoluteNameWithTemp(t *testing.T) {
 	h := newHall(t, withTemp)
 	a := h.complete(h.file(h.at("dest/abs"), "x"))
 	h.wantStatus(a, wire.StatusRejected, "absolute name")
@@ -176,7 +176,7 @@ func TestBackupKeepsBoth(t *testing.T) {
 	}
 }
 
-// TestNoGapWithBackup: a file that is replaced and backed up has its name all the time.
+// TestNoGapWithBackup: the name of a file that is replaced and backed up always exists.
 func TestNoGapWithBackup(t *testing.T) {
 	h := newHall(t, withBackup)
 	h.write("dest/f", "0", oldStamp)
@@ -268,8 +268,8 @@ func TestBackupOfSecondDestination(t *testing.T) {
 	h.wantTree("backup", "not in the other")
 }
 
-// TestMoveAtOnce ends sessions of several groups that all bring the same directory:
-// one of them is there in the end, whole, and nothing of the others.
+// TestMoveAtOnce ends sessions of several groups with the same directory at the same time: in the
+// end one of these directories is there, complete, and nothing of the others.
 func TestMoveAtOnce(t *testing.T) {
 	for name, change := range map[string]func(*SinkConfig){"replace": withTemp, "merge": withMerge} {
 		t.Run(name, func(t *testing.T) {
@@ -309,8 +309,8 @@ func (h *hall) endAtOnce() {
 	wg.Wait()
 }
 
-// TestBackupAtOnce finishes a file in sessions of several groups at once: each finds
-// that of another one, which it has to back up, and none is destroyed.
+// TestBackupAtOnce finishes a file in sessions of several groups at the same time: each must back up
+// that of another one, and none gets lost.
 func TestBackupAtOnce(t *testing.T) {
 	const groups, rounds = 4, 10
 	h := newHall(t, withBackup)
@@ -355,8 +355,8 @@ func TestBackupAtOnce(t *testing.T) {
 	}
 }
 
-// TestFinishBesideDelete: a file that is whole gets its name though another session
-// deletes what stands there at that moment.
+// TestFinishBesideDelete: a complete file gets its name even if another session deletes the old
+// object at that moment.
 func TestFinishBesideDelete(t *testing.T) {
 	h := newHall(t, withBackup)
 	for i := range 40 {

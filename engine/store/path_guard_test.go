@@ -42,15 +42,14 @@ func (h *hall) wantRefused(name, why string, types ...wire.FileType) {
 	h.wantTree(".", why+": nothing changes", before...)
 }
 
-// everything is all that can be sent to a name; collected is what a session with a
+// everything has all types of requests for a name; collected has those that a session with a
 // temporary directory moves.
 var (
 	everything = []wire.FileType{wire.TypeFile, wire.TypeDir, wire.TypeLink, wire.TypeDelete}
 	collected  = everything[:3]
 )
 
-// TestTempBelowDest keeps a sender from what other sessions left in the temporary
-// directory.
+// TestTempBelowDest: a sender reaches no files of other sessions in the temporary directory.
 func TestTempBelowDest(t *testing.T) {
 	const record, data = "dest/sub/temp/_group_000000AA_restart", "dest/sub/temp/_group_000000AA/f"
 	for _, merge := range []bool{false, true} {
@@ -79,7 +78,7 @@ func TestTempBelowDest(t *testing.T) {
 			t.Errorf("moved %q, want %q", moved, want)
 		}
 
-		// What lies in the directory of the group already does not get through either.
+		// Files that are already in the directory of the group do not get through either.
 		h.begin(0)
 		for _, name := range names[:2] {
 			h.write("dest/sub/temp/_group_0BADCAFE/"+name, "evil", oldStamp)
@@ -98,7 +97,7 @@ func TestTempBelowDest(t *testing.T) {
 	}
 }
 
-// TestBackupBelowDest keeps a sender from old backups.
+// TestBackupBelowDest: a sender reaches no old backups.
 func TestBackupBelowDest(t *testing.T) {
 	h := newHall(t, nil)
 	h.write("dest/x/bk/20200101/101112/dest/f", "precious", oldStamp)
@@ -118,7 +117,7 @@ func TestBackupBelowDest(t *testing.T) {
 	}
 }
 
-// TestDestBelowDest: a destination in another is no secret, but stays where it is.
+// TestDestBelowDest: a sender may use a destination inside another, but not move or remove it.
 func TestDestBelowDest(t *testing.T) {
 	h := newHall(t, nil)
 	h.write("dest/two/f", "old", oldStamp)
@@ -159,7 +158,7 @@ func TestGuardKnowsPlacesNotNames(t *testing.T) {
 	h.wantRefused("step", "the link leads to the backup directory", everything...)
 }
 
-// TestDestInGroupDirectory lets what a session collects lie around the destination.
+// TestDestInGroupDirectory has the destination inside a session's temporary directory.
 func TestDestInGroupDirectory(t *testing.T) {
 	for _, dest := range []string{groupDir, groupDir + "/dest"} {
 		for _, merge := range []bool{false, true} {

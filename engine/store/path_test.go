@@ -130,7 +130,7 @@ func TestOutsideLinks(t *testing.T) {
 			if allow {
 				h.wantStatus(a, wire.StatusNormal, "allowed")
 				h.wantTree("dest", "link made", "l -> "+text)
-				// What was let in is still not followed.
+				// A link that was accepted is still not followed.
 				h.wantStatus(h.complete(h.file("l/x", "x")), wire.StatusRejected, "through the link")
 				if err := os.Remove(h.at("dest/l")); err != nil {
 					t.Fatal(err)
@@ -228,8 +228,8 @@ func TestLinkedParents(t *testing.T) {
 	}
 }
 
-// TestParentSwappedBeforeFinish swaps the parent for a link while the file is
-// under way, once before and once after the directory existed.
+// TestParentSwappedBeforeFinish swaps the parent for a link while the file is received, once before
+// and once after the directory existed.
 func TestParentSwappedBeforeFinish(t *testing.T) {
 	for _, existed := range []bool{false, true} {
 		h := newHall(t, nil)
@@ -258,8 +258,8 @@ func TestParentSwappedBeforeFinish(t *testing.T) {
 	}
 }
 
-// TestParentRace swaps a parent between a directory and a link to the outside all
-// the time; whatever comes out of each file, nothing may arrive outside.
+// TestParentRace keeps swapping a parent between a directory and a link to the outside: whether or
+// not a file arrives, none may arrive outside.
 func TestParentRace(t *testing.T) {
 	h := newHall(t, nil)
 	h.mkdir("dest/real")
@@ -341,7 +341,7 @@ func FuzzName(f *testing.F) {
 	})
 }
 
-// Windows leaves the end of some names out.
+// Windows drops the end of some names.
 func TestNamesThatLoseTheirEnd(t *testing.T) {
 	for name, want := range map[string]bool{"a": false, "a.b": false, " a": false, ".a": false, "a.": true, "a ": true, "a. .": true, "...": true} {
 		if got := cutsEnd("windows", name); got != want {

@@ -7,8 +7,8 @@ import (
 	"uftp/wire"
 )
 
-// TestDirectoryRemoved: a directory of the configuration that was removed while the
-// receiver runs, before or in a session, is made again as it was.
+// TestDirectoryRemoved: a directory of the configuration that is removed while the receiver runs,
+// before or in a session, is created again with its mode.
 func TestDirectoryRemoved(t *testing.T) {
 	for name, change := range map[string]func(*SinkConfig){"plain": nil, "backup": withBackup, "temp": withTemp, "durable": func(c *SinkConfig) { c.Durable = true }} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestDirectoryRemoved(t *testing.T) {
 	}
 }
 
-// TestDirectoryGoneWithItsParent is not made again: the disk may be gone.
+// TestDirectoryGoneWithItsParent: it is not created again, since the disk may be unmounted.
 func TestDirectoryGoneWithItsParent(t *testing.T) {
 	h := newHall(t, nil)
 	h.mkdir("outer/dest")

@@ -10,8 +10,8 @@ import (
 	"uftp/wire"
 )
 
-// TestPromisesTakeNoSpace: what is reserved follows what has come, in whatever order it
-// comes, and writing in order always finds its space reserved, in few steps.
+// TestPromisesTakeNoSpace: the reserved space follows the data, in any order, and data in order
+// always find their space reserved, in few steps.
 func TestPromisesTakeNoSpace(t *testing.T) {
 	const blocks = 100_000 // of 1,000 bytes
 	orders := map[string]func(i int) int{
@@ -71,7 +71,7 @@ func TestPromisesTakeNoSpace(t *testing.T) {
 	}
 }
 
-// TestLargeSteps: no step is so large that writing waits for long.
+// TestLargeSteps: no step is so large that it delays the writing for long.
 func TestLargeSteps(t *testing.T) {
 	h := newHall(t, nil)
 	spy = func(c *call, do func() error) error {
@@ -95,7 +95,7 @@ func TestLargeSteps(t *testing.T) {
 	f.Abandon(nil)
 }
 
-// TestSpaceGoesBack: what a file that is given up takes on the disk is what has come.
+// TestSpaceGoesBack: a file that is given up takes no more space than the data that arrived.
 func TestSpaceGoesBack(t *testing.T) {
 	const blocks = 64 << 10
 	for name, first := range map[string]int{"at the start": 0, "in the middle": blocks / 2, "at the end": blocks - 8} {
@@ -139,7 +139,7 @@ func TestSpaceGoesBack(t *testing.T) {
 	}
 }
 
-// TestNoSpaceToReserve: a disk that cannot give space ahead is written without.
+// TestNoSpaceToReserve: if space cannot be reserved, the data are written without.
 func TestNoSpaceToReserve(t *testing.T) {
 	h := newHall(t, nil)
 	tries := 0

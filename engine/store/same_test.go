@@ -15,11 +15,11 @@ import (
 	"uftp/wire"
 )
 
-// Several receive the same of the same session into one directory. Handles exclude
-// each other whether they are of one process or of two.
+// In these tests several receivers get the same file of the same session into one directory. Locks
+// of two handles exclude each other, in one process or in two.
 
-// TestSameFileTwice has two processes receive the same file of the same session into
-// the same directory.
+// TestSameFileTwice: two processes receive the same file of the same session into the same
+// directory.
 func TestSameFileTwice(t *testing.T) {
 	h := newHall(t, nil)
 	h.mkdir("dest/sub")
@@ -30,8 +30,8 @@ func TestSameFileTwice(t *testing.T) {
 	}
 }
 
-// TestSameAtOnce has two receivers do the same at the same time, again and again,
-// while others start beside them: all get it.
+// TestSameAtOnce: two receivers do so at the same time, many times, while others start beside them:
+// all get the file.
 func TestSameAtOnce(t *testing.T) {
 	const rounds = 400
 	for _, x := range []struct {
@@ -104,8 +104,8 @@ func TestSameAtOnce(t *testing.T) {
 	}
 }
 
-// TestWholeIsNotTaken: a file that is whole has lost its mark but not its final name
-// gained, and is still its receiver's.
+// TestWholeIsNotTaken: a complete file that has lost its mark, and has no final name yet, still
+// belongs to its receiver.
 func TestWholeIsNotTaken(t *testing.T) {
 	h := newHall(t, nil)
 	req := h.file("f", "ours")
@@ -129,7 +129,7 @@ func TestWholeIsNotTaken(t *testing.T) {
 	h.wantTree("dest", "the first is whole, the second given up", "f = ours")
 }
 
-// TestMarkLost makes what another does between making a file and locking it.
+// TestMarkLost: another process acts between creating a file and locking it.
 func TestMarkLost(t *testing.T) {
 	for _, x := range []struct {
 		why  string
@@ -137,7 +137,7 @@ func TestMarkLost(t *testing.T) {
 		want error
 	}{
 		{"nobody was faster", func(dir, string) *os.File { return nil }, nil},
-		{"another has the lock, to remove it", func(d dir, temp string) *os.File {
+		{"another holds the lock, to remove it", func(d dir, temp string) *os.File {
 			h, err := d.OpenFile(temp, os.O_RDWR, 0)
 			if err == nil {
 				err = lockFile(h)
@@ -200,8 +200,7 @@ func TestNamesInUse(t *testing.T) {
 	h.wantStatus(h.complete(req), wire.StatusRejected, "one more")
 }
 
-// TestLinksLeft: links under temporary names, of others or left by those that were
-// killed, are in nobody's way.
+// TestLinksLeft: links under temporary names, of live or killed receivers, do no harm.
 func TestLinksLeft(t *testing.T) {
 	h := newHall(t, nil)
 	req := h.request(wire.TypeLink, "l", 0)

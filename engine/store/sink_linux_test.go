@@ -14,8 +14,8 @@ import (
 	"uftp/wire"
 )
 
-// mount mounts a tmpfs. Without the right to do so the test is skipped, saying so,
-// and fails where the environment sets CI.
+// mount mounts a tmpfs. Without the right to do so it skips the test, or fails it where the
+// environment sets CI.
 func (h *hall) mount(name string, flags uintptr, options string) {
 	h.t.Helper()
 	h.mkdir(name)
@@ -40,7 +40,7 @@ func (h *hall) remount(name string, flags uintptr, options string) {
 	}
 }
 
-// TestDiskFull is scenarios 58 and 59: a disk too small, and one that fills up.
+// TestDiskFull: a disk is too small, or fills up.
 func TestDiskFull(t *testing.T) {
 	for _, temp := range []bool{false, true} {
 		t.Run(fmt.Sprintf("temp %v", temp), func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestAbandonOnFullDisk cuts a file when not even its record can be written.
+// TestAbandonOnFullDisk gives a file up when not even its record can be written.
 func TestAbandonOnFullDisk(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
 		for _, abandon := range []bool{false, true} {
@@ -193,7 +193,7 @@ func TestReadOnly(t *testing.T) {
 	} {
 		a, f := h.s.Open(req)
 		if f != nil {
-			// A file in the way of a parent is found out at the end only.
+			// A file in the way of a parent is noticed at the end only.
 			if _, err := f.Finish(); err == nil {
 				t.Errorf("%s: want an error", req.Name)
 			}
@@ -212,7 +212,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDuringTransfer makes it read-only with a file under way.
+// TestReadOnlyDuringTransfer makes it read-only while a file is received.
 func TestReadOnlyDuringTransfer(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("disk", 0, "size=1m")
@@ -256,8 +256,8 @@ func TestCrossDevice(t *testing.T) {
 	h.wantTree("disk", "no probe is left")
 }
 
-// TestMountBelow has another disk mounted below the destination: files land there,
-// backups of it fail, and moves to it keep the data.
+// TestMountBelow mounts another disk below the destination: it receives files, backups from it fail,
+// and a move to it leaves the files in the temporary directory.
 func TestMountBelow(t *testing.T) {
 	h := newHall(t, withMerge)
 	h.mount("dest/m", 0, "size=1m")
@@ -285,8 +285,8 @@ func TestMountBelow(t *testing.T) {
 	}
 }
 
-// TestSparse opens a file far larger than what is written of it, as a whole is
-// never written to make room.
+// TestSparse opens a file far larger than the data that are written: a file is never filled to
+// reserve its space.
 func TestSparse(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("disk", 0, "size=64g")
@@ -353,7 +353,7 @@ func TestReplaceFifo(t *testing.T) {
 	h.wantTree("dest", "also in the way of a parent", "fifo = x", "p/", "p/f = x")
 }
 
-// TestGuardThroughMount reaches a backup directory by way of a mount.
+// TestGuardThroughMount reaches a backup directory through a mount.
 func TestGuardThroughMount(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("backup", 0, "size=1m")
@@ -369,7 +369,7 @@ func TestGuardThroughMount(t *testing.T) {
 	h.wantRefused("alias", "backup directory", wire.TypeFile, wire.TypeLink, wire.TypeDelete)
 }
 
-// TestNoGap: a directory that is replaced, or replaces something, has its name all the time.
+// TestNoGap: the name of a directory that is replaced, or replaces something, always exists.
 func TestNoGap(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("disk", 0, "size=4m")
@@ -432,7 +432,7 @@ func TestNoGap(t *testing.T) {
 	}
 }
 
-// TestDeepTrees: how deep a tree is does not cost descriptors.
+// TestDeepTrees: a deep tree needs no more descriptors than a flat one.
 func TestDeepTrees(t *testing.T) {
 	open := func() int {
 		e, err := os.ReadDir("/proc/self/fd")
@@ -467,8 +467,8 @@ func TestDeepTrees(t *testing.T) {
 	}
 }
 
-// TestDirectoryGoneWithItsDisk: what was on a disk that is not mounted any more is not
-// made again below its mount point.
+// TestDirectoryGoneWithItsDisk: a directory on a disk that was unmounted is not created again below
+// the mount point.
 func TestDirectoryGoneWithItsDisk(t *testing.T) {
 	h := newHall(t, nil)
 	h.mount("disk", 0, "size=1m")
@@ -477,7 +477,7 @@ func TestDirectoryGoneWithItsDisk(t *testing.T) {
 	if err := unix.Unmount(h.at("disk"), 0); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Mount("tmpfs", h.at("disk"), "tmpfs", 0, "size=1m") // for whoever unmounts it
+	defer unix.Mount("tmpfs", h.at("disk"), "tmpfs", 0, "size=1m") // for the cleanup, which unmounts it
 	a := h.complete(h.file("f", "x"))
 	h.wantStatus(a, wire.StatusRejected, "the disk is gone")
 	if !strings.Contains(a.Text, "not on the file system") {

@@ -70,7 +70,7 @@ func withMerge(c *SinkConfig)  { c.Temp, c.Merge = "temp", true }
 
 func (h *hall) at(name string) string { return filepath.Join(h.base, name) }
 
-// begin starts an instance of the session as a daemon that was just started does.
+// begin starts an instance of the session like a daemon that has just started.
 func (h *hall) begin(instance uint8) {
 	h.s = h.k.Begin(SessionKey{Group: testGroup, Instance: instance, Started: h.started})
 }
@@ -393,7 +393,7 @@ func TestExisting(t *testing.T) {
 	}
 }
 
-func TestLinkTargetUntouched(t *testing.T) { // scenario 60
+func TestLinkTargetUntouched(t *testing.T) {
 	h := newHall(t, nil)
 	h.write("outside/t", "precious", oldStamp)
 	h.link(h.at("outside/t"), "dest/f1")
@@ -536,7 +536,7 @@ func TestFreeSpace(t *testing.T) {
 	}
 }
 
-func TestNoSpaceTouchesNothing(t *testing.T) { // scenario 58
+func TestNoSpaceTouchesNothing(t *testing.T) {
 	h := newHall(t, nil)
 	h.write("dest/f", "old", oldStamp)
 	req := h.request(wire.TypeFile, "f", 0)
@@ -561,7 +561,7 @@ func TestNoSpaceTouchesNothing(t *testing.T) { // scenario 58
 	}
 }
 
-func TestAbandon(t *testing.T) { // scenario 104
+func TestAbandon(t *testing.T) {
 	h := newHall(t, withBackup)
 	h.write("dest/f", "old", oldStamp)
 	h.receive(h.file("done", "done"), "done")
@@ -587,8 +587,8 @@ func TestAbandon(t *testing.T) { // scenario 104
 	h.wantTree("backup", "nothing was replaced")
 }
 
-// TestOrphanReplaced: what was left under the temporary name goes if it is a file. What
-// else stands there stays, no link is followed, and another name is taken.
+// TestOrphanReplaced: a leftover file under the temporary name is removed. If another object is
+// there, it stays, no link is followed, and the new file gets another name.
 func TestOrphanReplaced(t *testing.T) {
 	orphan := "dest/" + tempName("f", testGroup, 1)
 	for _, x := range []struct {
@@ -701,8 +701,8 @@ func TestWriteAtAllocatesNothing(t *testing.T) {
 	f.Abandon(nil)
 }
 
-// BenchmarkWriteAt goes through a file again and again, in runs of neighbouring
-// blocks as they come from the wire.
+// BenchmarkWriteAt writes a file many times, in runs of neighbouring blocks as they come from the
+// wire.
 func BenchmarkWriteAt(b *testing.B) {
 	for _, size := range []int{1300, 8800} {
 		for _, run := range []int{1, 8, 64, 1024} {

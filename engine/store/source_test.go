@@ -258,8 +258,8 @@ func TestSourceKeepsDeletedFile(t *testing.T) {
 	}
 }
 
-// BenchmarkReadBlocks reads a file as a sender does: trains of neighbouring blocks
-// on the first pass, and single blocks here and there when it repairs.
+// BenchmarkReadBlocks reads a file like a sender: trains of neighbouring blocks in the first pass,
+// and single blocks here and there in a repair.
 func BenchmarkReadBlocks(b *testing.B) {
 	var v ReadVec
 	const whole = 64 << 20

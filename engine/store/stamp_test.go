@@ -18,8 +18,8 @@ func day(s string) time.Time {
 	return t
 }
 
-// TestStamps: what a stamp means for senders and receivers of several times, and for
-// stock receivers, which read it with a sign.
+// TestStamps: the meaning of a stamp for senders and receivers with different clocks, and for stock
+// receivers, which read it as signed.
 func TestStamps(t *testing.T) {
 	for _, x := range []struct {
 		now, file    string
@@ -128,7 +128,7 @@ func TestStampsArrive(t *testing.T) {
 					t.Errorf("it arrives with %v", fi.ModTime().UTC())
 				}
 				if temp {
-					return // sync looks at what the session has collected
+					return // sync compares with the files in the temporary directory
 				}
 				h.begin(0)
 				if a, _ := send(first, "v1", true, false, 0); a.Status != wire.StatusSkipped {
@@ -144,8 +144,8 @@ func TestStampsArrive(t *testing.T) {
 	}
 }
 
-// TestSyncIsNotSkippedForEver: whatever stands there, what a sender can send of today is
-// newer unless that is of today as well.
+// TestSyncIsNotSkippedForEver: a file of today is newer than any existing one that is not of today
+// too.
 func TestSyncIsNotSkippedForEver(t *testing.T) {
 	now := day("2026-11-27")
 	for _, x := range []struct {

@@ -29,7 +29,7 @@ func (h *hall) resume(req Request) Request {
 	return req
 }
 
-// cut receives the blocks given of text as req and returns the file, still open.
+// cut receives some blocks of text as req and returns the file, still open.
 func (h *hall) cut(req Request, text string, blocks ...int) (*File, *block.Set) {
 	h.t.Helper()
 	a, f := h.s.Open(req)
@@ -48,7 +48,7 @@ func (h *hall) cut(req Request, text string, blocks ...int) (*File, *block.Set) 
 	return f, left
 }
 
-// finishRest writes what a says is missing and finishes f.
+// finishRest writes the missing blocks of a and finishes f.
 func (h *hall) finishRest(a Answer, f *File, req Request, text string) Finished {
 	h.t.Helper()
 	for i := a.Missing.Next(0); i < a.Missing.Len(); i = a.Missing.Next(i + 1) {
@@ -72,7 +72,7 @@ func blocksOf(s *block.Set) []int {
 	return l
 }
 
-// kill forgets the session without a word to it, as kill -9 does.
+// kill drops the session without ending it, like kill -9.
 func (h *hall) kill() {
 	if f := h.s.open; f != nil {
 		f.h.Close()
@@ -82,7 +82,7 @@ func (h *hall) kill() {
 	h.s.closeRoots()
 }
 
-// TestResume cuts a session in every way and continues it in another process.
+// TestResume interrupts a session in every way and resumes it in another process.
 func TestResume(t *testing.T) {
 	text := body(7*testBlock + 5)
 	whole := fmt.Sprintf(" = %d bytes", len(text))
@@ -173,7 +173,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeTwice cuts the resumed session, too, before it says anything.
+// TestResumeTwice interrupts the resumed session too, before it has requested a file.
 func TestResumeTwice(t *testing.T) {
 	for _, stock := range []bool{false, true} {
 		h := newHall(t, withTemp)
@@ -209,7 +209,7 @@ func TestResumeTwice(t *testing.T) {
 	}
 }
 
-// makeStock turns what an abandoned session left into what a stock daemon leaves.
+// makeStock turns the record of an abandoned session into that of a stock daemon.
 func (h *hall) makeStock(text string) {
 	h.t.Helper()
 	data, err := os.ReadFile(h.at(stateFile))
@@ -224,7 +224,7 @@ func (h *hall) makeStock(text string) {
 }
 
 // TestChangedSource resumes files that are not the ones of the first instance.
-func TestChangedSource(t *testing.T) { // scenario 72
+func TestChangedSource(t *testing.T) {
 	text := body(4 * testBlock)
 	tests := map[string]func(*Request){
 		"time stamp":                 func(r *Request) { r.MTime++ },
@@ -313,7 +313,7 @@ func TestPartialUnderFinalName(t *testing.T) {
 	}
 }
 
-// TestNewSessionSameNumber starts an instance 0 where another left something.
+// TestNewSessionSameNumber starts an instance 0 where another session has left files.
 func TestNewSessionSameNumber(t *testing.T) {
 	h := newHall(t, withTemp)
 	text := body(4 * testBlock)
@@ -411,9 +411,9 @@ func TestAbandonWhereFinalIsTaken(t *testing.T) {
 	h.end(false)
 }
 
-// TestCheckpointWhileWriting writes a file from one goroutine and saves its state
-// from another, as the engine does; the race detector watches. Whatever checkpoint
-// is the last, what it does not call missing is there.
+// TestCheckpointWhileWriting writes a file from one goroutine and makes checkpoints from another,
+// like the engine; the race detector watches. Every block that the last checkpoint does not call
+// missing must be there.
 func TestCheckpointWhileWriting(t *testing.T) {
 	const n, run = 600, 3
 	h := newHall(t, withTemp)
@@ -463,7 +463,7 @@ func TestCheckpointWhileWriting(t *testing.T) {
 	}
 }
 
-// TestAbandonOfNothing abandons a file of which nothing is there.
+// TestAbandonOfNothing abandons a file without any block.
 func TestAbandonOfNothing(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
 		h := newHall(t, withTemp)
@@ -629,7 +629,7 @@ func TestStockState(t *testing.T) {
 	h.wantTree("dest", "moved", "aa = small\n", "dirA/", "dirA/f1 = 65017 bytes")
 	h.wantTree("temp", "nothing is left")
 
-	// What we leave ourselves begins with the same bytes.
+	// Our own record begins with the same bytes.
 	got := encodeRecord(nil, req, "x", missing(51, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50), true)
 	if !bytes.Equal(got[:len(data)], data) {
 		t.Error("our record differs from the stock daemon's in the stock part")
@@ -720,8 +720,8 @@ func FuzzState(f *testing.F) {
 	})
 }
 
-// TestTwoInstances lets a new instance start before the old one is given up: the
-// old one must not touch what is now the new one's.
+// TestTwoInstances starts a new instance before the old one is given up: the old one must not touch
+// the files that now belong to the new one.
 func TestTwoInstances(t *testing.T) {
 	h := newHall(t, nil)
 	text := body(3 * testBlock)

@@ -82,9 +82,8 @@ func (h *hall) chown(name string, uid int) {
 	}
 }
 
-// TestPlantedIsNotMoved: what is in the directory of a session and not ours, or could do
-// harm in the destination, stays where it is, at the end of a session and at a start.
-// The rest is moved.
+// TestPlantedIsNotMoved: an entry of a session's directory that is not ours, or could do harm in the
+// destination, stays where it is, at the end of a session and at a start. The rest is moved.
 func TestPlantedIsNotMoved(t *testing.T) {
 	for _, c := range planted {
 		if c.root && os.Geteuid() != 0 {
@@ -134,9 +133,9 @@ func TestPlantedIsNotMoved(t *testing.T) {
 	}
 }
 
-// TestForeignDirectoriesAreLeftAlone: nothing that belongs to another user, or that others
-// may write to, is taken for a session's, whatever its name: neither at the start, nor by
-// a session of that group, nor when it is old.
+// TestForeignDirectoriesAreLeftAlone: a directory that belongs to another user, or that others may
+// write to, never counts as a session's, whatever its name: not at the start, not for a session of
+// that group, and not when it is old.
 func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 	text := body(4 * testBlock)
 	spoil := map[string]func(h *hall, name string){
@@ -187,8 +186,7 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestForeignRecordsAreLeftAlone: a record, or what says whose a directory is, counts only
-// if we have written it.
+// TestForeignRecordsAreLeftAlone: a record or an owner file counts only if we have written it.
 func TestForeignRecordsAreLeftAlone(t *testing.T) {
 	text := body(4 * testBlock)
 	for _, suffix := range []string{recordSuffix, ownerSuffix} {

@@ -76,8 +76,8 @@ func walkAll(cfg WalkConfig) []string {
 	}
 }
 
-// TestNames has the names that operands and options give, row by row, as with stock but
-// where a row says otherwise.
+// TestNames checks the names that operands and options give, row by row: those of stock, unless a
+// row says otherwise.
 func TestNames(t *testing.T) {
 	src := makeTree(t, "f1", "f2", "dirA/x", "dirA/sub/y", "deep/a/b/c", "s/f1", "s/f2", "p/a/q")
 	all := []string{"./deep/a/b/c", "./dirA/sub/y", "./dirA/x", "./f1", "./f2", "./p/a/q", "./s/f1", "./s/f2"}
@@ -264,9 +264,8 @@ func TestEntryFields(t *testing.T) {
 	}
 }
 
-// TestHeadings holds what the log says of each thing against the stock sender's: a
-// heading with its path, of directories too, but of nothing that is refused for how
-// it is written.
+// TestHeadings: like the stock sender, the log has a heading with the path of each object,
+// directories too, but none for an operand that is refused because of its form.
 func TestHeadings(t *testing.T) {
 	long := strings.Repeat("n", 120)
 	makeTree(t, "a", "d/in/3", "empty/", "ex/a/1", "ex/b", long+"/"+long+"/"+long)

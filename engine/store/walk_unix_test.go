@@ -29,8 +29,8 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
-// TestFileBecomesFifo swaps the file between walk and open: the open must neither
-// hang nor take it.
+// TestFileBecomesFifo swaps the file for a fifo between walk and open: the open must neither hang
+// nor succeed.
 func TestFileBecomesFifo(t *testing.T) {
 	makeTree(t, "f")
 	e, _, _ := NewWalker(WalkConfig{Operands: []string{"f"}}).Next()
