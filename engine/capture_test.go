@@ -55,9 +55,9 @@ func readRing(t testing.TB, path string) (list []pcap.Datagram) {
 	return list
 }
 
-// TestCaptureAtBothEnds captures a session at its sender and at its receiver, in
-// files that are too small for it: what was sent and heard is all there, with the
-// addresses of the other end, and in the order of events.
+// TestCaptureAtBothEnds captures a session at its sender and at its receiver, in files
+// that are too small for it. Every datagram sent and received is there, with the addresses
+// of the other end, in the order of events.
 func TestCaptureAtBothEnds(t *testing.T) {
 	for _, six := range []bool{false, true} {
 		t.Run(fmt.Sprintf("IPv6 %v", six), func(t *testing.T) {
@@ -129,7 +129,7 @@ func side(list []pcap.Datagram, to netip.AddrPort, towards bool) (out []pcap.Dat
 	return out
 }
 
-// checkStory wants an answer never to stand before what it answers.
+// checkStory checks that no answer stands before its question.
 func checkStory(t *testing.T, who string, list []pcap.Datagram, to netip.AddrPort) {
 	t.Helper()
 	before := map[wire.Func]wire.Func{

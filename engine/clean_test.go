@@ -18,7 +18,7 @@ import (
 	"uftp/wire"
 )
 
-// TestReceiverCleans: what a receiver that was killed left goes when the next one has
+// TestReceiverCleans: files that a killed receiver left are removed when the next one has
 // started, without a session.
 func TestReceiverCleans(t *testing.T) {
 	var left string
@@ -40,8 +40,8 @@ func TestReceiverCleans(t *testing.T) {
 	})
 }
 
-// TestReceiverFinishesMoves: what a receiver that was killed had still to move has its
-// place when the next one is ready, and is reported for the script.
+// TestReceiverFinishesMoves: files that a killed receiver had still to move are in their
+// place when the next one is ready, and are reported for the script.
 func TestReceiverFinishesMoves(t *testing.T) {
 	p := startReceiver(t, func(cfg *ReceiveConfig) {
 		cfg.Sink.Temp = t.TempDir()
@@ -69,8 +69,8 @@ func TestReceiverFinishesMoves(t *testing.T) {
 	})
 }
 
-// TestReceiverMovesAgain: what could not be moved when its session ended is moved, and
-// reported for the script, before the next one ends.
+// TestReceiverMovesAgain: files that could not be moved when their session ended are
+// moved, and reported for the script, before the next one ends.
 func TestReceiverMovesAgain(t *testing.T) {
 	base := t.TempDir()
 	outer, away, temp := filepath.Join(base, "outer"), filepath.Join(base, "away"), filepath.Join(base, "temp")

@@ -218,8 +218,8 @@ func message(uid wire.UID, fn wire.Func, m any) []byte {
 	return m.(interface{ Append([]byte) []byte }).Append(b)
 }
 
-// TestJoinedControlMessages lets the kernel join what several receivers behind one
-// address say: each datagram must count for itself.
+// TestJoinedControlMessages lets the kernel join messages of several receivers behind one
+// address: each datagram must count by itself.
 func TestJoinedControlMessages(t *testing.T) {
 	c := newFakeConn()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -345,8 +345,8 @@ func TestOneInterfaceGone(t *testing.T) {
 	}
 }
 
-// TestNoBurstAfterAStall holds the way out up for 100 ms: what was planned meanwhile
-// must not leave all at once.
+// TestNoBurstAfterAStall stops the way out for 100 ms: trains that were planned in that
+// time must not leave all at once.
 func TestNoBurstAfterAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate = 10e6

@@ -13,7 +13,7 @@ import (
 )
 
 // TestDiskBehind: a disk that takes nothing for a while costs neither the session nor a
-// byte. What has no room is dropped and comes again.
+// byte. Blocks without room are dropped and come again.
 func TestDiskBehind(t *testing.T) {
 	for _, workers := range []int{0, 2} {
 		inBubble(t, fmt.Sprint(workers, " workers"), func(t *testing.T) {
@@ -41,8 +41,8 @@ func TestDiskBehind(t *testing.T) {
 	}
 }
 
-// TestSourceStalls: while the sender's disk gives nothing, receivers hear that the
-// session lives, for longer than they wait for data.
+// TestSourceStalls: while the sender's disk delivers nothing, receivers get signs of life,
+// for longer than they wait for data.
 func TestSourceStalls(t *testing.T) {
 	for _, workers := range []int{0, 2} {
 		inBubble(t, fmt.Sprint(workers, " workers"), func(t *testing.T) {

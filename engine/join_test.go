@@ -231,8 +231,8 @@ func TestMembershipsFollowInterfaces(t *testing.T) {
 	}
 }
 
-// TestSessionGroupsFollowInterfaces: what a session has joined follows as well, and is left
-// everywhere when it ends.
+// TestSessionGroupsFollowInterfaces: groups of sessions follow the interfaces as well, and
+// are left everywhere when the session ends.
 func TestSessionGroupsFollowInterfaces(t *testing.T) {
 	private, ended := netip.MustParseAddr("230.5.5.1"), netip.MustParseAddr("230.5.5.2")
 	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{Public: publicOf("230.4.4.1")}}, newFakeHost(ifi("e0 2 10.0.0.1")))
@@ -263,8 +263,8 @@ func TestSessionGroupsFollowInterfaces(t *testing.T) {
 	}
 }
 
-// TestSameIndexAgain: an interface that is made anew under the same index between two looks
-// has lost its memberships, as only the kernel's news say.
+// TestSameIndexAgain: an interface that is made anew under the same index between two
+// looks has lost its memberships. Only the notices of the kernel show that.
 func TestSameIndexAgain(t *testing.T) {
 	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: publicOf("230.4.4.1")}}, newFakeHost(ifi("e0 2 10.0.0.1")))
 	joins := 0
@@ -283,8 +283,8 @@ func TestSameIndexAgain(t *testing.T) {
 	j.reports.close(newEnding())
 }
 
-// TestSameIndexAgainForSharedGroup: sessions can have the group of others, and that of the
-// announcements. The socket counts them, so the kernel joins anew only when all have left.
+// TestSameIndexAgainForSharedGroup: several sessions, and the announcements, can share a
+// group. The socket counts them, so the kernel joins anew only when all have left.
 func TestSameIndexAgainForSharedGroup(t *testing.T) {
 	group := netip.MustParseAddr("230.4.4.1")
 	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: []netip.Addr{group}}}, newFakeHost(ifi("e0 2 10.0.0.1")))
@@ -360,8 +360,8 @@ func TestJoinFails(t *testing.T) {
 	}
 }
 
-// TestLeftInterfacesAreForgotten: interfaces come and go for ever, as those of containers do;
-// nothing grows with them.
+// TestLeftInterfacesAreForgotten: interfaces come and go for ever, as those of containers
+// do, and no memory grows with them.
 func TestLeftInterfacesAreForgotten(t *testing.T) {
 	j := newJoinRun(t, &ReceiveConfig{Receiver: receiver.Config{UID: 5, Public: publicOf("ff02::4404")}}, newFakeHost())
 	for i := 2; i < 500; i++ {

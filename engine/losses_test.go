@@ -21,8 +21,8 @@ func lossesOf(events []machine.Event) (list []Losses) {
 	return list
 }
 
-// TestLossesAreReported: what a host lost itself is reported once a minute while a
-// session runs and when it ends, by both sides, and all of it once.
+// TestLossesAreReported: both sides report the losses of their own host once a minute
+// while a session runs, and when it ends; each loss once.
 func TestLossesAreReported(t *testing.T) {
 	for _, c := range []struct {
 		name string

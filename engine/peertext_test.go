@@ -23,8 +23,8 @@ import (
 	"uftp/engine/store"
 )
 
-// TestPeerHearsNoPath: of an error the sender hears the system's text, and nothing that says
-// where something lies here.
+// TestPeerHearsNoPath: a sender gets the system's text of an error, and no path of this
+// host.
 func TestPeerHearsNoPath(t *testing.T) {
 	const path = "/srv/secret/f1"
 	for _, tt := range []struct {
@@ -46,7 +46,7 @@ func TestPeerHearsNoPath(t *testing.T) {
 	}
 }
 
-// TestFailedWriteTellsPeerAndLog: of a block that cannot be written the log gets the path,
+// TestFailedWriteTellsPeerAndLog: when a block cannot be written, the log gets the path,
 // and the sender does not.
 func TestFailedWriteTellsPeerAndLog(t *testing.T) {
 	of := receiver.Session{SessionID: receiver.SessionID{Group: 7}}
@@ -61,7 +61,7 @@ func TestFailedWriteTellsPeerAndLog(t *testing.T) {
 	}
 }
 
-// TestFailedSettleTellsPeerAndLog: so it is with a session that cannot be settled.
+// TestFailedSettleTellsPeerAndLog is the same for a session that cannot be settled.
 func TestFailedSettleTellsPeerAndLog(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "parent")
 	temp := filepath.Join(parent, "temp")
@@ -126,7 +126,7 @@ func (d looseDisk) await() disk.Result {
 	}
 }
 
-// TestFailedJoinTellsPeerAndLog: so it is with a group that cannot be joined.
+// TestFailedJoinTellsPeerAndLog is the same for a group that cannot be joined.
 func TestFailedJoinTellsPeerAndLog(t *testing.T) {
 	c := newFakeConn()
 	c.join = func(g netip.Addr, i netio.Interface) error {

@@ -33,8 +33,8 @@ func wantDone(t *testing.T, res SendResult, events []machine.Event) {
 	}
 }
 
-// TestTempTransfer: what is collected in a temporary directory is moved when the session
-// has ended, the sender hears that it ended well, and nothing stays.
+// TestTempTransfer: files in a temporary directory are moved when the session has ended.
+// The sender hears that it ended well, and nothing is left.
 func TestTempTransfer(t *testing.T) {
 	temp, change := withTemp(t)
 	p := startReceiver(t, change)

@@ -87,7 +87,8 @@ func TestFileGivenUp(t *testing.T) {
 	}
 }
 
-// TestFileGivenUpWhileItIsOpened: that it is so is found when the host has answered.
+// TestFileGivenUpWhileItIsOpened: the sender gives up a file while the host still opens
+// it. The file ends when the host has answered.
 func TestFileGivenUpWhileItIsOpened(t *testing.T) {
 	for _, host := range []wire.UID{0, us} {
 		for _, o := range []Opened{{Action: Receive}, {Action: Complete, Status: wire.StatusSkipped}} {
@@ -117,8 +118,9 @@ func TestFileGivenUpWhileItIsOpened(t *testing.T) {
 	}
 }
 
-// TestLateAbortOfAFile: an ABORT of the current file names none, so one that was sent before
-// the present file was announced, and comes late or twice, is about another.
+// TestLateAbortOfAFile: an ABORT of the current file does not name it. So one that was
+// sent before the present file was announced, and comes late or twice, must not cost the
+// present file.
 func TestLateAbortOfAFile(t *testing.T) {
 	for _, host := range []wire.UID{0, us} {
 		for _, opening := range []bool{true, false} {

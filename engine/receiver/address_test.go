@@ -76,9 +76,9 @@ var everyPhase = []struct {
 	{Completing, func(w *world) { w.toMidGroup(); w.done(0, 0, us) }},
 }
 
-// TestInClearOnlyFromTheSendersAddress: in a session in clear nothing that comes from
-// another address than the ANNOUNCE moves anything, whatever message it is and in
-// whatever phase, and it is counted. What comes from another port of the sender counts.
+// TestInClearOnlyFromTheSendersAddress: in a session in clear, no message from another
+// address than that of the ANNOUNCE has an effect, in any phase; each is counted. Messages
+// from another port of the sender count.
 func TestInClearOnlyFromTheSendersAddress(t *testing.T) {
 	mapped := func(a string) string { return "[::ffff:" + a + "]:40000" }
 	for _, c := range []struct {
@@ -152,8 +152,8 @@ func picture(w *world) string {
 
 var pointer = regexp.MustCompile(`0x[0-9a-f]{6,}`)
 
-// TestSealedFromAnywhere: in an encrypted session what opens counts from every address,
-// and what is in clear from that of the ANNOUNCE alone.
+// TestSealedFromAnywhere: in an encrypted session packets that open count from every
+// address, and messages in clear only from that of the ANNOUNCE.
 func TestSealedFromAnywhere(t *testing.T) {
 	elsewhere := addrOf("10.88.0.66:40000")
 	for _, roaming := range []bool{false, true} {
@@ -194,9 +194,9 @@ func TestSealedFromAnywhere(t *testing.T) {
 	}
 }
 
-// TestSenderWithTwoAddresses: an IPv6 sender whose public group is of its link and whose
-// private group is not, or the other way round, speaks from two addresses. The second is
-// where the registration is confirmed from; there is no third.
+// TestSenderWithTwoAddresses: an IPv6 sender has two addresses if only one of its public
+// and private groups is local to the link. The second is the one that the registration is
+// confirmed from; there is no third.
 func TestSenderWithTwoAddresses(t *testing.T) {
 	const link, global = "[fe80::1%e0]:40000", "[2001:db8::1]:40000"
 	for _, c := range []struct {

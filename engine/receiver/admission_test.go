@@ -99,8 +99,8 @@ var promises = []struct {
 	}},
 }
 
-// TestPromisesTakeNoSlots: whatever a host does but sending data, it does not keep other
-// hosts out; and the session that must go is the oldest of the network with the most.
+// TestPromisesTakeNoSlots: a host that sends no data cannot keep other hosts out, whatever
+// else it does. The session that must go is the oldest of the network with the most.
 func TestPromisesTakeNoSlots(t *testing.T) {
 	for _, p := range promises {
 		for _, restart := range []bool{false, true} {
@@ -165,8 +165,8 @@ func TestEvictedSenderHearsWhy(t *testing.T) {
 	}
 }
 
-// TestOneSessionThatWaitsKeepsItsSlot: a host keeps the only session that waits, and those
-// that store blocks, whoever comes.
+// TestOneSessionThatWaitsKeepsItsSlot: a host keeps its only session that waits, and all
+// that store blocks, however many strangers come.
 func TestOneSessionThatWaitsKeepsItsSlot(t *testing.T) {
 	for _, c := range []struct {
 		waiting int // sessions of one host that wait, beside one that stores
@@ -220,8 +220,8 @@ func TestWaitingHostPushesNobody(t *testing.T) {
 	}
 }
 
-// TestOneBlockIsNoDeed: sessions that have stored a block give way once their senders are
-// silent, and not before; those that are heard do not.
+// TestOneBlockIsNoDeed: a session that has stored one block gives way once its sender is
+// silent, and not before.
 func TestOneBlockIsNoDeed(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxSessions = 4 })
 	w.grtt = 255
@@ -250,8 +250,8 @@ func TestOneBlockIsNoDeed(t *testing.T) {
 	}
 }
 
-// TestCompletingGivesWay: what waits for the confirmation of COMPLETE only does so as well,
-// and is over well.
+// TestCompletingGivesWay: a session that waits for the confirmation of COMPLETE gives way,
+// too, and counts as a success.
 func TestCompletingGivesWay(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxSessions = 2 })
 	w.grtt = 255
@@ -330,8 +330,8 @@ func TestOneNetworkCannotTakeAllSlots(t *testing.T) {
 	}
 }
 
-// TestLargestNetworkGivesWay: a network that waits for less does not lose to one that waits
-// for as much or more.
+// TestLargestNetworkGivesWay: a network with fewer waiting sessions does not lose one to a
+// network that has as many or more.
 func TestLargestNetworkGivesWay(t *testing.T) {
 	for _, c := range []struct {
 		flood, site int

@@ -433,8 +433,8 @@ func TestHeartbeats(t *testing.T) {
 	w.wantSilence("after Stop")
 }
 
-// While Poll is not called the queue does not grow without end, but blocks go on
-// being taken, and so do answers of the host.
+// While Poll is not called the queue stays bounded, but the machine still takes blocks and
+// answers of the host.
 func TestBlockedWayOut(t *testing.T) {
 	w := newWorld(t)
 	w.toMidGroup()

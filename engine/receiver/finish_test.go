@@ -6,9 +6,9 @@ import (
 	"uftp/wire"
 )
 
-// TestConfirmedWithoutFiles: a receiver whose session the sender holds for complete though
-// files of it did not arrive says so, once: another receiver with its UID has answered. One
-// that has answered everything itself says nothing.
+// TestConfirmedWithoutFiles: if the sender counts a session as complete although files of
+// it did not arrive, the receiver reports that once: another receiver with its UID has
+// answered. It reports nothing if it has answered everything itself.
 func TestConfirmedWithoutFiles(t *testing.T) {
 	file := func(w *world, id uint16) {
 		q := w.toReceiving(id, 1000)

@@ -12,7 +12,7 @@ import (
 	"uftp/wire"
 )
 
-// toRegistering sends REGISTER; what it says is known to the sender if it came.
+// toRegistering sends REGISTER; came says whether the sender gets it.
 func (w *world) toRegistering(came bool) {
 	w.t.Helper()
 	w.announceSealed()
@@ -86,8 +86,8 @@ func TestAckOfItsOwnKeys(t *testing.T) {
 	}
 }
 
-// While a stranger's KEYINFO is all there is, the sender goes on hearing REGISTER
-// when it asks for it.
+// While a stranger's KEYINFO is all there is, the receiver answers the sender's ANNOUNCE
+// with REGISTER.
 func TestForgedKeyInfoAndLostRegister(t *testing.T) {
 	for _, c := range []struct {
 		hosts wire.UIDList
@@ -159,8 +159,8 @@ func (w *world) flood(n int) (seen int) {
 	return seen
 }
 
-// Wrong signatures get a part of the time, those from elsewhere so little that the
-// sender's own address always has some left. Right ones cost nothing.
+// Wrong signatures get a part of the time. Those from elsewhere get so little that some is
+// always left for the sender's own address. Right ones cost nothing.
 func TestBadSignatureBudget(t *testing.T) {
 	for _, settled := range []bool{false, true} {
 		w := newSecureWorld(t, sig, false)
@@ -197,8 +197,8 @@ func TestBadSignatureBudget(t *testing.T) {
 	}
 }
 
-// On one host sender and receiver have one UID, and what is ours opens with the
-// same keys. Nobody can send it back to us and have an effect.
+// A sender and a receiver on one host have one UID, and our own packets open with the same
+// keys. They have no effect if somebody sends them back to us.
 func TestEcho(t *testing.T) {
 	for _, s := range []handshake.Suite{gcm, ccm, cbc} {
 		for _, settled := range []bool{false, true} {
@@ -272,7 +272,7 @@ func TestRefusalsAreFree(t *testing.T) {
 	}
 }
 
-// Keys that were made here do not outlive the receiver; configured ones are not its own.
+// Keys that were made here are wiped with the receiver; configured ones are not.
 func TestWipe(t *testing.T) {
 	w := newSecureWorld(t, gcm, true, func(c *Config) { c.Keys, c.MakeKeys = nil, true })
 	w.toMidGroup()

@@ -235,7 +235,7 @@ func (c *checker) answer(kind, at byte) {
 	}
 }
 
-// check holds the books against each other.
+// check compares the counters of the machine with its slots.
 func (c *checker) check() {
 	n, reserved := 0, 0
 	for i := range c.r.slots {
@@ -372,7 +372,7 @@ func FuzzHandle(f *testing.F) {
 	})
 }
 
-// finish stops the machine and holds that nothing is left behind.
+// finish stops the machine and checks that nothing is left behind.
 func (c *checker) finish() {
 	c.r.Stop(c.now)
 	c.poll()

@@ -9,8 +9,9 @@ import (
 	"uftp/wire"
 )
 
-// TestGuardedKeys: with Config.GuardRSA a receiver shows its key in an RSA exchange only to
-// a sender whose fingerprint is listed, whatever else is listed of it, and makes none.
+// TestGuardedKeys: with Config.GuardRSA a receiver shows its key in an RSA exchange only
+// to a sender whose fingerprint is listed, whatever else the list says about it, and makes
+// no key for others.
 func TestGuardedKeys(t *testing.T) {
 	listed := rsaKeys()[0].Public().Fingerprint()
 	otherOne := rsaKeys()[1].Public().Fingerprint()
@@ -85,8 +86,8 @@ func TestGuardedModes(t *testing.T) {
 	}
 }
 
-// TestInnerErrorsAreNotForStrangers: a sender hears reasons in the words of the protocol, and
-// nothing of what went wrong inside.
+// TestInnerErrorsAreNotForStrangers: a sender gets reasons in the words of the protocol,
+// and no error of this host.
 func TestInnerErrorsAreNotForStrangers(t *testing.T) {
 	w := newSecureWorld(t, gcm, false, func(c *Config) {
 		c.Rand = iotest.ErrReader(errors.New("open /dev/urandom: too many open files"))

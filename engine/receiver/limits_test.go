@@ -8,8 +8,8 @@ import (
 	"uftp/wire"
 )
 
-// TestPromisesAreShortLived: GRTT and robust factor of a packet do not hold a slot, nor what
-// a file that was announced reserves, for longer than minutes after the last packet.
+// TestPromisesAreShortLived: large values of GRTT and robust factor do not hold a slot, or
+// the memory of an announced file, for longer than minutes after the last packet.
 func TestPromisesAreShortLived(t *testing.T) {
 	small := Opened{Action: Receive}
 	open := func(w *world) { w.fileInfo(1, 1<<30); w.opened(small) }
@@ -105,8 +105,8 @@ func TestSignsOfLifeKeepASession(t *testing.T) {
 	w.wantPhase(MidGroup)
 }
 
-// TestLongSettle: a host that needs longer to settle a session than the sender has patience
-// still says COMPLETE, and leaves the sender the whole time to confirm it.
+// TestLongSettle: a host may need longer to settle a session than the sender waits. The
+// receiver still says COMPLETE, and then gives the sender the whole time to confirm it.
 func TestLongSettle(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Restart = true })
 	w.toMidGroup()
@@ -129,8 +129,8 @@ func TestLongSettle(t *testing.T) {
 	w.wantEnded(true, EndUnconfirmed)
 }
 
-// TestDataKeepsASession: blocks restart the time-out of a file, those that are here already
-// and those for which there is no room, too.
+// TestDataKeepsASession: blocks restart the time-out of a file, even if they are here
+// already or there is no room for them.
 func TestDataKeepsASession(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -160,8 +160,8 @@ func TestDataKeepsASession(t *testing.T) {
 	}
 }
 
-// TestMemoryGoesToWhoSends: files of which nothing came do not keep the memory for smaller
-// ones.
+// TestMemoryGoesToWhoSends: large files without a block give their memory to smaller files
+// of other senders.
 func TestMemoryGoesToWhoSends(t *testing.T) {
 	const n = 1 << 28 // blocks of the largest, in sections that 32 such fill the budget
 	w := newWorld(t)
@@ -199,8 +199,8 @@ func TestMemoryGoesToWhoSends(t *testing.T) {
 	}
 }
 
-// TestSilenceGivesMemory: one block of each does not keep the memory of large files for as long
-// as their sender has said that it may be silent.
+// TestSilenceGivesMemory: a large file with one block gives its memory away when its
+// sender is silent, even if the sender has announced a long patience.
 func TestSilenceGivesMemory(t *testing.T) {
 	const n = 1 << 28
 	for _, phase := range []Phase{MidGroup, Receiving, Completing} { // of those that are silent

@@ -11,9 +11,9 @@ import (
 	"uftp/wire"
 )
 
-// TestLossyConversation lets a sender that keeps the rules of docs/protocol.md, "Data phase",
-// talk to one receiver over links that lose. Every file must get
-// through, and the receiver must not say more than it may.
+// TestLossyConversation lets a sender that keeps the rules of docs/protocol.md, "Data
+// phase", talk to one receiver over lossy links. Every file must arrive, and the receiver
+// must not send more than it may.
 func TestLossyConversation(t *testing.T) {
 	for _, c := range []struct {
 		sections   int

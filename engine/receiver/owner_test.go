@@ -10,7 +10,7 @@ import (
 )
 
 // While a session is live, another instance of its group is taken only from its own
-// sender: whatever else the stranger knows, and however far the session has come.
+// sender, whatever else a stranger knows and whichever phase the session is in.
 func TestForeignInstanceRefused(t *testing.T) {
 	another := func(w *world) { // has another key
 		w.far = &far{cfg: w.far.cfg}
@@ -115,7 +115,7 @@ func secured(w *world) *world {
 	return &x
 }
 
-// until lets a session come as far as a phase.
+// until brings a session to a phase.
 func (w *world) until(p Phase) {
 	w.t.Helper()
 	if p == Registering {
@@ -143,8 +143,8 @@ func (w *world) until(p Phase) {
 	w.wantPhase(p)
 }
 
-// A session that is over for its sender, but for which the host still works, keeps
-// strangers out as well.
+// A session whose sender is finished, but for which the host still works, keeps strangers
+// out, too.
 func TestForeignInstanceWhileFilesSettle(t *testing.T) {
 	w := newWorld(t)
 	w.until(Closing)
@@ -163,9 +163,9 @@ func TestForeignInstanceWhileFilesSettle(t *testing.T) {
 	w.wantPhase(Joining)
 }
 
-// A sender that died, and starts again with a key of its own or at another address, is kept
-// out until its old session has timed out. It hears no ABORT, which would cost it the receiver
-// for ever, but is taken as soon as that is over.
+// A sender that died and starts again, with another key or at another address, is kept out
+// until its old session has timed out. It gets no ABORT, which would cost it the receiver
+// for ever, and is taken after that.
 func TestRestartOfADeadSender(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		w := newWorld(t)
@@ -206,8 +206,8 @@ func TestRestartOfADeadSender(t *testing.T) {
 	}
 }
 
-// How long ago another sender may have asked, so that one that asks now hears an ABORT: the
-// sender has spoken since.
+// After a while a session forgets that another sender asked for its group: the sender has
+// spoken since, so one that asks now gets an ABORT.
 func TestContestIsForgotten(t *testing.T) {
 	for _, c := range []struct {
 		ago    time.Duration
@@ -231,7 +231,7 @@ func TestContestIsForgotten(t *testing.T) {
 	}
 }
 
-// Where addresses of senders change the UID has to do, or the key.
+// Where addresses of senders change, the UID or the key identifies a sender.
 func TestRoamingSenderRestarts(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		w := newWorld(t, func(c *Config) { c.Roaming = true })
@@ -291,8 +291,8 @@ func TestRefusalDoesNotAbortTheLiveSession(t *testing.T) {
 	w.wantPhase(Free)
 }
 
-// Every report of an accepted session says whose it is, and in an encrypted one that
-// does not depend on where it comes from.
+// Every report of an accepted session names the owner. In an encrypted session the owner
+// does not depend on the address.
 func TestOwner(t *testing.T) {
 	own := func(w *world) Owner {
 		if w.far != nil {

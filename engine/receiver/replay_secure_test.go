@@ -94,7 +94,8 @@ func keyFiles(t *testing.T) (keys []*identity.PrivateKey) {
 	return keys
 }
 
-// withoutChance blanks what differs each time: encrypted premasters and signatures.
+// withoutChance blanks the parts that differ each time: encrypted premasters and
+// signatures.
 func withoutChance(p sentPacket, rsa bool) sentPacket {
 	switch p.head.Func {
 	case wire.FuncRegister:
@@ -109,9 +110,8 @@ func withoutChance(p sentPacket, rsa bool) sentPacket {
 	return p
 }
 
-// TestReplayEncrypted is TestReplay for encrypted sessions: with the random numbers
-// of the stock receiver the machine has its keys, and what it seals is what that
-// one sealed.
+// TestReplayEncrypted is TestReplay for encrypted sessions: with the random numbers of the
+// stock receiver the machine has the same keys and seals the same packets.
 func TestReplayEncrypted(t *testing.T) {
 	text, err := os.ReadFile("../../pcap/testdata/v4/derived.json")
 	if err != nil {

@@ -75,7 +75,7 @@ func (p *replay) answers(yield func(captured) bool) {
 	}
 }
 
-// lost reports whether the stock receiver did not get a block: its next STATUS about it says so.
+// lost reports whether the stock receiver did not get a block, as its next STATUS shows.
 func (p *replay) lost(x wire.FileSeg) bool {
 	for d := range p.answers {
 		if d.head.Func != wire.FuncStatus {
@@ -196,7 +196,7 @@ func (p *replay) run() {
 	}
 }
 
-// compare wants that the machine has said what the stock receiver said, when it did.
+// compare checks that the machine has sent what the stock receiver sent, at the same time.
 func (p *replay) compare(t *testing.T) {
 	t.Helper()
 	p.at = 0

@@ -10,7 +10,7 @@ import (
 )
 
 // TestNoRoom: while the host cannot store, blocks are refused and stay missing, but the
-// session lives and answers; afterwards the file comes whole.
+// session lives and answers. Afterwards the whole file arrives.
 func TestNoRoom(t *testing.T) {
 	w := newWorld(t)
 	w.toMidGroup(func(a *wire.Announce) { a.BlockSize = 64 })

@@ -87,7 +87,7 @@ func (f *far) start(t testing.TB) {
 	f.peer, f.counter, f.sealer, f.opener, f.seen, f.least = handshake.Peer{}, 0, nil, nil, map[uint64]bool{}, 0
 }
 
-// key makes what seals and opens packets.
+// key makes the sealer and the opener of packets.
 func (f *far) key(t testing.TB) {
 	t.Helper()
 	s, g := f.server.Suite(), f.server.Group()
@@ -121,7 +121,7 @@ func (f *far) seal(w *world, h wire.Header, msg []byte) []byte {
 	return p[:n]
 }
 
-// open looks into a packet of the receiver. From the keys on everything but the
+// open checks and opens a packet of the receiver. Once there are keys everything but the
 // handshake must be sealed, with counters that rise.
 func (f *far) open(w *world, fn wire.Func, pkt, msg []byte) (wire.Func, []byte) {
 	w.t.Helper()

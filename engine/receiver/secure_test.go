@@ -106,8 +106,8 @@ func TestHandshakeRepeats(t *testing.T) {
 	}
 }
 
-// A KEYINFO that does not open changes nothing; when no better one comes the
-// sender hears why.
+// A KEYINFO that does not open changes nothing. If no better one comes, the sender gets a
+// reason.
 func TestBadKeyInfo(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.announceSealed()
@@ -140,8 +140,8 @@ func TestBadKeyInfo(t *testing.T) {
 	w.wantAbort("Decrypt failed for group master", "no key came")
 }
 
-// A KEYINFO that a stranger has changed mostly opens, to keys that are nobody's.
-// Whatever comes before and after the real one, the real one counts.
+// A KEYINFO that a stranger has changed mostly opens, to keys that nobody has. Whatever
+// comes before and after the sender's own, that one counts.
 func TestForgedKeyInfo(t *testing.T) {
 	for _, s := range []handshake.Suite{gcm, cbc, sig} {
 		w := newSecureWorld(t, s, false)
@@ -215,7 +215,7 @@ func (w *world) snapshot() (s snapshot) {
 	return s
 }
 
-// hostile hands in pkt and wants it refused without a trace.
+// hostile hands in pkt and checks that it is refused and changes nothing.
 func (w *world) hostile(pkt []byte, why string) machine.Drop {
 	w.t.Helper()
 	before := w.snapshot()
@@ -238,8 +238,8 @@ func (w *world) hostile(pkt []byte, why string) machine.Drop {
 	return v.Drop
 }
 
-// Every message of a sender, at a time when it would have an effect: in clear, with
-// any bit flipped, cut anywhere, and replayed, it has none.
+// Every message of a sender, at a time when it would have an effect, has none in clear,
+// with any bit flipped, cut anywhere, or replayed.
 func TestHostilePackets(t *testing.T) {
 	messages := []struct {
 		f    wire.Func
@@ -311,8 +311,8 @@ func TestHostilePackets(t *testing.T) {
 	}
 }
 
-// Before there are keys an ABORT in clear counts, afterwards it does not; and what
-// is sealed does not count before.
+// Before there are keys, an ABORT in clear counts and sealed packets do not; afterwards it
+// is the other way round.
 func TestKeysDivideClearAndSealed(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.announceSealed()
@@ -333,7 +333,8 @@ func TestKeysDivideClearAndSealed(t *testing.T) {
 	w.wantEnded(false, EndAborted)
 }
 
-// Once there are keys, packets in clear do not move what they move in clear sessions.
+// Once there are keys, headers in clear do not change GRTT and the window, as they do in
+// sessions in clear.
 func TestClearHeadersMoveNothing(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.announceSealed()
@@ -392,8 +393,8 @@ func TestSecretsAreWiped(t *testing.T) {
 	}
 }
 
-// A receiver that comes back within a session gets the same keys again: its
-// counters go on above all that it has used.
+// A receiver that comes back within a session gets the same keys again. Its counters
+// continue above all that it has used.
 func TestCountersAfterRestart(t *testing.T) {
 	w := newSecureWorld(t, gcm, false)
 	w.toMidGroup()

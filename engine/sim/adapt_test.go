@@ -90,8 +90,8 @@ func TestAdaptiveRate(t *testing.T) {
 	}
 }
 
-// TestLostEndOfThePass drops the end of a first pass at everybody. What receivers say to
-// DONE is counted at once, and the time since the last question does not become the
+// TestLostEndOfThePass drops the end of a first pass for all receivers. The law counts
+// their answers to DONE at once, and the time since the last question does not become the
 // group's round trip time.
 func TestLostEndOfThePass(t *testing.T) {
 	for _, c := range []struct {

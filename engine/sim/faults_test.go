@@ -60,8 +60,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestLostControl drops the first k packets, or every second one, of every kind
-// of control message. Nothing may come of it but time.
+// TestLostControl drops the first k packets, or every second one, of every kind of control
+// message. That may cost time and nothing else.
 func TestLostControl(t *testing.T) {
 	for _, f := range []struct {
 		fn  wire.Func
@@ -100,8 +100,8 @@ func groupMessage(h wire.Header, msg []byte) bool {
 
 func fileMessage(h wire.Header, msg []byte) bool { return !groupMessage(h, msg) }
 
-// TestSilenced drops one kind of message of one receiver for ever. What becomes
-// of it follows from the specification; the others must not notice.
+// TestSilenced drops one kind of message of one receiver for ever. The specification says
+// what becomes of that receiver; the others must not notice.
 func TestSilenced(t *testing.T) {
 	const (
 		none = iota

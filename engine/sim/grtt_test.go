@@ -11,8 +11,8 @@ import (
 	"uftp/wire"
 )
 
-// TestGRTTJump has somebody slow come when the others count by a short GRTT, and one
-// of the others lose what says first that it has grown. It must stay.
+// TestGRTTJump: a slow receiver comes when the others have a short GRTT, and one of the
+// others loses the first message with the longer GRTT. It must stay.
 func TestGRTTJump(t *testing.T) {
 	gcm := handshake.Suite{Cipher: wire.CipherAES256GCM, Hash: wire.HashSHA256, SigType: wire.SigAuthEnc, KeyExch: wire.KeyExchECDHECDSA}
 	open := func(w *World, cfg sender.Config) sender.Config { return cfg }

@@ -172,7 +172,8 @@ func TestResumeAfterPowerCut(t *testing.T) {
 	}
 }
 
-// TestResumeOfSome has receivers with and without a part: then all is sent.
+// TestResumeOfSome: some receivers have a part of the file and others have none; then
+// everything is sent.
 func TestResumeOfSome(t *testing.T) {
 	run(t, 5, func(w *World) (time.Duration, func() error) {
 		w.AddReceiver(receiver.Config{Restart: true}, Path{Delay: ms})
@@ -347,7 +348,7 @@ func TestDisk(t *testing.T) {
 	}
 }
 
-// TestSync: what a receiver has already is not sent to it.
+// TestSync: a file that a receiver already has is not sent to it.
 func TestSync(t *testing.T) {
 	run(t, 10, func(w *World) (time.Duration, func() error) {
 		receivers(w, 2, Path{Delay: ms})

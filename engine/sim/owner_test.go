@@ -27,10 +27,10 @@ type stranger struct {
 	start     time.Duration
 }
 
-// TestIsolation: what a session stores depends on its sender's packets only, whatever
-// hostile sessions there are beside it: of the same group, another or the same instance,
-// the same UID or address, in clear or encrypted, before, while and after it is cut, with
-// a temporary directory and without.
+// TestIsolation: what a session stores depends only on its own sender's packets, whatever
+// hostile sessions run beside it: of the same group, another or the same instance, the
+// same UID or address, in clear or encrypted, before, during and after an interruption,
+// with and without a temporary directory.
 func TestIsolation(t *testing.T) {
 	const between = 3 * time.Second // after the cut, and before the resumption
 	for _, secure := range []bool{false, true} {

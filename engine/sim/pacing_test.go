@@ -105,7 +105,7 @@ func even(list []departure, rate float64, window time.Duration, tolerance float6
 	return nil
 }
 
-// TestEvenSees shows what even finds fault with.
+// TestEvenSees shows which flows even rejects.
 func TestEvenSees(t *testing.T) {
 	flow := func(change func([]departure) []departure) []departure {
 		var list []departure

@@ -13,9 +13,9 @@ import (
 	"uftp/wire"
 )
 
-// TestRegistration: whoever is registered stays in, however many were asked for,
-// whatever the first GRTT and the way, early or late, and also when a disk is slow to
-// find the first file.
+// TestRegistration: every receiver that is registered stays in, for any number asked for,
+// any first GRTT and any link, whether registration ends early or late, and even if a disk
+// is slow to find the first file.
 func TestRegistration(t *testing.T) {
 	gcm := handshake.Suite{Cipher: wire.CipherAES256GCM, Hash: wire.HashSHA256, SigType: wire.SigAuthEnc, KeyExch: wire.KeyExchECDHECDSA}
 	type registration struct {
