@@ -36,8 +36,8 @@
 // texts of Joined, StoreFailed, Settled and of an Opened that aborts, so these must not contain
 // paths of this host.
 //
-// COMPLETE for a file says that the disk has it under its final name. COMPLETE for the session
-// says, with a temporary directory, that the files survive a kill as well.
+// COMPLETE for a file says that the disk has it under its final name. With a temporary directory,
+// COMPLETE for the session says that the files survive a kill as well.
 //
 // A host whose disk is behind calls NoRoom and still hands packets in; the machine refuses blocks
 // and asks for them later. Patience says how long packets may lie unread before that.
@@ -59,7 +59,4 @@
 // no keys yet. It cannot read anything. Only Config.MinSecurity refuses an ANNOUNCE whose offer of
 // encryption was removed. A host that announces a group before its sender keeps that sender out
 // until the session ends. One ANNOUNCE can make us send about 250 REGISTERs, as in all of version 4.
-//
-// If an Open takes longer than R·3·GRTT the sender gives us up: no message can keep it waiting
-// before FILEINFO_ACK.
 package receiver

@@ -24,7 +24,8 @@ type (
 		Group   netip.Addr
 	}
 	// Open asks the host to prepare for a file, or to do what a directory, link, delete or
-	// query means; it answers with Opened.
+	// query means; it answers with Opened. If that takes longer than R·3·GRTT the sender gives
+	// us up: no message can keep it waiting before FILEINFO_ACK.
 	Open struct {
 		Session Session
 		Request Request

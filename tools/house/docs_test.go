@@ -1,6 +1,7 @@
 package house
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -81,15 +82,33 @@ func TestForeignPages(t *testing.T) {
 }
 
 // TestArchitecturePage checks that the files and packages that docs/architecture.md names exist,
-// and that it names every package with a floor.
+// that it names every package, and that its table has the floors of the test.
 func TestArchitecturePage(t *testing.T) {
 	const page = "docs/architecture.md"
 	b, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
 		t.Fatal(err)
 	}
+	path := regexp.MustCompile("`([a-z_]+(?:/[a-z0-9_.-]+)*)`")
+	_, table, _ := strings.Cut(string(b), "## Floors")
+	table, _, _ = strings.Cut(table, "\n## ")
+	at := ""
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		if n := strings.TrimSpace(cells[1]); n != "" {
+			at = n
+		}
+		for _, m := range path.FindAllStringSubmatch(cells[2], -1) {
+			if h, ok := height("uftp/" + m[1]); !ok || fmt.Sprint(h) != at {
+				t.Errorf("%s puts %s on floor %s, want %d", page, m[1], at, h)
+			}
+		}
+	}
 	named := map[string]bool{}
-	for _, m := range regexp.MustCompile("`([a-z_]+(?:/[a-z0-9_.-]+)*)`").FindAllStringSubmatch(string(b), -1) {
+	for _, m := range path.FindAllStringSubmatch(string(b), -1) {
 		path := m[1]
 		named[path] = true
 		if !strings.Contains(path, "/") {
@@ -99,9 +118,9 @@ func TestArchitecturePage(t *testing.T) {
 			t.Errorf("%s names %s, which does not exist", page, path)
 		}
 	}
-	for path := range floor {
-		if path = strings.TrimPrefix(path, "uftp/"); !named[path] {
-			t.Errorf("%s does not name package %s", page, path)
+	for name := range floor {
+		if name = strings.TrimPrefix(name, "uftp/"); !named[name] {
+			t.Errorf("%s does not name package %s", page, name)
 		}
 	}
 }
