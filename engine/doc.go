@@ -10,7 +10,7 @@
 //
 // This is the only package that starts goroutines and reads the clock. Stages that are
 // packages of their own are handed both. After start-up the data path allocates nothing, and
-// the memory is what plan.go says.
+// the memory is what plan.go says, and the lanes of a capture (package tap).
 //
 // # Picture
 //

@@ -48,7 +48,7 @@ type host struct {
 
 	quit   chan struct{}  // closed when the run is over
 	wg     sync.WaitGroup // all goroutines of the run
-	killAt clock.Time     // after a signal: when to close the socket, as nothing leaves any more
+	killAt clock.Time     // after a signal: when to close the socket, whatever waits to leave
 	end    ending
 }
 
@@ -93,7 +93,7 @@ func (h *host) run(f func()) { h.wg.Go(f) }
 // put reports an event.
 func (h *host) put(ev machine.Event) { h.reports.put(h.wall.time(h.wall.now()), ev) }
 
-// active says whether a session runs: only then there is anything new to report.
+// active says whether a session runs. Ticks and losses are reported only while one does.
 func (h *host) active(now clock.Time, running bool) {
 	h.running = running
 	if running {
@@ -103,7 +103,8 @@ func (h *host) active(now clock.Time, running bool) {
 	}
 }
 
-// stop gives the machine a last word: packets have so much time to leave.
+// stop begins the end after a signal. The socket stays open for at most wait, so that the last
+// packets of the machine can leave.
 func (h *host) stop(now clock.Time, wait time.Duration) {
 	h.killAt = now.Add(wait)
 	h.end.begin()
@@ -152,7 +153,7 @@ func (h *host) idle(until clock.Time) time.Duration {
 }
 
 // sleep waits for work, or until something comes from one of the channels, which may be
-// nil. It reports whether begin was it.
+// nil. It returns true if that was begin.
 func (h *host) sleep(d time.Duration, cancelled, begin <-chan struct{}) bool {
 	if d <= 0 {
 		return false

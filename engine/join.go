@@ -236,7 +236,8 @@ func (r *receiveRun) lookAtInterfaces(now clock.Time) {
 	r.reportWaiting()
 }
 
-// loseAll marks the memberships that the kernel has dropped, even if their interface is there again.
+// loseAll marks the memberships that the kernel has dropped, even if their interface is there
+// again.
 func (r *receiveRun) loseAll(gone []int, all bool) {
 	slices.Sort(gone)
 	for _, g := range r.groups {

@@ -284,7 +284,8 @@ func (r *receiveRun) handleOverflow(now clock.Time, pos uint64) (busy bool) {
 	return busy
 }
 
-// watchDisk has rx read into the overflow ring, or stop it, as the disk keeps up.
+// watchDisk makes rx read into the overflow ring while the disk lags, and reports how the disk
+// keeps up.
 func (r *receiveRun) watchDisk(now clock.Time) {
 	if !r.disk.Lags() {
 		return

@@ -58,7 +58,7 @@ func newBacklog(slots int) backlog {
 func (d *Disk) Lags() bool { return d.since != clock.Never || d.cfg.Core.Held() >= d.slots }
 
 // Look brings what Overflow and LookAt say up to date, while the disk lags. patience is how
-// long a full ring is good enough. report says whether the user should hear of ev.
+// long the ring may be full before Overflow. report says whether the user should hear of ev.
 func (d *Disk) Look(now clock.Time, patience time.Duration) (ev Lag, report bool) {
 	return d.look(now, d.cfg.Core.Held(), d.cfg.Core.Followed(), patience)
 }
