@@ -61,8 +61,9 @@ func (w *writer) run() {
 	for {
 		w.queue = append(w.queue, w.fences.Take()...)
 		w.pass()
-		// A job that comes between Take and here may be overtaken by slots behind it.
-		// That does no harm: they hold nothing for its file.
+		// Slots behind a job that comes between Take and here may be written before it is
+		// handed on. That does no harm: they hold nothing for its file, or, if the job is a
+		// checkpoint, blocks that it calls missing.
 		k := 0
 		for k < writeSlotsMax && h.Ahead(k) && !w.fenced(k) {
 			k++
