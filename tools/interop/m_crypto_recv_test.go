@@ -19,8 +19,7 @@ import (
 	"uftp/wire"
 )
 
-// crypt is what the list says about encryption (scenarios 36 to 38, 81 and section
-// I), in all combinations.
+// crypt holds the scenarios of encryption that run in all combinations.
 var crypt = []scenario{
 	{id: "36", run: func(t *testing.T, e *env) {
 		e.file("f", 20_000)
