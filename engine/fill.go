@@ -107,7 +107,7 @@ func (s *txSlot) fill(p *seal.Packer, quit <-chan struct{}) error {
 		}
 		i = j
 	}
-	if over(quit) { // perhaps long ago: the keys may be gone
+	if over(quit) { // the read may have hung until after the end: the keys may be gone
 		s.state = slotBroken
 		return errOver
 	}

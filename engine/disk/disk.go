@@ -203,7 +203,7 @@ func (g *group) run(d *Disk) {
 			if d.cfg.HoldJob != nil {
 				d.cfg.HoldJob()
 			}
-			if d.over() { // perhaps long ago
+			if d.over() { // the job before may have hung until after the end
 				return
 			}
 			d.results.Put(j.do(d))

@@ -143,7 +143,7 @@ func (w *writer) flush(f *File, off int64) {
 		if w.cfg.HoldWrite != nil {
 			w.cfg.HoldWrite()
 		}
-		if w.over() { // perhaps long ago
+		if w.over() { // the write before may have hung until after the end
 			w.bufs = w.bufs[:0]
 			return
 		}

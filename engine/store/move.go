@@ -9,9 +9,9 @@ import (
 
 // End ends the session; all its files must be finished or abandoned. With a temporary
 // directory it moves what was received to the destination if ok, and keeps it for a later
-// instance of the session if not. moved are the absolute paths for the post-receive script, log
-// is to be logged. An entry that cannot be moved stays in the temporary directory and is named
-// in err; the others are moved all the same.
+// instance of the session if not. moved are the absolute paths for the post-receive script. The
+// caller should log the lines of log. An entry that cannot be moved stays in the temporary
+// directory and is named in err; the others are moved all the same.
 func (s *Session) End(ok bool) (moved, log []string, err error) {
 	defer s.closeRoots()
 	s.forgetGone()
